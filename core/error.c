@@ -1,0 +1,16 @@
+/* What went wrong, in words. */
+#include "error.h"
+
+#include <string.h>
+
+const char *luas_strerror(int code)
+{
+    switch (code) {
+#define CASE(name, value, text) case name: return text;
+    LUAS_ERRORS(CASE)
+#undef CASE
+    }
+    if (code >= 0)
+        return "no error";
+    return LUAS__IS_ERRNO(code) ? strerror(-code) : "unknown error";
+}

@@ -1,0 +1,50 @@
+/*
+ * MessagePack (https://github.com/msgpack/msgpack/blob/master/spec.md), one
+ * token at a time, over a luas__buffer. Writers choose the shortest form and
+ * return 0 or LUAS_ENOMEM. The reader trusts nothing: a token whose bytes are
+ * not all there is LUAS_EPROTO and leaves the reader where it was.
+ */
+#ifndef LUAS_MSGPACK_H
+#define LUAS_MSGPACK_H
+
+#include "buffer.h"
+
+typedef enum luas__mp_type {
+    MP_NIL, MP_BOOL, MP_INT,    /* MP_INT: fits in int64_t */
+    MP_UINT,                    /* above INT64_MAX */
+    MP_DOUBLE,                  /* float 32 or float 64 */
+    MP_STR, MP_BIN, MP_EXT,     /* `bytes` holds `len` bytes */
+    MP_ARRAY, MP_MAP            /* `len` elements or pairs follow */
+} luas__mp_type;
+
+typedef struct luas__mp_token {
+    luas__mp_type type;
+    int8_t ext;                 /* MP_EXT: application type */
+    uint32_t len;
+    union { int64_t i; uint64_t u; double d; } as;
+    const char *bytes;          /* inside the input */
+} luas__mp_token;
+
+typedef struct luas__mp_reader {
+    const unsigned char *at, *end;
+} luas__mp_reader;
+
+int luas__mp_write_nil(luas__buffer *b);
+int luas__mp_write_bool(luas__buffer *b, int value);
+int luas__mp_write_int(luas__buffer *b, int64_t value);
+int luas__mp_write_double(luas__buffer *b, double value);
+/* str where the bytes are UTF-8, bin where not. len < 2^32 or LUAS_ETOOBIG. */
+int luas__mp_write_string(luas__buffer *b, const char *bytes, size_t len);
+int luas__mp_write_array(luas__buffer *b, uint32_t len);
+int luas__mp_write_map(luas__buffer *b, uint32_t len);
+/* The head of an ext of `len` bytes, which the caller appends. */
+int luas__mp_write_ext(luas__buffer *b, int8_t type, uint32_t len);
+
+/* Takes the next token: 1, 0 at the end of the input, or LUAS_EPROTO. */
+int luas__mp_read(luas__mp_reader *r, luas__mp_token *token);
+/* The next token must be an integer that fits (0), else LUAS_EPROTO. */
+int luas__mp_read_int(luas__mp_reader *r, int64_t *value);
+/* Passes over one whole value, however nested, without recursion. */
+int luas__mp_skip(luas__mp_reader *r);
+
+#endif
