@@ -23,6 +23,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#if defined(__GNUC__)
+#define LUAS_API __attribute__((visibility("default")))
+#else
+#define LUAS_API
+#endif
+
 #ifdef __cplusplus
 extern "C" {
 #endif
@@ -51,7 +57,108 @@ enum luas_error {
 };
 
 /* A static string for a code that any function here returned. */
-const char *luas_strerror(int code);
+LUAS_API const char *luas_strerror(int code);
+
+/* ---- for an application with a lua_State of its own ---- */
+
+struct lua_State;
+
+/*
+ * Makes the modules `pool` and `process` globals of L, and `require "luas"`
+ * work. The standard libraries must be open. Workers are forked from inside
+ * calls that L makes; closing L ends them. Raises a Lua error on failure.
+ */
+LUAS_API void luas_openlibs(struct lua_State *L);
+
+/* ---- for an application without Lua ---- */
+
+typedef struct luas_pool luas_pool;
+
+typedef struct luas_options {
+    const char *script;     /* a file of Lua that defines functions; each worker
+                               runs it once */
+    int workers;            /* 0: one for each CPU that this process may use */
+    double timeout;         /* seconds for a call; 0: none */
+    int retries;            /* further tries after a crash or a timeout */
+} luas_options;
+
+typedef enum luas_type {
+    LUAS_NIL, LUAS_BOOLEAN, LUAS_INTEGER, LUAS_NUMBER, LUAS_STRING,
+    LUAS_OTHER              /* a table and the like: see luas_value.bytes */
+} luas_type;
+
+/* An argument or a result. */
+typedef struct luas_value {
+    luas_type type;
+    union {
+        int boolean;
+        int64_t integer;
+        double number;
+    } as;
+    const char *bytes;      /* LUAS_STRING: the string, a zero after its end;
+                               LUAS_OTHER: its MessagePack */
+    size_t len;             /* of bytes */
+} luas_value;
+
+/* Arguments, made in place. The bytes stay the caller's, until submitted. */
+LUAS_API luas_value luas_integer(int64_t integer);
+LUAS_API luas_value luas_number(double number);
+LUAS_API luas_value luas_string(const char *string);
+
+typedef enum luas_kind {
+    LUAS_VALUE, LUAS_ERROR, LUAS_TIMEOUT, LUAS_CRASH, LUAS_CANCELLED
+} luas_kind;
+
+/* What became of a call: every call that was submitted has exactly one. */
+typedef struct luas_outcome {
+    uint64_t call;          /* as luas_submit gave it */
+    luas_kind kind;
+    int count;              /* LUAS_VALUE: how many results */
+    const luas_value *results;
+    const char *message;    /* what went wrong, for people; "" for a value */
+    const char *traceback;  /* the worker's, or "" */
+    int pid;                /* of the worker, or 0 */
+    int exitcode, signal;   /* of a crash, or -1 and 0 */
+} luas_outcome;
+
+/*
+ * Forks the workers and has them load the script. On failure *pool is NULL
+ * and nothing is left running. A script that does not load is reported by
+ * luas_next, as LUAS_EBROKEN.
+ */
+LUAS_API int luas_pool_open(luas_pool **pool, const luas_options *options);
+
+/* Submits a call of the script's global function `name`; *call, unless NULL,
+   gets its number, counted from 1. The arguments are copied. */
+LUAS_API int luas_submit(luas_pool *pool, const char *name, int count,
+                         const luas_value *arguments, uint64_t *call);
+
+/* Cancels a call: if it has not started it never will; if it runs it is
+   stopped. Its outcome still comes, once. */
+LUAS_API int luas_cancel(luas_pool *pool, uint64_t call);
+
+/* Readable whenever luas_next has something to do. */
+LUAS_API int luas_pool_fd(const luas_pool *pool);
+
+/*
+ * Moves what can be moved, without waiting, and takes the next outcome: 1,
+ * with *outcome valid until the next call on the pool; 0 when none is there
+ * yet; negative when no more will come (luas_pool_why says why).
+ */
+LUAS_API int luas_next(luas_pool *pool, luas_outcome *outcome);
+
+/* Waits for luas_next at most `seconds`: 1 when it is time, 0 when not,
+   LUAS_EINTR after a signal. For applications without a loop of their own. */
+LUAS_API int luas_wait(luas_pool *pool, double seconds);
+
+/* Calls that have no outcome yet. */
+LUAS_API uint64_t luas_pending(const luas_pool *pool);
+
+/* What luas_next failed for, in words. Valid until the pool is closed. */
+LUAS_API const char *luas_pool_why(const luas_pool *pool);
+
+/* Ends the workers, running calls too, and frees the pool; NULL is fine. */
+LUAS_API void luas_pool_close(luas_pool *pool);
 
 #ifdef __cplusplus
 }

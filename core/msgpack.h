@@ -1,8 +1,9 @@
 /*
  * MessagePack (https://github.com/msgpack/msgpack/blob/master/spec.md), one
  * token at a time, over a luas__buffer. Writers choose the shortest form and
- * return 0 or LUAS_ENOMEM. The reader trusts nothing: a token whose bytes are
- * not all there is LUAS_EPROTO and leaves the reader where it was.
+ * return 0, LUAS_ENOMEM or LUAS_ETOOBIG, the buffer unchanged on failure. The
+ * reader trusts nothing: a token whose bytes are not all there is LUAS_EPROTO
+ * and leaves the reader where it was.
  */
 #ifndef LUAS_MSGPACK_H
 #define LUAS_MSGPACK_H
@@ -10,7 +11,7 @@
 #include "buffer.h"
 
 typedef enum luas__mp_type {
-    MP_NIL, MP_BOOL, MP_INT,    /* MP_INT: fits in int64_t */
+    MP_NIL, MP_BOOL, MP_INT,    /* MP_BOOL: as.i; MP_INT: fits in int64_t */
     MP_UINT,                    /* above INT64_MAX */
     MP_DOUBLE,                  /* float 32 or float 64 */
     MP_STR, MP_BIN, MP_EXT,     /* `bytes` holds `len` bytes */
@@ -44,7 +45,50 @@ int luas__mp_write_ext(luas__buffer *b, int8_t type, uint32_t len);
 int luas__mp_read(luas__mp_reader *r, luas__mp_token *token);
 /* The next token must be an integer that fits (0), else LUAS_EPROTO. */
 int luas__mp_read_int(luas__mp_reader *r, int64_t *value);
-/* Passes over one whole value, however nested, without recursion. */
+/*
+ * Passes over one whole value (0), however nested, without recursion; an ext
+ * is one value whatever is in it. LUAS_EPROTO leaves the reader where it was.
+ */
 int luas__mp_skip(luas__mp_reader *r);
+
+/*
+ * Unchecked writers for loops that reserve room first: they return where the
+ * next byte goes, at most LUAS__MP_NUMBER bytes on.
+ */
+enum { LUAS__MP_NUMBER = 9 };
+
+unsigned char *luas__mp_put_wide(unsigned char *p, int64_t value);
+
+static inline unsigned char *luas__mp_put_int(unsigned char *p, int64_t value)
+{
+    if (value < -32 || value > 127)
+        return luas__mp_put_wide(p, value);
+    *p = (unsigned char)value;
+    return p + 1;
+}
+
+/* Big-endian, as all of MessagePack: the low `size` bytes of value. */
+static inline unsigned char *luas__mp_put_bytes(unsigned char *p, uint64_t value, int size)
+{
+    for (int shift = size * 8 - 8; shift >= 0; shift -= 8)
+        *p++ = (unsigned char)(value >> shift);
+    return p;
+}
+
+static inline uint64_t luas__mp_get_bytes(const unsigned char *p, size_t size)
+{
+    uint64_t value = 0;
+    while (size-- > 0)
+        value = value << 8 | *p++;
+    return value;
+}
+
+static inline unsigned char *luas__mp_put_double(unsigned char *p, double value)
+{
+    uint64_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    *p = 0xcb;
+    return luas__mp_put_bytes(p + 1, bits, 8);
+}
 
 #endif

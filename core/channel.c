@@ -1,0 +1,92 @@
+/* The worker's end of its connection. */
+#define _GNU_SOURCE
+#include "channel.h"
+
+#include <errno.h>
+
+#include "clock.h"
+#include "error.h"
+#include "fdio.h"
+
+enum { READ_SIZE = 1 << 16 };
+
+/* Results wait at most about this long for company in the ring. */
+#define FLUSH_AFTER (2 * LUAS__MS)
+
+int luas__channel_next(luas__channel *c, luas__mp_reader *body)
+{
+    while (!luas__frame_peek(&c->requests, body)) {
+        int rc = luas__channel_flush(c);
+        if (rc < 0)
+            return rc;
+        ssize_t n = luas__read_some(c->in, &c->requests, READ_SIZE);
+        if (n <= 0)
+            return n == 0 ? LUAS_ECLOSED : (int)n;
+    }
+    return 0;
+}
+
+int luas__channel_claim(luas__channel *c, uint32_t seq)
+{
+    return luas__page_claim(c->page, seq);
+}
+
+int luas__channel_flush(luas__channel *c)
+{
+    const char *bytes;
+    size_t n;
+    while ((n = luas__page_unwritten(c->page, &bytes)) > 0) {
+        int rc = luas__write_waiting(c->out, bytes, n);
+        if (rc < 0)
+            return rc;
+        luas__page_written(c->page, n);
+    }
+    c->flushed_at = luas__now_coarse();
+    return 0;
+}
+
+int luas__channel_begin(luas__channel *c, enum luas__message code, uint32_t seq, size_t *mark)
+{
+    int rc = luas__frame_begin(&c->reply, code, mark);
+    return rc < 0 ? rc : luas__mp_write_int(&c->reply, seq);
+}
+
+/* Past the ring, which holds what came before and so goes first. */
+static int send_large(luas__channel *c)
+{
+    int rc = luas__channel_flush(c);
+    if (rc == 0)
+        rc = luas__write_waiting(c->out, luas__buffer_bytes(&c->reply), c->reply.len);
+    if (rc == 0)
+        luas__page_bypassed(c->page, c->reply.len);
+    return rc;
+}
+
+static int send_small(luas__channel *c)
+{
+    const char *bytes = luas__buffer_bytes(&c->reply);
+    if (luas__page_commit(c->page, bytes, c->reply.len))
+        return 0;
+    int rc = luas__channel_flush(c);
+    if (rc == 0)
+        luas__page_commit(c->page, bytes, c->reply.len); /* fits: the ring is empty */
+    return rc;
+}
+
+int luas__channel_send(luas__channel *c, size_t mark)
+{
+    int rc = luas__frame_end(&c->reply, mark);
+    if (rc == 0)
+        rc = c->reply.len > LUAS__RING / 2 ? send_large(c) : send_small(c);
+    luas__buffer_truncate(&c->reply, 0);
+    return rc;
+}
+
+int luas__channel_reply(luas__channel *c, uint32_t seq, size_t mark)
+{
+    int rc = luas__channel_send(c, mark);
+    atomic_store_explicit(&c->page->finished, seq, memory_order_release);
+    if (rc == 0 && luas__now_coarse() - c->flushed_at > FLUSH_AFTER)
+        rc = luas__channel_flush(c);
+    return rc;
+}

@@ -1,0 +1,160 @@
+/* Forking, watching and reaping one child. */
+#define _GNU_SOURCE
+#include "child.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "fdio.h"
+
+#ifdef __linux__
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#endif
+
+static pid_t host;  /* in a child: the process that forked it */
+
+/* The parent-death signal also comes when just the forking thread has ended;
+   the process is then still there, and so is this one's parent. */
+static void on_parent_death(int signal)
+{
+    (void)signal;
+    if (getppid() != host)
+        kill(0, SIGKILL);
+}
+
+static void die_with_parent(pid_t parent, int from_main_thread)
+{
+    host = parent;
+#ifdef __linux__
+    if (from_main_thread) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+    } else {
+        struct sigaction action = {.sa_handler = on_parent_death, .sa_flags = SA_RESTART};
+        sigaction(SIGUSR2, &action, NULL);
+        prctl(PR_SET_PDEATHSIG, SIGUSR2);
+    }
+#else
+    (void)from_main_thread;
+#endif
+    if (getppid() != parent)    /* it ended before the lines above */
+        _exit(1);
+}
+
+static void reset_signals(void)
+{
+    struct sigaction standard = {.sa_handler = SIG_DFL};
+    for (int s = 1; s < NSIG; s++)
+        sigaction(s, &standard, NULL); /* KILL and STOP refuse; so be it */
+    /* A task may print while its group is in the terminal's background. */
+    struct sigaction ignore = {.sa_handler = SIG_IGN};
+    sigaction(SIGTTOU, &ignore, NULL);
+    sigset_t none;
+    sigemptyset(&none);
+    pthread_sigmask(SIG_SETMASK, &none, NULL);
+}
+
+static void close_stdin(void)
+{
+    int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    if (null > 0) {
+        dup2(null, STDIN_FILENO);
+        close(null);
+    }
+}
+
+static int runs_in_main_thread(void)
+{
+#ifdef __linux__
+    return syscall(SYS_gettid) == getpid();
+#else
+    return 1;
+#endif
+}
+
+static int open_watch(pid_t pid)
+{
+#ifdef SYS_pidfd_open
+    return (int)syscall(SYS_pidfd_open, pid, 0); /* close-on-exec by itself */
+#else
+    (void)pid;
+    return -1;
+#endif
+}
+
+int luas__child_fork(luas__child *c)
+{
+    pid_t parent = getpid();
+    int from_main_thread = runs_in_main_thread();
+    fflush(NULL); /* or what is buffered would be printed by both */
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    pid_t pid = fork();
+    int error = errno;
+    if (pid == 0) {
+        setpgid(0, 0);
+        reset_signals();
+        die_with_parent(parent, from_main_thread);
+        close_stdin();
+        *c = (luas__child)LUAS__CHILD_INIT;
+        return 0;
+    }
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (pid < 0)
+        return -error;
+    setpgid(pid, pid); /* both sides, so that neither can be too early */
+    *c = (luas__child){.pid = pid, .watch = open_watch(pid)};
+    return 1;
+}
+
+/* A worker that was killed may leave subprocesses; its group's number cannot
+   be another's before the worker is reaped. */
+static void end_group_of_killed(const luas__child *c)
+{
+    siginfo_t info;
+    memset(&info, 0, sizeof info);
+    if (waitid(P_PID, (id_t)c->pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0
+        && info.si_pid == c->pid && info.si_code != CLD_EXITED)
+        kill(-c->pid, SIGKILL);
+}
+
+int luas__child_reap(luas__child *c)
+{
+    if (c->pid == 0)
+        return 1;
+    end_group_of_killed(c);
+    pid_t got;
+    do
+        got = waitpid(c->pid, &c->status, WNOHANG);
+    while (got < 0 && errno == EINTR);
+    if (got == 0)
+        return 0;
+    if (got < 0)
+        c->status = -1;
+    c->pid = 0;
+    return 1;
+}
+
+void luas__child_signal(const luas__child *c, int signal)
+{
+    if (c->pid > 0)
+        kill(c->pid, signal);
+}
+
+void luas__child_signal_group(const luas__child *c, int signal)
+{
+    if (c->pid > 0 && kill(-c->pid, signal) < 0)
+        kill(c->pid, signal);
+}
+
+void luas__child_release(luas__child *c)
+{
+    luas__close(&c->watch);
+}

@@ -1,0 +1,43 @@
+/*
+ * A child process that was forked without exec. What is Linux-only about
+ * processes (pidfd, the parent-death signal) is in child.c and nowhere else.
+ *
+ * The caller: 1. luas__child_fork(); in the child 2. it closes what is not
+ * the child's and runs, ending in _exit; in the parent 3. it waits for `watch`
+ * to become readable, or calls luas__child_reap from time to time where
+ * `watch` is -1; 4. luas__child_reap until it gives 1; 5. luas__child_release.
+ */
+#ifndef LUAS_CHILD_H
+#define LUAS_CHILD_H
+
+#include <sys/types.h>
+
+typedef struct luas__child {
+    pid_t pid;      /* 0: none. Also the id of the process group it leads */
+    int watch;      /* readable once the child has ended; -1 without pidfds */
+    int status;     /* as waitpid gives it, once reaped; -1: unknown, because
+                       the application had the system reap its children */
+} luas__child;
+
+#define LUAS__CHILD_INIT {0, -1, 0}
+
+/*
+ * Flushes stdio and forks. 1 in the parent, 0 in the child, negative errno on
+ * failure. The child leads a process group of its own; its signal handlers are
+ * the default ones and its mask empty, its stdin is /dev/null, and it is
+ * killed when its parent ends.
+ */
+int luas__child_fork(luas__child *c);
+
+/* 1 once the child has ended (and is reaped, status set), 0 while it runs. */
+int luas__child_reap(luas__child *c);
+
+/* Sends a signal to the child alone, or to its whole group; a child that was
+   reaped is left alone. */
+void luas__child_signal(const luas__child *c, int signal);
+void luas__child_signal_group(const luas__child *c, int signal);
+
+/* Closes `watch`. */
+void luas__child_release(luas__child *c);
+
+#endif

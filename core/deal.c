@@ -1,0 +1,220 @@
+/*
+ * Dealing: which worker gets which tasks, and how many at once.
+ *
+ * A chunk should take about CHUNK_TIME, so that its overhead vanishes, and
+ * never be more than a fair part of what is left. A worker is given chunks
+ * until HORIZON is covered, at least one beyond the one it works on, so that
+ * it never waits for the host. What turns out badly dealt is taken back from
+ * the slow and given to the idle.
+ */
+#define _GNU_SOURCE
+#include "pool.h"
+
+#include "clock.h"
+#include "error.h"
+
+#define CHUNK_TIME (LUAS__MS / 2)
+#define HORIZON (2 * LUAS__MS)
+#define WORTH_STEALING (LUAS__MS / 5)
+
+enum { MOST_CHUNK = 4096, MOST_CHUNKS = 64, MOST_BYTES = 1 << 20, GROWTH = 8 };
+
+static bool can_do(const luas__worker *w, const luas__job *job)
+{
+    return !w->stopping && !w->reaped
+        && (job->generation == 0 || job->generation == w->generation);
+}
+
+static bool has_pending(const luas__job *job)
+{
+    return job->waiting > 0 && !job->closed && !luas__job_full(job);
+}
+
+static bool has_room(const luas__worker *w, const luas__job *job)
+{
+    if (w->nchunks == 0)
+        return true;
+    if (w->stop_seq != 0 || w->out.len > MOST_BYTES || w->nchunks >= MOST_CHUNKS)
+        return false;
+    return w->nchunks < 2
+        || (job->task_ns > 0 && w->tasks * job->task_ns < HORIZON);
+}
+
+static uint32_t chunk_size(const luas__pool *p, luas__job *job)
+{
+    if (job->policy.chunk > 0)
+        return job->policy.chunk;
+    if (job->task_ns <= 0)
+        return 1;
+    double size = CHUNK_TIME / job->task_ns;
+    double grown = (double)job->last_chunk * GROWTH;
+    double fair = (double)(job->waiting / (2 * (uint64_t)p->options.workers + 1) + 1);
+    size = size < grown ? size : grown;
+    size = size < fair ? size : fair;
+    size = size < MOST_CHUNK ? size : MOST_CHUNK;
+    return job->last_chunk = size < 1 ? 1 : (uint32_t)size;
+}
+
+/* Tasks that a worker may still have before it is replaced. */
+static uint64_t lifetime(const luas__pool *p, const luas__worker *w)
+{
+    uint64_t most = p->options.max_tasks, had = w->served + w->tasks;
+    return most == 0 ? UINT64_MAX : had < most ? most - had : 0;
+}
+
+static int give(luas__pool *p, luas__worker *w, luas__job *job)
+{
+    uint64_t most = lifetime(p, w);
+    uint32_t size = chunk_size(p, job);
+    if (most == 0)
+        return 0;
+    luas__range range;
+    luas__batch *batch;
+    int rc = luas__job_reserve(job, 1);
+    if (rc < 0 || !luas__job_take(job, p->options.workers > 1 ? w->number : 0,
+                                  size < most ? size : (uint32_t)most, &range, &batch))
+        return rc;
+    rc = luas__worker_give(w, job, range, batch);
+    if (rc < 0) {
+        luas__job_return(job, range);
+        return rc;
+    }
+    p->stats.chunks++;
+    return 1;
+}
+
+/* One chunk for the worker, if it has room: 1, or 0 when there is none. */
+static int serve(luas__pool *p, luas__worker *w)
+{
+    for (luas__job *job = p->jobs; job != NULL; job = job->next) {
+        if (!has_pending(job) || !can_do(w, job) || !has_room(w, job))
+            continue;
+        int rc = give(p, w, job);
+        if (rc != 0)
+            return rc;
+    }
+    return 0;
+}
+
+/* Round and round, so that the first worker does not take all. */
+static int serve_all(luas__pool *p)
+{
+    int given;
+    do {
+        given = 0;
+        for (int i = 0; i < p->nworkers; i++) {
+            int rc = serve(p, p->workers[i]);
+            if (rc < 0)
+                return rc;
+            given += rc;
+        }
+    } while (given > 0);
+    return 0;
+}
+
+static bool idle(const luas__worker *w)
+{
+    return w->tasks == 0 && !w->stopping && !w->reaped;
+}
+
+/* The time that a worker's unstarted tasks will take; 0: it has none. */
+static double backlog(const luas__worker *w)
+{
+    if (w->nchunks == 0)
+        return 0;
+    const luas__job *job = w->chunks[w->nchunks - 1].job;
+    double each = job->task_ns > 0 ? job->task_ns : HORIZON;
+    return luas__worker_unstarted(w) * each;
+}
+
+static luas__worker *most_loaded(luas__pool *p, const luas__worker *thief, double at_least)
+{
+    luas__worker *found = NULL;
+    for (int i = 0; i < p->nworkers; i++) {
+        luas__worker *w = p->workers[i];
+        double load = w->reaped ? 0 : backlog(w);
+        if (load > at_least && can_do(thief, w->chunks[w->nchunks - 1].job)) {
+            at_least = load;
+            found = w;
+        }
+    }
+    return found;
+}
+
+/* An idle worker takes over what waits in another. Where little waits the
+   alarm asks again soon, for a short task may have turned out long. */
+static int steal(luas__pool *p, bool soon)
+{
+    for (int i = 0; i < p->nworkers; i++) {
+        luas__worker *thief = p->workers[i];
+        if (!idle(thief))
+            continue;
+        luas__worker *victim = most_loaded(p, thief, soon ? 0 : WORTH_STEALING);
+        if (victim == NULL)
+            continue;
+        int rc = luas__worker_revoke(victim);
+        if (rc == 0 && (rc = serve(p, thief)) >= 0)
+            rc = serve_all(p);
+        if (rc < 0)
+            return rc;
+        p->stats.steals++;
+    }
+    return 0;
+}
+
+static int flush_all(luas__pool *p)
+{
+    for (int i = 0; i < p->nworkers; i++) {
+        luas__worker *w = p->workers[i];
+        if (w->out.len > 0 && !w->reaped && !w->wants_write) {
+            int rc = luas__worker_flush(w, &p->poller);
+            if (rc < 0)
+                return rc;
+        }
+    }
+    return 0;
+}
+
+int luas__deal(luas__pool *p, bool alarmed)
+{
+    int rc = serve_all(p);
+    if (rc == 0)
+        rc = steal(p, alarmed);
+    return rc == 0 ? flush_all(p) : rc;
+}
+
+/* Tasks that an idle worker could have at once: pending ones, and all but
+   the first in each worker. */
+static uint64_t available(const luas__pool *p)
+{
+    uint64_t n = 0;
+    for (const luas__job *job = p->jobs; job != NULL; job = job->next)
+        if (job->generation == 0 && has_pending(job))
+            n += job->waiting;
+    for (int i = 0; i < p->nworkers; i++)
+        if (p->workers[i]->tasks > 1)
+            n += p->workers[i]->tasks - 1;
+    return n;
+}
+
+bool luas__deal_needs_worker(const luas__pool *p)
+{
+    int active = 0, unused = 0;
+    for (int i = 0; i < p->nworkers; i++) {
+        active += !p->workers[i]->stopping && !p->workers[i]->reaped;
+        unused += idle(p->workers[i]);
+    }
+    return active < p->options.workers && available(p) > (uint64_t)unused;
+}
+
+/* No open job depends on the worker's image. */
+bool luas__worker_is_spare(const luas__pool *p, const luas__worker *w)
+{
+    if (!idle(w))
+        return false;
+    for (const luas__job *job = p->jobs; job != NULL; job = job->next)
+        if (job->generation != 0 && job->generation == w->generation
+            && !job->done && !job->closed)
+            return false;
+    return true;
+}

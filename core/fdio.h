@@ -1,0 +1,30 @@
+/*
+ * File descriptors as the core uses them: close-on-exec, and no call here
+ * waits unless its name says so. Results are counts or negated errno.
+ */
+#ifndef LUAS_FDIO_H
+#define LUAS_FDIO_H
+
+#include <sys/types.h>
+
+#include "buffer.h"
+
+/* Both ends close-on-exec; on failure both are -1. */
+int luas__pipe(int fds[2]);
+int luas__set_nonblocking(int fd);
+
+/* Closes *fd if it is open and makes it -1. */
+void luas__close(int *fd);
+
+/* Reads what is there, at most `most` bytes, onto the end of `b`:
+   the count, 0 at end of file, -EAGAIN when there is nothing. */
+ssize_t luas__read_some(int fd, luas__buffer *b, size_t most);
+
+/* Writes what fits from the front of `b` and consumes it: 0 when all of it
+   went, -EAGAIN when some is left. */
+int luas__write_some(int fd, luas__buffer *b);
+
+/* Waits until all is written. For workers, whose host always reads. */
+int luas__write_waiting(int fd, const char *bytes, size_t len);
+
+#endif

@@ -1,0 +1,72 @@
+/*
+ * Frames: what a pipe between host and worker carries.
+ *
+ * A frame is its body's length as four bytes, most significant first, and the
+ * body: a sequence of MessagePack objects (wire.h says which extension types
+ * values use). The first object is the message's code, then come its fields:
+ *
+ *   host to worker
+ *     BLOB    id, definition            bytes that jobs refer to, sent once
+ *     DROP    id                        forget a blob
+ *     JOB     job, flags, seed          a job begins (flags: LUAS__JOB_*)
+ *     DEFINE  job, id                   apply a blob to the job's space
+ *     RUN     job, seq, index, count, then count times: size, arguments
+ *     RANGE   job, seq, index, count    the same over inherited inputs
+ *     FORGET  job
+ *     STOP    status                    exit when what came before is done
+ *   worker to host
+ *     VALUE   seq, results              an array
+ *     ERROR   seq, [value, message, traceback]
+ *     READY                             init has run
+ *     FAILED  message                   init has failed; the worker exits
+ *     OUTPUT  seq, text                 what a task printed, when captured
+ *
+ * `seq` counts the tasks sent to one worker from 1 (32 bits, wrapping),
+ * `index` counts a job's tasks from 1, `size` is the length in bytes of the
+ * arguments that follow it.
+ *
+ * A reader refuses a body longer than LUAS__FRAME_MAX, and never allocates
+ * more than twice what has arrived.
+ */
+#ifndef LUAS_FRAME_H
+#define LUAS_FRAME_H
+
+#include "buffer.h"
+#include "msgpack.h"
+
+#define LUAS__FRAME_HEAD 4
+#define LUAS__FRAME_MAX UINT32_MAX
+
+enum luas__message {
+    LUAS__BLOB = 1, LUAS__DROP, LUAS__JOB, LUAS__DEFINE,
+    LUAS__RUN, LUAS__RANGE, LUAS__FORGET, LUAS__STOP,
+    LUAS__VALUE = 16, LUAS__ERROR, LUAS__READY, LUAS__FAILED, LUAS__OUTPUT
+};
+
+enum luas__job_flags {
+    LUAS__JOB_TIMED = 1,    /* note in the page when each task starts */
+    LUAS__JOB_INHERIT = 2,  /* the function is in the forked image */
+    LUAS__JOB_CALL = 4,     /* the first argument names a global function */
+    LUAS__JOB_SEEDED = 8,   /* math.random starts from (seed, index) */
+    LUAS__JOB_CAPTURE = 16, /* send what a task prints with its outcome */
+    LUAS__JOB_PROCESS = 32, /* one task that owns its worker */
+    LUAS__JOB_STAR = 64,    /* an inherited input is a table of arguments */
+    LUAS__JOB_DISCARD = 128 /* nobody wants the results: an empty array will do */
+};
+
+/* Starts a frame of the given message at the end of `b`; *mark is for end. */
+int luas__frame_begin(luas__buffer *b, enum luas__message code, size_t *mark);
+
+/* Completes it. On LUAS_ETOOBIG the frame is gone from `b`. */
+int luas__frame_end(luas__buffer *b, size_t mark);
+
+/* A whole frame of a code and integers. On failure `b` is as before. */
+int luas__frame_write(luas__buffer *b, enum luas__message code,
+                      const int64_t *fields, int count);
+
+/* Looks at the frame at the front of `b`: 1 and its body, which stays in `b`
+   until luas__frame_drop, or 0 while it has not arrived whole. */
+int luas__frame_peek(const luas__buffer *b, luas__mp_reader *body);
+void luas__frame_drop(luas__buffer *b);
+
+#endif

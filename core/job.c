@@ -1,0 +1,307 @@
+/* Inputs, pending ranges and outcomes of one job. */
+#include "job.h"
+
+#include <stdlib.h>
+
+#include "error.h"
+
+luas__job *luas__job_new(const luas__policy *policy)
+{
+    luas__job *j = calloc(1, sizeof *j);
+    if (j != NULL)
+        j->policy = *policy;
+    return j;
+}
+
+static void free_batch(luas__batch *b)
+{
+    luas__buffer_release(&b->bytes);
+    free(b->ends);
+    free(b);
+}
+
+static void free_batches(luas__job *j)
+{
+    while (j->batches != NULL) {
+        luas__batch *b = j->batches;
+        j->batches = b->next;
+        free_batch(b);
+    }
+    j->last_batch = j->cursor = NULL;
+}
+
+void luas__job_free(luas__job *j)
+{
+    if (j == NULL)
+        return;
+    free_batches(j);
+    for (int i = 0; i < j->nblobs; i++)
+        luas__blob_drop(j->blobs[i]);
+    free(j->blobs);
+    free(j->pending);
+    luas__buffer_release(&j->inbox);
+    luas__buffer_release(&j->taken);
+    free(j);
+}
+
+int luas__job_reserve(luas__job *j, size_t extra)
+{
+    if (j->npending + extra <= j->cap_pending)
+        return 0;
+    size_t cap = 2 * (j->npending + extra);
+    luas__range *pending = realloc(j->pending, cap * sizeof *pending);
+    if (pending == NULL)
+        return LUAS_ENOMEM;
+    j->pending = pending;
+    j->cap_pending = cap;
+    return 0;
+}
+
+/* New tasks go to the bottom of the stack, joined with the youngest there. */
+static int add_pending(luas__job *j, uint64_t count)
+{
+    uint64_t first = j->fed + 1;
+    luas__range *bottom = j->pending;
+    if (j->npending > 0 && bottom->first + bottom->count == first && bottom->attempts == 0) {
+        bottom->count += count;
+    } else {
+        int rc = luas__job_reserve(j, 1);
+        if (rc < 0)
+            return rc;
+        memmove(j->pending + 1, j->pending, j->npending * sizeof *j->pending);
+        j->pending[0] = (luas__range){.first = first, .count = count};
+        j->npending++;
+    }
+    j->fed += count;
+    j->waiting += count;
+    return 0;
+}
+
+static void append_batch(luas__job *j, luas__batch *b)
+{
+    if (j->last_batch != NULL)
+        j->last_batch->next = b;
+    else
+        j->batches = b;
+    j->last_batch = b;
+}
+
+int luas__job_feed(luas__job *j, luas__buffer *bytes, size_t *ends, uint32_t count)
+{
+    luas__batch *b = malloc(sizeof *b);
+    if (b == NULL)
+        return LUAS_ENOMEM;
+    uint64_t first = j->fed + 1;
+    int rc = add_pending(j, count);
+    if (rc < 0) {
+        free(b);
+        return rc;
+    }
+    *b = (luas__batch){.first = first, .count = count, .unsettled = count,
+                       .bytes = *bytes, .ends = ends};
+    *bytes = (luas__buffer)LUAS__BUFFER_INIT;
+    append_batch(j, b);
+    return 0;
+}
+
+int luas__job_feed_inherited(luas__job *j, uint64_t count)
+{
+    return count > 0 ? add_pending(j, count) : 0;
+}
+
+int luas__job_return(luas__job *j, luas__range range)
+{
+    int rc = luas__job_reserve(j, 1);
+    if (rc < 0)
+        return rc;
+    j->pending[j->npending++] = range;
+    j->waiting += range.count;
+    return 0;
+}
+
+/* Tasks are mostly dealt in order, so the last batch found is a good guess. */
+static luas__batch *find_batch(luas__job *j, uint64_t index)
+{
+    luas__batch *b = j->cursor != NULL && j->cursor->first <= index ? j->cursor : j->batches;
+    while (b != NULL && index - b->first >= b->count)
+        b = b->next;
+    return j->cursor = b;
+}
+
+/* Brings the next range that this worker may have to the top. */
+static luas__range *top_for(luas__job *j, int worker)
+{
+    for (size_t i = j->npending; i > 0; i--) {
+        luas__range r = j->pending[i - 1];
+        if (r.avoid != 0 && r.avoid == worker)
+            continue;
+        memmove(&j->pending[i - 1], &j->pending[i], (j->npending - i) * sizeof r);
+        j->pending[j->npending - 1] = r;
+        return &j->pending[j->npending - 1];
+    }
+    return NULL;
+}
+
+bool luas__job_take(luas__job *j, int worker, uint32_t most, luas__range *range,
+                    luas__batch **batch)
+{
+    luas__range *top = top_for(j, worker);
+    if (top == NULL)
+        return false;
+    *range = *top;
+    *batch = find_batch(j, top->first);
+    if (range->count > most)
+        range->count = most;
+    if (*batch != NULL) {
+        uint64_t rest = (*batch)->first + (*batch)->count - top->first;
+        if (range->count > rest)
+            range->count = rest;
+    }
+    top->first += range->count;
+    top->count -= range->count;
+    j->waiting -= range->count;
+    if (top->count == 0)
+        j->npending--;
+    return true;
+}
+
+const char *luas__batch_bytes(const luas__batch *b, uint64_t first, uint64_t count, size_t *len)
+{
+    size_t i = (size_t)(first - b->first);
+    size_t from = i > 0 ? b->ends[i - 1] : 0;
+    *len = b->ends[i + count - 1] - from;
+    return luas__buffer_bytes(&b->bytes) + from;
+}
+
+/* Inputs are kept until their whole batch is settled, for retries. */
+static void settle_input(luas__job *j, uint64_t index)
+{
+    luas__batch **link = &j->batches, *before = NULL;
+    while (*link != NULL && index - (*link)->first >= (*link)->count) {
+        before = *link;
+        link = &before->next;
+    }
+    luas__batch *b = *link;
+    if (b == NULL || --b->unsettled > 0)
+        return;
+    *link = b->next;
+    if (j->last_batch == b)
+        j->last_batch = before;
+    if (j->cursor == b)
+        j->cursor = NULL;
+    free_batch(b);
+}
+
+/* Outcomes lie in the buffer one after other, each padded to this. */
+static size_t padded(size_t n)
+{
+    return (n + 7) & ~(size_t)7;
+}
+
+static int post(luas__job *j, const luas__outcome *o, const char *payload)
+{
+    size_t size = sizeof *o + padded(o->len);
+    int rc = luas__buffer_reserve(&j->inbox, size);
+    if (rc < 0)
+        return rc;
+    char *at = luas__buffer_end(&j->inbox);
+    memcpy(at, o, sizeof *o);
+    if (o->len > 0)
+        memcpy(at + sizeof *o, payload, o->len);
+    j->inbox.len += size;
+    return 0;
+}
+
+int luas__job_settle(luas__job *j, const luas__outcome *o, const char *payload)
+{
+    int rc = j->closed ? 0 : post(j, o, payload);
+    if (rc < 0)
+        return rc;
+    for (uint64_t i = 0; i < o->count && j->batches != NULL; i++)
+        settle_input(j, o->index + i);
+    j->settled += o->count;
+    if (o->kind != LUAS__KIND_VALUE && o->kind != LUAS__KIND_CANCELLED)
+        j->failures++;
+    return 0;
+}
+
+static int cancel_range(luas__job *j, uint64_t first, uint64_t count, uint32_t attempts)
+{
+    luas__outcome o = {.index = first, .count = count, .kind = LUAS__KIND_CANCELLED,
+                       .attempts = (uint16_t)attempts};
+    return luas__job_settle(j, &o, NULL);
+}
+
+static uint64_t clamp(uint64_t x, uint64_t low, uint64_t high)
+{
+    return x < low ? low : x > high ? high : x;
+}
+
+/* Cancels the middle of the range at `i`; what is left goes before and after. */
+static int cancel_within(luas__job *j, size_t i, uint64_t from, uint64_t to)
+{
+    luas__range r = j->pending[i], rest = r;
+    uint64_t end = r.first + r.count;
+    uint64_t low = clamp(from, r.first, end), high = clamp(to, low, end);
+    if (low == high)
+        return 0;
+    int rc = luas__job_reserve(j, 1);
+    if (rc == 0)
+        rc = cancel_range(j, low, high - low, r.attempts);
+    if (rc < 0)
+        return rc;
+    j->waiting -= high - low;
+    j->pending[i].count = low - r.first;
+    rest.first = high;
+    rest.count = end - high;
+    memmove(&j->pending[i + 1], &j->pending[i], (j->npending++ - i) * sizeof r);
+    j->pending[i] = rest; /* below the lower indices, which come first */
+    return 0;
+}
+
+static void drop_empty_ranges(luas__job *j)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < j->npending; i++)
+        if (j->pending[i].count > 0)
+            j->pending[kept++] = j->pending[i];
+    j->npending = kept;
+}
+
+int luas__job_cancel_pending(luas__job *j, uint64_t from, uint64_t to)
+{
+    uint64_t past = to < UINT64_MAX ? to + 1 : to;
+    int rc = 0;
+    for (size_t i = j->npending; i-- > 0 && rc == 0;)
+        rc = cancel_within(j, i, from, past);
+    drop_empty_ranges(j);
+    return rc;
+}
+
+bool luas__job_finished(const luas__job *j)
+{
+    return j->sealed && j->settled == j->fed;
+}
+
+bool luas__job_full(const luas__job *j)
+{
+    return j->policy.room > 0 && j->inbox.len > j->policy.room;
+}
+
+void luas__job_swap(luas__job *j)
+{
+    luas__buffer empty = j->taken;
+    j->taken = j->inbox;
+    j->inbox = empty;
+    j->inbox.start = j->inbox.len = 0;
+}
+
+const luas__outcome *luas__job_next(luas__job *j, const char **payload)
+{
+    if (j->taken.len == 0)
+        return NULL;
+    const luas__outcome *o = (const luas__outcome *)(void *)luas__buffer_bytes(&j->taken);
+    *payload = (const char *)(o + 1);
+    luas__buffer_consume(&j->taken, sizeof *o + padded(o->len));
+    return o;
+}

@@ -1,0 +1,118 @@
+/*
+ * A job: one function, its inputs, how they are to be dealt, and the outcomes
+ * that have come and nobody has taken yet. A job moves no bytes itself; the
+ * pool deals from it and settles into it.
+ *
+ * The owner: 1. luas__job_new; 2. feeds batches of encoded inputs, or says
+ * how many inputs the workers inherited; 3. seals it; the pool does its part;
+ * 4. luas__job_swap and reads outcomes; 5. luas__job_free, once no worker
+ * has a task of it. The pool's lock guards all of it but `taken`.
+ */
+#ifndef LUAS_JOB_H
+#define LUAS_JOB_H
+
+#include <stdbool.h>
+
+#include "blob.h"
+#include "outcome.h"
+
+/* Inputs that were fed together: for each a size and its arguments. */
+typedef struct luas__batch {
+    struct luas__batch *next;
+    uint64_t first;         /* index of the first task */
+    uint32_t count;
+    uint32_t unsettled;     /* tasks without an outcome; at 0 it is freed */
+    luas__buffer bytes;
+    size_t *ends;           /* count offsets: where each task's bytes end */
+} luas__batch;
+
+/* Tasks first .. first + count - 1 that wait to be dealt. */
+typedef struct luas__range {
+    uint64_t first, count;
+    uint32_t attempts;      /* times they were started before */
+    int avoid;              /* number of the worker that they failed on, or 0 */
+} luas__range;
+
+typedef struct luas__policy {
+    int64_t timeout;        /* ns for a task; 0: none */
+    int64_t grace;          /* ns between asking a task to stop and killing it */
+    int32_t retries;        /* further starts after a crash or a timeout */
+    uint32_t chunk;         /* tasks a frame; 0: adapted to their time */
+    uint32_t halt;          /* failures after which no more is dealt; 0: none */
+    int32_t priority;       /* higher is dealt first */
+    size_t room;            /* bytes of outcomes that may wait; 0: no limit */
+    int flags;              /* LUAS__JOB_* */
+    int64_t seed;
+} luas__policy;
+
+typedef struct luas__job {
+    struct luas__job *next, **link; /* in a list of the pool's */
+    int64_t id;
+    luas__policy policy;
+    uint32_t generation;        /* workers that can do it; 0: any */
+    int images;                 /* how many of those there are to be */
+    bool pumped;                /* goes on while no call drives the pool */
+    bool done;                  /* all outcomes are known */
+    bool sealed;                /* nothing more will be fed */
+    bool closed;                /* nobody wants outcomes any more */
+    uint64_t fed, settled;      /* tasks 1 .. fed exist */
+    uint64_t dealt;             /* tasks in workers now */
+    uint64_t failures;
+    luas__batch *batches, *last_batch, *cursor;
+    luas__range *pending;       /* a stack: the next to deal is on top */
+    size_t npending, cap_pending;
+    uint64_t waiting;           /* tasks in pending */
+    luas__blob **blobs;         /* to define, in order, before any task */
+    int nblobs;
+    double task_ns;             /* measured time of a task; 0: not yet known */
+    uint32_t last_chunk;
+    luas__buffer inbox;         /* luas__outcome and payload, one after other */
+    luas__buffer taken;         /* the owner's: swapped with an inbox */
+    int process_status;         /* LUAS__JOB_PROCESS: how its worker ended */
+    bool process_gone;
+} luas__job;
+
+luas__job *luas__job_new(const luas__policy *policy);
+void luas__job_free(luas__job *j);
+
+/* Adds tasks; takes over the bytes and the malloc'ed offsets. On failure
+   (LUAS_ENOMEM) they stay the caller's. */
+int luas__job_feed(luas__job *j, luas__buffer *bytes, size_t *ends, uint32_t count);
+
+/* Adds tasks whose inputs the workers have inherited. */
+int luas__job_feed_inherited(luas__job *j, uint64_t count);
+
+/* Makes sure that luas__job_return cannot fail `extra` times. */
+int luas__job_reserve(luas__job *j, size_t extra);
+
+/* Puts tasks back to be dealt next. */
+int luas__job_return(luas__job *j, luas__range range);
+
+/* Takes up to `most` consecutive tasks off the pending ones, all from one
+   batch (NULL: inherited): false when nothing is pending that may go to the
+   worker of this number. */
+bool luas__job_take(luas__job *j, int worker, uint32_t most, luas__range *range,
+                    luas__batch **batch);
+
+/* The encoded inputs of some tasks of a batch. */
+const char *luas__batch_bytes(const luas__batch *b, uint64_t first, uint64_t count, size_t *len);
+
+/* Records an outcome. On LUAS_ENOMEM nothing has changed. */
+int luas__job_settle(luas__job *j, const luas__outcome *o, const char *payload);
+
+/* Cancels what is pending with an index between `from` and `to`. */
+int luas__job_cancel_pending(luas__job *j, uint64_t from, uint64_t to);
+
+bool luas__job_finished(const luas__job *j);
+
+/* More outcomes wait than the policy has room for. */
+bool luas__job_full(const luas__job *j);
+
+/* The owner: makes the inbox the taken buffer, which must be used up. */
+void luas__job_swap(luas__job *j);
+
+/* The owner: the next taken outcome, NULL when used up; *payload is valid
+   until the next call. */
+const luas__outcome *luas__job_next(luas__job *j, const char **payload);
+
+#endif

@@ -1,0 +1,393 @@
+/*
+ * Bytes as values. Whatever a length claims, room is made ahead for no more
+ * elements in all than the message has bytes.
+ */
+#include <limits.h>
+#include <math.h>
+#include <string.h>
+
+#include "error.h"
+#include "lua_codec.h"
+#include "lua_decoder.h"
+#include "wire.h"
+
+enum { SLOTS = 20, PHASE_KEY = 0, PHASE_VALUE };
+
+int luas__refuse(luas__decoder *d, const char *why)
+{
+    lua_pushfstring(d->L, "malformed message: %s at byte %I", why,
+                    (LUAI_UACINT)(d->in.at - d->start));
+    return LUAS_EPROTO;
+}
+
+static int fail(luas__decoder *d, int rc)
+{
+    lua_pushstring(d->L, luas_strerror(rc));
+    return rc;
+}
+
+/* Frames. */
+
+/* The first few are in the decoder itself; more are a userdata of Lua's. */
+static void grow_frames(luas__decoder *d)
+{
+    luas__open *frames = lua_newuserdatauv(d->L, 2 * (size_t)d->capacity * sizeof *frames, 0);
+    memcpy(frames, d->frames, d->depth * sizeof *frames);
+    lua_replace(d->L, d->held + HELD_FRAMES);
+    d->frames = frames;
+    d->capacity *= 2;
+}
+
+int luas__open_frame(luas__decoder *d, luas__open_kind kind, int base, uint32_t limit, uint32_t number)
+{
+    if (d->depth >= WIRE_DEPTH || !lua_checkstack(d->L, SLOTS))
+        return fail(d, LUAS_EDEEP);
+    if (d->depth == d->capacity)
+        grow_frames(d);
+    luas__open *f = &d->frames[d->depth++];
+    f->kind = (unsigned char)kind;
+    f->phase = 0;
+    f->base = base;
+    f->count = 0;
+    f->limit = limit;
+    f->number = number;
+    f->end = NULL;
+    return OPENED;
+}
+
+uint32_t luas__number_object(luas__decoder *d)
+{
+    return d->defining ? d->space->count++ : d->objects++;
+}
+
+void luas__bind_object(luas__decoder *d, uint32_t number)
+{
+    if (d->defining) {
+        luas__space_bind(d->L, d->space, d->held + HELD_OBJECTS, number);
+    } else if (d->remembers) {
+        lua_pushvalue(d->L, -1);
+        lua_rawseti(d->L, d->held + HELD_OBJECTS, (lua_Integer)number + 1);
+    }
+}
+
+/* Taking a value. */
+
+/* A table of n elements, each of at least `size` bytes. */
+static int open_table(luas__decoder *d, luas__open_kind kind, uint32_t n, size_t size)
+{
+    if (n > (size_t)(d->in.end - d->in.at) / size)
+        return luas__refuse(d, "more elements than bytes");
+    size_t room = n < d->budget ? n : d->budget;
+    int ahead = room > INT_MAX ? INT_MAX : (int)room;
+    d->budget -= room;
+    lua_createtable(d->L, kind == OPEN_ARRAY ? ahead : 0, kind == OPEN_MAP ? ahead : 0);
+    uint32_t number = luas__number_object(d);
+    luas__bind_object(d, number);
+    return n == 0 ? TAKEN : luas__open_frame(d, kind, lua_gettop(d->L), n, number);
+}
+
+/* All that does not fit in one byte. */
+static int take_token(luas__decoder *d)
+{
+    lua_State *L = d->L;
+    luas__mp_token t;
+    if (luas__mp_read(&d->in, &t) != 1)
+        return luas__refuse(d, "ends too early, or no MessagePack,");
+    switch (t.type) {
+    case MP_NIL: lua_pushnil(L); break;
+    case MP_BOOL: lua_pushboolean(L, (int)t.as.i); break;
+    case MP_INT: lua_pushinteger(L, t.as.i); break;
+    case MP_UINT: return luas__refuse(d, "integer above 2^63 - 1");
+    case MP_DOUBLE: lua_pushnumber(L, t.as.d); break;
+    case MP_STR: case MP_BIN: lua_pushlstring(L, t.bytes, t.len); break;
+    case MP_ARRAY: return open_table(d, OPEN_ARRAY, t.len, 1);
+    case MP_MAP: return open_table(d, OPEN_MAP, t.len, 2);
+    case MP_EXT: return luas__take_ext(d, &t);
+    }
+    return TAKEN;
+}
+
+/* The commonest forms without a detour. */
+static inline int take(luas__decoder *d)
+{
+    if (d->in.at == d->in.end)
+        return luas__refuse(d, "ends too early");
+    unsigned lead = *d->in.at;
+    size_t len = lead & 0x1f;
+    if (lead < 0x80) {
+        d->in.at++;
+        lua_pushinteger(d->L, (lua_Integer)lead);
+        return TAKEN;
+    }
+    if ((lead & 0xe0) != 0xa0 || len >= (size_t)(d->in.end - d->in.at))
+        return take_token(d);
+    lua_pushlstring(d->L, (const char *)d->in.at + 1, len);
+    d->in.at += len + 1;
+    return TAKEN;
+}
+
+int luas__take(luas__decoder *d)
+{
+    return take(d);
+}
+
+/* Steps: TAKEN when the frame is done, OPENED when another is open, or negative. */
+
+static int step_list(luas__decoder *d, luas__open *f)
+{
+    while (f->count < f->limit) {
+        f->count++;
+        int rc = take(d);
+        if (rc != TAKEN)
+            return rc;
+    }
+    return TAKEN;
+}
+
+static int step_array(luas__decoder *d, luas__open *f, int delivered)
+{
+    lua_State *L = d->L;
+    int base = f->base;
+    if (delivered)
+        lua_rawseti(L, base, f->count);
+    while (f->count < f->limit) {
+        f->count++;
+        int rc = take(d);
+        if (rc != TAKEN)
+            return rc;
+        lua_rawseti(L, base, f->count);
+    }
+    return TAKEN;
+}
+
+static int is_key(lua_State *L)
+{
+    switch (lua_type(L, -1)) {
+    case LUA_TNIL: return 0;
+    case LUA_TNUMBER: return !isnan(lua_tonumber(L, -1));
+    default: return 1;
+    }
+}
+
+/* Takes the key of the next pair, or goes on with the one delivered. */
+static int take_key(luas__decoder *d, luas__open *f, int delivered)
+{
+    if (!delivered) {
+        f->count++;
+        int rc = take(d);
+        if (rc != TAKEN)
+            return rc;
+    }
+    if (!is_key(d->L))
+        return luas__refuse(d, "nil or NaN as a key");
+    f->phase = PHASE_VALUE;
+    return TAKEN;
+}
+
+static int step_map(luas__decoder *d, luas__open *f, int delivered)
+{
+    for (;; delivered = 0) {
+        int rc = TAKEN;
+        if (f->phase == PHASE_KEY) {
+            if (f->count == f->limit)
+                return TAKEN;
+            rc = take_key(d, f, delivered);
+            if (rc != TAKEN)
+                return rc;
+            rc = take(d);
+        } else if (!delivered) {
+            rc = take(d);
+        }
+        if (rc != TAKEN)
+            return rc;
+        lua_rawset(d->L, f->base);
+        f->phase = PHASE_KEY;
+    }
+}
+
+static int step(luas__decoder *d, luas__open *f, int delivered)
+{
+    switch ((luas__open_kind)f->kind) {
+    case OPEN_LIST: return step_list(d, f);
+    case OPEN_ARRAY: return step_array(d, f, delivered);
+    case OPEN_MAP: return step_map(d, f, delivered);
+    case OPEN_OBJECT: return luas__step_object(d, f, delivered);
+    case OPEN_PACKED: return luas__step_packed(d, f, delivered);
+    case OPEN_FUNCTION: return luas__step_upvalues(d, f, delivered);
+    }
+    return LUAS_EINVAL;
+}
+
+/* Goes on until only `bottom` frames are open. */
+static int run(luas__decoder *d, uint32_t bottom)
+{
+    int delivered = 0;
+    while (d->depth > bottom) {
+        int rc = step(d, luas__open_top(d), delivered);
+        if (rc < 0)
+            return rc;
+        delivered = rc == TAKEN;
+        d->depth -= (uint32_t)delivered;
+    }
+    return 0;
+}
+
+/* Takes `count` values, which are left at the top. */
+static int take_list(luas__decoder *d, uint32_t count)
+{
+    uint32_t bottom = d->depth;
+    int rc = luas__open_frame(d, OPEN_LIST, lua_gettop(d->L) + 1, count, 0);
+    return rc < 0 ? rc : run(d, bottom);
+}
+
+int luas__take_whole(luas__decoder *d)
+{
+    return take_list(d, 1);
+}
+
+/* From outside. */
+
+void luas__decoder_prepare(luas__decoder *d, lua_State *L, const char *bytes, size_t len,
+                           int flags)
+{
+    d->L = L;
+    d->start = d->in.at = (const unsigned char *)bytes;
+    d->in.end = d->in.at + len;
+    d->frames = d->at_hand;
+    d->capacity = OPEN_AT_HAND;
+    d->depth = 0;
+    d->cells = NULL;
+    d->cell_count = d->cell_capacity = d->objects = 0;
+    d->budget = len;
+    d->remembers = d->defining = 0;
+    d->trusted = flags & LUAS__FUNCTIONS;
+    d->space = NULL;
+    d->space_index = d->held = 0;
+    d->referred = -1;
+}
+
+int luas__decoder_enter(luas__decoder *d, lua_State *L, int space)
+{
+    if (!lua_checkstack(L, HELD + SLOTS))
+        return fail(d, LUAS_EDEEP);
+    d->space = space == 0 ? NULL : luas__space_at(L, space);
+    d->space_index = space;
+    d->held = lua_gettop(L) + 1;
+    lua_settop(L, lua_gettop(L) + HELD);
+    if (d->remembers) {
+        lua_newtable(L);
+        lua_replace(L, d->held + HELD_OBJECTS);
+    }
+    return 0;
+}
+
+/* A message with references is an ext around the message proper. */
+static int unwrap(luas__decoder *d)
+{
+    luas__mp_reader ahead = d->in;
+    luas__mp_token t;
+    if (ahead.at == ahead.end || *ahead.at < 0xc7 || *ahead.at > 0xd8)
+        return 0;
+    if (luas__mp_read(&ahead, &t) != 1 || t.type != MP_EXT || t.ext != WIRE_SHARED)
+        return 0;
+    if (ahead.at != ahead.end)
+        return luas__refuse(d, "bytes left over");
+    d->in.at = (const unsigned char *)t.bytes;
+    d->remembers = 1;
+    return 0;
+}
+
+/* By the lead byte: no array, map or ext. */
+static int is_scalar(unsigned char lead)
+{
+    if (lead < 0xc0)
+        return lead < 0x80 || lead > 0x9f;
+    return !(lead >= 0xc7 && lead <= 0xc9) && !(lead >= 0xd4 && lead <= 0xd8)
+        && !(lead >= 0xdc && lead <= 0xdf);
+}
+
+/* Scalars at the front need none of the rest: how many of `count` were taken, or negative. */
+static int take_scalars(luas__decoder *d, int count)
+{
+    for (int done = 0; done < count; done++) {
+        if (d->in.at < d->in.end && !is_scalar(*d->in.at))
+            return done;
+        int rc = take(d);
+        if (rc < 0)
+            return rc;
+    }
+    return count;
+}
+
+/* The rest of the values, with slots below them while that lasts. */
+static int take_others(luas__decoder *d, int count, int space)
+{
+    lua_State *L = d->L;
+    int rc = luas__decoder_enter(d, L, space);
+    if (rc == 0)
+        rc = take_list(d, (uint32_t)count);
+    if (rc < 0)
+        return rc;
+    luas__set_pending(d);
+    lua_rotate(L, d->held, count);
+    lua_pop(L, HELD);
+    return 0;
+}
+
+static int take_values(luas__decoder *d, int count, int space)
+{
+    if (!lua_checkstack(d->L, count + SLOTS))
+        return fail(d, LUAS_ETOOBIG);
+    int done = take_scalars(d, count), rc = done;
+    if (done >= 0 && done < count)
+        rc = take_others(d, count - done, space);
+    if (rc >= 0 && d->in.at != d->in.end)
+        rc = luas__refuse(d, "bytes left over");
+    return rc < 0 ? rc : count;
+}
+
+/* Of all that was pushed only the message stays. */
+int luas__keep_message(lua_State *L, int top, int rc)
+{
+    if (rc < 0) {
+        lua_replace(L, top + 1);
+        lua_settop(L, top + 1);
+    }
+    return rc;
+}
+
+/* The head of the outermost array: its length, or negative. */
+static int take_head(luas__decoder *d)
+{
+    luas__mp_token t;
+    int rc = luas__mp_read(&d->in, &t);
+    if (rc != 1 || t.type != MP_ARRAY)
+        return luas__refuse(d, "not an array");
+    if (t.len > (size_t)(d->in.end - d->in.at))
+        return luas__refuse(d, "more elements than bytes");
+    return t.len > INT_MAX - SLOTS ? fail(d, LUAS_ETOOBIG) : (int)t.len;
+}
+
+int luas__decode(lua_State *L, const char *bytes, size_t len, int space, int flags)
+{
+    luas__decoder d;
+    int top = lua_gettop(L);
+    luas__decoder_prepare(&d, L, bytes, len, flags);
+    int rc = unwrap(&d);
+    if (rc == 0)
+        rc = take_head(&d);
+    if (rc >= 0)
+        rc = take_values(&d, rc, space);
+    return luas__keep_message(L, top, rc);
+}
+
+int luas__decode_value(lua_State *L, const char *bytes, size_t len, int space, int flags)
+{
+    luas__decoder d;
+    int top = lua_gettop(L);
+    luas__decoder_prepare(&d, L, bytes, len, flags);
+    int rc = unwrap(&d);
+    if (rc == 0)
+        rc = take_values(&d, 1, space);
+    return luas__keep_message(L, top, rc);
+}

@@ -1,0 +1,274 @@
+/* Entering the encoder: scalars at once, all else in a protected call. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "lua_codec.h"
+#include "lua_encoder.h"
+#include "lua_names.h"
+#include "wire.h"
+
+enum { SHARED_HEAD = 6, KEPT_FRAMES = 4096 };
+
+static const char scratch_key, scratch_type_key;
+
+static void release_scratch(luas__scratch *s)
+{
+    free(s->frames);
+    luas__pointers_release(&s->seen[0]);
+    luas__pointers_release(&s->seen[1]);
+    luas__buffer_release(&s->text);
+}
+
+static int collect_scratch(lua_State *L)
+{
+    release_scratch(lua_touserdata(L, 1));
+    return 0;
+}
+
+static void push_scratch_metatable(lua_State *L)
+{
+    if (lua_rawgetp(L, LUA_REGISTRYINDEX, &scratch_type_key) == LUA_TTABLE)
+        return;
+    lua_pop(L, 1);
+    lua_createtable(L, 0, 1);
+    lua_pushcfunction(L, collect_scratch);
+    lua_setfield(L, -2, "__gc");
+    lua_pushvalue(L, -1);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &scratch_type_key);
+}
+
+/* Pushes a scratch that nobody is using: one in use stays with its user, who holds it. */
+static luas__scratch *push_scratch(lua_State *L)
+{
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &scratch_key);
+    luas__scratch *s = lua_touserdata(L, -1);
+    if (s != NULL && !s->busy)
+        return s;
+    lua_pop(L, 1);
+    s = lua_newuserdatauv(L, sizeof *s, 0);
+    memset(s, 0, sizeof *s);
+    push_scratch_metatable(L);
+    lua_setmetatable(L, -2);
+    lua_pushvalue(L, -1);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &scratch_key);
+    return s;
+}
+
+static void leave_scratch(luas__scratch *s)
+{
+    if (s->capacity > KEPT_FRAMES) {
+        free(s->frames);
+        s->frames = NULL;
+        s->capacity = 0;
+    }
+    s->depth = 0;
+    s->busy = 0;
+}
+
+static void enter_space(luas__encoder *e)
+{
+    lua_State *L = e->L;
+    e->space = luas__space_at(L, SLOT_SPACE);
+    if (e->space == NULL)
+        return;
+    luas__space_rollback(L, SLOT_SPACE);
+    lua_getiuservalue(L, SLOT_SPACE, SPACE_OBJECTS);
+    lua_replace(L, SLOT_OBJECTS);
+}
+
+static void enter(luas__encoder *e, lua_State *L)
+{
+    e->L = L;
+    e->scratch = push_scratch(L);
+    lua_replace(L, SLOT_SCRATCH);
+    e->scratch->busy = 1;
+    e->scratch->depth = 0;
+    e->seen = &e->scratch->seen[e->defining];
+    luas__pointers_clear(e->seen);
+    luas__names_push(L);
+    lua_replace(L, SLOT_NAMES);
+    e->named = luas__names_known(L, SLOT_NAMES);
+    lua_pushglobaltable(L);
+    e->globals = lua_topointer(L, -1);
+    lua_pop(L, 1);
+    enter_space(e);
+}
+
+/* Wraps a message that has references, so that its reader knows from the start. */
+static int wrap_shared(luas__encoder *e)
+{
+    luas__buffer *out = e->out;
+    size_t len = out->len - e->start;
+    if (luas__buffer_reserve(out, SHARED_HEAD) < 0)
+        return LUAS_ENOMEM;
+    unsigned char *p = (unsigned char *)luas__buffer_bytes(out) + e->start;
+    memmove(p + SHARED_HEAD, p, len);
+    *p = 0xc9;
+    luas__mp_put_bytes(p + 1, len, 4);
+    p[5] = WIRE_SHARED;
+    out->len += SHARED_HEAD;
+    return 0;
+}
+
+/* Functions among the values may want globals that the space has not defined. */
+static int define_wanted(luas__encoder *e)
+{
+    if (e->defines == NULL || e->space == NULL || e->space->names == e->space->names_defined)
+        return 0;
+    lua_pushnil(e->L);
+    return luas__encode_define(e);
+}
+
+static int encode_list(luas__encoder *e)
+{
+    uint32_t count = (uint32_t)(lua_gettop(e->L) - SLOT_FIRST + 1);
+    int rc = luas__frame_open(e, FRAME_LIST, SLOT_FIRST);
+    if (rc < 0)
+        return rc;
+    e->scratch->frames[0].limit = count;
+    rc = luas__encode_run(e, 0);
+    if (rc == 0)
+        rc = define_wanted(e);
+    if (rc == 0 && e->shared)
+        rc = wrap_shared(e);
+    return rc == 0 && e->out->len > e->most ? LUAS_ETOOBIG : rc;
+}
+
+static int encode_carrier(luas__encoder *e)
+{
+    lua_newtable(e->L);
+    lua_replace(e->L, SLOT_MODULES);
+    luas__names_refresh(e->L, SLOT_NAMES);
+    e->refreshed = 1;
+    return luas__encode_define(e);
+}
+
+/* Returns a message, or the set of modules. */
+static int encode_protected(lua_State *L)
+{
+    luas__encoder *e = lua_touserdata(L, SLOT_ENCODER);
+    enter(e, L);
+    e->rc = e->defining ? encode_carrier(e) : encode_list(e);
+    if (e->rc == 0 && e->space != NULL && (e->defining || e->defines != NULL))
+        luas__space_commit(e->space);
+    if (e->rc == 0)
+        lua_pushvalue(L, SLOT_MODULES);
+    else if (e->described)
+        e->rc = luas__push_path(e);
+    else
+        lua_pushstring(L, luas_strerror(e->rc));
+    leave_scratch(e->scratch);
+    return 1;
+}
+
+/* Pushes what encode_protected returned, or the message of the error that it raised. */
+static int call_protected(luas__encoder *e, lua_State *L, int space, int first, int count)
+{
+    if (!lua_checkstack(L, SLOT_FIRST + count + 1)) {
+        lua_pushstring(L, luas_strerror(LUAS_ETOOBIG));
+        return LUAS_ETOOBIG;
+    }
+    lua_pushcfunction(L, encode_protected);
+    if (space == 0)
+        lua_pushnil(L);
+    else
+        lua_pushvalue(L, space);
+    lua_pushlightuserdata(L, e);
+    for (int slot = SLOT_SCRATCH; slot < SLOT_FIRST; slot++)
+        lua_pushnil(L);
+    for (int i = 0; i < count; i++)
+        lua_pushvalue(L, first + i);
+    int status = lua_pcall(L, SLOT_FIRST - 1 + count, 1, 0);
+    if (status != LUA_OK)
+        e->rc = status == LUA_ERRMEM ? LUAS_ENOMEM : LUAS_EUNSENT;
+    return e->rc;
+}
+
+static void prepare(luas__encoder *e, luas__buffer *out, size_t limit)
+{
+    memset(e, 0, sizeof *e);
+    e->out = out;
+    e->start = out->len;
+    e->limit = limit == 0 || limit > WIRE_MAX ? WIRE_MAX : limit;
+    e->most = e->start + e->limit;
+}
+
+/* The values from the first that is no scalar on; `start`: where the message begins. */
+static int encode_rest(lua_State *L, int first, int count, int done, luas__buffer *out,
+                       size_t start, const luas__encode_options *o)
+{
+    luas__encoder e;
+    prepare(&e, out, o->limit);
+    e.start = start;
+    e.most = start + e.limit;
+    e.defines = o->defines;
+    e.total = count;
+    e.offset = done;
+    size_t defined = o->defines == NULL ? 0 : o->defines->len;
+    int rc = call_protected(&e, L, o->space, first + done, count - done);
+    if (rc == 0)
+        lua_pop(L, 1);
+    else if (o->defines != NULL)
+        luas__buffer_truncate(o->defines, defined);
+    return rc;
+}
+
+/* How many of the first values are scalars, which are written; or negative. */
+static int encode_scalars(lua_State *L, int first, int count, luas__buffer *out, size_t most)
+{
+    int done = 0;
+    while (done < count) {
+        int rc = luas__put_scalar(L, first + done, out, most);
+        if (rc <= 0)
+            return rc < 0 ? rc : done;
+        done++;
+    }
+    return out->len > most ? LUAS_ETOOBIG : done;
+}
+
+static int encode_all(lua_State *L, int first, int count, luas__buffer *out, size_t start,
+                      const luas__encode_options *o)
+{
+    size_t limit = o->limit == 0 || o->limit > WIRE_MAX ? WIRE_MAX : o->limit;
+    int rc = encode_scalars(L, first, count, out, start + limit);
+    if (rc < 0)
+        lua_pushstring(L, luas_strerror(rc));
+    else
+        rc = rc == count ? 0 : encode_rest(L, first, count, rc, out, start, o);
+    if (rc < 0)
+        luas__buffer_truncate(out, start);
+    return rc;
+}
+
+int luas__encode(lua_State *L, int first, int count, luas__buffer *out,
+                 const luas__encode_options *options)
+{
+    size_t start = out->len;
+    int rc = luas__mp_write_array(out, (uint32_t)count);
+    if (rc < 0) {
+        lua_pushstring(L, luas_strerror(rc));
+        return rc;
+    }
+    return encode_all(L, first, count, out, start, options);
+}
+
+int luas__encode_value(lua_State *L, int index, luas__buffer *out,
+                       const luas__encode_options *options)
+{
+    return encode_all(L, index, 1, out, out->len, options);
+}
+
+int luas__carry(lua_State *L, int function, int space, luas__buffer *out, size_t limit,
+                luas__carried *info)
+{
+    luas__encoder e;
+    prepare(&e, out, limit);
+    e.defining = 1;
+    e.defines = out;
+    e.total = 1;
+    int rc = call_protected(&e, L, space, function, 1);
+    if (rc < 0)
+        luas__buffer_truncate(out, e.start);
+    info->dynamic = e.dynamic;
+    return rc;
+}

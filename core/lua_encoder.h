@@ -1,0 +1,170 @@
+/*
+ * The inside of the encoder, shared by its five files: the calls from outside
+ * (lua_encode.c), the forms that values take (lua_value.c), the containers that
+ * are open (lua_frames.c), functions and define messages (lua_carry.c), and
+ * the path to what could not be encoded (lua_path.c).
+ *
+ * Nothing recurses with the value: open containers are frames on a stack of
+ * the encoder's own, each with its container at the index `base` of the Lua
+ * stack. A step function goes on with the innermost frame until that frame is
+ * done or another one has been opened. All of it runs in protected mode.
+ */
+#ifndef LUAS_LUA_ENCODER_H
+#define LUAS_LUA_ENCODER_H
+
+#include <lua.h>
+
+#include "error.h"
+#include "lua_space.h"
+#include "msgpack.h"
+#include "pointers.h"
+
+typedef enum luas__frame_kind {
+    FRAME_LIST,     /* the values from base, by count; pops them */
+    FRAME_ARRAY,    /* base: table, its key above it */
+    FRAME_MAP,
+    FRAME_OBJECT,   /* base: table with a metatable */
+    FRAME_PACKED,   /* base: object, then what __luas_pack returned */
+    FRAME_FUNCTION,
+    FRAME_DEFINE    /* base: root */
+} luas__frame_kind;
+
+/* What a step does next, for the kinds that have several. */
+enum {
+    PHASE_CONTENT, PHASE_CLASS, PHASE_END,      /* OBJECT, PACKED */
+    PHASE_KEY = 0, PHASE_VALUE,                 /* MAP */
+    PHASE_ROOT = 0, PHASE_MAP, PHASE_GLOBALS, PHASE_LISTS    /* DEFINE */
+};
+
+/* Which pairs of a map: a class's tables and objects come after its functions. */
+enum { PASS_ALL, PASS_EARLY, PASS_LATE };
+
+typedef struct luas__frame {
+    unsigned char kind, phase;
+    unsigned char pass;     /* MAP */
+    unsigned char sure;     /* ARRAY: the keys are known to be 1..limit in order */
+    int base;
+    uint32_t count;         /* elements, pairs, values or upvalues begun */
+    uint32_t limit;         /* of them in all; DEFINE: names looked at */
+    uint32_t number;        /* PACKED: of the object */
+    size_t head;            /* offset in out of the head, to be completed */
+} luas__frame;
+
+/* What is kept from one message to the next, to be allocated once: a userdata. */
+typedef struct luas__scratch {
+    luas__frame *frames;
+    uint32_t depth, capacity;
+    luas__pointers seen[2]; /* objects and cells of a message; cells of a define message */
+    luas__buffer text;      /* a path */
+    int busy;               /* in use further up the C stack, or abandoned by an error */
+} luas__scratch;
+
+/* The Lua stack of the protected call. */
+enum {
+    SLOT_SPACE = 1, SLOT_ENCODER, SLOT_SCRATCH, SLOT_NAMES,
+    SLOT_ANCHORS,       /* what __luas_pack returned: its address must stay its own */
+    SLOT_OBJECTS,       /* of the space */
+    SLOT_MODULES,       /* names of modules met, a set; or nil */
+    SLOT_ENVIRONMENT,   /* of a space, which functions of a worker have for globals; or nil */
+    SLOT_FIRST
+};
+
+typedef struct luas__encoder {
+    lua_State *L;
+    luas__scratch *scratch;
+    luas__space *space;         /* NULL without one */
+    const luas__pointers *named;
+    luas__pointers *seen;
+    luas__buffer *out;
+    luas__buffer *defines;
+    size_t start, most;         /* offset of the message; of the end that it must not pass */
+    size_t limit;
+    uint32_t objects, cells;
+    const void *globals;
+    int defining;               /* this is a define message: objects belong to the space */
+    int shared, dynamic;
+    int refreshed;              /* names are up to date */
+    int described;              /* what is wrong is said at the top of the stack */
+    int total, offset;          /* values in all, and those before the first frame's */
+    int rc;
+} luas__encoder;
+
+/* Writes the value at this index if it is nil, a boolean, a number or a string: 1; 0 if not. */
+static inline int luas__put_scalar(lua_State *L, int index, luas__buffer *out, size_t most)
+{
+    unsigned char *p;
+    const char *bytes;
+    size_t len;
+    int rc;
+    switch (lua_type(L, index)) {
+    case LUA_TNUMBER:
+        if (luas__buffer_reserve(out, LUAS__MP_NUMBER) < 0)
+            return LUAS_ENOMEM;
+        p = (unsigned char *)luas__buffer_end(out);
+        out->len += (size_t)((lua_isinteger(L, index)
+            ? luas__mp_put_int(p, lua_tointeger(L, index))
+            : luas__mp_put_double(p, lua_tonumber(L, index))) - p);
+        return 1;
+    case LUA_TSTRING:
+        bytes = lua_tolstring(L, index, &len);
+        rc = len > most || out->len > most - len ? LUAS_ETOOBIG
+                                                 : luas__mp_write_string(out, bytes, len);
+        return rc < 0 ? rc : 1;
+    case LUA_TBOOLEAN:
+        rc = luas__mp_write_bool(out, lua_toboolean(L, index));
+        return rc < 0 ? rc : 1;
+    case LUA_TNIL:
+        rc = luas__mp_write_nil(out);
+        return rc < 0 ? rc : 1;
+    default:
+        return 0;
+    }
+}
+
+/* Functions giving int: 0, or a negative code. */
+
+/* lua_value.c */
+
+/* Pops and encodes the value at the top, or opens a frame that will. */
+int luas__encode_item(luas__encoder *e);
+/* The same for a table that already has its number, without its metatable. */
+int luas__open_content(luas__encoder *e);
+/* The same for a metatable: by number or name if it can be. */
+int luas__encode_class(luas__encoder *e);
+/* LUAS_EUNSENT, with a reason at the top of the stack. */
+int luas__unsent(luas__encoder *e, const char *format, ...);
+
+/* lua_frames.c */
+
+/* Opens a frame for the container at `base`, head at the end of out, all else 0. */
+int luas__frame_open(luas__encoder *e, luas__frame_kind kind, int base);
+/* The innermost frame is done: pops it, and its slots. */
+void luas__frame_close(luas__encoder *e);
+/* Goes on until only `bottom` frames are open. */
+int luas__encode_run(luas__encoder *e, uint32_t bottom);
+/* The head of an ext of yet unknown length, and its completion when the content follows. */
+int luas__ext_open(luas__encoder *e, int type, size_t *head);
+void luas__ext_close(luas__encoder *e, size_t head);
+/* The head of a map of yet unknown size, likewise. */
+int luas__map_open(luas__encoder *e, size_t *head);
+void luas__map_close(luas__encoder *e, size_t head, uint32_t pairs);
+int luas__put_number(luas__encoder *e, int type, uint32_t number);
+
+static inline luas__frame *luas__frame_top(const luas__encoder *e)
+{
+    return &e->scratch->frames[e->scratch->depth - 1];
+}
+
+/* lua_carry.c */
+int luas__open_function(luas__encoder *e);
+int luas__step_function(luas__encoder *e, luas__frame *f);
+int luas__step_define(luas__encoder *e, luas__frame *f);
+/* A define message for the value at the top (popped) and the names now wanted. */
+int luas__encode_define(luas__encoder *e);
+
+/* lua_path.c: pops a reason and pushes it with the path to the innermost frame's item. */
+int luas__push_path(luas__encoder *e);
+/* Pushes what the value at this index is: `userdata (FILE*)`. */
+void luas__push_description(lua_State *L, int index);
+
+#endif

@@ -1,0 +1,305 @@
+/*
+ * The open containers of the encoder. A step function works on the innermost
+ * frame until a container opens another; then it returns, and is called again
+ * when that one has been closed. Frames may move when one is opened: nothing
+ * is kept in a local across that.
+ */
+#include <stdlib.h>
+
+#include "lua_encoder.h"
+#include "wire.h"
+
+/* SLOTS: what a frame may push. SMALL: so much content is moved to give it a short head. */
+enum { FIRST_FRAMES = 16, SLOTS = 20, EXT_HEAD = 6, MAP_HEAD = 5, SMALL = 255 };
+
+static int grow_frames(luas__scratch *s)
+{
+    uint32_t capacity = s->capacity == 0 ? FIRST_FRAMES : s->capacity * 2;
+    luas__frame *frames = realloc(s->frames, capacity * sizeof *frames);
+    if (frames == NULL)
+        return LUAS_ENOMEM;
+    s->frames = frames;
+    s->capacity = capacity;
+    return 0;
+}
+
+int luas__frame_open(luas__encoder *e, luas__frame_kind kind, int base)
+{
+    luas__scratch *s = e->scratch;
+    if (e->out->len > e->most)
+        return LUAS_ETOOBIG;
+    if (s->depth >= WIRE_DEPTH || !lua_checkstack(e->L, SLOTS))
+        return LUAS_EDEEP;
+    int rc = s->depth == s->capacity ? grow_frames(s) : 0;
+    if (rc < 0)
+        return rc;
+    luas__frame *f = &s->frames[s->depth++];
+    memset(f, 0, sizeof *f);
+    f->kind = (unsigned char)kind;
+    f->base = base;
+    f->head = e->out->len;
+    return 0;
+}
+
+void luas__frame_close(luas__encoder *e)
+{
+    lua_settop(e->L, luas__frame_top(e)->base - 1);
+    e->scratch->depth--;
+}
+
+/* Heads. */
+
+int luas__put_number(luas__encoder *e, int type, uint32_t number)
+{
+    unsigned char bytes[6];
+    int power = number <= UINT8_MAX ? 0 : number <= UINT16_MAX ? 1 : 2;
+    bytes[0] = (unsigned char)(0xd4 + power);
+    bytes[1] = (unsigned char)type;
+    unsigned char *end = luas__mp_put_bytes(bytes + 2, number, 1 << power);
+    return luas__buffer_append(e->out, bytes, (size_t)(end - bytes));
+}
+
+static int reserve_head(luas__encoder *e, size_t size, size_t *head)
+{
+    int rc = luas__buffer_reserve(e->out, size);
+    if (rc < 0)
+        return rc;
+    *head = e->out->len;
+    e->out->len += size;
+    return 0;
+}
+
+int luas__ext_open(luas__encoder *e, int type, size_t *head)
+{
+    int rc = reserve_head(e, EXT_HEAD, head);
+    if (rc == 0)
+        luas__buffer_bytes(e->out)[*head + EXT_HEAD - 1] = (char)type;
+    return rc;
+}
+
+void luas__ext_close(luas__encoder *e, size_t head)
+{
+    unsigned char *p = (unsigned char *)luas__buffer_bytes(e->out) + head;
+    size_t len = e->out->len - head - EXT_HEAD;
+    if (len > SMALL) {
+        *p = 0xc9;
+        luas__mp_put_bytes(p + 1, len, 4);
+        return;
+    }
+    p[0] = 0xc7;
+    p[1] = (unsigned char)len;
+    p[2] = p[EXT_HEAD - 1];
+    memmove(p + 3, p + EXT_HEAD, len);
+    e->out->len -= EXT_HEAD - 3;
+}
+
+int luas__map_open(luas__encoder *e, size_t *head)
+{
+    return reserve_head(e, MAP_HEAD, head);
+}
+
+void luas__map_close(luas__encoder *e, size_t head, uint32_t pairs)
+{
+    unsigned char *p = (unsigned char *)luas__buffer_bytes(e->out) + head;
+    size_t len = e->out->len - head - MAP_HEAD;
+    if (pairs > 15 || len > SMALL) {
+        *p = 0xdf;
+        luas__mp_put_bytes(p + 1, pairs, 4);
+        return;
+    }
+    *p = (unsigned char)(0x80 | pairs);
+    memmove(p + 1, p + MAP_HEAD, len);
+    e->out->len -= MAP_HEAD - 1;
+}
+
+/* Steps: 0 to go on with the innermost frame, or negative. */
+
+static int step_list(luas__encoder *e, luas__frame *f)
+{
+    if (f->count == f->limit) {
+        luas__frame_close(e);
+        return 0;
+    }
+    lua_pushvalue(e->L, f->base + (int)f->count++);
+    return luas__encode_item(e);
+}
+
+/* What was written of an array turns out to be a map's: only scalars, so that nothing was numbered. */
+static int restart_as_map(luas__encoder *e, luas__frame *f)
+{
+    if (f->sure)
+        return luas__unsent(e, "table changed while it was encoded");
+    lua_settop(e->L, f->base);
+    lua_pushnil(e->L);
+    luas__buffer_truncate(e->out, f->head);
+    f->kind = FRAME_MAP;
+    f->count = 0;
+    return luas__map_open(e, &f->head);
+}
+
+static int is_key(lua_State *L, int index, uint32_t i)
+{
+    return lua_isinteger(L, index) && lua_tointeger(L, index) == (lua_Integer)i;
+}
+
+/* After [key i, value] at the top: are the keys after i those up to limit, in order? */
+static int rest_in_order(lua_State *L, const luas__frame *f, uint32_t i)
+{
+    int top = lua_gettop(L);
+    lua_pushvalue(L, -2);
+    while (lua_next(L, f->base) != 0) {
+        lua_pop(L, 1);
+        if (i++ == f->limit || !is_key(L, -1, i)) {
+            lua_settop(L, top);
+            return 0;
+        }
+    }
+    return i == f->limit;
+}
+
+/* The first container must not be opened before the array is known to be one. */
+static int array_container(luas__encoder *e, luas__frame *f, uint32_t i)
+{
+    if (!f->sure && !rest_in_order(e->L, f, i))
+        return restart_as_map(e, f);
+    f->sure = 1;
+    f->count = i;
+    return luas__encode_item(e);
+}
+
+static int step_array(luas__encoder *e, luas__frame *f)
+{
+    lua_State *L = e->L;
+    uint32_t i = f->count;
+    while (lua_next(L, f->base) != 0) {
+        if (i++ == f->limit || !is_key(L, -2, i))
+            return restart_as_map(e, f);
+        int rc = luas__put_scalar(L, -1, e->out, e->most);
+        if (rc <= 0)
+            return rc < 0 ? rc : array_container(e, f, i);
+        if (e->out->len > e->most)
+            return LUAS_ETOOBIG;
+        lua_pop(L, 1);
+    }
+    if (i != f->limit)
+        return restart_as_map(e, f);
+    luas__frame_close(e);
+    return 0;
+}
+
+static int is_late(lua_State *L, int index)
+{
+    int type = lua_type(L, index);
+    return type == LUA_TTABLE || type == LUA_TUSERDATA;
+}
+
+/* The next pair of this pass: 1, [key, value] pushed; 0 after the last pass. */
+static int next_pair(lua_State *L, luas__frame *f)
+{
+    for (;;) {
+        while (lua_next(L, f->base) != 0) {
+            if (f->pass == PASS_ALL || is_late(L, -1) == (f->pass == PASS_LATE))
+                return 1;
+            lua_pop(L, 1);
+        }
+        if (f->pass != PASS_EARLY)
+            return 0;
+        f->pass = PASS_LATE;
+        lua_pushnil(L);
+    }
+}
+
+static int end_map(luas__encoder *e, luas__frame *f)
+{
+    luas__map_close(e, f->head, f->count);
+    luas__frame_close(e);
+    return 0;
+}
+
+static int step_map(luas__encoder *e, luas__frame *f)
+{
+    lua_State *L = e->L;
+    int rc;
+    for (;;) {
+        if (f->phase == PHASE_KEY) {
+            if (!next_pair(L, f))
+                return end_map(e, f);
+            f->count++;
+            f->phase = PHASE_VALUE;
+            rc = luas__put_scalar(L, -2, e->out, e->most);
+            if (rc == 0) {
+                lua_pushvalue(L, -2);
+                return luas__encode_item(e);
+            }
+            if (rc < 0)
+                return rc;
+        }
+        f->phase = PHASE_KEY;
+        rc = luas__put_scalar(L, -1, e->out, e->most);
+        if (rc <= 0)
+            return rc < 0 ? rc : luas__encode_item(e);
+        if (e->out->len > e->most)
+            return LUAS_ETOOBIG;
+        lua_pop(L, 1);
+    }
+}
+
+static int step_class(luas__encoder *e, luas__frame *f)
+{
+    f->phase = PHASE_END;
+    lua_getmetatable(e->L, f->base);
+    return luas__encode_class(e);
+}
+
+static int end_ext(luas__encoder *e, luas__frame *f)
+{
+    luas__ext_close(e, f->head);
+    luas__frame_close(e);
+    return 0;
+}
+
+static int step_object(luas__encoder *e, luas__frame *f)
+{
+    switch (f->phase) {
+    case PHASE_CONTENT:
+        f->phase = PHASE_CLASS;
+        lua_pushvalue(e->L, f->base);
+        return luas__open_content(e);
+    case PHASE_CLASS:
+        return step_class(e, f);
+    default:
+        return end_ext(e, f);
+    }
+}
+
+static int step_packed(luas__encoder *e, luas__frame *f)
+{
+    if (f->phase == PHASE_END)
+        return end_ext(e, f);
+    if (f->count == f->limit)
+        return step_class(e, f);
+    lua_pushvalue(e->L, f->base + (int)++f->count);
+    return luas__encode_item(e);
+}
+
+static int step(luas__encoder *e, luas__frame *f)
+{
+    switch ((luas__frame_kind)f->kind) {
+    case FRAME_LIST: return step_list(e, f);
+    case FRAME_ARRAY: return step_array(e, f);
+    case FRAME_MAP: return step_map(e, f);
+    case FRAME_OBJECT: return step_object(e, f);
+    case FRAME_PACKED: return step_packed(e, f);
+    case FRAME_FUNCTION: return luas__step_function(e, f);
+    case FRAME_DEFINE: return luas__step_define(e, f);
+    }
+    return LUAS_EINVAL;
+}
+
+int luas__encode_run(luas__encoder *e, uint32_t bottom)
+{
+    int rc = 0;
+    while (rc == 0 && e->scratch->depth > bottom)
+        rc = step(e, luas__frame_top(e));
+    return rc;
+}

@@ -1,0 +1,35 @@
+/* What the files behind "luas.core" share: the handles of pools and jobs. */
+#ifndef LUAS_LUA_HANDLES_H
+#define LUAS_LUA_HANDLES_H
+
+#include <lauxlib.h>
+#include <sys/types.h>
+
+#include "pool.h"
+
+/* A pool; born closed. User value 1: the table of its options. */
+typedef struct luas__handle {
+    luas__pool *pool;   /* NULL once closed */
+    pid_t owner;        /* elsewhere, in a fork, it is only a memory */
+} luas__handle;
+
+/* What a call gives to the core so that a worker forked in it can go on. */
+typedef struct luas__fork_point {
+    lua_State *L;
+    int pool;           /* stack index of the pool's handle */
+} luas__fork_point;
+
+luas__handle *luas__check_pool(lua_State *L, int index);
+
+/* Raises what the code says; for a broken pool, why it is broken. */
+int luas__raise(lua_State *L, luas__pool *p, int rc);
+
+/* Registers a metatable. */
+void luas__new_class(lua_State *L, const char *name, const luaL_Reg *methods,
+                     const luaL_Reg *meta);
+
+/* lua_job.c: the method P:job, and the class of what it gives. */
+int luas__pool_job(lua_State *L);
+void luas__job_class(lua_State *L);
+
+#endif

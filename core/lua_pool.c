@@ -1,0 +1,318 @@
+/* Pools as userdata: options in, workers forked, the verbs that drive them. */
+#define _GNU_SOURCE
+#include "lua_pool.h"
+
+#include <lauxlib.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "cpus.h"
+#include "error.h"
+#include "lua_codec.h"
+#include "lua_handles.h"
+#include "lua_serve.h"
+#include "pool.h"
+
+#define POOL "luas.core.pool"
+
+/* Registry: the pools of this state, weak, for a fork to close its copies. */
+#define POOLS "luas.pools"
+
+/* ---- the worker, once forked ---- */
+
+static int abandon_pools(lua_State *L)
+{
+    lua_getfield(L, LUA_REGISTRYINDEX, POOLS);
+    for (lua_pushnil(L); lua_next(L, -2) != 0; lua_pop(L, 1)) {
+        luas__handle *h = lua_touserdata(L, -2);
+        if (h->pool != NULL && h->pool->owner != getpid())
+            luas__pool_abandon(h->pool);
+    }
+    return 0;
+}
+
+/* From here on this process is a worker: nothing may raise past this frame,
+   for below it lies the host's own stack. */
+static int worker_main(void *host, luas__channel *channel)
+{
+    luas__fork_point *at = host;
+    lua_State *L = at->L;
+    if (!lua_checkstack(L, LUA_MINSTACK))
+        return 1;
+    lua_pushcfunction(L, abandon_pools);
+    lua_pcall(L, 0, 0, 0);
+    lua_getiuservalue(L, at->pool, 1);
+    int options = lua_gettop(L);
+    lua_pushliteral(L, "init");
+    int init = lua_rawget(L, options) == LUA_TFUNCTION ? options + 1 : 0;
+    lua_pushliteral(L, "exit");
+    int exit = lua_rawget(L, options) == LUA_TFUNCTION ? options + 2 : 0;
+    return luas__serve(L, channel, init, exit);
+}
+
+/* ---- errors ---- */
+
+int luas__raise(lua_State *L, luas__pool *p, int rc)
+{
+    if (rc == LUAS_EBROKEN && p->why.len > 0)
+        lua_pushstring(L, luas__buffer_bytes(&p->why));
+    else
+        lua_pushfstring(L, "luas: %s", luas_strerror(rc));
+    return lua_error(L);
+}
+
+/* ---- the handle ---- */
+
+luas__handle *luas__check_pool(lua_State *L, int index)
+{
+    luas__handle *h = luaL_checkudata(L, index, POOL);
+    if (h->pool == NULL)
+        luaL_error(L, "pool is closed");
+    return h;
+}
+
+static int64_t option_integer(lua_State *L, const char *name, int64_t standard)
+{
+    lua_getfield(L, 1, name);
+    int64_t value = luaL_optinteger(L, -1, standard);
+    lua_pop(L, 1);
+    return value;
+}
+
+static bool option_given(lua_State *L, const char *name)
+{
+    bool given = lua_getfield(L, 1, name) != LUA_TNIL;
+    lua_pop(L, 1);
+    return given;
+}
+
+static int core_pool(lua_State *L)
+{
+    luaL_checktype(L, 1, LUA_TTABLE);
+    luas__pool_options options = {
+        .workers = (int)option_integer(L, "workers", 1),
+        .main = worker_main,
+        .has_init = option_given(L, "init"),
+        .max_tasks = (uint64_t)option_integer(L, "max_tasks", 0),
+    };
+    luas__handle *h = lua_newuserdatauv(L, sizeof *h, 1);
+    *h = (luas__handle){.owner = getpid()};
+    luaL_setmetatable(L, POOL);
+    lua_pushvalue(L, 1);
+    lua_setiuservalue(L, -2, 1);
+    lua_getfield(L, LUA_REGISTRYINDEX, POOLS);
+    lua_pushvalue(L, -2);
+    lua_pushboolean(L, 1);
+    lua_rawset(L, -3);
+    lua_pop(L, 1);
+    int rc = luas__pool_open(&h->pool, &options);
+    return rc < 0 ? luaL_error(L, "cannot open a pool: %s", luas_strerror(rc)) : 1;
+}
+
+/* In a worker the pool is the host's: its struct is just left alone. */
+static int pool_close(lua_State *L)
+{
+    luas__handle *h = luaL_checkudata(L, 1, POOL);
+    luas__pool *p = h->pool;
+    h->pool = NULL;
+    if (p != NULL && h->owner == getpid())
+        luas__pool_close(p);
+    return 0;
+}
+
+static int pool_step(lua_State *L)
+{
+    luas__handle *h = luas__check_pool(L, 1);
+    int64_t timeout = lua_isnoneornil(L, 2) ? -1 : luas__seconds(luaL_checknumber(L, 2));
+    luas__fork_point at = {.L = L, .pool = 1};
+    int rc = luas__pool_step(h->pool, timeout, &at);
+    if (rc < 0 && rc != LUAS_EINTR)
+        return luas__raise(L, h->pool, rc);
+    lua_pushboolean(L, rc > 0);
+    return 1;
+}
+
+static int pool_stop(lua_State *L)
+{
+    luas__pool_stop(luas__check_pool(L, 1)->pool);
+    return 0;
+}
+
+static int pool_terminate(lua_State *L)
+{
+    luas__pool_terminate(luas__check_pool(L, 1)->pool);
+    return 0;
+}
+
+static int pool_resize(lua_State *L)
+{
+    luas__pool_resize(luas__check_pool(L, 1)->pool, (int)luaL_checkinteger(L, 2));
+    return 0;
+}
+
+static int pool_live(lua_State *L)
+{
+    luas__handle *h = luas__check_pool(L, 1);
+    int n = 0;
+    for (int i = 0; i < h->pool->nworkers; i++)
+        n += !h->pool->workers[i]->ended;
+    lua_pushinteger(L, n);
+    return 1;
+}
+
+/* Is any job unfinished? */
+static int pool_busy(lua_State *L)
+{
+    luas__pool *p = luas__check_pool(L, 1)->pool;
+    pthread_mutex_lock(&p->lock);
+    bool busy = p->jobs != NULL;
+    pthread_mutex_unlock(&p->lock);
+    lua_pushboolean(L, busy);
+    return 1;
+}
+
+static int pool_stats(lua_State *L)
+{
+    luas__pool *p = luas__check_pool(L, 1)->pool;
+    pthread_mutex_lock(&p->lock);
+    luas__stats s = p->stats;
+    pthread_mutex_unlock(&p->lock);
+    const struct { const char *name; uint64_t value; } fields[] = {
+        {"tasks", s.tasks}, {"values", s.values}, {"errors", s.errors},
+        {"timeouts", s.timeouts}, {"crashes", s.crashes}, {"cancelled", s.cancelled},
+        {"forks", s.forks}, {"retries", s.retries}, {"chunks", s.chunks},
+        {"steals", s.steals},
+    };
+    lua_createtable(L, 0, 12);
+    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
+        lua_pushinteger(L, (lua_Integer)fields[i].value);
+        lua_setfield(L, -2, fields[i].name);
+    }
+    return 1;
+}
+
+static int pool_fileno(lua_State *L)
+{
+    lua_pushinteger(L, luas__check_pool(L, 1)->pool->poller.fd);
+    return 1;
+}
+
+static int pool_foreign(lua_State *L)
+{
+    luas__handle *h = luaL_checkudata(L, 1, POOL);
+    lua_pushboolean(L, h->owner != getpid());
+    return 1;
+}
+
+static int core_cpus(lua_State *L)
+{
+    lua_pushinteger(L, luas__cpus());
+    return 1;
+}
+
+static int core_pid(lua_State *L)
+{
+    lua_pushinteger(L, getpid());
+    lua_pushinteger(L, getppid());
+    return 2;
+}
+
+/* The number of this worker in its pool, nil in a host; and whether it is a
+   process that was spawned. */
+static int core_worker(lua_State *L)
+{
+    lua_getfield(L, LUA_REGISTRYINDEX, LUAS__WORKER_KEY);
+    lua_getfield(L, LUA_REGISTRYINDEX, LUAS__PROCESS_KEY);
+    return 2;
+}
+
+/* The workers that the program's -j asks for, or nil. */
+static int core_workers(lua_State *L)
+{
+    lua_getfield(L, LUA_REGISTRYINDEX, "luas.workers");
+    return 1;
+}
+
+/* Can these values travel? Nothing, or a message that says which cannot. */
+static int core_check(lua_State *L)
+{
+    luas__encode_options options = {0};
+    luas__buffer *scratch = lua_newuserdatauv(L, sizeof *scratch, 0);
+    *scratch = (luas__buffer)LUAS__BUFFER_INIT;
+    int rc = luas__encode(L, 1, lua_gettop(L) - 1, scratch, &options);
+    luas__buffer_release(scratch);
+    return rc < 0;
+}
+
+/* For people, by way of the program if it listens (it may print; the library
+   may not), else as a warning of Lua's. */
+static int core_report(lua_State *L)
+{
+    const char *message = luaL_checkstring(L, 1);
+    if (lua_getfield(L, LUA_REGISTRYINDEX, "luas.report") == LUA_TFUNCTION) {
+        lua_pushvalue(L, 1);
+        lua_call(L, 1, 0);
+    } else {
+        lua_warning(L, "luas: ", 1);
+        lua_warning(L, message, 0);
+    }
+    return 0;
+}
+
+static int core_isatty(lua_State *L)
+{
+    lua_pushboolean(L, isatty((int)luaL_checkinteger(L, 1)));
+    return 1;
+}
+
+static int core_now(lua_State *L)
+{
+    lua_pushnumber(L, (lua_Number)luas__now() / 1e9);
+    return 1;
+}
+
+static const luaL_Reg pool_methods[] = {
+    {"job", luas__pool_job}, {"step", pool_step}, {"stop", pool_stop},
+    {"terminate", pool_terminate}, {"close", pool_close}, {"resize", pool_resize},
+    {"live", pool_live}, {"busy", pool_busy}, {"stats", pool_stats}, {"fileno", pool_fileno},
+    {"foreign", pool_foreign}, {NULL, NULL},
+};
+
+static const luaL_Reg pool_meta[] = {
+    {"__gc", pool_close}, {"__close", pool_close}, {NULL, NULL},
+};
+
+static const luaL_Reg core_functions[] = {
+    {"pool", core_pool}, {"cpus", core_cpus}, {"pid", core_pid},
+    {"worker", core_worker}, {"workers", core_workers}, {"now", core_now},
+    {"check", core_check}, {"report", core_report}, {"isatty", core_isatty}, {NULL, NULL},
+};
+
+void luas__new_class(lua_State *L, const char *name, const luaL_Reg *methods,
+                     const luaL_Reg *meta)
+{
+    luaL_newmetatable(L, name);
+    luaL_setfuncs(L, meta, 0);
+    lua_newtable(L);
+    luaL_setfuncs(L, methods, 0);
+    lua_setfield(L, -2, "__index");
+    lua_pop(L, 1);
+}
+
+int luas__open_core(lua_State *L)
+{
+    luas__new_class(L, POOL, pool_methods, pool_meta);
+    luas__job_class(L);
+    lua_newtable(L);
+    lua_createtable(L, 0, 1);
+    lua_pushliteral(L, "k");
+    lua_setfield(L, -2, "__mode");
+    lua_setmetatable(L, -2);
+    lua_setfield(L, LUA_REGISTRYINDEX, POOLS);
+    lua_newtable(L);
+    lua_setfield(L, LUA_REGISTRYINDEX, LUAS__CARRIED_KEY);
+    luaL_newlib(L, core_functions);
+    lua_pushliteral(L, LUAS_VERSION);
+    lua_setfield(L, -2, "version");
+    return 1;
+}

@@ -1,0 +1,36 @@
+/*
+ * The core's pools and jobs as Lua sees them: the module "luas.core", which
+ * lua/luas/pool.lua builds the public interface on. Not public itself.
+ *
+ *   core.pool(options) -> P         options: workers, init, exit, max_tasks
+ *   P:job(policy) -> J              start a job; policy: fields of luas__policy,
+ *                                   times in seconds
+ *   P:step([seconds]) -> boolean    drive once; true when anything happened.
+ *                                   false too after a signal, so that Lua can
+ *                                   run the hook that its handler set
+ *   P:stop() P:terminate() P:close() P:resize(n)
+ *   P:live() -> n                   workers that are not ended yet
+ *   P:stats() -> table   P:fileno() -> fd   P:foreign() -> boolean
+ *
+ *   J:carry(f, mode) -> "ship" or nil, why
+ *   J:inherit(f, inputs, workers)   fork workers that have both
+ *   J:feed(items, i, j, star) -> true or nil, message     encode items[i..j]
+ *   J:pull(source, most) -> n, more      encode what up to `most` calls give
+ *   J:call(...)                     encode one task with these arguments
+ *   J:feed_inherited(n)   J:seal()   J:pump()
+ *   J:collect(results) -> n or nil, outcome     first results, by index, of
+ *                                   the outcomes that are there, up to the
+ *                                   first that is no value
+ *   J:next() -> index, outcome|nil, results...  or nothing
+ *   J:cancel(from, to)   J:drop()   J:done() -> boolean   J:settled() -> n
+ *   J:process() -> pid, gone, exitcode, signal   J:signal(number)
+ */
+#ifndef LUAS_LUA_POOL_H
+#define LUAS_LUA_POOL_H
+
+#include <lua.h>
+
+/* Pushes the module table. */
+int luas__open_core(lua_State *L);
+
+#endif

@@ -1,0 +1,34 @@
+/*
+ * What a worker does: serve the requests of its host in a Lua state, task by
+ * task, until it is told to stop or the host is gone.
+ *
+ * A polite stop (the host wants the running task to end) is a signal whose
+ * handler sets a debug hook; the hook raises one error in the task, if that
+ * task is still the one meant, so that its <close> variables run.
+ */
+#ifndef LUAS_LUA_SERVE_H
+#define LUAS_LUA_SERVE_H
+
+#include <lua.h>
+
+#include "channel.h"
+
+/* Registry: in a worker, an integer: its number. */
+#define LUAS__WORKER_KEY "luas.worker"
+
+/* Registry: true in a worker that a process of its own was made of. */
+#define LUAS__PROCESS_KEY "luas.process"
+
+/* Registry: table job id -> {function, space, inputs}, for jobs that inherit. */
+#define LUAS__CARRIED_KEY "luas.carried"
+
+/*
+ * Makes this forked process a worker and serves. `init` and `exit` are stack
+ * indices of functions to run first and last, or 0. Gives the exit status.
+ */
+int luas__serve(lua_State *L, luas__channel *channel, int init, int exit);
+
+/* Tells the host that this worker cannot start, and why. */
+void luas__serve_fail(luas__channel *channel, const char *why);
+
+#endif

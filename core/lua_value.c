@@ -1,0 +1,376 @@
+/* The forms in which values travel: by value, number or name, packed, or not at all. */
+#include <lauxlib.h>
+#include <stdarg.h>
+
+#include "lua_encoder.h"
+#include "lua_names.h"
+#include "wire.h"
+
+enum { SLOTS = 20 };
+
+int luas__unsent(luas__encoder *e, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    lua_pushvfstring(e->L, format, arguments);
+    va_end(arguments);
+    e->described = 1;
+    return LUAS_EUNSENT;
+}
+
+static int unsendable(luas__encoder *e)
+{
+    luas__push_description(e->L, -1);
+    e->described = 1;
+    return LUAS_EUNSENT;
+}
+
+/* A packed object exists for its reader only when it is complete. */
+static int is_being_packed(const luas__encoder *e, uint32_t number)
+{
+    for (uint32_t i = e->scratch->depth; i > 0; i--) {
+        const luas__frame *f = &e->scratch->frames[i - 1];
+        if (f->kind == FRAME_PACKED && f->number == number)
+            return 1;
+    }
+    return 0;
+}
+
+static int put_reference(luas__encoder *e, uint32_t number)
+{
+    if (is_being_packed(e, number))
+        return luas__unsent(e, "what __luas_pack returned refers to its own object");
+    lua_pop(e->L, 1);
+    if (e->defining)
+        return luas__put_number(e, WIRE_SPACE, number);
+    e->shared = 1;
+    return luas__put_number(e, WIRE_REF, number);
+}
+
+/* 1 if the object at the top now has a number for the first time; 0: this one already. */
+static int take_number(luas__encoder *e, uint32_t *number)
+{
+    const void *address = lua_topointer(e->L, -1);
+    if (!e->defining) {
+        *number = e->objects;
+        int rc = luas__pointers_add(e->seen, address, number);
+        e->objects += rc == 1;
+        return rc;
+    }
+    int64_t known = luas__pointers_find(&e->space->numbers, address);
+    *number = known < 0 ? e->space->count : (uint32_t)known;
+    if (known >= 0)
+        return 0;
+    e->space->count++;
+    luas__space_bind(e->L, e->space, SLOT_OBJECTS, *number);
+    return 1;
+}
+
+static void note_module(luas__encoder *e, const char *payload, size_t len)
+{
+    size_t name_len;
+    const char *name = luas__names_module(payload, len, &name_len);
+    if (name == NULL || !lua_istable(e->L, SLOT_MODULES))
+        return;
+    lua_pushlstring(e->L, name, name_len);
+    lua_pushboolean(e->L, 1);
+    lua_rawset(e->L, SLOT_MODULES);
+}
+
+/* Writes the payload at the top and pops it with the object below: 1. */
+static int put_name(luas__encoder *e, int type)
+{
+    size_t len;
+    const char *payload = lua_tolstring(e->L, -1, &len);
+    if (type == WIRE_NAME)
+        note_module(e, payload, len);
+    int rc = luas__mp_write_ext(e->out, (int8_t)type, (uint32_t)len);
+    if (rc == 0)
+        rc = luas__buffer_append(e->out, payload, len);
+    lua_pop(e->L, 2);
+    return rc < 0 ? rc : 1;
+}
+
+/* 1 if the object at the top was written by name and popped. */
+static int name_object(luas__encoder *e)
+{
+    if (luas__pointers_find(e->named, lua_topointer(e->L, -1)) < 0)
+        return 0;
+    int type = luas__names_find(e->L, SLOT_NAMES, -1);
+    return type == 0 ? 0 : put_name(e, type);
+}
+
+static void refresh_names(luas__encoder *e)
+{
+    if (!e->refreshed)
+        luas__names_refresh(e->L, SLOT_NAMES);
+    e->refreshed = 1;
+}
+
+/* The same for what is worth a look at the loaded modules, once a message. */
+static int name_code(luas__encoder *e)
+{
+    int rc = name_object(e);
+    if (rc != 0 || e->refreshed)
+        return rc;
+    refresh_names(e);
+    return name_object(e);
+}
+
+/* The same for a metatable, which may have been registered as a type. */
+static int name_class(luas__encoder *e)
+{
+    int rc = name_code(e);
+    if (rc != 0)
+        return rc;
+    int type = luas__names_find_type(e->L, -1);
+    return type == 0 ? 0 : put_name(e, type);
+}
+
+/* Tables. */
+
+/* Nothing follows key n: the keys are 1..n, if there is no hole and none stands before. */
+static int may_be_array(lua_State *L, lua_Unsigned n)
+{
+    lua_pushinteger(L, (lua_Integer)n);
+    if (lua_next(L, -2) == 0)
+        return 1;
+    lua_pop(L, 2);
+    return 0;
+}
+
+static int open_array(luas__encoder *e, lua_Unsigned n)
+{
+    int rc = luas__frame_open(e, FRAME_ARRAY, lua_gettop(e->L));
+    if (rc < 0)
+        return rc;
+    luas__frame_top(e)->limit = (uint32_t)n;
+    lua_pushnil(e->L);
+    return luas__mp_write_array(e->out, (uint32_t)n);
+}
+
+static int open_map(luas__encoder *e, int pass)
+{
+    int rc = luas__frame_open(e, FRAME_MAP, lua_gettop(e->L));
+    if (rc < 0)
+        return rc;
+    luas__frame_top(e)->pass = (unsigned char)pass;
+    lua_pushnil(e->L);
+    return luas__map_open(e, &luas__frame_top(e)->head);
+}
+
+/* A class whose objects unpack themselves: its functions must be there before such objects. */
+static int unpacks(luas__encoder *e)
+{
+    if (!e->defining)
+        return 0;
+    lua_pushliteral(e->L, "__luas_unpack");
+    int type = lua_rawget(e->L, -2);
+    lua_pop(e->L, 1);
+    return type != LUA_TNIL;
+}
+
+static int is_empty(lua_State *L)
+{
+    lua_pushnil(L);
+    if (lua_next(L, -2) == 0)
+        return 1;
+    lua_pop(L, 2);
+    return 0;
+}
+
+/* The table at the top, leaving its metatable aside. */
+int luas__open_content(luas__encoder *e)
+{
+    lua_Unsigned n = lua_rawlen(e->L, -1);
+    if (n > 0 && n <= UINT32_MAX && may_be_array(e->L, n))
+        return open_array(e, n);
+    if (n > 0 || !is_empty(e->L))
+        return open_map(e, unpacks(e) ? PASS_EARLY : PASS_ALL);
+    lua_pop(e->L, 1);
+    return luas__mp_write_array(e->out, 0);
+}
+
+/* After [object, metatable, __luas_pack] at the top. */
+static int call_pack(luas__encoder *e)
+{
+    lua_State *L = e->L;
+    lua_pushliteral(L, "__luas_unpack");
+    if (lua_rawget(L, -3) == LUA_TNIL)
+        return luas__unsent(e, "its class has __luas_pack but no __luas_unpack");
+    lua_pop(L, 1);
+    lua_replace(L, -2);
+    lua_pushvalue(L, -2);
+    if (lua_pcall(L, 1, LUA_MULTRET, 0) == LUA_OK)
+        return 0;
+    return luas__unsent(e, "__luas_pack: %s", luaL_tolstring(L, -1, NULL));
+}
+
+/* Nothing that is made while a message is written may be freed before its end. */
+static void anchor(lua_State *L, int first)
+{
+    if (!lua_istable(L, SLOT_ANCHORS)) {
+        lua_newtable(L);
+        lua_replace(L, SLOT_ANCHORS);
+    }
+    for (int i = lua_gettop(L); i >= first; i--) {
+        lua_pushvalue(L, i);
+        lua_rawseti(L, SLOT_ANCHORS, (lua_Integer)lua_rawlen(L, SLOT_ANCHORS) + 1);
+    }
+}
+
+static int open_packed(luas__encoder *e, uint32_t number)
+{
+    lua_State *L = e->L;
+    int base = lua_gettop(L) - 2;
+    int rc = call_pack(e);
+    if (rc < 0)
+        return rc;
+    luaL_checkstack(L, SLOTS, NULL);
+    anchor(L, base + 1);
+    rc = luas__frame_open(e, FRAME_PACKED, base);
+    if (rc < 0)
+        return rc;
+    luas__frame *f = luas__frame_top(e);
+    f->number = number;
+    f->limit = (uint32_t)(lua_gettop(L) - base);
+    rc = luas__ext_open(e, WIRE_PACKED, &f->head);
+    return rc < 0 ? rc : luas__mp_write_array(e->out, f->limit);
+}
+
+/* After [object, metatable] at the top: 1 if it has __luas_pack, which is pushed. */
+static int has_pack(lua_State *L)
+{
+    lua_pushliteral(L, "__luas_pack");
+    if (lua_rawget(L, -2) == LUA_TFUNCTION)
+        return 1;
+    lua_pop(L, 1);
+    return 0;
+}
+
+static int open_object(luas__encoder *e, uint32_t number)
+{
+    if (has_pack(e->L))
+        return open_packed(e, number);
+    lua_pop(e->L, 1);
+    int rc = luas__frame_open(e, FRAME_OBJECT, lua_gettop(e->L));
+    return rc < 0 ? rc : luas__ext_open(e, WIRE_OBJECT, &luas__frame_top(e)->head);
+}
+
+/* Known by number to both ends, and a class: other tables may have changed since. */
+static int64_t class_number(luas__encoder *e)
+{
+    if (e->space == NULL || e->defining)
+        return -1;
+    int64_t number = luas__pointers_find(&e->space->numbers, lua_topointer(e->L, -1));
+    return number >= 0 && luas__names_is_class(e->L, -1) ? number : -1;
+}
+
+static int put_globals(luas__encoder *e)
+{
+    lua_pop(e->L, 1);
+    return luas__mp_write_ext(e->out, WIRE_GLOBALS, 0);
+}
+
+static int open_table(luas__encoder *e, int (*name)(luas__encoder *))
+{
+    lua_State *L = e->L;
+    uint32_t number;
+    int64_t class = class_number(e);
+    if (lua_topointer(L, -1) == e->globals || luas__space_is_environment(L, -1))
+        return put_globals(e);
+    if (class >= 0) {
+        lua_pop(L, 1);
+        return luas__put_number(e, WIRE_SPACE, (uint32_t)class);
+    }
+    int rc = take_number(e, &number);
+    if (rc <= 0)
+        return rc < 0 ? rc : put_reference(e, number);
+    rc = name(e);
+    if (rc != 0)
+        return rc < 0 ? rc : 0;
+    return lua_getmetatable(L, -1) ? open_object(e, number) : luas__open_content(e);
+}
+
+static int open_userdata(luas__encoder *e)
+{
+    lua_State *L = e->L;
+    uint32_t number;
+    int rc = take_number(e, &number);
+    if (rc <= 0)
+        return rc < 0 ? rc : put_reference(e, number);
+    rc = name_code(e);
+    if (rc != 0)
+        return rc < 0 ? rc : 0;
+    if (!lua_getmetatable(L, -1))
+        return unsendable(e);
+    if (has_pack(L))
+        return open_packed(e, number);
+    lua_pop(L, 1);
+    return unsendable(e);
+}
+
+static int open_function(luas__encoder *e)
+{
+    uint32_t number;
+    int rc = take_number(e, &number);
+    if (rc <= 0)
+        return rc < 0 ? rc : put_reference(e, number);
+    rc = name_code(e);
+    if (rc != 0)
+        return rc < 0 ? rc : 0;
+    return lua_iscfunction(e->L, -1) ? unsendable(e) : luas__open_function(e);
+}
+
+int luas__encode_item(luas__encoder *e)
+{
+    int rc;
+    switch (lua_type(e->L, -1)) {
+    case LUA_TTABLE:
+        return open_table(e, name_object);
+    case LUA_TFUNCTION:
+        return open_function(e);
+    case LUA_TUSERDATA:
+        return open_userdata(e);
+    case LUA_TTHREAD: case LUA_TLIGHTUSERDATA:
+        return unsendable(e);
+    default:
+        rc = luas__put_scalar(e->L, -1, e->out, e->most);
+        lua_pop(e->L, 1);
+        return rc < 0 ? rc : 0;
+    }
+}
+
+/* Gives the class at the top to the space (1), unless it goes by another name or number (0). */
+static int define_class(luas__encoder *e)
+{
+    lua_State *L = e->L;
+    if (luas__pointers_find(e->seen, lua_topointer(L, -1)) >= 0)
+        return 0;
+    refresh_names(e);
+    if (luas__names_find(L, SLOT_NAMES, -1) != 0 || luas__names_find_type(L, -1) != 0) {
+        lua_pop(L, 1);
+        return 0;
+    }
+    lua_pushvalue(L, -1);
+    int rc = luas__encode_define(e);
+    return rc < 0 ? rc : 1;
+}
+
+int luas__encode_class(luas__encoder *e)
+{
+    const void *address = lua_topointer(e->L, -1);
+    if (e->space == NULL || e->defining)
+        return open_table(e, name_class);
+    int64_t number = luas__pointers_find(&e->space->numbers, address);
+    if (number < 0 && e->defines != NULL) {
+        int rc = define_class(e);
+        if (rc < 0)
+            return rc;
+        number = luas__pointers_find(&e->space->numbers, address);
+    }
+    if (number < 0)
+        return open_table(e, name_class);
+    lua_pop(e->L, 1);
+    return luas__put_number(e, WIRE_SPACE, (uint32_t)number);
+}

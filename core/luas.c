@@ -1,0 +1,592 @@
+/*
+ * The program luas: what `lua` does with its command line, with the modules of
+ * luas as globals, the options -j and -h, and a prompt of its own (repl.h).
+ *
+ * The library leaves signals alone; here SIGINT and SIGTERM become errors while
+ * Lua runs, so that the script unwinds, closes its pools and ends with one
+ * message and the status that a shell gives to a program that died of them.
+ */
+#include <errno.h>
+#include <lauxlib.h>
+#include <lua.h>
+#include <lualib.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "luas.h"
+#include "repl.h"
+
+#define EXIT_USAGE 2
+#define MAX_WORKERS 4096
+
+typedef struct command {
+    const char *name; /* in front of each message */
+    int argc;
+    char **argv;
+    int script; /* index in argv; argc when there is none */
+    int workers; /* of -j; -1 when not given */
+    bool ignore_environment, interactive, version, execute, help;
+} command;
+
+/* ---- Signals -------------------------------------------------------------- */
+
+/* What a handler needs to know, which nobody can pass to it. */
+static struct {
+    lua_State *L; /* the main state: the one that may be told from a handler */
+    pid_t owner;  /* a forked child has the handlers until it drops them */
+    volatile sig_atomic_t signal; /* which one came, or 0 */
+    volatile sig_atomic_t raised; /* whether Lua has seen it */
+    time_t since;
+} stop;
+
+static const char stopped_key = 0; /* of the message in the registry */
+
+/* Waiting is often in C, or in code compiled without lines: the nearest line. */
+static void push_position(lua_State *L)
+{
+    lua_Debug ar;
+
+    for (int level = 0; lua_getstack(L, level, &ar); level++) {
+        lua_getinfo(L, "Sl", &ar);
+        if (ar.currentline > 0) {
+            lua_pushfstring(L, "%s:%d: ", ar.short_src, ar.currentline);
+            return;
+        }
+    }
+    lua_pushliteral(L, "");
+}
+
+/* Pushes what the error says, and remembers it as the mark of a stop. */
+static void push_stopped(lua_State *L)
+{
+    if (stop.signal == SIGTERM) {
+        lua_pushliteral(L, "terminated");
+    } else {
+        push_position(L);
+        lua_pushliteral(L, "interrupted!");
+        lua_concat(L, 2);
+    }
+    lua_pushvalue(L, -1);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &stopped_key);
+}
+
+static void raise_stopped(lua_State *L, lua_Debug *ar)
+{
+    (void)ar;
+    lua_sethook(L, NULL, 0, 0);
+    stop.raised = 1;
+    push_stopped(L);
+    lua_error(L);
+}
+
+/* Only the hook may be touched from a handler; the next instruction raises. */
+static void request_stop(int signo)
+{
+    if (getpid() != stop.owner) {
+        signal(signo, SIG_DFL);
+        raise(signo);
+        return;
+    }
+    if (stop.signal != SIGTERM) {
+        stop.signal = signo;
+    }
+    stop.raised = 0;
+    lua_sethook(stop.L, raise_stopped, LUA_MASKCALL | LUA_MASKRET | LUA_MASKLINE | LUA_MASKCOUNT, 1);
+}
+
+/*
+ * At the prompt a session is at stake. Ctrl-C pressed twice in a hurry stays
+ * one; it kills only where Lua has not come back to be told for a while.
+ */
+static void request_stop_at_prompt(int signo)
+{
+    time_t now = time(NULL);
+
+    if (stop.signal == SIGINT && now - stop.since <= 1) {
+        return;
+    }
+    if (stop.signal == SIGINT && !stop.raised) {
+        signal(signo, SIG_DFL);
+        raise(signo);
+        return;
+    }
+    stop.since = now;
+    request_stop(signo);
+}
+
+/* No SA_RESTART: a library call that waits must come back to Lua. */
+static void handle(int signo, void (*handler)(int), int flags, struct sigaction *before)
+{
+    struct sigaction action = {.sa_handler = handler, .sa_flags = flags};
+
+    sigemptyset(&action.sa_mask);
+    sigaction(signo, &action, before);
+}
+
+static void watch(lua_State *L)
+{
+    stop.L = L;
+    stop.owner = getpid();
+    stop.signal = 0;
+}
+
+/* Returns whether a signal came too late for the hook to raise it. */
+static bool take_late_stop(lua_State *L)
+{
+    if (lua_gethook(L) != raise_stopped) {
+        return false;
+    }
+    lua_sethook(L, NULL, 0, 0);
+    return true;
+}
+
+/* Whether a message is, or contains, that of the latest stop. */
+static bool tells_stop(lua_State *L, const char *message)
+{
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &stopped_key);
+    const char *mark = lua_tostring(L, -1);
+    bool found = mark != NULL && strstr(message, mark) != NULL;
+    lua_pop(L, 1);
+    return found;
+}
+
+/* ---- Running Lua ---------------------------------------------------------- */
+
+static void complain(const command *cmd, const char *message)
+{
+    fflush(stdout);
+    fprintf(stderr, "%s: %s\n", cmd->name, message);
+    fflush(stderr);
+}
+
+/* The message handler: text with a traceback, except where none helps. */
+static int explain(lua_State *L)
+{
+    const char *message = lua_tostring(L, 1);
+
+    if (message == NULL) {
+        if (luaL_callmeta(L, 1, "__tostring") && lua_type(L, -1) == LUA_TSTRING) {
+            return 1;
+        }
+        message = lua_pushfstring(L, "(error object is a %s value)", luaL_typename(L, 1));
+    }
+    if (tells_stop(L, message)) {
+        lua_pushstring(L, message);
+    } else {
+        luaL_traceback(L, L, message, 1);
+    }
+    return 1;
+}
+
+/*
+ * lua_pcall of the function below nargs arguments, which the signals can stop.
+ * A second signal of the same kind finds the default action and kills.
+ */
+static int run(lua_State *L, int nargs, int nresults)
+{
+    int base = lua_gettop(L) - nargs;
+    struct sigaction interrupt, terminate;
+
+    lua_pushcfunction(L, explain);
+    lua_insert(L, base);
+    watch(L);
+    handle(SIGINT, request_stop, (int)SA_RESETHAND, &interrupt);
+    handle(SIGTERM, request_stop, (int)SA_RESETHAND, &terminate);
+    int status = lua_pcall(L, nargs, nresults, base);
+    sigaction(SIGINT, &interrupt, NULL);
+    sigaction(SIGTERM, &terminate, NULL);
+    if (take_late_stop(L) && status == LUA_OK) {
+        lua_settop(L, base);
+        push_stopped(L);
+        status = LUA_ERRRUN;
+    }
+    lua_remove(L, base);
+    return status;
+}
+
+/* Pops a failure's message and prints it. Returns an exit status. */
+static int report(lua_State *L, const command *cmd, int status)
+{
+    if (status == LUA_OK) {
+        return EXIT_SUCCESS;
+    }
+    const char *message = lua_tostring(L, -1);
+    if (message == NULL) {
+        message = "(error message not a string)";
+    }
+    int code = tells_stop(L, message) ? 128 + (int)stop.signal : EXIT_FAILURE;
+    complain(cmd, message);
+    lua_pop(L, 1);
+    return code;
+}
+
+/* Runs what a luaL_load* function left, or reports why it could not. */
+static int run_loaded(lua_State *L, const command *cmd, int status)
+{
+    return report(L, cmd, status == LUA_OK ? run(L, 0, 0) : status);
+}
+
+static int run_string(lua_State *L, const command *cmd, const char *code, const char *chunk)
+{
+    return run_loaded(L, cmd, luaL_loadbuffer(L, code, strlen(code), chunk));
+}
+
+/*
+ * call(f, handler): an xpcall that Ctrl-C stops. SIGTERM ends the session even
+ * where the statement caught it.
+ */
+static int call_at_prompt(lua_State *L)
+{
+    struct sigaction before;
+
+    luaL_checktype(L, 1, LUA_TFUNCTION);
+    luaL_checktype(L, 2, LUA_TFUNCTION);
+    lua_settop(L, 2);
+    lua_insert(L, 1);
+    watch(L);
+    handle(SIGINT, request_stop_at_prompt, 0, &before);
+    int status = lua_pcall(L, 0, LUA_MULTRET, 1);
+    sigaction(SIGINT, &before, NULL);
+    bool late = take_late_stop(L);
+    if (stop.signal == SIGTERM) {
+        push_stopped(L);
+        return lua_error(L);
+    }
+    if (late && status == LUA_OK) {
+        lua_settop(L, 1);
+        lua_pushliteral(L, "interrupted!");
+        status = LUA_ERRRUN;
+    }
+    lua_pushboolean(L, status == LUA_OK);
+    lua_replace(L, 1);
+    return lua_gettop(L);
+}
+
+/* Pushes what run is to call for the prompt, and one argument. */
+static void push_prompt(lua_State *L)
+{
+    lua_pushcfunction(L, luas__prompt);
+    lua_pushcfunction(L, call_at_prompt);
+}
+
+/* ---- The command line ----------------------------------------------------- */
+
+static void print_usage(void)
+{
+    fputs("usage: luas [options] [script [args]]\n"
+          "Run a Lua script, with the modules pool and process as globals.\n"
+          "Options:\n"
+          "  -e stat   execute string 'stat'\n"
+          "  -i        enter interactive mode after executing 'script'\n"
+          "  -j N      workers of the default pool; 0 runs every task in the script itself\n"
+          "  -l mod    require library 'mod' into global 'mod'\n"
+          "  -l g=mod  require library 'mod' into global 'g'\n"
+          "  -v        show version information\n"
+          "  -E        ignore environment variables\n"
+          "  -W        turn warnings on\n"
+          "  -h        show this help\n"
+          "  --        stop handling options\n"
+          "  -         stop handling options and execute stdin\n",
+          stdout);
+}
+
+/* Prints one line. Returns false, for the parser to return. */
+static bool refuse(const command *cmd, const char *format, const char *detail)
+{
+    fprintf(stderr, "%s: ", cmd->name);
+    fprintf(stderr, format, detail);
+    fputs(" (luas -h shows the options)\n", stderr);
+    return false;
+}
+
+static bool parse_workers(command *cmd, const char *text)
+{
+    char *end = NULL;
+
+    errno = 0;
+    long n = text[0] >= '0' && text[0] <= '9' ? strtol(text, &end, 10) : -1;
+    if (n < 0 || n > MAX_WORKERS || errno != 0 || *end != '\0') {
+        return refuse(cmd, "-j takes a whole number of workers from 0 to 4096, not '%s'", text);
+    }
+    cmd->workers = (int)n;
+    return true;
+}
+
+/*
+ * The argument of the option at argv[*i]: what is attached to it, or the next
+ * word, to which *i moves on. NULL where there is none.
+ */
+static const char *option_argument(const command *cmd, int *i)
+{
+    const char *attached = cmd->argv[*i] + 2;
+
+    if (*attached != '\0') {
+        return attached;
+    }
+    const char *next = cmd->argv[*i + 1];
+    if (next == NULL || (next[0] == '-' && cmd->argv[*i][1] != 'j')) {
+        return NULL;
+    }
+    (*i)++;
+    return next;
+}
+
+static bool parse_option_with_argument(command *cmd, int *i)
+{
+    const char *option = cmd->argv[*i];
+    const char *argument = option_argument(cmd, i);
+
+    if (argument == NULL) {
+        return refuse(cmd, "'%s' needs an argument", option);
+    }
+    if (option[1] == 'j') {
+        return parse_workers(cmd, argument);
+    }
+    cmd->execute |= option[1] == 'e';
+    return true;
+}
+
+static bool parse_option(command *cmd, int *i)
+{
+    const char *option = cmd->argv[*i];
+
+    if (option[1] == 'e' || option[1] == 'l' || option[1] == 'j') {
+        return parse_option_with_argument(cmd, i);
+    }
+    if (strcmp(option, "-h") == 0 || strcmp(option, "--help") == 0) {
+        cmd->help = true;
+    } else if (strcmp(option, "-E") == 0) {
+        cmd->ignore_environment = true;
+    } else if (strcmp(option, "-i") == 0) {
+        cmd->interactive = true;
+    } else if (strcmp(option, "-v") == 0) {
+        cmd->version = true;
+    } else if (strcmp(option, "-W") != 0) {
+        return refuse(cmd, "unrecognized option '%s'", option);
+    }
+    return true;
+}
+
+/* Returns false, with the reason printed, when nothing is to run. */
+static bool parse(command *cmd)
+{
+    int i = 1;
+
+    while (i < cmd->argc && cmd->argv[i][0] == '-' && !cmd->help) {
+        if (strcmp(cmd->argv[i], "-") == 0) {
+            break;
+        }
+        if (strcmp(cmd->argv[i], "--") == 0) {
+            i++;
+            break;
+        }
+        if (!parse_option(cmd, &i)) {
+            return false;
+        }
+        i++;
+    }
+    cmd->script = i < cmd->argc ? i : cmd->argc;
+    return true;
+}
+
+/* ---- From start to end ---------------------------------------------------- */
+
+/* The global `arg`: the script is at 0, what stands before it is negative. */
+static void set_arg(lua_State *L, const command *cmd)
+{
+    int zero = cmd->script == cmd->argc ? 0 : cmd->script;
+
+    lua_createtable(L, cmd->argc - zero, zero + 1);
+    for (int i = 0; i < cmd->argc; i++) {
+        lua_pushstring(L, cmd->argv[i]);
+        lua_rawseti(L, -2, i - zero);
+    }
+    lua_setglobal(L, "arg");
+}
+
+static void open_state(lua_State *L, const command *cmd)
+{
+    luaL_checkversion(L);
+    if (cmd->ignore_environment) {
+        lua_pushboolean(L, 1);
+        lua_setfield(L, LUA_REGISTRYINDEX, "LUA_NOENV");
+    }
+    if (cmd->workers >= 0) {
+        lua_pushinteger(L, cmd->workers);
+        lua_setfield(L, LUA_REGISTRYINDEX, "luas.workers");
+    }
+    luaL_openlibs(L);
+    luas_openlibs(L);
+    set_arg(L, cmd);
+    lua_gc(L, LUA_GCGEN, 0, 0);
+}
+
+static int run_init(lua_State *L, const command *cmd)
+{
+    const char *name = "=LUA_INIT_5_4";
+    const char *init = getenv(name + 1);
+
+    if (init == NULL) {
+        name = "=LUA_INIT";
+        init = getenv(name + 1);
+    }
+    if (init == NULL) {
+        return EXIT_SUCCESS;
+    }
+    if (init[0] == '@') {
+        return run_loaded(L, cmd, luaL_loadfile(L, init + 1));
+    }
+    return run_string(L, cmd, init, name);
+}
+
+/* -l mod or -l global=mod */
+static int run_require(lua_State *L, const command *cmd, const char *spec)
+{
+    const char *equals = strchr(spec, '=');
+
+    lua_pushlstring(L, spec, equals == NULL ? strlen(spec) : (size_t)(equals - spec));
+    lua_getglobal(L, "require");
+    lua_pushstring(L, equals == NULL ? spec : equals + 1);
+    int status = run(L, 1, 1);
+    if (status == LUA_OK) {
+        lua_pushglobaltable(L);
+        lua_insert(L, -3);
+        lua_settable(L, -3);
+    }
+    int code = report(L, cmd, status);
+    lua_pop(L, 1);
+    return code;
+}
+
+static int run_options(lua_State *L, const command *cmd)
+{
+    int code = EXIT_SUCCESS;
+
+    for (int i = 1; i < cmd->script && code == EXIT_SUCCESS; i++) {
+        char option = cmd->argv[i][1];
+        if (option == 'W') {
+            lua_warning(L, "@on", 0);
+        } else if (option == 'e') {
+            code = run_string(L, cmd, option_argument(cmd, &i), "=(command line)");
+        } else if (option == 'l') {
+            code = run_require(L, cmd, option_argument(cmd, &i));
+        } else if (option == 'j') {
+            (void)option_argument(cmd, &i);
+        }
+    }
+    return code;
+}
+
+/* Pushes arg[1], arg[2]... as the script's arguments. Protected, as `arg` may be anything. */
+static int push_args(lua_State *L)
+{
+    if (lua_getglobal(L, "arg") != LUA_TTABLE) {
+        return luaL_error(L, "'arg' is not a table");
+    }
+    int n = (int)luaL_len(L, 1);
+    luaL_checkstack(L, n + 3, "too many arguments to script");
+    for (int i = 1; i <= n; i++) {
+        lua_rawgeti(L, 1, i);
+    }
+    return n;
+}
+
+static int run_script(lua_State *L, const command *cmd)
+{
+    const char *name = cmd->argv[cmd->script];
+    bool from_stdin = strcmp(name, "-") == 0 && strcmp(cmd->argv[cmd->script - 1], "--") != 0;
+    int status = luaL_loadfile(L, from_stdin ? NULL : name);
+
+    if (status == LUA_OK) {
+        int base = lua_gettop(L);
+        lua_pushcfunction(L, push_args);
+        lua_call(L, 0, LUA_MULTRET);
+        status = run(L, lua_gettop(L) - base, 0);
+    }
+    return report(L, cmd, status);
+}
+
+/* With nothing else to run: the prompt on a terminal, else stdin as a script. */
+static int run_stdin(lua_State *L, const command *cmd)
+{
+    if (!isatty(STDIN_FILENO)) {
+        return run_loaded(L, cmd, luaL_loadfile(L, NULL));
+    }
+    luas__banner(L, cmd->workers);
+    push_prompt(L);
+    return report(L, cmd, run(L, 1, 0));
+}
+
+static int run_command(lua_State *L, const command *cmd)
+{
+    if (cmd->interactive) {
+        luas__banner(L, cmd->workers);
+        push_prompt(L);
+    }
+    int code = cmd->ignore_environment ? EXIT_SUCCESS : run_init(L, cmd);
+    if (code == EXIT_SUCCESS) {
+        code = run_options(L, cmd);
+    }
+    if (code == EXIT_SUCCESS && cmd->script < cmd->argc) {
+        code = run_script(L, cmd);
+    }
+    if (code != EXIT_SUCCESS) {
+        return code;
+    }
+    if (cmd->interactive) {
+        return report(L, cmd, run(L, 1, 0));
+    }
+    bool idle = cmd->script == cmd->argc && !cmd->execute && !cmd->version;
+    return idle ? run_stdin(L, cmd) : EXIT_SUCCESS;
+}
+
+/* All of the work, protected: takes the command, returns the exit status. */
+static int protected_main(lua_State *L)
+{
+    const command *cmd = lua_touserdata(L, 1);
+
+    open_state(L, cmd);
+    lua_pushinteger(L, run_command(L, cmd));
+    return 1;
+}
+
+static int run_state(const command *cmd)
+{
+    lua_State *L = luaL_newstate();
+
+    if (L == NULL) {
+        complain(cmd, "cannot create state: not enough memory");
+        return EXIT_FAILURE;
+    }
+    lua_pushcfunction(L, protected_main);
+    lua_pushlightuserdata(L, (void *)cmd);
+    int status = lua_pcall(L, 1, 1, 0);
+    int code = status == LUA_OK ? (int)lua_tointeger(L, -1) : report(L, cmd, status);
+    lua_close(L);
+    return code;
+}
+
+int main(int argc, char **argv)
+{
+    command cmd = {.name = "luas", .argc = argc, .argv = argv, .workers = -1};
+
+    if (argc > 0 && argv[0][0] != '\0') {
+        cmd.name = argv[0];
+    }
+    if (!parse(&cmd)) {
+        return EXIT_USAGE;
+    }
+    if (cmd.help) {
+        print_usage();
+        return EXIT_SUCCESS;
+    }
+    if (cmd.version && !cmd.interactive) {
+        puts("luas " LUAS_VERSION "  (" LUA_COPYRIGHT ")");
+    }
+    return run_state(&cmd);
+}

@@ -1,0 +1,29 @@
+/* What became of a task: every task has exactly one outcome. */
+#ifndef LUAS_OUTCOME_H
+#define LUAS_OUTCOME_H
+
+#include <stdint.h>
+
+enum luas__kind {
+    LUAS__KIND_VALUE, LUAS__KIND_ERROR, LUAS__KIND_TIMEOUT,
+    LUAS__KIND_CRASH, LUAS__KIND_CANCELLED
+};
+
+/*
+ * The payload is MessagePack: for a value the array of results; for what the
+ * task raised, [value, message, traceback], which a timeout or a cancelled
+ * task has too where it could still be stopped politely; else it is empty.
+ */
+typedef struct luas__outcome {
+    uint64_t index;     /* of the task, or of the first of `count` tasks that
+                           were cancelled together */
+    uint64_t count;
+    uint32_t len;       /* of the payload */
+    uint16_t kind;
+    uint16_t attempts;  /* how often it was started */
+    int32_t pid;        /* of the worker that had it; 0: none */
+    int32_t worker;
+    int32_t status;     /* a crash: as waitpid gives it, -1 when unknown */
+} luas__outcome;
+
+#endif

@@ -1,0 +1,119 @@
+/* Claims and the result ring, in memory shared by host and worker. */
+#define _GNU_SOURCE
+#include "page.h"
+
+#include <sys/mman.h>
+
+#define STARTED(word) ((uint32_t)((word) >> 32))
+#define REVOKED(word) ((uint32_t)(word))
+#define WORD(started, revoked) ((uint64_t)(started) << 32 | (revoked))
+
+luas__page *luas__page_map(void)
+{
+    void *p = mmap(NULL, sizeof(luas__page), PROT_READ | PROT_WRITE,
+                   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    return p == MAP_FAILED ? NULL : p; /* all zero */
+}
+
+void luas__page_unmap(luas__page *p)
+{
+    if (p != NULL)
+        munmap(p, sizeof(luas__page));
+}
+
+/* Sequence numbers wrap: `a` comes after `b` when less than half way round. */
+static int after(uint32_t a, uint32_t b)
+{
+    return (int32_t)(a - b) > 0;
+}
+
+int luas__page_claim(luas__page *p, uint32_t seq)
+{
+    uint64_t word = atomic_load(&p->claims);
+    do {
+        if (!after(seq, REVOKED(word)))
+            return 0;
+    } while (!atomic_compare_exchange_weak(&p->claims, &word, WORD(seq, REVOKED(word))));
+    return 1;
+}
+
+uint32_t luas__page_revoke(luas__page *p, uint32_t last)
+{
+    uint64_t word = atomic_load(&p->claims);
+    while (!atomic_compare_exchange_weak(&p->claims, &word, WORD(STARTED(word), last)))
+        ;
+    return STARTED(word);
+}
+
+uint32_t luas__page_started(luas__page *p)
+{
+    return STARTED(atomic_load(&p->claims));
+}
+
+static void copy_in(luas__page *p, uint64_t at, const char *bytes, size_t len)
+{
+    size_t offset = (size_t)(at % LUAS__RING);
+    size_t first = LUAS__RING - offset < len ? LUAS__RING - offset : len;
+    memcpy(p->ring + offset, bytes, first);
+    memcpy(p->ring, bytes + first, len - first);
+}
+
+int luas__page_commit(luas__page *p, const char *bytes, size_t len)
+{
+    uint64_t head = atomic_load_explicit(&p->head, memory_order_relaxed);
+    uint64_t tail = atomic_load_explicit(&p->tail, memory_order_relaxed);
+    if (len > LUAS__RING - (head - tail))
+        return 0;
+    copy_in(p, head, bytes, len);
+    atomic_store_explicit(&p->head, head + len, memory_order_release);
+    return 1;
+}
+
+size_t luas__page_unwritten(luas__page *p, const char **bytes)
+{
+    uint64_t head = atomic_load_explicit(&p->head, memory_order_relaxed);
+    uint64_t tail = atomic_load_explicit(&p->tail, memory_order_relaxed);
+    size_t offset = (size_t)(tail % LUAS__RING);
+    *bytes = p->ring + offset;
+    size_t piece = LUAS__RING - offset;
+    return head - tail < piece ? (size_t)(head - tail) : piece;
+}
+
+void luas__page_written(luas__page *p, size_t n)
+{
+    /* Sequentially consistent: the host must see it before the ring changes. */
+    atomic_fetch_add(&p->tail, n);
+}
+
+void luas__page_bypassed(luas__page *p, size_t n)
+{
+    atomic_fetch_add(&p->tail, n);
+    atomic_fetch_add(&p->head, n);
+}
+
+static void copy_out(luas__page *p, uint64_t at, char *to, size_t len)
+{
+    size_t offset = (size_t)(at % LUAS__RING);
+    size_t first = LUAS__RING - offset < len ? LUAS__RING - offset : len;
+    memcpy(to, p->ring + offset, first);
+    memcpy(to + first, p->ring, len - first);
+}
+
+int64_t luas__page_peek(luas__page *p, uint64_t from, luas__buffer *out)
+{
+    uint64_t head = atomic_load(&p->head);
+    if (head <= from || head - from > LUAS__RING)
+        return 0;
+    size_t len = (size_t)(head - from);
+    int rc = luas__buffer_reserve(out, len);
+    if (rc < 0)
+        return rc;
+    copy_out(p, from, luas__buffer_end(out), len);
+    /* The worker reuses only what it has written out: if that passed `from`
+       meanwhile, the copy may be torn, and the pipe has the bytes anyway. */
+    atomic_thread_fence(memory_order_seq_cst);
+    if (atomic_load(&p->tail) > from)
+        return 0;
+    out->len += len;
+    return (int64_t)len;
+}

@@ -1,0 +1,67 @@
+/*
+ * The memory that a host shares with one worker. It answers what a pipe
+ * cannot: which task is running (even after the worker was killed), whether a
+ * task that was sent may still be taken back, and which results were finished
+ * but not yet written.
+ *
+ * Tasks. The worker claims each task before it starts it; the host revokes
+ * what is not claimed. Both happen on one atomic word, so a task is either
+ * started or revoked, never both: that is why no task runs twice.
+ *
+ * Results form one stream of bytes, counted from 0. Small ones are copied to
+ * the ring and committed (head) before the next task starts; the worker
+ * writes the stream to the pipe from there (tail follows). The host reads the
+ * pipe, and at need takes the committed rest from the ring: at death, or when
+ * a long task keeps a worker from writing. Results larger than the ring go
+ * through the pipe alone.
+ */
+#ifndef LUAS_PAGE_H
+#define LUAS_PAGE_H
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include "buffer.h"
+
+#define LUAS__RING (UINT64_C(1) << 16)   /* bytes; a power of two */
+
+typedef struct luas__page {
+    _Atomic uint64_t claims;    /* started seq << 32 | revoked up to this seq */
+    _Atomic int64_t since;      /* when the running task started; ns, timed jobs */
+    _Atomic int64_t busy;       /* ns spent in chunks so far */
+    _Atomic uint32_t finished;  /* seq whose outcome was committed last */
+    _Atomic uint32_t stop;      /* seq of a task that is to stop */
+    _Atomic uint64_t head;      /* stream bytes committed */
+    _Atomic uint64_t tail;      /* stream bytes that went into the pipe */
+    char ring[LUAS__RING];
+} luas__page;
+
+/* Shared with children forked later; NULL when there is no memory. */
+luas__page *luas__page_map(void);
+void luas__page_unmap(luas__page *p);
+
+/* Worker: may task `seq` start? From 1 on it counts as started. */
+int luas__page_claim(luas__page *p, uint32_t seq);
+
+/* Host: takes back all tasks up to `last` that are not started; gives the
+   seq of the last started one. */
+uint32_t luas__page_revoke(luas__page *p, uint32_t last);
+
+uint32_t luas__page_started(luas__page *p);
+
+/* Worker: appends to the ring and commits; 0 when there is no room. */
+int luas__page_commit(luas__page *p, const char *bytes, size_t len);
+
+/* Worker: the committed bytes that are not in the pipe yet, as far as they
+   lie in one piece; then how many of them were written. */
+size_t luas__page_unwritten(luas__page *p, const char **bytes);
+void luas__page_written(luas__page *p, size_t n);
+
+/* Worker: `n` bytes went through the pipe past an empty ring. */
+void luas__page_bypassed(luas__page *p, size_t n);
+
+/* Host: appends stream bytes from `from` to `out` as far as committed: their
+   count, 0 also when the worker is just writing them, or LUAS_ENOMEM. */
+int64_t luas__page_peek(luas__page *p, uint64_t from, luas__buffer *out);
+
+#endif

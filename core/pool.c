@@ -1,0 +1,509 @@
+/* Opening and closing pools, jobs in and out, and the step that drives it. */
+#define _GNU_SOURCE
+#include "pool.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "error.h"
+
+enum { MOST_EVENTS = 64 };
+
+int luas__pool_open(luas__pool **pool, const luas__pool_options *options)
+{
+    *pool = NULL;
+    luas__pool *p = calloc(1, sizeof *p);
+    if (p == NULL)
+        return LUAS_ENOMEM;
+    p->options = *options;
+    p->owner = getpid();
+    int rc = luas__poller_open(&p->poller);
+    if (rc < 0) {
+        free(p);
+        return rc;
+    }
+    pthread_mutex_init(&p->lock, NULL);
+    *pool = p;
+    return 0;
+}
+
+/* A killed child ends at once, unless the kernel is stuck on its behalf. */
+static void await_end(luas__worker *w)
+{
+    struct pollfd watch = {.fd = w->child.watch, .events = POLLIN};
+    for (int tries = 0; tries < 5000 && !luas__child_reap(&w->child); tries++)
+        poll(&watch, w->child.watch >= 0 ? 1 : 0, 1);
+}
+
+static void close_workers(luas__pool *p)
+{
+    for (int i = 0; i < p->nworkers; i++)
+        luas__child_signal_group(&p->workers[i]->child, SIGKILL);
+    for (int i = 0; i < p->nworkers; i++) {
+        await_end(p->workers[i]);
+        luas__worker_close(p->workers[i], &p->poller);
+    }
+    free(p->workers);
+}
+
+static void free_jobs(luas__job *job)
+{
+    while (job != NULL) {
+        luas__job *next = job->next;
+        luas__job_free(job);
+        job = next;
+    }
+}
+
+void luas__pool_close(luas__pool *p)
+{
+    luas__pump_end(p);
+    close_workers(p);
+    luas__poller_close(&p->poller);
+    free_jobs(p->jobs);
+    free_jobs(p->done);
+    luas__blobs_release(&p->blobs);
+    luas__buffer_release(&p->why);
+    pthread_mutex_destroy(&p->lock);
+    free(p);
+}
+
+void luas__pool_abandon(luas__pool *p)
+{
+    for (int i = 0; i < p->nworkers; i++)
+        luas__worker_abandon(p->workers[i]);
+    luas__poller_close(&p->poller);
+}
+
+/* ---- jobs ---- */
+
+static void link_job(luas__job **at, luas__job *job)
+{
+    job->next = *at;
+    job->link = at;
+    if (job->next != NULL)
+        job->next->link = &job->next;
+    *at = job;
+}
+
+static void unlink_job(luas__job *job)
+{
+    *job->link = job->next;
+    if (job->next != NULL)
+        job->next->link = job->link;
+}
+
+int luas__pool_start(luas__pool *p, luas__job *job)
+{
+    if (p->owner != getpid())
+        return LUAS_EFOREIGN;
+    pthread_mutex_lock(&p->lock);
+    int rc = p->broken != 0 ? p->broken : p->closing ? LUAS_ECLOSED : 0;
+    if (rc == 0) {
+        luas__job **at = &p->jobs;
+        while (*at != NULL && (*at)->policy.priority >= job->policy.priority)
+            at = &(*at)->next;
+        job->id = ++p->last_job;
+        link_job(at, job);
+    }
+    pthread_mutex_unlock(&p->lock);
+    return rc;
+}
+
+static void forget(luas__pool *p, luas__job *job)
+{
+    for (int i = 0; i < p->nworkers; i++)
+        if (!p->workers[i]->reaped)
+            luas__worker_forget(p->workers[i], job->id);
+}
+
+static void stop_pumping(luas__pool *p, luas__job *job)
+{
+    p->pumped -= job->pumped;
+    job->pumped = false;
+}
+
+/* A process ends with its task; its exit status says how the task did. */
+static void end_process(luas__pool *p, luas__job *job)
+{
+    for (int i = 0; i < p->nworkers; i++)
+        if (p->workers[i]->process == job && !p->workers[i]->reaped)
+            luas__worker_stop(p->workers[i], job->failures > 0);
+}
+
+void luas__pool_job_done(luas__pool *p, luas__job *job)
+{
+    if (job->done)
+        return;
+    job->done = true;
+    stop_pumping(p, job);
+    forget(p, job);
+    end_process(p, job);
+    unlink_job(job);
+    link_job(&p->done, job);
+    p->progress++;
+}
+
+static void evict_blobs(luas__pool *p)
+{
+    luas__blob *blob;
+    while ((blob = luas__blob_evict(&p->blobs)) != NULL) {
+        for (int i = 0; i < p->nworkers; i++)
+            if (!p->workers[i]->reaped)
+                luas__worker_drop(p->workers[i], blob->id);
+        free(blob);
+    }
+}
+
+static void free_job(luas__pool *p, luas__job *job)
+{
+    for (int i = 0; i < p->nworkers; i++)
+        if (p->workers[i]->process == job)
+            p->workers[i]->process = NULL;
+    stop_pumping(p, job);
+    forget(p, job);
+    unlink_job(job);
+    luas__job_free(job);
+    evict_blobs(p);
+}
+
+static void free_closed(luas__pool *p, luas__job *job)
+{
+    while (job != NULL) {
+        luas__job *next = job->next;
+        if (job->closed && job->dealt == 0)
+            free_job(p, job);
+        job = next;
+    }
+}
+
+static int revoke_job(luas__pool *p, const luas__job *job)
+{
+    int rc = 0;
+    for (int i = 0; i < p->nworkers && rc == 0; i++) {
+        luas__worker *w = p->workers[i];
+        for (int k = 0; k < w->nchunks; k++)
+            if (w->chunks[k].job == job) {
+                rc = luas__worker_revoke(w);
+                break;
+            }
+    }
+    return rc;
+}
+
+static void stop_running(luas__pool *p, const luas__job *job, uint64_t from, uint64_t to)
+{
+    for (int i = 0; i < p->nworkers; i++) {
+        luas__catch_up(p, p->workers[i]);
+        const luas__chunk *c = luas__worker_running(p->workers[i]);
+        if (c != NULL && c->job == job && c->index >= from && c->index <= to)
+            luas__supervise_stop_task(p, p->workers[i], LUAS__KIND_CANCELLED);
+    }
+}
+
+static int cancel(luas__pool *p, luas__job *job, uint64_t from, uint64_t to)
+{
+    uint64_t settled = job->settled;
+    int rc = revoke_job(p, job);
+    if (rc == 0)
+        rc = luas__job_cancel_pending(job, from, to);
+    stop_running(p, job, from, to);
+    p->stats.cancelled += job->settled - settled;
+    p->stats.tasks += job->settled - settled;
+    p->progress += job->settled - settled;
+    if (luas__job_finished(job))
+        luas__pool_job_done(p, job);
+    return rc;
+}
+
+int luas__pool_cancel(luas__pool *p, luas__job *job, uint64_t from, uint64_t to)
+{
+    pthread_mutex_lock(&p->lock);
+    int rc = cancel(p, job, from, to);
+    if (rc == 0)
+        rc = luas__deal(p, false); /* what was taken back and not cancelled */
+    pthread_mutex_unlock(&p->lock);
+    return rc;
+}
+
+void luas__pool_drop(luas__pool *p, luas__job *job)
+{
+    pthread_mutex_lock(&p->lock);
+    job->closed = true;
+    if (!job->done) {
+        cancel(p, job, 0, UINT64_MAX);
+        stop_pumping(p, job);
+    }
+    if (job->dealt == 0)
+        free_job(p, job);
+    pthread_mutex_unlock(&p->lock);
+}
+
+int luas__pool_define(luas__pool *p, luas__job *job, const char *bytes, size_t len)
+{
+    pthread_mutex_lock(&p->lock);
+    int rc = LUAS_ENOMEM;
+    luas__blob **blobs = realloc(job->blobs, (size_t)(job->nblobs + 1) * sizeof *blobs);
+    if (blobs != NULL) {
+        job->blobs = blobs;
+        blobs[job->nblobs] = luas__blob_take(&p->blobs, bytes, len);
+        if (blobs[job->nblobs] != NULL) {
+            job->nblobs++;
+            rc = 0;
+        }
+    }
+    pthread_mutex_unlock(&p->lock);
+    return rc;
+}
+
+int luas__pool_feed(luas__pool *p, luas__job *job, luas__buffer *bytes, size_t *ends,
+                    uint32_t count)
+{
+    pthread_mutex_lock(&p->lock);
+    int rc = luas__job_feed(job, bytes, ends, count);
+    pthread_mutex_unlock(&p->lock);
+    return rc;
+}
+
+int luas__pool_feed_inherited(luas__pool *p, luas__job *job, uint64_t count)
+{
+    pthread_mutex_lock(&p->lock);
+    int rc = luas__job_feed_inherited(job, count);
+    pthread_mutex_unlock(&p->lock);
+    return rc;
+}
+
+void luas__pool_seal(luas__pool *p, luas__job *job)
+{
+    pthread_mutex_lock(&p->lock);
+    job->sealed = true;
+    if (luas__job_finished(job))
+        luas__pool_job_done(p, job);
+    pthread_mutex_unlock(&p->lock);
+}
+
+/* ---- workers ---- */
+
+static int active_workers(const luas__pool *p)
+{
+    int n = 0;
+    for (int i = 0; i < p->nworkers; i++)
+        n += !p->workers[i]->stopping && !p->workers[i]->reaped;
+    return n;
+}
+
+/* Ends workers that are too many, or have had all the tasks they may have. */
+static void retire(luas__pool *p, int most)
+{
+    int active = active_workers(p);
+    for (int i = 0; i < p->nworkers; i++) {
+        luas__worker *w = p->workers[i];
+        bool used_up = p->options.max_tasks > 0 && w->served >= p->options.max_tasks;
+        if ((active > most || used_up) && luas__worker_is_spare(p, w)
+            && luas__worker_stop(w, 0) == 0)
+            active--;
+    }
+}
+
+static int count_images(const luas__pool *p, uint32_t generation)
+{
+    int n = 0;
+    for (int i = 0; i < p->nworkers; i++)
+        n += p->workers[i]->generation == generation && !p->workers[i]->reaped
+            && !p->workers[i]->stopping;
+    return n;
+}
+
+static int respawn_images(luas__pool *p, void *host)
+{
+    int rc = 0;
+    for (luas__job *job = p->jobs; job != NULL && rc == 0; job = job->next)
+        while (rc == 0 && job->generation != 0 && job->waiting > 0 && !job->closed
+               && count_images(p, job->generation) < job->images)
+            rc = luas__supervise_spawn(p, job->generation, host);
+    return rc;
+}
+
+/* Brings the workers up to what the tasks can use. A failing fork matters
+   only when there is no worker at all. */
+static int staff(luas__pool *p, void *host)
+{
+    int rc = 0;
+    if (p->closing || p->broken != 0)
+        return p->closing ? 0 : p->broken;
+    while (rc == 0 && luas__deal_needs_worker(p))
+        rc = luas__supervise_spawn(p, 0, host);
+    if (rc == 0)
+        rc = respawn_images(p, host);
+    p->tight = rc < 0;
+    return rc < 0 && p->nworkers > 0 && rc != LUAS_ENOMEM ? 0 : rc;
+}
+
+int luas__pool_populate(luas__pool *p, void *host)
+{
+    int rc = 0;
+    pthread_mutex_lock(&p->lock);
+    while (rc == 0 && active_workers(p) < p->options.workers)
+        rc = luas__supervise_spawn(p, 0, host);
+    pthread_mutex_unlock(&p->lock);
+    return rc;
+}
+
+int luas__pool_inherit(luas__pool *p, luas__job *job, int workers, void *host)
+{
+    pthread_mutex_lock(&p->lock);
+    job->generation = ++p->last_generation;
+    job->images = workers;
+    retire(p, p->options.workers > workers ? p->options.workers - workers : 0);
+    int rc = 0, made = 0;
+    for (; made < workers && rc == 0; made++) {
+        rc = luas__supervise_spawn(p, job->generation, host);
+        if (rc == 0 && job->policy.flags & LUAS__JOB_PROCESS)
+            p->workers[p->nworkers - 1]->process = job;
+    }
+    if (rc < 0 && made > 1)
+        rc = 0;
+    pthread_mutex_unlock(&p->lock);
+    return rc;
+}
+
+static luas__worker *process_worker(luas__pool *p, const luas__job *job)
+{
+    for (int i = 0; i < p->nworkers; i++)
+        if (p->workers[i]->process == job && !p->workers[i]->reaped)
+            return p->workers[i];
+    return NULL;
+}
+
+pid_t luas__pool_process(luas__pool *p, const luas__job *job)
+{
+    pthread_mutex_lock(&p->lock);
+    const luas__worker *w = process_worker(p, job);
+    pid_t pid = w != NULL ? w->pid : 0;
+    pthread_mutex_unlock(&p->lock);
+    return pid;
+}
+
+void luas__pool_signal_process(luas__pool *p, const luas__job *job, int signal)
+{
+    pthread_mutex_lock(&p->lock);
+    luas__worker *w = process_worker(p, job);
+    if (w != NULL)
+        luas__child_signal_group(&w->child, signal);
+    pthread_mutex_unlock(&p->lock);
+}
+
+/* ---- driving ---- */
+
+int luas__pool_handle(luas__pool *p, const luas__event *events, int n)
+{
+    int rc = 0;
+    for (int i = 0; i < n && rc == 0; i++)
+        rc = luas__supervise_event(p, events[i].key);
+    bool alarmed = p->alarmed;
+    if (rc == 0)
+        rc = luas__supervise_clock(p);
+    return rc == 0 ? luas__deal(p, alarmed) : rc;
+}
+
+static int prepare(luas__pool *p, void *host)
+{
+    luas__supervise_bury(p);
+    free_closed(p, p->jobs);
+    free_closed(p, p->done);
+    retire(p, p->options.workers);
+    int rc = staff(p, host);
+    if (rc == 0)
+        rc = luas__deal(p, false);
+    return rc == 0 ? luas__supervise_clock(p) : rc;
+}
+
+static int wait_and_handle(luas__pool *p, int64_t timeout)
+{
+    luas__event events[MOST_EVENTS];
+    pthread_mutex_unlock(&p->lock);
+    int n = luas__poller_wait(&p->poller, events, MOST_EVENTS, timeout);
+    pthread_mutex_lock(&p->lock);
+    int rc = luas__pool_handle(p, events, n);
+    if (rc < 0)
+        return rc;
+    return n == -EINTR ? LUAS_EINTR : n;
+}
+
+int luas__pool_step(luas__pool *p, int64_t timeout, void *host)
+{
+    if (p->owner != getpid())
+        return LUAS_EFOREIGN;
+    pthread_mutex_lock(&p->lock);
+    p->drivers++;
+    int rc = prepare(p, host);
+    if (rc == 0)
+        rc = wait_and_handle(p, p->progress != p->noticed ? 0 : timeout);
+    if (p->progress != p->noticed && rc >= 0)
+        rc = 1;
+    p->noticed = p->progress;
+    if (--p->drivers == 0)
+        luas__pump_resume(p);
+    pthread_mutex_unlock(&p->lock);
+    return rc > 0 ? 1 : rc;
+}
+
+bool luas__pool_take(luas__pool *p, luas__job *job)
+{
+    if (job->taken.len > 0)
+        return true;
+    pthread_mutex_lock(&p->lock);
+    luas__job_swap(job);
+    pthread_mutex_unlock(&p->lock);
+    return job->taken.len > 0;
+}
+
+int luas__pool_pump(luas__pool *p, luas__job *job)
+{
+    int rc = luas__pump_start(p);
+    pthread_mutex_lock(&p->lock);
+    if (rc == 0 && !job->done && !job->pumped) {
+        job->pumped = true;
+        p->pumped++;
+        luas__pump_resume(p);
+    }
+    pthread_mutex_unlock(&p->lock);
+    return rc;
+}
+
+void luas__pool_stop(luas__pool *p)
+{
+    pthread_mutex_lock(&p->lock);
+    p->closing = true;
+    for (int i = 0; i < p->nworkers; i++) {
+        luas__worker *w = p->workers[i];
+        if (!w->stopping && !w->reaped && luas__worker_stop(w, 0) == 0)
+            luas__worker_flush(w, &p->poller);
+    }
+    pthread_mutex_unlock(&p->lock);
+}
+
+void luas__pool_resize(luas__pool *p, int workers)
+{
+    pthread_mutex_lock(&p->lock);
+    p->options.workers = workers;
+    pthread_mutex_unlock(&p->lock);
+}
+
+void luas__pool_terminate(luas__pool *p)
+{
+    pthread_mutex_lock(&p->lock);
+    p->closing = true;
+    for (luas__job *job = p->jobs, *next; job != NULL; job = next) {
+        next = job->next;
+        job->sealed = true;
+        cancel(p, job, 0, UINT64_MAX);
+    }
+    for (int i = 0; i < p->nworkers; i++)
+        luas__child_signal_group(&p->workers[i]->child, SIGKILL);
+    pthread_mutex_unlock(&p->lock);
+}

@@ -1,0 +1,146 @@
+/*
+ * A pool: workers, jobs, and the one loop that moves bytes between them.
+ *
+ * The owner: 1. luas__pool_open; 2. luas__pool_start a job, feed and seal it;
+ * 3. luas__pool_step until luas__pool_take gives its outcomes, as long as it
+ * wants them; 4. luas__pool_drop the job; 5. luas__pool_close. The functions
+ * lock the pool themselves.
+ *
+ * Workers are forked from the owner's thread alone, inside start, inherit and
+ * step. With luas__pool_pump a thread of the library's own moves bytes while
+ * the owner does something else; it forks nothing.
+ *
+ * A task goes: pending in its job -> dealt to a worker -> claimed by it ->
+ * settled. Between dealt and claimed it can be taken back.
+ */
+#ifndef LUAS_POOL_H
+#define LUAS_POOL_H
+
+#include <pthread.h>
+#include <stdbool.h>
+
+#include "poller.h"
+#include "worker.h"
+
+typedef struct luas__pool_options {
+    int workers;                /* at most, but for images of inheriting jobs */
+    luas__child_main *main;     /* what a worker runs */
+    bool has_init;              /* a worker sends READY before it is trusted */
+    uint64_t max_tasks;         /* a worker is replaced after so many; 0: never */
+} luas__pool_options;
+
+typedef struct luas__stats {
+    uint64_t tasks, values, errors, timeouts, crashes, cancelled;
+    uint64_t forks, retries, chunks, steals;
+} luas__stats;
+
+typedef struct luas__pool {
+    pthread_mutex_t lock;
+    pid_t owner;
+    luas__pool_options options;
+    luas__poller poller;
+    luas__worker **workers;
+    int nworkers, cap_workers;
+    uint32_t last_serial, last_generation;
+    luas__job *jobs;            /* unfinished: by priority, then by age */
+    luas__job *done;            /* finished, and not dropped yet */
+    int pumped;                 /* unfinished jobs for the library's thread */
+    int64_t last_job;
+    luas__blobs blobs;
+    int broken;                 /* why no worker can start, or 0 */
+    luas__buffer why;           /* the same in words, ending in a zero */
+    int barren;                 /* deaths in a row without a task started */
+    bool closing;               /* no new jobs, no new workers */
+    bool tight;                 /* the last fork failed; try again later */
+    uint64_t progress;          /* counts what an owner could wait for */
+    uint64_t noticed;           /* what the owner has had a chance to see */
+    bool alarmed;               /* the alarm went off and nobody looked yet */
+    luas__stats stats;
+    struct luas__pump *pump;    /* the thread, once there was one */
+    int drivers;                /* calls that drive the pool now */
+} luas__pool;
+
+/* No worker runs yet. On failure *pool is NULL. */
+int luas__pool_open(luas__pool **pool, const luas__pool_options *options);
+
+/* Kills what still runs, reaps it, frees everything, jobs too. */
+void luas__pool_close(luas__pool *p);
+
+/* In a forked child: closes the descriptors of the pool and frees nothing. */
+void luas__pool_abandon(luas__pool *p);
+
+/* Takes the job over until luas__pool_drop, which frees it when it can. */
+int luas__pool_start(luas__pool *p, luas__job *job);
+void luas__pool_drop(luas__pool *p, luas__job *job);
+
+/* Adds a definition that every worker gets before the tasks fed after it. */
+int luas__pool_define(luas__pool *p, luas__job *job, const char *bytes, size_t len);
+
+/* As luas__job_feed and luas__job_feed_inherited. */
+int luas__pool_feed(luas__pool *p, luas__job *job, luas__buffer *bytes, size_t *ends,
+                    uint32_t count);
+int luas__pool_feed_inherited(luas__pool *p, luas__job *job, uint64_t count);
+void luas__pool_seal(luas__pool *p, luas__job *job);
+
+/* Forks all workers now instead of when tasks want them. */
+int luas__pool_populate(luas__pool *p, void *host);
+
+/* Forks up to `workers` workers now that alone will do this job; `host` goes
+   to the child's main. */
+int luas__pool_inherit(luas__pool *p, luas__job *job, int workers, void *host);
+
+/* Cancels the job's tasks from index `from` on, or just the one. What runs is
+   asked to stop, and killed after the grace time. */
+int luas__pool_cancel(luas__pool *p, luas__job *job, uint64_t from, uint64_t to);
+
+/*
+ * Drives the pool once: replaces workers, deals, waits at most `timeout` ns
+ * (negative: until something happens) and takes in what came. 1 when anything
+ * happened, 0 when the time ran out, LUAS_EINTR after a signal.
+ */
+int luas__pool_step(luas__pool *p, int64_t timeout, void *host);
+
+/* Makes outcomes ready for luas__job_next: false when there are none. */
+bool luas__pool_take(luas__pool *p, luas__job *job);
+
+/* A LUAS__JOB_PROCESS job's worker: its pid, 0 once it is gone; signals it. */
+pid_t luas__pool_process(luas__pool *p, const luas__job *job);
+void luas__pool_signal_process(luas__pool *p, const luas__job *job, int signal);
+
+/* Lets the library's thread do the job's work while no call does. */
+int luas__pool_pump(luas__pool *p, luas__job *job);
+
+/* Tells all workers to exit once they have done what they were given. */
+void luas__pool_stop(luas__pool *p);
+void luas__pool_resize(luas__pool *p, int workers);
+
+/* Kills all workers: their tasks are settled as cancelled. */
+void luas__pool_terminate(luas__pool *p);
+
+/* ---- between pool.c, deal.c and supervise.c, with the lock held ---- */
+
+/* deal.c: gives pending tasks to workers with room, and evens out. */
+int luas__deal(luas__pool *p, bool alarmed);
+bool luas__deal_needs_worker(const luas__pool *p);
+bool luas__worker_is_spare(const luas__pool *p, const luas__worker *w);
+
+/* pool.c: takes in what happened, and deals anew. */
+int luas__pool_handle(luas__pool *p, const luas__event *events, int n);
+
+/* pump.c */
+int luas__pump_start(luas__pool *p);
+void luas__pump_resume(luas__pool *p);
+void luas__pump_end(luas__pool *p);     /* without the lock */
+
+/* supervise.c */
+int luas__supervise_spawn(luas__pool *p, uint32_t generation, void *host);
+int luas__supervise_event(luas__pool *p, uint64_t key);
+int luas__supervise_clock(luas__pool *p);   /* deadlines, peeks; sets the alarm */
+void luas__supervise_stop_task(luas__pool *p, luas__worker *w, uint16_t kind);
+void luas__supervise_bury(luas__pool *p);   /* frees the ended; owner's thread */
+int luas__receive(luas__pool *p, luas__worker *w);
+int luas__catch_up(luas__pool *p, luas__worker *w); /* with what is in the ring */
+void luas__pool_break(luas__pool *p, int code, const char *words, size_t len);
+void luas__pool_job_done(luas__pool *p, luas__job *job);
+
+#endif

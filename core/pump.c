@@ -1,0 +1,99 @@
+/*
+ * The library's thread: moves bytes for jobs that nobody waits for just now.
+ * It sleeps while a call drives the pool or no such job is left, never forks,
+ * and takes no signals, so that the application's threads get them.
+ */
+#define _GNU_SOURCE
+#include "pool.h"
+
+#include <signal.h>
+#include <stdlib.h>
+
+#include "clock.h"
+#include "error.h"
+
+struct luas__pump {
+    pthread_t thread;
+    pthread_cond_t resume;
+    bool quit;
+};
+
+enum { MOST_EVENTS = 16 };
+
+static void rest(void)
+{
+    nanosleep(&(struct timespec){.tv_nsec = 10 * LUAS__MS}, NULL);
+}
+
+static void drive_once(luas__pool *p)
+{
+    luas__event events[MOST_EVENTS];
+    pthread_mutex_unlock(&p->lock);
+    int n = luas__poller_wait(&p->poller, events, MOST_EVENTS, -1);
+    pthread_mutex_lock(&p->lock);
+    if (luas__pool_handle(p, events, n) < 0) { /* no memory: later, perhaps */
+        pthread_mutex_unlock(&p->lock);
+        rest();
+        pthread_mutex_lock(&p->lock);
+    }
+}
+
+static void *run(void *arg)
+{
+    luas__pool *p = arg;
+    pthread_mutex_lock(&p->lock);
+    while (!p->pump->quit)
+        if (p->drivers > 0 || p->pumped == 0)
+            pthread_cond_wait(&p->pump->resume, &p->lock);
+        else
+            drive_once(p);
+    pthread_mutex_unlock(&p->lock);
+    return NULL;
+}
+
+static int start_thread(luas__pool *p)
+{
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int error = pthread_create(&p->pump->thread, NULL, run, p);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return -error;
+}
+
+int luas__pump_start(luas__pool *p)
+{
+    if (p->pump != NULL)
+        return 0;
+    p->pump = calloc(1, sizeof *p->pump);
+    if (p->pump == NULL)
+        return LUAS_ENOMEM;
+    pthread_cond_init(&p->pump->resume, NULL);
+    int rc = start_thread(p);
+    if (rc < 0) {
+        free(p->pump);
+        p->pump = NULL;
+    }
+    return rc;
+}
+
+void luas__pump_resume(luas__pool *p)
+{
+    if (p->pump != NULL && p->pumped > 0)
+        pthread_cond_signal(&p->pump->resume);
+}
+
+void luas__pump_end(luas__pool *p)
+{
+    if (p->pump == NULL)
+        return;
+    pthread_mutex_lock(&p->lock);
+    p->pump->quit = true;
+    pthread_cond_signal(&p->pump->resume);
+    luas__poller_wake(&p->poller);
+    pthread_mutex_unlock(&p->lock);
+    pthread_join(p->pump->thread, NULL);
+    pthread_cond_destroy(&p->pump->resume);
+    free(p->pump);
+    p->pump = NULL;
+}

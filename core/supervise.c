@@ -1,0 +1,423 @@
+/*
+ * Supervising workers: what arrives from them, what became of their tasks,
+ * deadlines, deaths, and their replacement.
+ */
+#define _GNU_SOURCE
+#include "pool.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "error.h"
+
+/* How often to look at workers that something unusual is the matter with. */
+#define TICK (5 * LUAS__MS)
+
+void luas__pool_break(luas__pool *p, int code, const char *words, size_t len)
+{
+    if (p->broken != 0)
+        return;
+    p->broken = code;
+    if (luas__buffer_append(&p->why, words, len) < 0
+        || luas__buffer_append(&p->why, "", 1) < 0)
+        luas__buffer_truncate(&p->why, 0); /* no memory: just the code */
+    p->progress++;
+}
+
+/* ---- outcomes ---- */
+
+static void count(luas__stats *s, const luas__outcome *o)
+{
+    uint64_t *counters[] = {&s->values, &s->errors, &s->timeouts, &s->crashes, &s->cancelled};
+    *counters[o->kind] += o->count;
+    s->tasks += o->count;
+}
+
+static int settle(luas__pool *p, luas__worker *w, const luas__outcome *o, const char *payload)
+{
+    luas__job *job = w->chunks[0].job;
+    int rc = luas__job_settle(job, o, payload);
+    if (rc < 0)
+        return rc;
+    count(&p->stats, o);
+    luas__worker_answered(w);
+    w->stop_seq = 0;
+    p->progress++;
+    if (job->policy.halt > 0 && job->failures >= job->policy.halt)
+        luas__job_cancel_pending(job, 0, UINT64_MAX);
+    if (luas__job_finished(job))
+        luas__pool_job_done(p, job);
+    return 0;
+}
+
+/* Retries go to the front, elsewhere if there is an elsewhere. */
+static int retry(luas__pool *p, luas__worker *w)
+{
+    const luas__chunk *c = &w->chunks[0];
+    luas__range again = {.first = c->index, .count = 1, .attempts = c->attempts + 1,
+                         .avoid = w->number};
+    int rc = luas__job_return(c->job, again);
+    if (rc < 0)
+        return rc;
+    p->stats.retries++;
+    luas__worker_answered(w);
+    w->stop_seq = 0;
+    p->progress++;
+    return 0;
+}
+
+static bool retriable(const luas__chunk *c, int kind)
+{
+    return (kind == LUAS__KIND_CRASH || kind == LUAS__KIND_TIMEOUT)
+        && c->attempts < (uint32_t)c->job->policy.retries && !c->job->closed;
+}
+
+/* The first unanswered task of a worker has ended so. */
+static int end_task(luas__pool *p, luas__worker *w, int kind, luas__mp_reader *payload, int status)
+{
+    const luas__chunk *c = &w->chunks[0];
+    if (retriable(c, kind))
+        return retry(p, w);
+    luas__outcome o = {.index = c->index, .count = 1, .kind = (uint16_t)kind,
+                       .attempts = (uint16_t)(c->attempts + 1), .worker = w->number,
+                       .pid = w->pid, .status = status};
+    if (payload != NULL)
+        o.len = (uint32_t)(payload->end - payload->at);
+    return settle(p, w, &o, payload != NULL ? (const char *)payload->at : NULL);
+}
+
+/* ---- messages ---- */
+
+static void measure(luas__worker *w, uint32_t size, luas__job *job)
+{
+    int64_t busy = atomic_load_explicit(&w->page->busy, memory_order_acquire);
+    double each = (double)(busy - w->busy) / size;
+    w->busy = busy;
+    if (each > 0)
+        job->task_ns = job->task_ns > 0 ? 0.5 * job->task_ns + 0.5 * each : each;
+}
+
+static int take_outcome(luas__pool *p, luas__worker *w, int code, luas__mp_reader *body)
+{
+    int64_t seq;
+    if (luas__mp_read_int(body, &seq) < 0 || w->nchunks == 0
+        || (uint32_t)seq != w->chunks[0].seq)
+        return LUAS_EPROTO;
+    luas__chunk c = w->chunks[0];
+    int kind = code == LUAS__VALUE ? LUAS__KIND_VALUE : LUAS__KIND_ERROR;
+    /* A task that was asked to stop and raised did what it was asked; one
+       that had its value ready was faster. */
+    if (kind == LUAS__KIND_ERROR && w->stop_seq == (uint32_t)seq)
+        kind = w->stop_kind;
+    if (c.count == 1)
+        measure(w, c.size, c.job);
+    return end_task(p, w, kind, body, 0);
+}
+
+static int take_failure(luas__pool *p, luas__mp_reader *body)
+{
+    luas__mp_token words;
+    if (luas__mp_read(body, &words) != 1 || (words.type != MP_STR && words.type != MP_BIN))
+        return LUAS_EPROTO;
+    luas__pool_break(p, LUAS_EBROKEN, words.bytes, words.len);
+    return 0;
+}
+
+static int take_message(luas__pool *p, luas__worker *w, luas__mp_reader *body)
+{
+    int64_t code;
+    if (luas__mp_read_int(body, &code) < 0)
+        return LUAS_EPROTO;
+    switch (code) {
+    case LUAS__VALUE:
+    case LUAS__ERROR:
+        return take_outcome(p, w, (int)code, body);
+    case LUAS__READY:
+        w->ready = true;
+        return 0;
+    case LUAS__FAILED:
+        return take_failure(p, body);
+    default:
+        return LUAS_EPROTO;
+    }
+}
+
+static int take_messages(luas__pool *p, luas__worker *w)
+{
+    luas__mp_reader body;
+    while (luas__frame_peek(&w->in, &body)) {
+        int rc = take_message(p, w, &body);
+        if (rc == LUAS_EPROTO) { /* not a worker's words: it can't be trusted */
+            luas__child_signal_group(&w->child, SIGKILL);
+            luas__buffer_truncate(&w->in, 0);
+            return 0;
+        }
+        if (rc < 0)
+            return rc; /* no memory: the message stays for the next try */
+        luas__frame_drop(&w->in);
+    }
+    return 0;
+}
+
+int luas__receive(luas__pool *p, luas__worker *w)
+{
+    int rc = luas__worker_receive(w, &p->poller);
+    int taken = take_messages(p, w);
+    return rc < 0 ? rc : taken;
+}
+
+int luas__catch_up(luas__pool *p, luas__worker *w)
+{
+    int rc = luas__worker_peek(w);
+    return rc < 0 ? rc : take_messages(p, w);
+}
+
+/* ---- death ---- */
+
+static int receive_all(luas__pool *p, luas__worker *w)
+{
+    size_t before;
+    int rc;
+    do { /* the pipe first: the ring continues what went through it */
+        before = (size_t)w->piped;
+        rc = luas__receive(p, w);
+    } while (rc == 0 && w->piped > before);
+    return rc == 0 ? luas__catch_up(p, w) : rc;
+}
+
+/* Its running task dies with it. So does that of a process, started or not. */
+static int settle_culprit(luas__pool *p, luas__worker *w)
+{
+    const luas__chunk *running = luas__worker_running(w);
+    if (running == NULL && w->process != NULL && w->nchunks > 0)
+        running = &w->chunks[0];
+    if (running == NULL)
+        return 0;
+    bool stopped = w->stop_seq != 0 && w->stop_seq == running->seq;
+    return end_task(p, w, stopped ? w->stop_kind : LUAS__KIND_CRASH, NULL, w->child.status);
+}
+
+static void note_process_end(luas__worker *w)
+{
+    if (w->process == NULL)
+        return;
+    w->process->process_status = w->child.status;
+    w->process->process_gone = true;
+}
+
+/* Too many deaths without any work done are no accident. */
+static void consider_barren(luas__pool *p, const luas__worker *w)
+{
+    static const char words[] = "workers end before they run anything";
+    if (w->stopping || w->served > 0 || luas__page_started(w->page) > 0)
+        p->barren = 0;
+    else if (++p->barren > 3 * p->options.workers + 10)
+        luas__pool_break(p, LUAS_EBROKEN, words, sizeof words - 1);
+    if (!w->ready && p->options.has_init && !w->stopping && p->broken == 0) {
+        static const char died[] = "a worker ended while it ran init";
+        luas__pool_break(p, LUAS_EBROKEN, died, sizeof died - 1);
+    }
+}
+
+static bool reap(luas__pool *p, luas__worker *w)
+{
+    if (!w->reaped && luas__child_reap(&w->child)) {
+        w->reaped = true;
+        luas__poller_remove(&p->poller, w->child.watch);
+        luas__child_release(&w->child);
+    }
+    return w->reaped;
+}
+
+/* Also called again by the clock, after there was no memory for it. */
+static int on_end(luas__pool *p, luas__worker *w)
+{
+    if (w->ended || !reap(p, w))
+        return 0;
+    int rc = receive_all(p, w);
+    if (rc == 0)
+        rc = settle_culprit(p, w);
+    if (rc == 0)
+        rc = luas__worker_revoke(w);
+    if (rc < 0)
+        return rc;
+    consider_barren(p, w);
+    note_process_end(w);
+    w->ended = true;
+    p->progress++;
+    return 0;
+}
+
+void luas__supervise_bury(luas__pool *p)
+{
+    int kept = 0;
+    for (int i = 0; i < p->nworkers; i++) {
+        luas__worker *w = p->workers[i];
+        if (w->ended)
+            luas__worker_close(w, &p->poller);
+        else
+            p->workers[kept++] = w;
+    }
+    p->nworkers = kept;
+}
+
+/* ---- events ---- */
+
+static luas__worker *find(luas__pool *p, uint32_t serial)
+{
+    for (int i = 0; i < p->nworkers; i++)
+        if (p->workers[i]->serial == serial)
+            return p->workers[i];
+    return NULL;
+}
+
+int luas__supervise_event(luas__pool *p, uint64_t key)
+{
+    if (key == LUAS__ALARM || key == LUAS__WAKE) {
+        luas__poller_acknowledge(&p->poller, key);
+        p->alarmed |= key == LUAS__ALARM;
+        return 0;
+    }
+    luas__worker *w = find(p, (uint32_t)(key >> 2));
+    if (w == NULL || w->ended)
+        return 0;
+    switch ((enum luas__worker_event)(key & 3)) {
+    case LUAS__ON_RESULT: {
+        int rc = luas__receive(p, w);
+        return rc == 0 && w->result < 0 ? on_end(p, w) : rc;
+    }
+    case LUAS__ON_REQUEST:
+        return luas__worker_flush(w, &p->poller);
+    case LUAS__ON_END:
+        return on_end(p, w);
+    }
+    return 0;
+}
+
+/* ---- the clock ---- */
+
+void luas__supervise_stop_task(luas__pool *p, luas__worker *w, uint16_t kind)
+{
+    const luas__chunk *running = luas__worker_running(w);
+    if (running == NULL || w->stop_seq == running->seq)
+        return;
+    w->stop_seq = running->seq;
+    w->stop_kind = kind;
+    w->kill_at = luas__now() + running->job->policy.grace;
+    atomic_store(&w->page->stop, running->seq);
+    luas__child_signal(&w->child, SIGUSR1);
+    luas__poller_alarm(&p->poller, w->kill_at);
+}
+
+static int64_t earlier(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* When to look at the worker's deadline next; stops what is over it. */
+static int64_t watch_deadline(luas__pool *p, luas__worker *w, int64_t now)
+{
+    if (w->stop_seq != 0) {
+        if (now >= w->kill_at)
+            luas__child_signal_group(&w->child, SIGKILL);
+        return now >= w->kill_at ? now + TICK : w->kill_at;
+    }
+    const luas__chunk *running = luas__worker_running(w);
+    const luas__job *job = w->nchunks > 0 ? w->chunks[0].job : NULL;
+    if (job == NULL || job->policy.timeout == 0)
+        return INT64_MAX;
+    /* The worker notes the time and then claims, so what is read between two
+       sights of the same claim is that task's. */
+    int64_t since = atomic_load(&w->page->since);
+    if (running == NULL || since == 0)
+        return now + earlier(job->policy.timeout, TICK);
+    if (luas__page_started(w->page) != running->seq)
+        return now + TICK; /* answers wait in the pipe or the ring */
+    if (now - since < job->policy.timeout)
+        return since + job->policy.timeout;
+    luas__supervise_stop_task(p, w, LUAS__KIND_TIMEOUT);
+    return w->kill_at;
+}
+
+static int look_at(luas__pool *p, luas__worker *w, int64_t now, int64_t *next)
+{
+    int rc = 0;
+    /* Finished results may wait in the ring behind a long task. */
+    if (w->tasks > 1) {
+        if (p->alarmed)
+            rc = luas__catch_up(p, w);
+        *next = earlier(*next, now + TICK);
+    }
+    if (w->child.watch < 0)
+        *next = earlier(*next, now + TICK);
+    *next = earlier(*next, watch_deadline(p, w, now));
+    return rc;
+}
+
+int luas__supervise_clock(luas__pool *p)
+{
+    int64_t next = INT64_MAX, now = luas__now();
+    int rc = 0;
+    for (int i = 0; i < p->nworkers && rc == 0; i++) {
+        luas__worker *w = p->workers[i];
+        if (!w->ended && (w->reaped || w->child.watch < 0))
+            rc = on_end(p, w);
+        if (!w->ended && rc == 0)
+            rc = look_at(p, w, now, &next);
+    }
+    p->alarmed = false;
+    if (rc < 0)
+        return rc;
+    if (p->tight)
+        next = earlier(next, now + 20 * TICK);
+    return next < INT64_MAX ? luas__poller_alarm(&p->poller, next) : 0;
+}
+
+/* ---- birth ---- */
+
+static int free_number(const luas__pool *p)
+{
+    int number = 1;
+    for (int i = 0; i < p->nworkers; i++)
+        if (p->workers[i]->number == number && !p->workers[i]->reaped) {
+            number++;
+            i = -1;
+        }
+    return number;
+}
+
+static int reserve_worker(luas__pool *p)
+{
+    if (p->nworkers < p->cap_workers)
+        return 0;
+    int cap = p->cap_workers > 0 ? 2 * p->cap_workers : 8;
+    luas__worker **more = realloc(p->workers, (size_t)cap * sizeof(luas__worker *));
+    if (more == NULL)
+        return LUAS_ENOMEM;
+    p->workers = more;
+    p->cap_workers = cap;
+    return 0;
+}
+
+int luas__supervise_spawn(luas__pool *p, uint32_t generation, void *host)
+{
+    luas__worker *w;
+    luas__channel channel;
+    int rc = reserve_worker(p);
+    if (rc == 0)
+        rc = luas__worker_open(&w, &channel, &p->poller, free_number(p), ++p->last_serial);
+    if (rc < 0)
+        return rc;
+    if (rc == 0) {
+        luas__pool_abandon(p);
+        _exit(p->options.main(host, &channel));
+    }
+    w->generation = generation;
+    p->workers[p->nworkers++] = w;
+    p->stats.forks++;
+    return 0;
+}

@@ -1,0 +1,404 @@
+/* The host's end of a worker: opening, sending, taking back. */
+#define _GNU_SOURCE
+#include "worker.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "error.h"
+#include "fdio.h"
+
+enum { READ_SIZE = 1 << 16, READ_MOST = 4 << 20 };
+
+uint64_t luas__worker_key(const luas__worker *w, enum luas__worker_event event)
+{
+    return (uint64_t)w->serial << 2 | event;
+}
+
+static luas__worker *make(int number, uint32_t serial)
+{
+    luas__worker *w = calloc(1, sizeof *w);
+    if (w == NULL)
+        return NULL;
+    w->number = number;
+    w->serial = serial;
+    w->child = (luas__child)LUAS__CHILD_INIT;
+    w->request = w->request_reader = w->result = -1;
+    w->next_seq = 1;
+    return w;
+}
+
+static void release(luas__worker *w)
+{
+    luas__worker_abandon(w);
+    luas__page_unmap(w->page);
+    luas__buffer_release(&w->out);
+    luas__buffer_release(&w->in);
+    free(w->chunks);
+    free(w->jobs);
+    free(w->blobs);
+    free(w);
+}
+
+void luas__worker_abandon(luas__worker *w)
+{
+    luas__close(&w->request);
+    luas__close(&w->request_reader);
+    luas__close(&w->result);
+    luas__child_release(&w->child);
+}
+
+void luas__worker_close(luas__worker *w, luas__poller *poller)
+{
+    luas__poller_remove(poller, w->result);
+    luas__poller_remove(poller, w->child.watch);
+    if (w->wants_write)
+        luas__poller_remove(poller, w->request);
+    release(w);
+}
+
+static int open_pipes(luas__worker *w, int *child_out)
+{
+    int requests[2], results[2];
+    int rc = luas__pipe(requests);
+    if (rc < 0)
+        return rc;
+    w->request_reader = requests[0];
+    w->request = requests[1];
+    rc = luas__pipe(results);
+    if (rc < 0)
+        return rc;
+    w->result = results[0];
+    *child_out = results[1];
+    rc = luas__set_nonblocking(w->request);
+    return rc < 0 ? rc : luas__set_nonblocking(w->result);
+}
+
+static int watch(luas__worker *w, luas__poller *poller)
+{
+    int rc = luas__poller_add(poller, w->result, 0, luas__worker_key(w, LUAS__ON_RESULT));
+    if (rc == 0 && w->child.watch >= 0)
+        rc = luas__poller_add(poller, w->child.watch, 0, luas__worker_key(w, LUAS__ON_END));
+    return rc;
+}
+
+/* The child keeps the reading end of its requests and the page. */
+static void become_channel(luas__worker *w, luas__channel *channel, int out)
+{
+    *channel = (luas__channel){.in = w->request_reader, .out = out,
+                               .worker = w->number, .page = w->page};
+    w->request_reader = -1;
+    w->page = NULL;
+    release(w);
+}
+
+static void end_unwatched(luas__worker *w)
+{
+    luas__child_signal(&w->child, SIGKILL);
+    while (!luas__child_reap(&w->child))
+        usleep(100);
+}
+
+int luas__worker_open(luas__worker **worker, luas__channel *channel, luas__poller *poller,
+                      int number, uint32_t serial)
+{
+    int child_out = -1;
+    luas__worker *w = make(number, serial);
+    if (w == NULL)
+        return LUAS_ENOMEM;
+    int rc = (w->page = luas__page_map()) == NULL ? LUAS_ENOMEM : open_pipes(w, &child_out);
+    if (rc == 0)
+        rc = luas__child_fork(&w->child);
+    if (rc == 0) {
+        become_channel(w, channel, child_out);
+        return 0;
+    }
+    luas__close(&child_out);
+    if (rc > 0 && (rc = watch(w, poller)) < 0)
+        end_unwatched(w);
+    if (rc < 0) {
+        luas__worker_close(w, poller);
+        return rc;
+    }
+    w->pid = w->child.pid;
+    *worker = w;
+    return 1;
+}
+
+static int watch_writable(luas__worker *w, luas__poller *poller, bool wanted)
+{
+    int rc = 0;
+    if (wanted && !w->wants_write)
+        rc = luas__poller_add(poller, w->request, 1, luas__worker_key(w, LUAS__ON_REQUEST));
+    else if (!wanted && w->wants_write)
+        luas__poller_remove(poller, w->request);
+    if (rc == 0)
+        w->wants_write = wanted;
+    return rc;
+}
+
+int luas__worker_flush(luas__worker *w, luas__poller *poller)
+{
+    int rc = luas__write_some(w->request, &w->out);
+    if (rc == 0 || rc == -EAGAIN)
+        return watch_writable(w, poller, rc != 0);
+    return rc;
+}
+
+/* What a peek took from the ring comes again through the pipe. */
+static void pass_over_peeked(luas__worker *w, size_t n)
+{
+    uint64_t again = w->received - w->piped;
+    if (again > n)
+        again = n;
+    if (again > 0) {
+        char *fresh = luas__buffer_end(&w->in) - n;
+        memmove(fresh, fresh + again, n - (size_t)again);
+        w->in.len -= (size_t)again;
+    }
+    w->piped += n;
+    w->received += n - again;
+}
+
+int luas__worker_receive(luas__worker *w, luas__poller *poller)
+{
+    size_t most = READ_SIZE;
+    for (size_t total = 0; w->result >= 0 && total < READ_MOST;) {
+        ssize_t n = luas__read_some(w->result, &w->in, most);
+        if (n == -EAGAIN)
+            return 0;
+        if (n < 0)
+            return (int)n;
+        if (n == 0) {
+            luas__poller_remove(poller, w->result);
+            luas__close(&w->result);
+            return 0;
+        }
+        pass_over_peeked(w, (size_t)n);
+        total += (size_t)n;
+        if ((size_t)n < most)
+            return 0; /* empty now, or soon reported again */
+        most = READ_MOST / 4;
+    }
+    return 0;
+}
+
+int luas__worker_peek(luas__worker *w)
+{
+    int64_t n = luas__page_peek(w->page, w->received, &w->in);
+    if (n < 0)
+        return (int)n;
+    w->received += (uint64_t)n;
+    return 0;
+}
+
+static int grow(void **items, int *cap, size_t size)
+{
+    int wanted = *cap > 0 ? 2 * *cap : 8;
+    void *more = realloc(*items, (size_t)wanted * size);
+    if (more == NULL)
+        return LUAS_ENOMEM;
+    *items = more;
+    *cap = wanted;
+    return 0;
+}
+
+static luas__known_job *know_job(luas__worker *w, const luas__job *job, int *rc)
+{
+    for (int i = w->njobs; i-- > 0;)
+        if (w->jobs[i].id == job->id)
+            return &w->jobs[i];
+    if (w->njobs == w->cap_jobs
+        && (*rc = grow((void **)&w->jobs, &w->cap_jobs, sizeof *w->jobs)) < 0)
+        return NULL;
+    *rc = luas__frame_write(&w->out, LUAS__JOB,
+                            (int64_t[]){job->id, job->policy.flags, job->policy.seed}, 3);
+    if (*rc < 0)
+        return NULL;
+    w->jobs[w->njobs] = (luas__known_job){.id = job->id};
+    return &w->jobs[w->njobs++];
+}
+
+static bool knows_blob(const luas__worker *w, int64_t id)
+{
+    for (int i = w->nblobs; i-- > 0;)
+        if (w->blobs[i] == id)
+            return true;
+    return false;
+}
+
+static int send_blob(luas__worker *w, const luas__blob *blob)
+{
+    if (w->nblobs == w->cap_blobs) {
+        int rc = grow((void **)&w->blobs, &w->cap_blobs, sizeof *w->blobs);
+        if (rc < 0)
+            return rc;
+    }
+    size_t mark;
+    int rc = luas__frame_begin(&w->out, LUAS__BLOB, &mark);
+    if (rc < 0)
+        return rc;
+    rc = luas__mp_write_int(&w->out, blob->id);
+    if (rc == 0)
+        rc = luas__buffer_append(&w->out, blob->bytes, blob->len);
+    if (rc == 0)
+        rc = luas__frame_end(&w->out, mark);
+    if (rc < 0)
+        luas__buffer_truncate(&w->out, mark);
+    else
+        w->blobs[w->nblobs++] = blob->id;
+    return rc;
+}
+
+static int define(luas__worker *w, const luas__job *job, luas__known_job *known)
+{
+    for (; known->defined < job->nblobs; known->defined++) {
+        const luas__blob *blob = job->blobs[known->defined];
+        int rc = knows_blob(w, blob->id) ? 0 : send_blob(w, blob);
+        if (rc == 0)
+            rc = luas__frame_write(&w->out, LUAS__DEFINE, (int64_t[]){job->id, blob->id}, 2);
+        if (rc < 0)
+            return rc;
+    }
+    return 0;
+}
+
+static int send_chunk(luas__worker *w, const luas__chunk *c, const luas__batch *batch)
+{
+    size_t mark, len;
+    int rc = luas__frame_begin(&w->out, batch != NULL ? LUAS__RUN : LUAS__RANGE, &mark);
+    if (rc < 0)
+        return rc;
+    const int64_t fields[] = {c->job->id, c->seq, (int64_t)c->index, c->count};
+    for (int i = 0; i < 4 && rc == 0; i++)
+        rc = luas__mp_write_int(&w->out, fields[i]);
+    if (rc == 0 && batch != NULL) {
+        const char *bytes = luas__batch_bytes(batch, c->index, c->count, &len);
+        rc = luas__buffer_append(&w->out, bytes, len);
+    }
+    if (rc == 0)
+        rc = luas__frame_end(&w->out, mark);
+    if (rc < 0)
+        luas__buffer_truncate(&w->out, mark);
+    return rc;
+}
+
+int luas__worker_give(luas__worker *w, luas__job *job, luas__range range, luas__batch *batch)
+{
+    int rc = 0;
+    luas__known_job *known = know_job(w, job, &rc);
+    if (known == NULL || (rc = define(w, job, known)) < 0)
+        return rc;
+    if (w->nchunks == w->cap_chunks
+        && (rc = grow((void **)&w->chunks, &w->cap_chunks, sizeof *w->chunks)) < 0)
+        return rc;
+    luas__chunk c = {.job = job, .index = range.first, .count = (uint32_t)range.count,
+                     .size = (uint32_t)range.count, .seq = w->next_seq,
+                     .attempts = range.attempts};
+    rc = send_chunk(w, &c, batch);
+    if (rc < 0)
+        return rc;
+    w->chunks[w->nchunks++] = c;
+    w->next_seq += c.count;
+    w->tasks += c.count;
+    job->dealt += c.count;
+    return 0;
+}
+
+int luas__worker_forget(luas__worker *w, int64_t job)
+{
+    for (int i = 0; i < w->njobs; i++)
+        if (w->jobs[i].id == job) {
+            w->jobs[i] = w->jobs[--w->njobs];
+            return luas__frame_write(&w->out, LUAS__FORGET, &job, 1);
+        }
+    return 0;
+}
+
+int luas__worker_drop(luas__worker *w, int64_t blob)
+{
+    for (int i = 0; i < w->nblobs; i++)
+        if (w->blobs[i] == blob) {
+            w->blobs[i] = w->blobs[--w->nblobs];
+            return luas__frame_write(&w->out, LUAS__DROP, &blob, 1);
+        }
+    return 0;
+}
+
+int luas__worker_stop(luas__worker *w, int status)
+{
+    int64_t field = status;
+    w->stopping = true;
+    return luas__frame_write(&w->out, LUAS__STOP, &field, 1);
+}
+
+/* How many of a chunk's tasks come after `started`; sequence numbers wrap. */
+static uint32_t after(const luas__chunk *c, uint32_t started)
+{
+    int32_t begun = (int32_t)(started - c->seq) + 1;
+    if (begun <= 0)
+        return c->count;
+    return (uint32_t)begun < c->count ? c->count - (uint32_t)begun : 0;
+}
+
+uint32_t luas__worker_unstarted(const luas__worker *w)
+{
+    uint32_t started = luas__page_started(w->page), unstarted = 0;
+    for (int i = w->nchunks; i-- > 0;) {
+        uint32_t n = after(&w->chunks[i], started);
+        unstarted += n;
+        if (n < w->chunks[i].count)
+            break;
+    }
+    return unstarted;
+}
+
+luas__chunk *luas__worker_running(const luas__worker *w)
+{
+    return w->nchunks > 0
+        && (int32_t)(luas__page_started(w->page) - w->chunks[0].seq) >= 0 ? &w->chunks[0] : NULL;
+}
+
+/* Returns the tasks of the last chunk that come after `started`. */
+static void return_last(luas__worker *w, uint32_t started)
+{
+    luas__chunk *c = &w->chunks[w->nchunks - 1];
+    uint32_t back = after(c, started), kept = c->count - back;
+    luas__job_return(c->job, (luas__range){.first = c->index + kept, .count = back,
+                                           .attempts = c->attempts});
+    c->count = kept;
+    c->job->dealt -= back;
+    w->tasks -= back;
+    if (kept == 0)
+        w->nchunks--;
+}
+
+int luas__worker_revoke(luas__worker *w)
+{
+    for (int i = 0; i < w->nchunks; i++) {
+        int rc = luas__job_reserve(w->chunks[i].job, (size_t)w->nchunks);
+        if (rc < 0)
+            return rc; /* nothing is revoked yet */
+    }
+    if (w->tasks == 0)
+        return 0;
+    uint32_t started = luas__page_revoke(w->page, w->next_seq - 1);
+    while (w->nchunks > 0 && after(&w->chunks[w->nchunks - 1], started) > 0)
+        return_last(w, started);
+    return 0;
+}
+
+void luas__worker_answered(luas__worker *w)
+{
+    luas__chunk *c = &w->chunks[0];
+    c->index++;
+    c->seq++;
+    c->count--;
+    c->job->dealt--;
+    w->tasks--;
+    w->served++;
+    if (c->count == 0)
+        memmove(c, c + 1, (size_t)--w->nchunks * sizeof *c);
+}

@@ -1,0 +1,116 @@
+/*
+ * A worker as its host sees it: a child, two pipes, a shared page, and the
+ * chunks that it was sent and has not answered, in order. Nothing here waits.
+ *
+ * Only the thread that calls the pool makes and releases workers; the rest is
+ * guarded by the pool's lock.
+ */
+#ifndef LUAS_WORKER_H
+#define LUAS_WORKER_H
+
+#include <stdbool.h>
+
+#include "channel.h"
+#include "child.h"
+#include "job.h"
+#include "page.h"
+#include "poller.h"
+
+typedef struct luas__chunk {
+    luas__job *job;
+    uint64_t index;         /* of its first unanswered task */
+    uint32_t count, seq;    /* unanswered tasks; seq of the first */
+    uint32_t size;          /* tasks that it had when it was sent */
+    uint32_t attempts;      /* earlier starts of its tasks */
+} luas__chunk;
+
+typedef struct luas__known_job {
+    int64_t id;
+    int defined;            /* how many of the job's blobs were sent */
+} luas__known_job;
+
+typedef struct luas__worker {
+    int number;             /* from 1; a worker that replaces another has its */
+    uint32_t serial;        /* never used twice in a pool */
+    uint32_t generation;    /* whose image it has; 0: only what is shipped */
+    luas__child child;
+    pid_t pid;              /* stays when the child is reaped */
+    bool reaped;
+    luas__job *process;     /* the one job that it was forked for, or NULL */
+    int request;            /* write end, non-blocking */
+    int request_reader;     /* kept open so that writing never raises SIGPIPE */
+    int result;             /* read end, non-blocking; -1 after end of file */
+    bool ready;             /* init has run */
+    bool stopping;          /* was told to exit: gets no more tasks */
+    bool ended;             /* reaped, and all that it sent is in `in` */
+    bool wants_write;       /* the poller watches `request` */
+    luas__page *page;
+    luas__buffer out, in;
+    uint64_t piped;         /* stream bytes that came through the pipe */
+    uint64_t received;      /* stream bytes that are or were in `in` */
+    luas__chunk *chunks;
+    int nchunks, cap_chunks;
+    uint32_t tasks;         /* unanswered */
+    uint32_t next_seq;
+    luas__known_job *jobs;
+    int njobs, cap_jobs;
+    int64_t *blobs;
+    int nblobs, cap_blobs;
+    int64_t busy;           /* page->busy when last looked at */
+    uint64_t served;        /* tasks answered */
+    uint32_t stop_seq;      /* task that was asked to stop; 0: none */
+    uint16_t stop_kind;     /* why: LUAS__KIND_TIMEOUT or _CANCELLED */
+    int64_t kill_at;        /* ns; when it is killed if it has not */
+} luas__worker;
+
+/* What the child runs, as the pool's owner defines it; gives its exit status. */
+typedef int luas__child_main(void *host, luas__channel *channel);
+
+/*
+ * Forks a worker: 1 in the host, with *worker open and watched by the poller;
+ * 0 in the child, with *channel open and nothing else of this worker; negative
+ * on failure, with nothing left behind.
+ */
+int luas__worker_open(luas__worker **worker, luas__channel *channel, luas__poller *poller,
+                      int number, uint32_t serial);
+
+/* Closes and frees; the child must have been reaped. */
+void luas__worker_close(luas__worker *w, luas__poller *poller);
+
+/* In a forked child: closes the descriptors without touching the poller. */
+void luas__worker_abandon(luas__worker *w);
+
+/* Events: what a poller key is about. */
+enum luas__worker_event { LUAS__ON_RESULT, LUAS__ON_REQUEST, LUAS__ON_END };
+uint64_t luas__worker_key(const luas__worker *w, enum luas__worker_event event);
+
+/* Sends what is in `out` as far as the pipe takes it. */
+int luas__worker_flush(luas__worker *w, luas__poller *poller);
+
+/* Reads what the pipe has into `in`. */
+int luas__worker_receive(luas__worker *w, luas__poller *poller);
+
+/* Takes committed results that are not in the pipe yet into `in`. */
+int luas__worker_peek(luas__worker *w);
+
+/* Queues a chunk, preceded by what the worker must know of its job. */
+int luas__worker_give(luas__worker *w, luas__job *job, luas__range range, luas__batch *batch);
+
+/* Queues word that a job is over, that a blob is not needed, that it is to exit. */
+int luas__worker_forget(luas__worker *w, int64_t job);
+int luas__worker_drop(luas__worker *w, int64_t blob);
+int luas__worker_stop(luas__worker *w, int status);
+
+/* Tasks sent and not started, at this moment. */
+uint32_t luas__worker_unstarted(const luas__worker *w);
+
+/* The chunk of the task that is running or was running last; NULL: none. */
+luas__chunk *luas__worker_running(const luas__worker *w);
+
+/* Takes back what has not started, into its jobs' pending ranges. */
+int luas__worker_revoke(luas__worker *w);
+
+/* The first unanswered task has its outcome. */
+void luas__worker_answered(luas__worker *w);
+
+#endif

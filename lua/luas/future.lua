@@ -1,0 +1,188 @@
+--- Futures: results that will be there later.
+
+local core = require "luas.core"
+local options = require "luas.options"
+local outcome = require "luas.outcome"
+
+local pack, unpack = table.pack, table.unpack
+
+---@class luas.future
+local Future = {}
+Future.__index = Future
+Future.__name = "luas.future"
+
+local M = {}
+
+--- A future of what `settle(future)` returns once the job is over: true and
+--- results, or false and what to raise.
+---@param job luas.job
+---@param settle fun(job: luas.job): boolean, ...
+---@return luas.future
+function M.new(job, settle)
+    local self = setmetatable({ job = job, settle = settle }, Future)
+    job.pool.futures[self] = true
+    return self
+end
+
+-- Outcomes wait as bytes until somebody asks; then the job is not needed.
+local function resolve(self)
+    if self.result or not self.job.handle:done() then return self.result ~= nil end
+    self.result = pack(self.settle(self.job))
+    self.job:close()
+    return true
+end
+
+--- Has it ended? Does not wait.
+---@return boolean
+function Future:ready()
+    if resolve(self) then return true end
+    self.job.pool:step(0)
+    return resolve(self)
+end
+
+--- Waits until it has ended, at most `timeout` seconds: false if it has not.
+---@param timeout number?
+---@return boolean
+function Future:wait(timeout)
+    options.timeout(timeout, 1, "wait")
+    return M.wait_all({ self }, timeout)
+end
+
+--- Its results; raises its outcome if it has none, or one of kind "timeout"
+--- with `pending = true` if it has not ended within `timeout` seconds.
+---@param timeout number?
+---@return any ...
+function Future:get(timeout)
+    options.timeout(timeout, 1, "get")
+    if not self:wait(timeout) then
+        error(outcome.new { kind = "timeout", pending = true, limit = timeout }, 0)
+    end
+    if not self.result[1] then error(self.result[2], 0) end
+    return unpack(self.result, 2, self.result.n)
+end
+
+--- Did it end with a value? Raises if it has not ended.
+---@return boolean
+function Future:successful()
+    if not self:ready() then error("the future has not ended yet", 2) end
+    return self.result[1]
+end
+
+--- Cancels it: a task that has not started never will, a running one is
+--- stopped. False if it had ended already.
+---@return boolean
+function Future:cancel()
+    if resolve(self) then return false end
+    self.job:cancel()
+    return true
+end
+
+local function call_back(self, callback)
+    local ok, message = xpcall(callback, debug.traceback, self)
+    if not ok then core.report("a callback raised: " .. tostring(message)) end
+end
+
+--- Calls `callback(future)` once it has ended: at once if it has, else from
+--- the next call that drives the pool. An error in it is reported and
+--- disturbs nothing.
+---@param callback fun(future: luas.future)
+function Future:on_done(callback)
+    options.argument(callback, 1, "on_done", "function", 1)
+    if resolve(self) then return call_back(self, callback) end
+    self.callbacks = self.callbacks or {}
+    table.insert(self.callbacks, callback)
+    self.job.pool.watched[self] = true
+end
+
+--- Runs the callbacks of those futures of a pool that have ended.
+---@param pool table
+function M.notify(pool)
+    local ended
+    for future in pairs(pool.watched) do
+        if resolve(future) then
+            ended = ended or {}
+            ended[#ended + 1] = future
+        end
+    end
+    for _, future in ipairs(ended or {}) do
+        pool.watched[future] = nil
+        for _, callback in ipairs(future.callbacks) do call_back(future, callback) end
+    end
+end
+
+local function check_futures(futures, what)
+    options.argument(futures, 1, what, "table", 2)
+    for i, future in ipairs(futures) do
+        if getmetatable(future) ~= Future then
+            error(("bad argument #1 to '%s' (element %d is not a future)"):format(what, i), 3)
+        end
+    end
+end
+
+-- Futures may be of several pools: each is driven in turn.
+local function drive(futures, left)
+    local pools, n = {}, 0
+    for _, future in ipairs(futures) do
+        local pool = future.job.pool
+        if not resolve(future) and not pools[pool] then
+            pools[pool] = true
+            n = n + 1
+        end
+    end
+    for pool in pairs(pools) do
+        pool:step(n == 1 and left or math.min(left or 1, 0.01))
+    end
+end
+
+local function wait(futures, timeout, enough)
+    local deadline = timeout and core.now() + timeout
+    while not enough(futures) do
+        local left = deadline and deadline - core.now()
+        if left and left <= 0 then
+            drive(futures, 0)
+            return enough(futures)
+        end
+        drive(futures, left)
+    end
+    return true
+end
+
+local function all(futures)
+    for _, future in ipairs(futures) do
+        if not resolve(future) then return false end
+    end
+    return true
+end
+
+local function any(futures)
+    for _, future in ipairs(futures) do
+        if resolve(future) then return true end
+    end
+    return #futures == 0
+end
+
+--- Waits until all have ended, at most `timeout` seconds: false if not.
+---@param futures luas.future[]
+---@param timeout number?
+---@return boolean
+function M.wait_all(futures, timeout)
+    check_futures(futures, "wait_all")
+    options.timeout(timeout, 2, "wait_all")
+    return wait(futures, timeout, all)
+end
+
+--- Waits until one has ended: that future and its place in the list, or nil
+--- when `timeout` seconds are over first.
+---@param futures luas.future[]
+---@param timeout number?
+---@return luas.future?, integer?
+function M.wait_any(futures, timeout)
+    check_futures(futures, "wait_any")
+    options.timeout(timeout, 2, "wait_any")
+    wait(futures, timeout, any)
+    for i, future in ipairs(futures) do
+        if resolve(future) then return future, i end
+    end
+end
+
+return M

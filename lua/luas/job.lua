@@ -1,0 +1,231 @@
+--- One job: its function carried, its inputs fed, its outcomes taken.
+---
+--- The verbs of a pool build on this; data flows source -> fill -> engine ->
+--- take. A job holds no outcome back: what it gives is the caller's.
+
+local core = require "luas.core"
+local outcome = require "luas.outcome"
+
+local min, max, huge = math.min, math.max, math.huge
+
+-- An array this long is inherited by fresh workers rather than encoded.
+local INHERIT_ITEMS <const> = 50000
+-- And so is one that takes this many bytes.
+local INHERIT_BYTES <const> = 16 << 20
+-- Bytes of results that may wait for a slow consumer before dealing stops.
+local ROOM <const> = 64 << 20
+-- Outcomes that a lazy job may be ahead of its consumer, for each worker.
+local WINDOW <const> = 1024
+-- Encoded in one go.
+local BATCH <const> = 4096
+
+---@class luas.job
+local Job = {}
+Job.__index = Job
+
+local function policy(options, how)
+    return {
+        timeout = options.timeout, retries = options.retries, chunk = options.chunk,
+        halt = options.halt, seed = options.seed, priority = options.priority,
+        star = how.star, discard = how.discard, process = how.process,
+        room = how.lazy and ROOM or nil,
+    }
+end
+
+-- Workers were forked when at least these modules were loaded.
+local function note_modules(pool)
+    local known = {}
+    for name in pairs(package.loaded) do known[name] = true end
+    pool.known = known
+end
+
+local function all_known(pool, modules)
+    if pool.core:live() == 0 then note_modules(pool) end
+    for name in pairs(modules) do
+        if not pool.known[name] then return false end
+    end
+    return true
+end
+
+local function inherit(self, items, most)
+    local pool = self.pool
+    if pool.core:live() == 0 then note_modules(pool) end
+    self.handle:inherit(self.f, items, max(1, min(pool.size, most)))
+    pool.carried.inherit = pool.carried.inherit + 1
+    self.carried = "inherit"
+end
+
+local function ship(self)
+    local forced = self.options.carry == "ship"
+    local ok, modules = self.handle:carry(self.f, forced)
+    if not ok then
+        if forced then error(("cannot ship the function: %s"):format(modules), 0) end
+        return false
+    end
+    if not forced and not all_known(self.pool, modules) then return false end
+    self.pool.carried.ship = self.pool.carried.ship + 1
+    self.carried = "ship"
+    return true
+end
+
+local function restart(self)
+    self.handle:drop()
+    self.handle = self.pool.core:job(self.policy)
+end
+
+local function feed_all(self, items, n)
+    local bytes = 0
+    if self.options.carry ~= "ship" then bytes = INHERIT_BYTES end
+    return self.handle:feed(items, 1, n, self.star, bytes > 0 and bytes or nil)
+end
+
+-- An array goes in whole, before anything is dealt: if an item cannot be
+-- encoded, or all together are large, workers inherit the array instead.
+local function start_array(self, items, n)
+    local carry = self.options.carry
+    self.fed, self.exhausted, self.total = n, true, n
+    local shipped = carry ~= "inherit" and (n < INHERIT_ITEMS or carry == "ship") and ship(self)
+    if shipped then
+        local ok, message = feed_all(self, items, n)
+        if ok then
+            self.handle:seal()
+            return
+        elseif carry == "ship" then
+            error(message, 0)
+        end
+        self.pool.carried.ship = self.pool.carried.ship - 1
+        restart(self)
+    end
+    inherit(self, items, n)
+    self.handle:feed_inherited(n)
+    self.handle:seal()
+end
+
+local function start_source(self)
+    if self.options.carry == "inherit" or not ship(self) then
+        if self.carried == nil and self.options.carry ~= "inherit" then restart(self) end
+        inherit(self, nil, huge)
+    end
+end
+
+--- Starts a job of `f` over `items` (an array of `n`) or `source` (a function).
+---@param pool table       a pool's state
+---@param f function
+---@param input {items: table?, n: integer?, source: function?}
+---@param options table    checked job options
+---@param how {star: boolean?, lazy: boolean?, discard: boolean?, process: boolean?}
+---@return luas.job        to be closed
+function Job.start(pool, f, input, options, how)
+    local self = setmetatable({
+        pool = pool, f = f, options = options, star = how.star, lazy = how.lazy,
+        items = input.items, source = input.source, policy = policy(options, how),
+        fed = 0, taken = 0, batch = 1, exhausted = false,
+        window = options.window or WINDOW * max(1, pool.size),
+        report = options.progress, reported = 0,
+    }, Job)
+    self.handle = pool.core:job(self.policy)
+    local ok, message = pcall(input.items and start_array or start_source,
+        self, input.items, input.n)
+    if not ok then
+        self.handle:drop()
+        error(message, 0)
+    end
+    return self
+end
+
+--- Takes from the source as much as the window has room for, in batches that
+--- grow while the source is quick, so that a slow one keeps no worker waiting.
+--- Returns at once for an array.
+function Job:fill()
+    local room = self.window - (self.fed - self.taken)
+    if self.exhausted or room < self.window // 2 then return end
+    local before = core.now()
+    local n, more = self.handle:pull(self.source, min(room, self.batch, BATCH), self.fed, self.star)
+    self.fed = self.fed + n
+    if core.now() - before < 0.0005 then
+        self.batch = min(2 * self.batch, BATCH)
+    else
+        self.batch = max(1, self.batch // 2)
+    end
+    if not more then self:finish() end
+end
+
+--- Nothing more is taken from the source.
+function Job:finish()
+    if not self.exhausted then
+        self.exhausted, self.total = true, self.fed
+        self.handle:seal()
+    end
+end
+
+--- Whether `fill` would do something now.
+function Job:hungry()
+    return not self.exhausted and self.window - (self.fed - self.taken) >= self.window // 2
+end
+
+--- Every task that will be has had its outcome, and that was taken.
+function Job:over()
+    return self.exhausted and self.taken >= self.fed
+end
+
+--- Drives the pool until something happens or `timeout` seconds are over.
+---@param timeout number?
+function Job:step(timeout)
+    self.pool:step(self:hungry() and 0 or timeout)
+end
+
+local function describe(self, fields)
+    local o = outcome.new(fields)
+    if self.items and o.index and o.count == 1 then o.input = self.items[o.index] end
+    if o.kind == "timeout" then o.limit = self.options.timeout end
+    if o.message and o.traceback == "" then o.traceback = nil end
+    return o
+end
+
+function Job:progress()
+    local now = core.now()
+    if now - self.reported >= 0.1 or self:over() then
+        self.reported = now
+        self.report(self.taken, self.total)
+    end
+end
+
+--- Moves the values that are there into `results`, up to an outcome that is
+--- none: that is returned.
+---@param results table
+---@return luas.outcome?
+function Job:collect(results)
+    local n, fields = self.handle:collect(results)
+    self.taken = self.taken + n
+    if self.report then self:progress() end
+    return fields and describe(self, fields)
+end
+
+local function describe_taken(self, index, fields, ...)
+    if fields == nil then return index, nil, ... end
+    return index, describe(self, fields)
+end
+
+--- One outcome: its index, nil or the outcome that is no value, the results.
+--- Nothing when none is there. The caller counts it in `taken`.
+function Job:take()
+    return describe_taken(self, self.handle:next())
+end
+
+--- Cancels the tasks from one index to another (by default all).
+function Job:cancel(from, to)
+    self.handle:cancel(from, to)
+end
+
+--- Lets it go on while no call drives the pool.
+function Job:pump()
+    self.handle:pump()
+end
+
+--- Cancels what is not over and frees what the job held.
+function Job:close()
+    self.handle:drop()
+end
+Job.__close = Job.close
+
+return Job

@@ -1,0 +1,85 @@
+--- Outcomes: what became of a task that gave no value.
+---
+---@class luas.outcome
+---@field kind "error"|"timeout"|"crash"|"cancelled"
+---@field index integer?     of the task in its job, from 1
+---@field input any          what the task was given, where that is at hand
+---@field value any          what the task raised
+---@field message string?    the same as text
+---@field traceback string?  the worker's
+---@field pid integer?       of the worker that had it
+---@field worker integer?    its number in the pool
+---@field exitcode integer?  of a crash
+---@field signal integer?    of a crash
+---@field attempts integer   how often the task was started
+---@field pending boolean?   only the wait ran out: the task goes on
+
+local inspect = require "luas.inspect"
+
+local M = {}
+
+local signals = {
+    [1] = "SIGHUP", [2] = "SIGINT", [3] = "SIGQUIT", [4] = "SIGILL", [6] = "SIGABRT",
+    [7] = "SIGBUS", [8] = "SIGFPE", [9] = "SIGKILL", [11] = "SIGSEGV", [13] = "SIGPIPE",
+    [15] = "SIGTERM", [24] = "SIGXCPU", [31] = "SIGSYS",
+}
+
+local function how_it_ended(o)
+    if o.signal then
+        local name = signals[o.signal]
+        return ("was killed by signal %d%s"):format(o.signal, name and " (" .. name .. ")" or "")
+    elseif o.exitcode then
+        return ("exited with status %d"):format(o.exitcode)
+    end
+    return "ended, nobody knows how"
+end
+
+local describe = {
+    error = function(o) return o.message or "(no message)" end,
+    crash = function(o)
+        return ("its worker %s (worker %s, pid %s)"):format(
+            how_it_ended(o), o.worker or "?", o.pid or "?")
+    end,
+    timeout = function(o)
+        if o.pending then return "not finished within the time given to wait" end
+        return o.limit and ("timed out after %g s"):format(o.limit) or "timed out"
+    end,
+    cancelled = function() return "cancelled" end,
+}
+
+local function name(o)
+    local who = o.name or (o.index and "task " .. o.index) or "task"
+    if o.input == nil then return who end
+    local input = inspect(o.input, { depth = 1 }):gsub("%s+", " ")
+    if #input > 60 then input = input:sub(1, 57) .. "..." end
+    return ("%s (input %s)"):format(who, input)
+end
+
+local Outcome = { __name = "luas.outcome" }
+Outcome.__index = Outcome
+
+function Outcome:__tostring()
+    local attempts = (self.attempts or 1) > 1 and (" (%d attempts)"):format(self.attempts) or ""
+    local line = ("%s: %s%s"):format(name(self), describe[self.kind](self), attempts)
+    if self.kind == "error" and self.traceback and self.traceback ~= "" then
+        line = ("%s\n[worker %s, pid %s] %s"):format(
+            line, self.worker or "?", self.pid or "?", self.traceback)
+    end
+    return line
+end
+
+--- Makes an outcome of a table of its fields.
+---@param fields table
+---@return luas.outcome
+function M.new(fields)
+    return setmetatable(fields, Outcome)
+end
+
+--- Is this value an outcome?
+---@param v any
+---@return boolean
+function M.is(v)
+    return getmetatable(v) == Outcome
+end
+
+return M

@@ -1,0 +1,620 @@
+--- Pools: the verbs that run a function over many inputs in worker processes.
+
+local core = require "luas.core"
+local future = require "luas.future"
+local inline = require "luas.inline"
+local Job = require "luas.job"
+local options = require "luas.options"
+local outcome = require "luas.outcome"
+local progress = require "luas.progress"
+
+local min, max = math.min, math.max
+local pack, unpack = table.pack, table.unpack
+
+---@alias luas.source table|fun(): any, ...
+
+---@class luas.joboptions
+---@field chunk integer?      tasks that travel together (default: by their time)
+---@field window integer?     how far a lazy verb reads ahead of its consumer
+---@field timeout number?     seconds for a task
+---@field retries integer?    further starts of a task that crashed or timed out
+---@field on_error "raise"|"collect"|nil
+---@field halt integer?       stop dealing after so many failures
+---@field seed integer?       math.random in task i starts from (seed, i)
+---@field priority integer?   higher goes first (default 0)
+---@field progress boolean|fun(done: integer, total: integer?)|nil
+---@field carry "auto"|"ship"|"inherit"|nil
+
+---@class luas.pooloptions: luas.joboptions
+---@field workers integer?    0: run everything in the caller, for debugging
+---@field name string?
+---@field init function?      run once in each worker, first
+---@field exit function?      run once in each worker, last
+---@field max_tasks integer?  tasks after which a worker is replaced
+---@field start "fork"|nil
+
+---@class luas.pool
+local Pool = {}
+
+---@class luas.poolmodule: luas.pool
+local M = {}
+
+-- ---- a pool's state, which views of it (`with`) share ----
+
+local State = {}
+State.__index = State
+
+local function new_state(given)
+    local size = given.workers or M.cpus()
+    return setmetatable({
+        size = size, name = given.name, known = {}, watched = {},
+        futures = setmetatable({}, { __mode = "k" }), lazy = setmetatable({}, { __mode = "k" }),
+        carried = { ship = 0, inherit = 0 }, owner = core.pid(),
+        core = size == 0 and inline.new() or core.pool {
+            workers = size, init = given.init, exit = given.exit, max_tasks = given.max_tasks,
+        },
+    }, State)
+end
+
+--- Drives the pool once, and calls back for what has ended by that.
+function State:step(timeout)
+    local news = self.core:step(timeout)
+    if next(self.watched) then future.notify(self) end
+    return news
+end
+
+-- A pool that was opened before this process was forked is its host's; here
+-- its verbs run inline. So do those of a closed one's copy.
+local function state_of(self)
+    local state = self.state
+    if state.owner ~= core.pid() then
+        state = state.here or new_state { workers = 0 }
+        self.state.here = state
+    elseif state.closed then
+        error("pool is closed", 3)
+    end
+    return state
+end
+
+-- ---- arguments ----
+
+local function length(items, what)
+    local n = rawget(items, "n")
+    if n == nil then return #items end
+    if math.type(n) ~= "integer" or n < 0 then
+        error(("bad argument #2 to '%s' (field 'n' must be a whole number, got %s)"):format(
+            what, tostring(n)), 4)
+    end
+    return n
+end
+
+local function callable(f, what, position)
+    local meta = getmetatable(f)
+    if type(f) ~= "function" and not (type(meta) == "table" and meta.__call) then
+        options.argument(f, position or 1, what, "function", 3)
+    end
+end
+
+local function input(source, what)
+    options.argument(source, 2, what, "table or function", 3)
+    if type(source) == "function" then return { source = source } end
+    return { items = source, n = length(source, what) }
+end
+
+local function job_options(self, given, what)
+    if given == nil then return self.defaults end
+    options.check(options.job, given, "pool." .. what, 3)
+    return options.merge(self.defaults, given)
+end
+
+local function start(self, what, f, source, given, how)
+    callable(f, what)
+    local given_input = input(source, what)
+    local all = job_options(self, given, what)
+    if all.progress then
+        all = options.merge(all, { progress = progress.reporter(all.progress) })
+    end
+    return Job.start(state_of(self), f, given_input, all, how), all
+end
+
+-- ---- map ----
+
+local function spread(failures, o)
+    for i = o.index, o.index + o.count - 1 do
+        failures[i] = outcome.new {
+            kind = o.kind, index = i, count = 1, attempts = o.attempts, input = o.input,
+            value = o.value, message = o.message, traceback = o.traceback, limit = o.limit,
+            pid = o.pid, worker = o.worker, exitcode = o.exitcode, signal = o.signal,
+        }
+    end
+end
+
+-- Takes all outcomes of a job. After a failure only what comes before it in
+-- input order still matters, unless failures are collected.
+local function gather(job, all)
+    local results, failures, first, failed = {}, {}, nil, 0
+    while true do
+        local o = job:collect(results)
+        while o do
+            failed = failed + (o.kind ~= "cancelled" and 1 or 0)
+            if all.on_error == "collect" then
+                spread(failures, o)
+            elseif o.kind ~= "cancelled" and (not first or o.index < first.index) then
+                first = o
+                job:finish()
+                job:cancel(o.index + 1)
+            end
+            if all.halt and failed >= all.halt then job:finish() end
+            o = job:collect(results)
+        end
+        if job:over() then break end
+        job:fill()
+        job:step()
+    end
+    return results, job.fed, first, failures
+end
+
+local function map(self, what, f, source, given, star)
+    local job <close>, all = start(self, what, f, source, given, { star = star })
+    local results, n, first, failures = gather(job, all)
+    if first then error(first, 0) end
+    if all.on_error == "collect" then return results, n, failures end
+    return results, n
+end
+
+--- Calls `f` on every item, in worker processes: a table of the (first)
+--- results in input order, and their number. Raises the first failing
+--- outcome, in input order; with `on_error = "collect"` gives a third result
+--- instead: a table from the index of a task without a value to its outcome.
+---@param f function
+---@param items luas.source
+---@param opts luas.joboptions?
+---@return table results, integer n, table<integer, luas.outcome>? failures
+function Pool:map(f, items, opts)
+    return map(self, "map", f, items, opts)
+end
+
+--- As map, but each item is a table of arguments (its `n` or length counts).
+---@param f function
+---@param arglists luas.source
+---@param opts luas.joboptions?
+---@return table results, integer n, table<integer, luas.outcome>? failures
+function Pool:starmap(f, arglists, opts)
+    return map(self, "starmap", f, arglists, opts, true)
+end
+
+-- ---- lazily ----
+
+-- What a generic for gets: the index and the results; where failures are
+-- collected, an index, nil and the outcome.
+local function yield(collect, index, o, ...)
+    if o == nil then return index, ... end
+    if not collect then error(o, 0) end
+    return index, nil, o
+end
+
+local function refill(job)
+    if job:hungry() then
+        job:fill()
+        job:step(0)
+    end
+end
+
+-- What comes too early is kept until its turn; it counts against the window.
+local function in_order(job, collect)
+    local early, turn, advance = {}, 1, nil
+    local function give(...)
+        job.taken = turn
+        turn = turn + 1
+        return yield(collect, job.taken, ...)
+    end
+    local function sort_out(index, ...)
+        if index == turn then return give(...) end
+        if index then
+            early[index] = pack(...)
+        elseif job:over() then
+            return nil
+        else
+            job:fill()
+            job:step()
+        end
+        return advance()
+    end
+    function advance()
+        local packed = early[turn]
+        if not packed then return sort_out(job:take()) end
+        early[turn] = nil
+        return give(unpack(packed, 1, packed.n))
+    end
+    return function()
+        refill(job)
+        return advance()
+    end
+end
+
+local function as_they_come(job, collect)
+    local advance
+    local function sort_out(index, ...)
+        if index then
+            job.taken = job.taken + 1
+            return yield(collect, index, ...)
+        elseif job:over() then
+            return nil
+        end
+        job:fill()
+        job:step()
+        return advance()
+    end
+    function advance()
+        return sort_out(job:take())
+    end
+    return function()
+        refill(job)
+        return advance()
+    end
+end
+
+local function lazily(self, what, f, source, given, iterate)
+    local job, all = start(self, what, f, source, given, { lazy = true })
+    state_of(self).lazy[job] = true
+    job:fill()
+    job:pump()
+    return iterate(job, all.on_error == "collect"), nil, nil, job
+end
+
+--- For generic `for`: the index and results of each task, in input order,
+--- while the source is read at most a window ahead (`window`, by default 1024
+--- for each worker). `break` cancels the rest. With `on_error = "collect"` a
+--- failing task gives its index, nil and its outcome.
+---@param f function
+---@param source luas.source
+---@param opts luas.joboptions?
+function Pool:imap(f, source, opts)
+    return lazily(self, "imap", f, source, opts, in_order)
+end
+
+--- As imap, but in the order in which tasks end.
+---@param f function
+---@param source luas.source
+---@param opts luas.joboptions?
+function Pool:imap_unordered(f, source, opts)
+    return lazily(self, "imap_unordered", f, source, opts, as_they_come)
+end
+
+--- Calls `f` on every item for its effects; results are not sent back. Gives
+--- the number of tasks and, with `on_error = "collect"`, the failures.
+---@param f function
+---@param source luas.source
+---@param opts luas.joboptions?
+---@return integer n, table<integer, luas.outcome>? failures
+function Pool:each(f, source, opts)
+    local job <close>, all = start(self, "each", f, source, opts, { discard = true })
+    local _, n, first, failures = gather(job, all)
+    if first then error(first, 0) end
+    if all.on_error == "collect" then return n, failures end
+    return n
+end
+
+-- ---- reduce ----
+
+-- Items in lists, so that a worker combines a list before it answers.
+local function lists(given, size)
+    local at = 0
+    return function()
+        local list, n = {}, 0
+        while n < size do
+            local item
+            if given.items then
+                at = at + 1
+                if at > given.n then break end
+                item = given.items[at]
+            else
+                item = given.source()
+                if item == nil then break end
+            end
+            n = n + 1
+            list[n] = item
+        end
+        if n == 0 then return nil end
+        list.n = n
+        return list
+    end
+end
+
+--- combine(... combine(combine(init, f(item 1)), f(item 2)) ..., f(item n)),
+--- provided that combine is associative: runs of items are combined in the
+--- workers first, in order. Without `init` it starts with the first result;
+--- over nothing it gives `init`.
+---@param f function
+---@param source luas.source
+---@param combine fun(a: any, b: any): any
+---@param init any
+---@param opts luas.joboptions?
+---@return any
+function Pool:reduce(f, source, combine, init, opts)
+    callable(f, "reduce")
+    callable(combine, "reduce", 3)
+    local given = input(source, "reduce")
+    local all = job_options(self, opts, "reduce")
+    local size = all.chunk or (given.n and max(1, min(1000, given.n // (4 * max(1, self:size()))))) or 100
+    local function combine_list(list)
+        local total = f(list[1])
+        for i = 2, list.n do total = combine(total, f(list[i])) end
+        return total
+    end
+    local total, started = init, init ~= nil
+    local inner = options.merge(all, { chunk = 1, on_error = "raise" })
+    local view = setmetatable({ state = self.state, defaults = inner }, getmetatable(self))
+    for _, part in view:imap(combine_list, lists(given, size)) do
+        if started then total = combine(total, part) else total, started = part, true end
+    end
+    return total
+end
+
+-- ---- one call ----
+
+local function call(self, what, f, ...)
+    callable(f, what)
+    local state = state_of(self)
+    local arguments = pack(...)
+    local ok, job = pcall(Job.start, state, f, { items = { arguments }, n = 1 },
+        self.defaults, { star = true })
+    if not ok then error(job, 0) end
+    return job
+end
+
+local function settle_one(job)
+    local function first(_, o, ...)
+        if o then
+            o.input = nil
+            return false, o
+        end
+        return true, ...
+    end
+    return first(job:take())
+end
+
+--- f(...) in a worker: all its results. Raises its outcome if it has none.
+---@param f function
+---@param ... any
+---@return any ...
+function Pool:apply(f, ...)
+    return future.new(call(self, "apply", f, ...), settle_one):get()
+end
+
+--- As apply, without waiting.
+---@param f function
+---@param ... any
+---@return luas.future
+function Pool:apply_async(f, ...)
+    local job = call(self, "apply_async", f, ...)
+    job.pool:step(0)
+    job:pump()
+    return future.new(job, settle_one)
+end
+
+local function drain(job)
+    while not job.exhausted do
+        job:fill()
+        job:step(0)
+    end
+end
+
+local function map_async(self, what, f, source, given, star)
+    local job, all = start(self, what, f, source, given, { star = star })
+    job.window = math.maxinteger
+    drain(job)
+    job:step(0)
+    job:pump()
+    return future.new(job, function()
+        local results, n, first, failures = gather(job, all)
+        if first then return false, first end
+        if all.on_error == "collect" then return true, results, n, failures end
+        return true, results, n
+    end)
+end
+
+--- As map, without waiting: a future of what map gives. A source function is
+--- read to its end before this returns.
+---@param f function
+---@param items luas.source
+---@param opts luas.joboptions?
+---@return luas.future
+function Pool:map_async(f, items, opts)
+    return map_async(self, "map_async", f, items, opts)
+end
+
+--- As starmap, without waiting.
+---@param f function
+---@param arglists luas.source
+---@param opts luas.joboptions?
+---@return luas.future
+function Pool:starmap_async(f, arglists, opts)
+    return map_async(self, "starmap_async", f, arglists, opts, true)
+end
+
+-- ---- the pool itself ----
+
+--- The same pool with other job options.
+---@param opts luas.joboptions
+---@return luas.pool
+function Pool:with(opts)
+    options.check(options.job, opts, "pool.with", 2)
+    return setmetatable({ state = self.state, defaults = options.merge(self.defaults, opts) },
+        getmetatable(self))
+end
+
+--- How many workers it may have.
+---@return integer
+function Pool:size()
+    return self.state.size
+end
+
+--- Changes how many workers it may have; those too many end when idle.
+---@param n integer
+function Pool:resize(n)
+    local state = state_of(self)
+    if math.type(n) ~= "integer" or n < 1 or n > 4096 or state.size == 0 then
+        error("bad argument #1 to 'resize' (a whole number from 1 to 4096 expected)", 2)
+    end
+    state.core:resize(n)
+    state.size = n
+end
+
+--- Counts since it was opened: tasks by outcome, forks, retries, chunks and
+--- steals, and how many jobs were carried which way (`carried`).
+---@return table
+function Pool:stats()
+    local state = state_of(self)
+    local stats = state.core:stats()
+    stats.carried = { ship = state.carried.ship, inherit = state.carried.inherit }
+    stats.workers = state.core:live()
+    return stats
+end
+
+--- A descriptor that is readable when `step` has something to do.
+---@return integer
+function Pool:fileno()
+    local state = state_of(self)
+    if state.size == 0 then error("a pool without workers has no descriptor", 2) end
+    return state.core:fileno()
+end
+
+--- Moves what can be moved, and waits at most `timeout` seconds (default 0)
+--- for something to happen: whether anything did.
+---@param timeout number?
+---@return boolean
+function Pool:step(timeout)
+    options.timeout(timeout, 1, "step")
+    return state_of(self):step(timeout or 0)
+end
+
+--- No further jobs; what was submitted still gets done.
+function Pool:close()
+    local state = self.state
+    if state.owner == core.pid() then state.closed = true end
+end
+
+-- The pool's core ends with its last worker; views and futures see it closed.
+local function wind_up(state, deadline)
+    local engine = state.core
+    while engine:busy() do
+        local left = deadline and deadline - core.now()
+        if left and left <= 0 then return false end
+        state:step(left)
+    end
+    engine:stop()
+    while engine:live() > 0 do
+        local left = deadline and deadline - core.now()
+        if left and left <= 0 then return false end
+        state:step(left)
+    end
+    return true
+end
+
+-- Futures keep their results beyond the engine.
+local function release(state)
+    for waiting in pairs(state.futures) do waiting:ready() end
+    state.ended = true
+    state.core:close()
+end
+
+--- Waits until all is done and every worker has ended, at most `timeout`
+--- seconds: false if not. The pool must have been closed.
+---@param timeout number?
+---@return boolean
+function Pool:join(timeout)
+    options.timeout(timeout, 1, "join")
+    local state = self.state
+    if state.owner ~= core.pid() or state.ended then return true end
+    if not state.closed then error("close the pool before you join it", 2) end
+    for job in pairs(state.lazy) do job:finish() end
+    if not wind_up(state, timeout and core.now() + timeout) then return false end
+    release(state)
+    return true
+end
+
+--- Ends everything at once: running tasks are killed, all unfinished ones
+--- are cancelled.
+function Pool:terminate()
+    local state = self.state
+    if state.owner ~= core.pid() or state.ended then return end
+    state.closed = true
+    state.core:terminate()
+    while state.core:live() > 0 do state:step(1) end
+    release(state)
+end
+
+-- Left in good order it does what was submitted; left by an error, nothing.
+local function leave(self, raised)
+    if raised ~= nil then return self:terminate() end
+    self:close()
+    self:join()
+end
+
+local methods = { __index = Pool, __name = "luas.pool", __close = leave }
+
+function methods:__tostring()
+    local state = self.state
+    return ("pool%s: %d workers%s"):format(state.name and " " .. state.name or "", state.size,
+        state.closed and ", closed" or "")
+end
+
+-- ---- the module: constructors, and the verbs on a default pool ----
+
+--- The CPUs that this process may use: affinity and cgroup quota count.
+---@return integer
+function M.cpus()
+    return core.cpus()
+end
+
+--- Opens a pool of one's own. Its workers are forked when tasks want them.
+---@param n_or_options integer|luas.pooloptions|nil
+---@return luas.pool
+function M.new(n_or_options)
+    local given = n_or_options
+    if type(given) == "number" then given = { workers = given } end
+    given = options.check(options.pool, given, "pool.new", 2)
+    local defaults = {}
+    for name in pairs(options.job) do defaults[name] = given[name] end
+    return setmetatable({ state = new_state(given), defaults = defaults }, methods)
+end
+
+local default
+
+-- In a task the verbs run inline; a process that was spawned opens its own.
+local function default_pool()
+    local state = default and default.state
+    local worker, process = core.worker()
+    if state and (state.owner == core.pid() or worker and not process) then
+        if not state.closed then return default end
+    end
+    default = M.new { workers = worker and not process and 0 or core.workers() or nil }
+    return default
+end
+
+for name, verb in pairs(Pool) do
+    M[name] = function(first, ...)
+        if getmetatable(first) == methods then return verb(first, ...) end
+        return verb(default_pool(), first, ...)
+    end
+end
+
+--- A source made of a generic-`for` triple: pool.iter(pairs(t)).
+---@param f function
+---@param state any
+---@param control any
+---@return fun(): any, ...
+function M.iter(f, state, control)
+    callable(f, "iter")
+    local function advance(first, ...)
+        control = first
+        return first, ...
+    end
+    return function() return advance(f(state, control)) end
+end
+
+M.wait_all = future.wait_all
+M.wait_any = future.wait_any
+
+return M

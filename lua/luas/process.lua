@@ -1,0 +1,282 @@
+--- Processes: one function in a process of its own.
+
+local channel = require "luas.channel"
+local core = require "luas.core"
+local Job = require "luas.job"
+local options = require "luas.options"
+local outcome = require "luas.outcome"
+
+local pack, unpack = table.pack, table.unpack
+
+---@class luas.process
+---@field name string
+---@field pid integer?       once started
+---@field exitcode integer?  once ended: 0, 1 if it raised, or what it exited with
+---@field signal integer?    once ended by one
+local Process = {}
+
+---@class luas.processmodule
+local M = {}
+
+-- The pool behind all processes of this one: it keeps no worker beyond its task.
+local state
+
+local State = {}
+State.__index = State
+
+function State:step(timeout)
+    return self.core:step(timeout)
+end
+
+local function own_state()
+    if not state or state.owner ~= core.pid() then
+        state = setmetatable({
+            owner = core.pid(), size = 1, known = {}, watched = {}, running = {}, started = 0,
+            carried = { ship = 0, inherit = 0 }, core = core.pool { workers = 0 },
+        }, State)
+    end
+    return state
+end
+
+-- Who this process is: set in the host just before it forks.
+local current
+
+local function described(self)
+    return self.outcome and not self.asked and self.outcome.kind ~= "cancelled"
+end
+
+local fields = {}
+
+function fields.pid(self)
+    return self.known_pid
+end
+
+function fields.exitcode(self)
+    self:is_alive()
+    return self.code
+end
+
+function fields.signal(self)
+    self:is_alive()
+    return self.by_signal
+end
+
+local meta = {
+    __name = "luas.process",
+    __index = function(self, name)
+        local get = fields[name]
+        if get then return get(self) end
+        return Process[name]
+    end,
+}
+
+function meta:__tostring()
+    local how = not self.job and not self.ended and "not started"
+        or self:is_alive() and "running" or self.by_signal and "signal " .. self.by_signal
+        or "exit status " .. tostring(self.code)
+    return ("process %s (pid %s, %s)"):format(self.name, self.known_pid or "?", how)
+end
+
+function meta:__gc()
+    if described(self) and not self.ours then
+        core.report(("process %s ended without being asked for its result: %s"):format(
+            self.name, tostring(self.outcome)))
+    end
+end
+
+--- Makes a process without starting it.
+---@param given {target: function, args: any[]?, name: string?}
+---@return luas.process
+function M.new(given)
+    options.argument(given, 1, "new", "table", 2)
+    for name, value in pairs(given) do
+        local expected = ({ target = "function", args = "table", name = "string" })[name]
+        if not expected then
+            error(("process.new: unknown option '%s' (there are: args, name, target)"):format(
+                tostring(name)), 2)
+        elseif type(value) ~= expected then
+            error(("process.new: option '%s' must be a %s, got %s"):format(
+                name, expected, type(value)), 2)
+        end
+    end
+    if not given.target then error("process.new: option 'target' is missing", 2) end
+    local args = given.args or {}
+    return setmetatable({
+        target = given.target, name = given.name,
+        args = pack(unpack(args, 1, args.n or #args)),
+    }, meta)
+end
+
+--- Starts f(...) in a new process that is a copy of this one.
+---@param f function
+---@param ... any
+---@return luas.process
+function M.spawn(f, ...)
+    options.argument(f, 1, "spawn", "function", 2)
+    return M.new { target = f, args = pack(...) }:start()
+end
+
+--- Starts it: once only.
+---@return luas.process self
+function Process:start()
+    if self.job or self.ended then error("the process has been started already", 2) end
+    local own = own_state()
+    own.started = own.started + 1
+    self.name = self.name or "process-" .. own.started
+    local before = current
+    current = setmetatable({ name = self.name, ours = true, parent_pid = core.pid() }, meta)
+    local ok, job = pcall(Job.start, own, self.target, { items = { self.args }, n = 1 },
+        { carry = "inherit" }, { star = true, process = true })
+    current = before
+    if not ok then error(job, 2) end
+    self.job = job
+    self.known_pid = job.handle:process()
+    own.running[self] = true
+    job:step(0)
+    job:pump()
+    return self
+end
+
+local function settle(self)
+    local pid, gone, code, signal = self.job.handle:process()
+    if not gone then return false end
+    self.results = pack(self.job:take())
+    self.outcome = self.results[2]
+    if self.outcome then
+        self.outcome.name, self.outcome.input = "process " .. self.name, nil
+    end
+    self.code, self.by_signal, self.ended = code, signal, true
+    self.job.pool.running[self] = nil
+    self.job:close()
+    self.job = nil
+    return true
+end
+
+local function started(self, what)
+    if not self.job and not self.ended then
+        error(("'%s': the process has not been started"):format(what), 3)
+    end
+end
+
+--- Is it running?
+---@return boolean
+function Process:is_alive()
+    if self.ours then return self.parent_pid ~= nil end
+    if not self.job then return false end
+    self.job.pool:step(0)
+    return not settle(self)
+end
+
+--- Waits until it has ended, at most `timeout` seconds: false if it has not.
+---@param timeout number?
+---@return boolean
+function Process:join(timeout)
+    started(self, "join")
+    options.timeout(timeout, 1, "join")
+    local deadline = timeout and core.now() + timeout
+    while self:is_alive() do
+        local left = deadline and deadline - core.now()
+        if left and left <= 0 then return false end
+        self.job.pool:step(left)
+    end
+    return true
+end
+
+--- Waits for it: the function's results; raises its outcome if it has none.
+---@return any ...
+function Process:result()
+    self:join()
+    self.asked = true
+    if self.outcome then error(self.outcome, 2) end
+    return unpack(self.results, 3, self.results.n)
+end
+
+local function send_signal(self, what, number)
+    started(self, what)
+    if self.job then self.job.handle:signal(number) end
+    self.asked = true
+end
+
+--- Sends SIGTERM to it and what it started.
+function Process:terminate() send_signal(self, "terminate", 15) end
+
+--- Sends SIGKILL to it and what it started.
+function Process:kill() send_signal(self, "kill", 9) end
+
+--- The process that this code runs in.
+---@return luas.process
+function M.current()
+    if current then
+        current.known_pid = core.pid()
+        return current
+    end
+    return setmetatable({ name = core.worker() and "worker-" .. core.worker() or "main",
+        ours = true, known_pid = core.pid() }, meta)
+end
+
+--- The process that started this one, or nil in the first.
+---@return luas.process?
+function M.parent()
+    local pid, parent = core.pid()
+    if not core.worker() then return nil end
+    return setmetatable({ name = "parent", ours = true, known_pid = parent }, meta)
+end
+
+--- The processes that this one started and that have not ended.
+---@return luas.process[]
+function M.children()
+    local list = {}
+    for process in pairs(own_state().running) do
+        if process:is_alive() then list[#list + 1] = process end
+    end
+    table.sort(list, function(a, b) return a.known_pid < b.known_pid end)
+    return list
+end
+
+---@class luas.pipe
+local Pipe = { __name = "luas.pipe" }
+Pipe.__index = Pipe
+
+-- A wait that a signal ended comes back here, so that its hook can run.
+local function again(pipe, method, deadline, first, ...)
+    if first ~= "signal" then return first, ... end
+    local left = deadline and math.max(0, deadline - core.now())
+    return again(pipe, method, deadline, method(pipe.channel, left))
+end
+
+--- Sends values to the other end; waits while that has much to read.
+---@param ... any
+function Pipe:send(...)
+    again(self, self.channel.send, nil, self.channel:send(...))
+end
+
+--- Waits for the next values, at most `timeout` seconds; gives nothing but
+--- nil and "timeout" or "closed" when there are none.
+---@param timeout number?
+---@return any ...
+function Pipe:recv(timeout)
+    options.timeout(timeout, 1, "recv")
+    local deadline = timeout and core.now() + timeout
+    local function give(there, ...)
+        if there then return ... end
+        return nil, there == false and "timeout" or "closed"
+    end
+    return give(again(self, self.channel.recv, deadline, self.channel:recv(timeout)))
+end
+
+--- Closes this end in this process.
+function Pipe:close() self.channel:close() end
+Pipe.__close = Pipe.close
+
+--- Its descriptor, for a poll loop.
+---@return integer
+function Pipe:fileno() return self.channel:fileno() end
+
+--- Two ends: what one sends the other receives. Give one to a process.
+---@return luas.pipe, luas.pipe
+function M.pipe()
+    local a, b = channel.pair()
+    return setmetatable({ channel = a }, Pipe), setmetatable({ channel = b }, Pipe)
+end
+
+return M

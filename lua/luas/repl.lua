@@ -1,0 +1,268 @@
+-- The prompt of the program: reads statements, runs them, prints their values.
+-- It knows no terminal. What it needs of one is an editor, an object with
+--   readline(self, prompt, complete)  a line; nil at the end of input, false
+--                                     when the user dropped the line (Ctrl-C)
+--   remember(self, text)              the newest entry of the history
+--   prepare(self, path)               makes a private file and its folders
+-- of which only readline must be there.
+-- What the user does to the globals must not break the prompt: all that is used
+-- here is local.
+
+local complete = require("luas.complete")
+local inspect = require("luas.inspect")
+
+local concat, pack, unpack = table.concat, table.pack, table.unpack
+local find, format, gsub, match, sub = string.find, string.format, string.gsub, string.match, string.sub
+local getenv, open, rename, traceback = os.getenv, io.open, os.rename, debug.traceback
+local getmetatable, ipairs, load, rawget, tostring, type, xpcall =
+    debug.getmetatable, ipairs, load, rawget, tostring, type, xpcall
+local globals, stdin, stdout, stderr = _G, io.stdin, io.stdout, io.stderr
+
+local HISTORY = 1000
+local THIS_FILE = "\n\t" .. debug.getinfo(1, "S").short_src .. ":"
+
+local repl = {}
+
+-- Where no terminal is: plain lines, the prompts on stdout as `lua -i` has them.
+local plain = {}
+
+function plain:readline(prompt)
+    stdout:write(prompt)
+    stdout:flush()
+    return stdin:read()
+end
+
+---@param version string of luas
+---@param release string of Lua
+---@param workers integer of the default pool
+---@return string # the line that greets at the prompt
+function repl.banner(version, release, workers)
+    local pool = workers == 0 and "no workers, tasks run here" or workers == 1 and "1 worker" or workers .. " workers"
+    return format("luas %s (%s), %s; type Ctrl-D to leave", version, release, pool)
+end
+
+-- History: a file with an entry a line, the newest last -----------------------
+
+local function history_path()
+    local path = getenv("LUAS_HISTORY")
+    if path then
+        return path ~= "" and path or nil
+    end
+    local state, home = getenv("XDG_STATE_HOME"), getenv("HOME")
+    if state and state ~= "" then
+        return state .. "/luas/history"
+    end
+    return home and home ~= "" and home .. "/.local/state/luas/history" or nil
+end
+
+local ENCODED = { ["\\"] = "\\\\", ["\n"] = "\\n" }
+local DECODED = { ["\\\\"] = "\\", ["\\n"] = "\n" }
+
+local function read_entries(path)
+    local entries, file = {}, open(path)
+    if file then
+        for line in file:lines() do
+            entries[#entries + 1] = gsub(line, "\\[\\n]", DECODED)
+        end
+        file:close()
+    end
+    return entries
+end
+
+local function write_entries(path, mode, entries)
+    local file, reason = open(path, mode)
+    if not file then
+        return false, reason
+    end
+    local lines = {}
+    for i, entry in ipairs(entries) do
+        lines[i] = gsub(entry, "[\\\n]", ENCODED) .. "\n"
+    end
+    local written, why = file:write(concat(lines))
+    local closed, fault = file:close()
+    return written and closed, why or fault
+end
+
+-- Through a second file, so that a crash leaves the old or the new one whole.
+local function shorten(editor, path, entries)
+    local fresh = path .. ".new"
+    local ok, reason = editor:prepare(fresh)
+    if ok then
+        ok, reason = write_entries(fresh, "w", { unpack(entries, #entries - HISTORY + 1) })
+    end
+    if ok then
+        ok, reason = rename(fresh, path)
+    end
+    return ok, reason
+end
+
+local function forgo(reason)
+    stderr:write("luas: no history is kept: ", reason, "\n")
+end
+
+-- Returns the path to append to and its newest entry; nil where none can be kept.
+local function load_history(editor)
+    local path = editor.prepare and history_path()
+    if not path then
+        return nil
+    end
+    local ok, reason = editor:prepare(path)
+    local entries = ok and read_entries(path) or {}
+    for _, entry in ipairs(entries) do
+        editor:remember(entry)
+    end
+    if #entries > HISTORY then
+        ok, reason = shorten(editor, path, entries)
+    end
+    if not ok then
+        return forgo(reason)
+    end
+    return path, entries[#entries]
+end
+
+-- Each entry is written at once: a closed terminal loses nothing, and sessions
+-- side by side keep each other's.
+local function remember(session, text)
+    if find(text, "%S") and text ~= session.newest and session.editor.remember then
+        session.editor:remember(text)
+        session.newest = text
+        local ok, reason = true, nil
+        if session.history then
+            ok, reason = write_entries(session.history, "a", { text })
+        end
+        if not ok then
+            session.history = forgo(reason)
+        end
+    end
+end
+
+-- Reading ---------------------------------------------------------------------
+
+local function prompt(session, name, default, painted)
+    local value = rawget(globals, name)
+    if value == nil then
+        return session.colour and painted or default
+    end
+    return type(value) == "string" and value or tostring(value)
+end
+
+-- A string ends with its line, unless a backslash says otherwise.
+local function unfinished(message, text)
+    if message and find(message, "unfinished string near <eof>$") then
+        return find(text, "\\z?%s*$")
+    end
+    return message and find(message, "<eof>$")
+end
+
+-- Returns the chunk; or nil, the message, and whether more lines could help.
+local function compile(text)
+    local expression = match(text, "^=(.*)$")
+    local chunk, reason = load("return " .. (expression or text), "=stdin", "t")
+    if chunk or expression then
+        return chunk, reason, unfinished(reason, text)
+    end
+    local statement, message = load(text, "=stdin", "t")
+    return statement, message, unfinished(message, text) or unfinished(reason, text)
+end
+
+-- Returns what readline does at the first line; else the text and what compile
+-- says of it.
+local function read_statement(session)
+    local editor = session.editor
+    local text = editor:readline(prompt(session, "_PROMPT", "> ", "\1\27[1m\1>\1\27[0m\1 "), complete.complete)
+    while text do
+        local chunk, message, more = compile(text)
+        local line = more and editor:readline(prompt(session, "_PROMPT2", ">> "), complete.complete)
+        if line then
+            text = text .. "\n" .. line
+        elseif more and line == false then
+            return false
+        else
+            return text, chunk, message
+        end
+    end
+    return text
+end
+
+-- Running ---------------------------------------------------------------------
+
+local function object_text(err)
+    local meta = getmetatable(err)
+    if type(meta) == "table" and rawget(meta, "__tostring") then
+        return tostring(err)
+    end
+    return format("(error object is a %s value)", type(err))
+end
+
+-- The frames below the statement are the prompt's own, with the `call` between.
+local function without_prompt(text, from)
+    local own = find(text, THIS_FILE, from, true)
+    return own and gsub(sub(text, 1, own - 1), "\n\t%[C%]: in [^\n]*$", "") or text
+end
+
+local function explain(err)
+    if type(err) ~= "string" and type(err) ~= "number" then
+        return object_text(err)
+    elseif find(err, "interrupted!$") then
+        return "interrupted!"
+    end
+    return without_prompt(traceback(tostring(err), 2), #tostring(err))
+end
+
+local function show(values)
+    local texts, glue = {}, "\t"
+    for i = 1, values.n do
+        texts[i] = inspect(values[i])
+        glue = find(texts[i], "\n", 1, true) and "\n" or glue
+    end
+    if values.n > 0 then
+        stdout:write(concat(texts, glue), "\n")
+    end
+end
+
+local function complain(session, message)
+    stdout:flush()
+    if type(message) ~= "string" then
+        message = format("(error object is a %s value)", type(message))
+    end
+    stderr:write(session.colour and "\27[31m" .. message .. "\27[0m\n" or message .. "\n")
+end
+
+local function run_statement(session, chunk)
+    local results = pack(session.call(chunk, explain))
+    if results[1] then
+        local values = { n = results.n - 1, unpack(results, 2, results.n) }
+        results = pack(session.call(function() show(values) end, explain))
+    end
+    if not results[1] then
+        complain(session, results[2])
+    end
+end
+
+---Reads and runs statements until the end of input. What a statement raises is
+---written to stderr.
+---@param editor? table described atop this file; plain lines of stdin by default
+---@param call? fun(f: function, handler: function): boolean, ... as xpcall, which is the default
+function repl.run(editor, call)
+    local no_colour = getenv("NO_COLOR")
+    local session = { editor = editor or plain, call = call or xpcall }
+    session.colour = editor and editor.terminal and (no_colour or "") == "" and getenv("TERM") ~= "dumb"
+    session.history, session.newest = load_history(session.editor)
+    while true do
+        local text, chunk, message = read_statement(session)
+        if text == nil then
+            break
+        elseif text then
+            remember(session, text)
+            if chunk then
+                run_statement(session, chunk)
+            else
+                complain(session, message)
+            end
+        end
+    end
+    stdout:write("\n")
+    stdout:flush()
+end
+
+return repl

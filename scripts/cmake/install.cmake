@@ -1,0 +1,40 @@
+# cmake --install: the program, the library with its header, pkg-config file
+# and CMake package, the Lua module, the man page. All of it may be moved.
+
+set(cmake_dir ${CMAKE_INSTALL_LIBDIR}/cmake/luas)
+set(packaging ${PROJECT_SOURCE_DIR}/scripts/packaging)
+
+install(TARGETS luas_module
+    LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/lua/5.4)
+
+if(LUAS_PROGRAM)
+    install(TARGETS luas_program RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
+    install(FILES scripts/luas.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
+endif()
+
+if(LUAS_LIBRARY)
+    install(TARGETS luas_shared luas_static EXPORT luas
+        LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
+        ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
+    install(FILES core/luas.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+
+    install(EXPORT luas NAMESPACE luas:: FILE luas-targets.cmake
+        DESTINATION ${cmake_dir})
+    configure_package_config_file(${packaging}/luas-config.cmake.in
+        ${PROJECT_BINARY_DIR}/luas-config.cmake INSTALL_DESTINATION ${cmake_dir}
+        NO_SET_AND_CHECK_MACRO)
+    write_basic_package_version_file(${PROJECT_BINARY_DIR}/luas-config-version.cmake
+        COMPATIBILITY SameMinorVersion)
+    install(FILES ${PROJECT_BINARY_DIR}/luas-config.cmake
+        ${PROJECT_BINARY_DIR}/luas-config-version.cmake DESTINATION ${cmake_dir})
+
+    # The .pc finds its prefix from its own place.
+    set(pc_dir ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig)
+    file(RELATIVE_PATH PC_PREFIX ${pc_dir} ${CMAKE_INSTALL_PREFIX})
+    file(RELATIVE_PATH PC_LIBDIR ${CMAKE_INSTALL_PREFIX} ${CMAKE_INSTALL_FULL_LIBDIR})
+    file(RELATIVE_PATH PC_INCLUDEDIR
+        ${CMAKE_INSTALL_PREFIX} ${CMAKE_INSTALL_FULL_INCLUDEDIR})
+    configure_file(${packaging}/luas.pc.in ${PROJECT_BINARY_DIR}/luas.pc @ONLY)
+    install(FILES ${PROJECT_BINARY_DIR}/luas.pc
+        DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+endif()
