@@ -117,22 +117,28 @@ static bool idle(const luas__worker *w)
     return w->tasks == 0 && !w->stopping && !w->reaped;
 }
 
-/* The time that a worker's unstarted tasks will take; 0: it has none. */
-static double backlog(const luas__worker *w)
+/*
+ * The time that tasks will have to wait in a worker; 0: none does. A single
+ * task that has not started is about to, unless that has taken a while.
+ */
+static double backlog(const luas__worker *w, bool late)
 {
-    if (w->nchunks == 0)
+    if (w->nchunks == 0 || (w->tasks == 1 && !late))
         return 0;
     const luas__job *job = w->chunks[w->nchunks - 1].job;
-    double each = job->task_ns > 0 ? job->task_ns : HORIZON;
-    return luas__worker_unstarted(w) * each;
+    uint32_t waiting = luas__worker_unstarted(w);
+    if (!late && waiting == w->tasks)
+        waiting--;
+    return waiting * (job->task_ns > 0 ? job->task_ns : (double)HORIZON);
 }
 
-static luas__worker *most_loaded(luas__pool *p, const luas__worker *thief, double at_least)
+static luas__worker *most_loaded(luas__pool *p, const luas__worker *thief, bool late)
 {
+    double at_least = late ? 0 : WORTH_STEALING;
     luas__worker *found = NULL;
     for (int i = 0; i < p->nworkers; i++) {
         luas__worker *w = p->workers[i];
-        double load = w->reaped ? 0 : backlog(w);
+        double load = w->reaped ? 0 : backlog(w, late);
         if (load > at_least && can_do(thief, w->chunks[w->nchunks - 1].job)) {
             at_least = load;
             found = w;
@@ -143,13 +149,13 @@ static luas__worker *most_loaded(luas__pool *p, const luas__worker *thief, doubl
 
 /* An idle worker takes over what waits in another. Where little waits the
    alarm asks again soon, for a short task may have turned out long. */
-static int steal(luas__pool *p, bool soon)
+static int steal(luas__pool *p, bool late)
 {
     for (int i = 0; i < p->nworkers; i++) {
         luas__worker *thief = p->workers[i];
         if (!idle(thief))
             continue;
-        luas__worker *victim = most_loaded(p, thief, soon ? 0 : WORTH_STEALING);
+        luas__worker *victim = most_loaded(p, thief, late);
         if (victim == NULL)
             continue;
         int rc = luas__worker_revoke(victim);

@@ -46,14 +46,14 @@ static struct {
 
 static const char stopped_key = 0; /* of the message in the registry */
 
-/* Waiting is often in C, or in code compiled without lines: the nearest line. */
+/* The nearest line that is not of C or of the library, which is where most waiting is. */
 static void push_position(lua_State *L)
 {
     lua_Debug ar;
 
     for (int level = 0; lua_getstack(L, level, &ar); level++) {
         lua_getinfo(L, "Sl", &ar);
-        if (ar.currentline > 0) {
+        if (ar.currentline > 0 && strncmp(ar.source, "@luas/luas.", 11) != 0) {
             lua_pushfstring(L, "%s:%d: ", ar.short_src, ar.currentline);
             return;
         }
@@ -145,14 +145,14 @@ static bool take_late_stop(lua_State *L)
     return true;
 }
 
-/* Whether a message is, or contains, that of the latest stop. */
-static bool tells_stop(lua_State *L, const char *message)
+/* Where in a message that of the latest stop ends; NULL where it is not in it. */
+static const char *find_stop(lua_State *L, const char *message)
 {
     lua_rawgetp(L, LUA_REGISTRYINDEX, &stopped_key);
     const char *mark = lua_tostring(L, -1);
-    bool found = mark != NULL && strstr(message, mark) != NULL;
+    const char *found = mark == NULL ? NULL : strstr(message, mark);
     lua_pop(L, 1);
-    return found;
+    return found == NULL ? NULL : found + strlen(mark);
 }
 
 /* ---- Running Lua ---------------------------------------------------------- */
@@ -168,16 +168,18 @@ static void complain(const command *cmd, const char *message)
 static int explain(lua_State *L)
 {
     const char *message = lua_tostring(L, 1);
+    bool whole = false;
 
-    if (message == NULL) {
-        if (luaL_callmeta(L, 1, "__tostring") && lua_type(L, -1) == LUA_TSTRING) {
-            return 1;
-        }
+    if (message == NULL && luaL_callmeta(L, 1, "__tostring") && lua_type(L, -1) == LUA_TSTRING) {
+        message = lua_tostring(L, -1);
+        whole = true;
+    } else if (message == NULL) {
         message = lua_pushfstring(L, "(error object is a %s value)", luaL_typename(L, 1));
     }
-    if (tells_stop(L, message)) {
-        lua_pushstring(L, message);
-    } else {
+    const char *end = find_stop(L, message);
+    if (end != NULL) {
+        lua_pushlstring(L, message, (size_t)(end - message));
+    } else if (!whole) {
         luaL_traceback(L, L, message, 1);
     }
     return 1;
@@ -219,7 +221,7 @@ static int report(lua_State *L, const command *cmd, int status)
     if (message == NULL) {
         message = "(error message not a string)";
     }
-    int code = tells_stop(L, message) ? 128 + (int)stop.signal : EXIT_FAILURE;
+    int code = find_stop(L, message) != NULL ? 128 + (int)stop.signal : EXIT_FAILURE;
     complain(cmd, message);
     lua_pop(L, 1);
     return code;

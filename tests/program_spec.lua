@@ -228,6 +228,15 @@ describe("a signal while a script runs", function()
         assert.are.equal(130, status)
     end)
 
+    for _, workers in ipairs({ 0, 2 }) do
+        it("INT stops a map with " .. workers .. " workers, and names the line of the script", function()
+            local _, err, status = interrupt("local p <close> = pool.new(" .. workers .. ")\n"
+                .. "p:map(function() " .. READY .. "while true do end end,\n{ 1 })", "INT")
+            assert.matches("^[^\n]*: job.lua:[23]: interrupted!\n$", err)
+            assert.are.equal(130, status)
+        end)
+    end
+
     it("TERM unwinds it, with one line and status 143", function()
         local out, err, status = interrupt(
             "local t <close> = setmetatable({}, { __close = function() print('closed') end })\n"

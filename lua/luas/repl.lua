@@ -200,13 +200,18 @@ local function without_prompt(text, from)
     return own and gsub(sub(text, 1, own - 1), "\n\t%[C%]: in [^\n]*$", "") or text
 end
 
+-- Ctrl-C says all by itself; in the middle of an inline task it comes with the
+-- task's traceback.
+local function interruption(text)
+    return find(match(text, "^[^\n]*"), "interrupted!$") and "interrupted!"
+end
+
 local function explain(err)
     if type(err) ~= "string" and type(err) ~= "number" then
-        return object_text(err)
-    elseif find(err, "interrupted!$") then
-        return "interrupted!"
+        local text = object_text(err)
+        return interruption(text) or text
     end
-    return without_prompt(traceback(tostring(err), 2), #tostring(err))
+    return interruption(err) or without_prompt(traceback(tostring(err), 2), #tostring(err))
 end
 
 local function show(values)
