@@ -17,7 +17,8 @@
 #define HORIZON (2 * LUAS__MS)
 #define WORTH_STEALING (LUAS__MS / 5)
 
-enum { MOST_CHUNK = 4096, MOST_CHUNKS = 64, MOST_BYTES = 1 << 20, GROWTH = 8 };
+enum { MOST_CHUNK = 4096, MOST_CHUNKS = 64, MOST_BYTES = 1 << 20, MOST_IDLE_BYTES = 1 << 12,
+       GROWTH = 8 };
 
 static bool can_do(const luas__worker *w, const luas__job *job)
 {
@@ -168,11 +169,18 @@ static int steal(luas__pool *p, bool late)
     return 0;
 }
 
+/* Word that a job is over can wait until there is something to do again. */
+static bool should_flush(const luas__worker *w)
+{
+    return w->out.len > 0 && !w->reaped && !w->wants_write
+        && (w->tasks > 0 || w->stopping || w->out.len > MOST_IDLE_BYTES);
+}
+
 static int flush_all(luas__pool *p)
 {
     for (int i = 0; i < p->nworkers; i++) {
         luas__worker *w = p->workers[i];
-        if (w->out.len > 0 && !w->reaped && !w->wants_write) {
+        if (should_flush(w)) {
             int rc = luas__worker_flush(w, &p->poller);
             if (rc < 0)
                 return rc;

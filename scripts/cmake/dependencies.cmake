@@ -3,8 +3,9 @@
 # is wanted, PkgConfig::LUA and PkgConfig::EDIT.
 
 function(missing what package)
+    # Indented, or CMake would break the command across lines.
     message(FATAL_ERROR
-        "${what} is missing. On Debian: apt-get install ${package}")
+        "  ${what} is missing.\n  On Debian: apt-get install ${package}")
 endfunction()
 
 set(THREADS_PREFER_PTHREAD_FLAG ON)
