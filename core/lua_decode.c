@@ -91,6 +91,12 @@ static int take_token(luas__decoder *d)
 {
     lua_State *L = d->L;
     luas__mp_token t;
+    unsigned lead = *d->in.at;
+    if (lead <= 0x9f) {
+        d->in.at++;
+        return lead >= 0x90 ? open_table(d, OPEN_ARRAY, lead & 0xf, 1)
+                            : open_table(d, OPEN_MAP, lead & 0xf, 2);
+    }
     if (luas__mp_read(&d->in, &t) != 1)
         return luas__refuse(d, "ends too early, or no MessagePack,");
     switch (t.type) {
@@ -110,20 +116,27 @@ static int take_token(luas__decoder *d)
 /* The commonest forms without a detour. */
 static inline int take(luas__decoder *d)
 {
-    if (d->in.at == d->in.end)
+    const unsigned char *p = d->in.at;
+    size_t left = (size_t)(d->in.end - p);
+    if (left == 0)
         return luas__refuse(d, "ends too early");
-    unsigned lead = *d->in.at;
-    size_t len = lead & 0x1f;
-    if (lead < 0x80) {
-        d->in.at++;
-        lua_pushinteger(d->L, (lua_Integer)lead);
+    if (*p < 0x80) {
+        lua_pushinteger(d->L, (lua_Integer)*p);
+        d->in.at = p + 1;
         return TAKEN;
     }
-    if ((lead & 0xe0) != 0xa0 || len >= (size_t)(d->in.end - d->in.at))
-        return take_token(d);
-    lua_pushlstring(d->L, (const char *)d->in.at + 1, len);
-    d->in.at += len + 1;
-    return TAKEN;
+    if ((*p & 0xe0) == 0xa0 && (*p & 0x1fU) < left) {
+        lua_pushlstring(d->L, (const char *)p + 1, *p & 0x1fU);
+        d->in.at = p + 1 + (*p & 0x1fU);
+        return TAKEN;
+    }
+    if (*p >= 0xcc && *p <= 0xcd && left > 2) {
+        int size = *p - 0xcb;
+        lua_pushinteger(d->L, (lua_Integer)luas__mp_get_bytes(p + 1, (size_t)size));
+        d->in.at = p + 1 + size;
+        return TAKEN;
+    }
+    return take_token(d);
 }
 
 int luas__take(luas__decoder *d)

@@ -68,9 +68,9 @@ static void leave_scratch(luas__scratch *s)
 static void enter_space(luas__encoder *e)
 {
     lua_State *L = e->L;
-    e->space = luas__space_at(L, SLOT_SPACE);
-    if (e->space == NULL)
+    if (lua_isnil(L, SLOT_SPACE))
         return;
+    e->space = luas__space_at(L, SLOT_SPACE);
     luas__space_rollback(L, SLOT_SPACE);
     lua_getiuservalue(L, SLOT_SPACE, SPACE_OBJECTS);
     lua_replace(L, SLOT_OBJECTS);
@@ -174,8 +174,7 @@ static int call_protected(luas__encoder *e, lua_State *L, int space, int first, 
     else
         lua_pushvalue(L, space);
     lua_pushlightuserdata(L, e);
-    for (int slot = SLOT_SCRATCH; slot < SLOT_FIRST; slot++)
-        lua_pushnil(L);
+    lua_settop(L, lua_gettop(L) + SLOT_FIRST - SLOT_SCRATCH);
     for (int i = 0; i < count; i++)
         lua_pushvalue(L, first + i);
     int status = lua_pcall(L, SLOT_FIRST - 1 + count, 1, 0);

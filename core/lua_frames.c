@@ -209,9 +209,12 @@ static int next_pair(lua_State *L, luas__frame *f)
     }
 }
 
+/* An empty table is an array by agreement: it was opened as a map to save a look into it. */
 static int end_map(luas__encoder *e, luas__frame *f)
 {
     luas__map_close(e, f->head, f->count);
+    if (f->count == 0)
+        luas__buffer_bytes(e->out)[f->head] = (char)0x90;
     luas__frame_close(e);
     return 0;
 }

@@ -48,9 +48,8 @@ static int put_reference(luas__encoder *e, uint32_t number)
 }
 
 /* 1 if the object at the top now has a number for the first time; 0: this one already. */
-static int take_number(luas__encoder *e, uint32_t *number)
+static int take_number(luas__encoder *e, const void *address, uint32_t *number)
 {
-    const void *address = lua_topointer(e->L, -1);
     if (!e->defining) {
         *number = e->objects;
         int rc = luas__pointers_add(e->seen, address, number);
@@ -94,8 +93,6 @@ static int put_name(luas__encoder *e, int type)
 /* 1 if the object at the top was written by name and popped. */
 static int name_object(luas__encoder *e)
 {
-    if (luas__pointers_find(e->named, lua_topointer(e->L, -1)) < 0)
-        return 0;
     int type = luas__names_find(e->L, SLOT_NAMES, -1);
     return type == 0 ? 0 : put_name(e, type);
 }
@@ -170,25 +167,13 @@ static int unpacks(luas__encoder *e)
     return type != LUA_TNIL;
 }
 
-static int is_empty(lua_State *L)
-{
-    lua_pushnil(L);
-    if (lua_next(L, -2) == 0)
-        return 1;
-    lua_pop(L, 2);
-    return 0;
-}
-
 /* The table at the top, leaving its metatable aside. */
 int luas__open_content(luas__encoder *e)
 {
     lua_Unsigned n = lua_rawlen(e->L, -1);
     if (n > 0 && n <= UINT32_MAX && may_be_array(e->L, n))
         return open_array(e, n);
-    if (n > 0 || !is_empty(e->L))
-        return open_map(e, unpacks(e) ? PASS_EARLY : PASS_ALL);
-    lua_pop(e->L, 1);
-    return luas__mp_write_array(e->out, 0);
+    return open_map(e, unpacks(e) ? PASS_EARLY : PASS_ALL);
 }
 
 /* After [object, metatable, __luas_pack] at the top. */
@@ -258,45 +243,59 @@ static int open_object(luas__encoder *e, uint32_t number)
 }
 
 /* Known by number to both ends, and a class: other tables may have changed since. */
-static int64_t class_number(luas__encoder *e)
+static int64_t class_number(const luas__encoder *e, const void *address)
 {
     if (e->space == NULL || e->defining)
         return -1;
-    int64_t number = luas__pointers_find(&e->space->numbers, lua_topointer(e->L, -1));
+    int64_t number = luas__pointers_find(&e->space->numbers, address);
     return number >= 0 && luas__names_is_class(e->L, -1) ? number : -1;
 }
 
-static int put_globals(luas__encoder *e)
+/* What stands for a table without being one: 1 if that was written. */
+static int put_stand_in(luas__encoder *e, const void *address, int has_class)
 {
+    int64_t class = class_number(e, address);
+    int rc;
+    if (address == e->globals || (has_class && luas__space_is_environment(e->L, -1)))
+        rc = luas__mp_write_ext(e->out, WIRE_GLOBALS, 0);
+    else if (class >= 0)
+        rc = luas__put_number(e, WIRE_SPACE, (uint32_t)class);
+    else
+        return 0;
     lua_pop(e->L, 1);
-    return luas__mp_write_ext(e->out, WIRE_GLOBALS, 0);
+    return rc < 0 ? rc : 1;
 }
 
 static int open_table(luas__encoder *e, int (*name)(luas__encoder *))
 {
     lua_State *L = e->L;
     uint32_t number;
-    int64_t class = class_number(e);
-    if (lua_topointer(L, -1) == e->globals || luas__space_is_environment(L, -1))
-        return put_globals(e);
-    if (class >= 0) {
+    const void *address = lua_topointer(L, -1);
+    int has_class = lua_getmetatable(L, -1);
+    if (has_class)
         lua_pop(L, 1);
-        return luas__put_number(e, WIRE_SPACE, (uint32_t)class);
-    }
-    int rc = take_number(e, &number);
-    if (rc <= 0)
-        return rc < 0 ? rc : put_reference(e, number);
-    rc = name(e);
+    int rc = put_stand_in(e, address, has_class);
     if (rc != 0)
         return rc < 0 ? rc : 0;
-    return lua_getmetatable(L, -1) ? open_object(e, number) : luas__open_content(e);
+    rc = take_number(e, address, &number);
+    if (rc <= 0)
+        return rc < 0 ? rc : put_reference(e, number);
+    if (name != NULL || luas__pointers_find(e->named, address) >= 0) {
+        rc = name == NULL ? name_object(e) : name(e);
+        if (rc != 0)
+            return rc < 0 ? rc : 0;
+    }
+    if (!has_class)
+        return luas__open_content(e);
+    lua_getmetatable(L, -1);
+    return open_object(e, number);
 }
 
 static int open_userdata(luas__encoder *e)
 {
     lua_State *L = e->L;
     uint32_t number;
-    int rc = take_number(e, &number);
+    int rc = take_number(e, lua_topointer(e->L, -1), &number);
     if (rc <= 0)
         return rc < 0 ? rc : put_reference(e, number);
     rc = name_code(e);
@@ -313,7 +312,7 @@ static int open_userdata(luas__encoder *e)
 static int open_function(luas__encoder *e)
 {
     uint32_t number;
-    int rc = take_number(e, &number);
+    int rc = take_number(e, lua_topointer(e->L, -1), &number);
     if (rc <= 0)
         return rc < 0 ? rc : put_reference(e, number);
     rc = name_code(e);
@@ -327,7 +326,7 @@ int luas__encode_item(luas__encoder *e)
     int rc;
     switch (lua_type(e->L, -1)) {
     case LUA_TTABLE:
-        return open_table(e, name_object);
+        return open_table(e, NULL);
     case LUA_TFUNCTION:
         return open_function(e);
     case LUA_TUSERDATA:

@@ -104,6 +104,23 @@ static int is_utf8(const unsigned char *s, size_t len)
     return 1;
 }
 
+/* 1 if up to 31 bytes are ASCII, which are copied to p. */
+static int copy_ascii(unsigned char *p, const unsigned char *s, size_t len)
+{
+    uint64_t word, all = 0;
+    size_t i = 0;
+    for (; len - i >= sizeof word; i += sizeof word) {
+        memcpy(&word, s + i, sizeof word);
+        memcpy(p + i, &word, sizeof word);
+        all |= word;
+    }
+    for (; i < len; i++) {
+        p[i] = s[i];
+        all |= s[i];
+    }
+    return (all & UINT64_C(0x8080808080808080)) == 0;
+}
+
 static unsigned char *put_string_head(unsigned char *p, uint32_t len, int text)
 {
     if (text && len < 32) {
@@ -124,6 +141,11 @@ int luas__mp_write_string(luas__buffer *b, const char *bytes, size_t len)
     if (luas__buffer_reserve(b, len + WIDEST_HEAD) < 0)
         return LUAS_ENOMEM;
     unsigned char *p = (unsigned char *)luas__buffer_end(b);
+    if (len < 32 && copy_ascii(p + 1, (const unsigned char *)bytes, len)) {
+        *p = (unsigned char)(0xa0 | len);
+        b->len += len + 1;
+        return 0;
+    }
     unsigned char *at = put_string_head(p, (uint32_t)len, is_utf8((const unsigned char *)bytes, len));
     memcpy(at, bytes, len);
     b->len += (size_t)(at - p) + len;

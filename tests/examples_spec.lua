@@ -151,7 +151,8 @@ describe("examples", function()
 
     it("wordcount: the times of the job and of one worker stand side by side", function()
         local output = example("wordcount", "", "-j 2")
-        assert.truthy(output:find("\n2 workers: [%d.]+ s\n1 worker: [%d.]+ s, so 2 are [%d.]+ times as fast\n$"))
+        assert.truthy(output:find("\n2 workers: [%d.]+ s\n"
+            .. "1 worker: [%d.]+ s, so 2 are [%d.]+ times as fast\n$"))
         assert.truthy(example("wordcount", "", "-j 1"):find("\n1 worker: [%d.]+ s\n$"))
     end)
 
