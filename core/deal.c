@@ -22,7 +22,7 @@ enum { MOST_CHUNK = 4096, MOST_CHUNKS = 64, MOST_BYTES = 1 << 20, MOST_IDLE_BYTE
 
 static bool can_do(const luas__worker *w, const luas__job *job)
 {
-    return !w->stopping && !w->reaped
+    return !w->stopping && !w->reaped && !w->worn
         && (job->generation == 0 || job->generation == w->generation);
 }
 
@@ -35,6 +35,8 @@ static bool has_room(const luas__worker *w, const luas__job *job)
 {
     if (w->nchunks == 0)
         return true;
+    if (job->policy.flags & LUAS__JOB_CAPTURE)
+        return false; /* one at a time, so that output is told apart */
     if (w->stop_seq != 0 || w->out.len > MOST_BYTES || w->nchunks >= MOST_CHUNKS)
         return false;
     return w->nchunks < 2
@@ -43,6 +45,8 @@ static bool has_room(const luas__worker *w, const luas__job *job)
 
 static uint32_t chunk_size(const luas__pool *p, luas__job *job)
 {
+    if (job->policy.flags & LUAS__JOB_CAPTURE)
+        return 1;
     if (job->policy.chunk > 0)
         return job->policy.chunk;
     if (job->task_ns <= 0)

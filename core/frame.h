@@ -19,7 +19,6 @@
  *     ERROR   seq, [value, message, traceback]
  *     READY                             init has run
  *     FAILED  message                   init has failed; the worker exits
- *     OUTPUT  seq, text                 what a task printed, when captured
  *
  * `seq` counts the tasks sent to one worker from 1 (32 bits, wrapping),
  * `index` counts a job's tasks from 1, `size` is the length in bytes of the
@@ -40,7 +39,7 @@
 enum luas__message {
     LUAS__BLOB = 1, LUAS__DROP, LUAS__JOB, LUAS__DEFINE,
     LUAS__RUN, LUAS__RANGE, LUAS__FORGET, LUAS__STOP,
-    LUAS__VALUE = 16, LUAS__ERROR, LUAS__READY, LUAS__FAILED, LUAS__OUTPUT
+    LUAS__VALUE = 16, LUAS__ERROR, LUAS__READY, LUAS__FAILED
 };
 
 enum luas__job_flags {
@@ -48,7 +47,7 @@ enum luas__job_flags {
     LUAS__JOB_INHERIT = 2,  /* the function is in the forked image */
     LUAS__JOB_CALL = 4,     /* the first argument names a global function */
     LUAS__JOB_SEEDED = 8,   /* math.random starts from (seed, index) */
-    LUAS__JOB_CAPTURE = 16, /* send what a task prints with its outcome */
+    LUAS__JOB_CAPTURE = 16, /* what a task prints goes into its outcome */
     LUAS__JOB_PROCESS = 32, /* one task that owns its worker */
     LUAS__JOB_STAR = 64,    /* an inherited input is a table of arguments */
     LUAS__JOB_DISCARD = 128 /* nobody wants the results: an empty array will do */

@@ -128,18 +128,22 @@ static luas__batch *find_batch(luas__job *j, uint64_t index)
     return j->cursor = b;
 }
 
-/* Brings the next range that this worker may have to the top. */
+/* The topmost range that this worker may have. */
 static luas__range *top_for(luas__job *j, int worker)
 {
     for (size_t i = j->npending; i > 0; i--) {
-        luas__range r = j->pending[i - 1];
-        if (r.avoid != 0 && r.avoid == worker)
-            continue;
-        memmove(&j->pending[i - 1], &j->pending[i], (j->npending - i) * sizeof r);
-        j->pending[j->npending - 1] = r;
-        return &j->pending[j->npending - 1];
+        luas__range *r = &j->pending[i - 1];
+        if (r->avoid == 0 || r->avoid != worker)
+            return r;
     }
     return NULL;
+}
+
+static void drop_pending(luas__job *j, luas__range *r)
+{
+    size_t above = (size_t)(j->pending + j->npending - (r + 1));
+    memmove(r, r + 1, above * sizeof *r);
+    j->npending--;
 }
 
 bool luas__job_take(luas__job *j, int worker, uint32_t most, luas__range *range,
@@ -161,7 +165,7 @@ bool luas__job_take(luas__job *j, int worker, uint32_t most, luas__range *range,
     top->count -= range->count;
     j->waiting -= range->count;
     if (top->count == 0)
-        j->npending--;
+        drop_pending(j, top);
     return true;
 }
 
@@ -198,23 +202,30 @@ static size_t padded(size_t n)
     return (n + 7) & ~(size_t)7;
 }
 
-static int post(luas__job *j, const luas__outcome *o, const char *payload)
+static int post(luas__job *j, const luas__outcome *o, const char *payload,
+                const luas__buffer *printed)
 {
-    size_t size = sizeof *o + padded(o->len);
+    luas__outcome full = *o;
+    if (printed != NULL)
+        full.printed = printed->len < UINT32_MAX / 2 ? (uint32_t)printed->len : UINT32_MAX / 2;
+    size_t size = sizeof full + padded((size_t)full.len + full.printed);
     int rc = luas__buffer_reserve(&j->inbox, size);
     if (rc < 0)
         return rc;
     char *at = luas__buffer_end(&j->inbox);
-    memcpy(at, o, sizeof *o);
-    if (o->len > 0)
-        memcpy(at + sizeof *o, payload, o->len);
+    memcpy(at, &full, sizeof full);
+    if (full.len > 0)
+        memcpy(at + sizeof full, payload, full.len);
+    if (full.printed > 0)
+        memcpy(at + sizeof full + full.len, luas__buffer_bytes(printed), full.printed);
     j->inbox.len += size;
     return 0;
 }
 
-int luas__job_settle(luas__job *j, const luas__outcome *o, const char *payload)
+int luas__job_settle(luas__job *j, const luas__outcome *o, const char *payload,
+                     const luas__buffer *printed)
 {
-    int rc = j->closed ? 0 : post(j, o, payload);
+    int rc = j->closed ? 0 : post(j, o, payload, printed);
     if (rc < 0)
         return rc;
     for (uint64_t i = 0; i < o->count && j->batches != NULL; i++)
@@ -229,7 +240,7 @@ static int cancel_range(luas__job *j, uint64_t first, uint64_t count, uint32_t a
 {
     luas__outcome o = {.index = first, .count = count, .kind = LUAS__KIND_CANCELLED,
                        .attempts = (uint16_t)attempts};
-    return luas__job_settle(j, &o, NULL);
+    return luas__job_settle(j, &o, NULL, NULL);
 }
 
 static uint64_t clamp(uint64_t x, uint64_t low, uint64_t high)
@@ -302,6 +313,6 @@ const luas__outcome *luas__job_next(luas__job *j, const char **payload)
         return NULL;
     const luas__outcome *o = (const luas__outcome *)(void *)luas__buffer_bytes(&j->taken);
     *payload = (const char *)(o + 1);
-    luas__buffer_consume(&j->taken, sizeof *o + padded(o->len));
+    luas__buffer_consume(&j->taken, sizeof *o + padded((size_t)o->len + o->printed));
     return o;
 }

@@ -97,8 +97,10 @@ bool luas__job_take(luas__job *j, int worker, uint32_t most, luas__range *range,
 /* The encoded inputs of some tasks of a batch. */
 const char *luas__batch_bytes(const luas__batch *b, uint64_t first, uint64_t count, size_t *len);
 
-/* Records an outcome. On LUAS_ENOMEM nothing has changed. */
-int luas__job_settle(luas__job *j, const luas__outcome *o, const char *payload);
+/* Records an outcome, with what the task printed (NULL: was not captured). On
+   LUAS_ENOMEM nothing has changed. */
+int luas__job_settle(luas__job *j, const luas__outcome *o, const char *payload,
+                     const luas__buffer *printed);
 
 /* Cancels what is pending with an index between `from` and `to`. */
 int luas__job_cancel_pending(luas__job *j, uint64_t from, uint64_t to);

@@ -61,7 +61,7 @@ static int worker_main(void *host, luas__channel *channel)
         luas__serve_fail(channel, lua_tostring(L, -1));
         return EXIT_FAILURE;
     }
-    return luas__serve(L, channel, 1, 0);
+    return luas__serve(L, channel, &(luas__serve_options){.init = 1});
 }
 
 /* ---- opening and closing ---- */

@@ -14,8 +14,8 @@
 
 #define JOB "luas.core.job"
 
-/* User values of a job. */
-enum { JOB_POOL = 1, JOB_SPACE };
+/* User values of a job; the last is a table: index -> what the task printed. */
+enum { JOB_POOL = 1, JOB_SPACE, JOB_PRINTED };
 
 /* Where the methods have them, after check_job. */
 enum { AT_JOB = 1 };
@@ -142,13 +142,15 @@ int luas__pool_job(lua_State *L)
 {
     luas__handle *pool = luas__check_pool(L, 1);
     luas__policy policy = read_policy(L);
-    job_handle *h = lua_newuserdatauv(L, sizeof *h, 2);
+    job_handle *h = lua_newuserdatauv(L, sizeof *h, 3);
     *h = (job_handle){.pool = pool};
     luaL_setmetatable(L, JOB);
     lua_pushvalue(L, 1);
     lua_setiuservalue(L, -2, JOB_POOL);
     luas__space_new(L, 0);
     lua_setiuservalue(L, -2, JOB_SPACE);
+    lua_newtable(L);
+    lua_setiuservalue(L, -2, JOB_PRINTED);
     luas__job *job = luas__job_new(&policy);
     int rc = job == NULL ? LUAS_ENOMEM : luas__pool_start(pool->pool, job);
     if (rc < 0) {
@@ -467,6 +469,10 @@ static void push_outcome(lua_State *L, const luas__outcome *o, const char *paylo
         set_integer(L, "pid", o->pid);
         set_integer(L, "worker", o->worker);
     }
+    if (o->over_memory) {
+        lua_pushboolean(L, 1);
+        lua_setfield(L, -2, "over_memory");
+    }
     if (o->kind == LUAS__KIND_CRASH || (o->kind != LUAS__KIND_VALUE && o->status != 0))
         set_status(L, o->status);
     set_raised(L, o, payload, space);
@@ -485,9 +491,28 @@ static void push_unreadable(lua_State *L, const luas__outcome *o, int space)
     lua_setfield(L, -2, "value");
 }
 
-static const luas__outcome *next_outcome(job_handle *h, const char **payload)
+static void keep_printed(lua_State *L, const luas__outcome *o, const char *payload)
 {
-    return luas__pool_take(h->pool->pool, h->job) ? luas__job_next(h->job, payload) : NULL;
+    lua_getiuservalue(L, AT_JOB, JOB_PRINTED);
+    lua_pushlstring(L, payload + o->len, o->printed);
+    lua_rawseti(L, -2, (lua_Integer)o->index);
+    lua_pop(L, 1);
+}
+
+static const luas__outcome *next_outcome(lua_State *L, job_handle *h, const char **payload)
+{
+    const luas__outcome *o = luas__pool_take(h->pool->pool, h->job)
+        ? luas__job_next(h->job, payload) : NULL;
+    if (o != NULL && o->printed > 0)
+        keep_printed(L, o, *payload);
+    return o;
+}
+
+static int job_printed(lua_State *L)
+{
+    to_job(L);
+    lua_getiuservalue(L, AT_JOB, JOB_PRINTED);
+    return 1;
 }
 
 static int job_collect(lua_State *L)
@@ -498,7 +523,7 @@ static int job_collect(lua_State *L)
     lua_Integer taken = 0;
     lua_settop(L, 2);
     int space = push_space(L);
-    while ((o = next_outcome(h, &payload)) != NULL) {
+    while ((o = next_outcome(L, h, &payload)) != NULL) {
         taken += (lua_Integer)o->count;
         if (o->kind != LUAS__KIND_VALUE) {
             lua_pushinteger(L, taken);
@@ -524,7 +549,7 @@ static int job_next(lua_State *L)
     job_handle *h = check_job(L);
     const char *payload;
     int space = push_space(L);
-    const luas__outcome *o = next_outcome(h, &payload);
+    const luas__outcome *o = next_outcome(L, h, &payload);
     if (o == NULL)
         return 0;
     lua_pushinteger(L, (lua_Integer)o->index);
@@ -598,7 +623,7 @@ static const luaL_Reg methods[] = {
     {"carry", job_carry}, {"inherit", job_inherit}, {"feed", job_feed}, {"pull", job_pull},
     {"call", job_call}, {"feed_inherited", job_feed_inherited}, {"seal", job_seal},
     {"pump", job_pump}, {"collect", job_collect}, {"next", job_next}, {"cancel", job_cancel},
-    {"drop", job_drop}, {"done", job_done}, {"settled", job_settled},
+    {"drop", job_drop}, {"done", job_done}, {"printed", job_printed}, {"settled", job_settled},
     {"process", job_process}, {"signal", job_signal}, {NULL, NULL},
 };
 

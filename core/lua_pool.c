@@ -3,6 +3,7 @@
 #include "lua_pool.h"
 
 #include <lauxlib.h>
+#include <stdio.h>
 #include <unistd.h>
 
 #include "clock.h"
@@ -47,7 +48,10 @@ static int worker_main(void *host, luas__channel *channel)
     int init = lua_rawget(L, options) == LUA_TFUNCTION ? options + 1 : 0;
     lua_pushliteral(L, "exit");
     int exit = lua_rawget(L, options) == LUA_TFUNCTION ? options + 2 : 0;
-    return luas__serve(L, channel, init, exit);
+    lua_pushliteral(L, "memory");
+    lua_rawget(L, options);
+    return luas__serve(L, channel, &(luas__serve_options){
+        .init = init, .exit = exit, .memory = (size_t)lua_tointeger(L, -1)});
 }
 
 /* ---- errors ---- */
@@ -86,6 +90,15 @@ static bool option_given(lua_State *L, const char *name)
     return given;
 }
 
+static luas__output_mode option_output(lua_State *L)
+{
+    static const char *const modes[] = {"inherit", "tag", "capture", NULL};
+    lua_getfield(L, 1, "output");
+    int mode = luaL_checkoption(L, -1, "inherit", modes);
+    lua_pop(L, 1);
+    return (luas__output_mode)mode;
+}
+
 static int core_pool(lua_State *L)
 {
     luaL_checktype(L, 1, LUA_TTABLE);
@@ -94,7 +107,12 @@ static int core_pool(lua_State *L)
         .main = worker_main,
         .has_init = option_given(L, "init"),
         .max_tasks = (uint64_t)option_integer(L, "max_tasks", 0),
+        .memory = (size_t)option_integer(L, "memory", 0),
+        .max_memory = (size_t)option_integer(L, "max_memory", 0),
     };
+    options.output = option_output(L);
+    lua_getfield(L, 1, "name");
+    snprintf(options.label, sizeof options.label, "%s", luaL_optstring(L, -1, "worker"));
     luas__handle *h = lua_newuserdatauv(L, sizeof *h, 1);
     *h = (luas__handle){.owner = getpid()};
     luaL_setmetatable(L, POOL);

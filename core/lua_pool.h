@@ -22,6 +22,7 @@
  *                                   the outcomes that are there, up to the
  *                                   first that is no value
  *   J:next() -> index, outcome|nil, results...  or nothing
+ *   J:printed() -> table            index -> what the task printed, when captured
  *   J:cancel(from, to)   J:drop()   J:done() -> boolean   J:settled() -> n
  *   J:process() -> pid, gone, exitcode, signal   J:signal(number)
  */

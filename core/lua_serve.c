@@ -15,6 +15,7 @@
 #include "clock.h"
 #include "error.h"
 #include "lua_codec.h"
+#include "lua_limit.h"
 #include "lua_names.h"
 #include "lua_space.h"
 
@@ -228,9 +229,10 @@ static int encode_raised(lua_State *L)
     server *s = lua_touserdata(L, 1);
     luas__buffer *reply = &s->channel->reply;
     push_message(L, 3);
+    int message = lua_gettop(L);
     check(L, luas__mp_write_array(reply, 3));
     encode_or_nil(L, 3, reply, 2);
-    encode_text(L, 5, reply);
+    encode_text(L, message, reply);
     encode_text(L, 4, reply);
     return 0;
 }
@@ -515,6 +517,8 @@ static void rest_collector(lua_State *L)
     lua_gc(L, LUA_GCSTEP, -(inherited > 16384 ? inherited : 16384));
 }
 
+/* Gives the thread to serve in: its stack, and so every traceback, begins with
+   the task and not with what the host was doing when it forked. */
 static int become_worker(lua_State *L)
 {
     server *s = lua_touserdata(L, 1);
@@ -523,7 +527,8 @@ static int become_worker(lua_State *L)
     luas__names_snapshot(L);
     replace_exit(L);
     prepare_random(L);
-    return 0;
+    lua_newthread(L);
+    return 1;
 }
 
 void luas__serve_fail(luas__channel *c, const char *why)
@@ -543,26 +548,40 @@ static int describe(lua_State *L)
     return 1;
 }
 
-int luas__serve(lua_State *L, luas__channel *channel, int init, int exit)
+static void move_function(lua_State *from, lua_State *to, int index)
+{
+    index > 0 ? lua_pushvalue(from, index) : lua_pushnil(from);
+    lua_xmove(from, to, 1);
+}
+
+static int serve_in(lua_State *T, lua_State *L, server *s, const luas__serve_options *options)
+{
+    catch_stop_signal(T, s->channel->page);
+    lua_pushcfunction(T, describe);
+    lua_pushcfunction(T, serve_requests);
+    lua_pushlightuserdata(T, s);
+    move_function(L, T, options->init);
+    move_function(L, T, options->exit);
+    int rc = lua_pcall(T, 3, 0, 1);
+    if (rc != LUA_OK)
+        lua_xmove(T, L, 1);
+    return rc;
+}
+
+int luas__serve(lua_State *L, luas__channel *channel, const luas__serve_options *options)
 {
     server s = {.channel = channel};
-    int top = lua_gettop(L);
     lua_sethook(L, NULL, 0, 0);
     rest_collector(L);
-    catch_stop_signal(L, channel->page);
-    if (!lua_checkstack(L, LUA_MINSTACK))
+    /* Lines of several workers must not mix, whatever stdout is. */
+    setvbuf(stdout, NULL, _IOLBF, BUFSIZ);
+    if (!luas__limit_memory(L, options->memory) || !lua_checkstack(L, LUA_MINSTACK))
         return EXIT_FAILURE;
     lua_pushcfunction(L, become_worker);
     lua_pushlightuserdata(L, &s);
-    int rc = lua_pcall(L, 1, 0, 0);
-    if (rc == LUA_OK) {
-        lua_pushcfunction(L, describe);
-        lua_pushcfunction(L, serve_requests);
-        lua_pushlightuserdata(L, &s);
-        init > 0 ? lua_pushvalue(L, init) : lua_pushnil(L);
-        exit > 0 ? lua_pushvalue(L, exit) : lua_pushnil(L);
-        rc = lua_pcall(L, 3, 0, top + 1);
-    }
+    int rc = lua_pcall(L, 1, 1, 0);
+    if (rc == LUA_OK)
+        rc = serve_in(lua_tothread(L, -1), L, &s, options);
     if (rc != LUA_OK && s.status == 0)
         luas__serve_fail(channel, lua_tostring(L, -1));
     luas__channel_flush(channel);

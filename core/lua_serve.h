@@ -22,11 +22,13 @@
 /* Registry: table job id -> {function, space, inputs}, for jobs that inherit. */
 #define LUAS__CARRIED_KEY "luas.carried"
 
-/*
- * Makes this forked process a worker and serves. `init` and `exit` are stack
- * indices of functions to run first and last, or 0. Gives the exit status.
- */
-int luas__serve(lua_State *L, luas__channel *channel, int init, int exit);
+typedef struct luas__serve_options {
+    int init, exit;     /* stack indices of functions to run first and last, or 0 */
+    size_t memory;      /* bytes that Lua may allocate here; 0: no limit */
+} luas__serve_options;
+
+/* Makes this forked process a worker and serves. Gives the exit status. */
+int luas__serve(lua_State *L, luas__channel *channel, const luas__serve_options *options);
 
 /* Tells the host that this worker cannot start, and why. */
 void luas__serve_fail(luas__channel *channel, const char *why);

@@ -104,21 +104,35 @@ static int is_utf8(const unsigned char *s, size_t len)
     return 1;
 }
 
-/* 1 if up to 31 bytes are ASCII, which are copied to p. */
-static int copy_ascii(unsigned char *p, const unsigned char *s, size_t len)
+/* Copies a word from each end (they overlap in the middle) and collects its bits. */
+#define COPY_ENDS(type, p, s, len, bits) \
+    do { \
+        type first, last; \
+        memcpy(&first, s, sizeof first); \
+        memcpy(&last, (s) + (len) - sizeof last, sizeof last); \
+        memcpy(p, &first, sizeof first); \
+        memcpy((p) + (len) - sizeof last, &last, sizeof last); \
+        bits |= (uint64_t)(first | last); \
+    } while (0)
+
+/* 1 if up to 31 bytes are ASCII, which are copied to p. Most strings are such: no loop, no call. */
+static inline int copy_ascii(unsigned char *p, const unsigned char *s, size_t len)
 {
-    uint64_t word, all = 0;
-    size_t i = 0;
-    for (; len - i >= sizeof word; i += sizeof word) {
-        memcpy(&word, s + i, sizeof word);
-        memcpy(p + i, &word, sizeof word);
-        all |= word;
+    uint64_t bits = 0;
+    if (len >= 16) {
+        COPY_ENDS(uint64_t, p, s, 16, bits);
+        COPY_ENDS(uint64_t, p + len - 16, s + len - 16, 16, bits);
+    } else if (len >= 8) {
+        COPY_ENDS(uint64_t, p, s, len, bits);
+    } else if (len >= 4) {
+        COPY_ENDS(uint32_t, p, s, len, bits);
+    } else if (len >= 2) {
+        COPY_ENDS(uint16_t, p, s, len, bits);
+    } else if (len == 1) {
+        *p = *s;
+        bits = *s;
     }
-    for (; i < len; i++) {
-        p[i] = s[i];
-        all |= s[i];
-    }
-    return (all & UINT64_C(0x8080808080808080)) == 0;
+    return (bits & UINT64_C(0x8080808080808080)) == 0;
 }
 
 static unsigned char *put_string_head(unsigned char *p, uint32_t len, int text)

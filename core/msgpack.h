@@ -85,10 +85,16 @@ static inline uint64_t luas__mp_get_bytes(const unsigned char *p, size_t size)
 
 static inline unsigned char *luas__mp_put_double(unsigned char *p, double value)
 {
-    uint64_t bits;
-    memcpy(&bits, &value, sizeof bits);
-    *p = 0xcb;
-    return luas__mp_put_bytes(p + 1, bits, 8);
+    uint64_t v;
+    memcpy(&v, &value, sizeof v);
+    /* Written out, since compilers make one instruction of it. */
+    const unsigned char bytes[LUAS__MP_NUMBER] = {
+        0xcb, (unsigned char)(v >> 56), (unsigned char)(v >> 48), (unsigned char)(v >> 40),
+        (unsigned char)(v >> 32), (unsigned char)(v >> 24), (unsigned char)(v >> 16),
+        (unsigned char)(v >> 8), (unsigned char)v,
+    };
+    memcpy(p, bytes, sizeof bytes);
+    return p + sizeof bytes;
 }
 
 #endif

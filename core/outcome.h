@@ -19,7 +19,9 @@ typedef struct luas__outcome {
                            were cancelled together */
     uint64_t count;
     uint32_t len;       /* of the payload */
-    uint16_t kind;
+    uint32_t printed;   /* bytes behind the payload: what the task printed */
+    uint8_t kind;
+    uint8_t over_memory;    /* a crash: killed for passing its memory limit */
     uint16_t attempts;  /* how often it was started */
     int32_t pid;        /* of the worker that had it; 0: none */
     int32_t worker;

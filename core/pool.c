@@ -108,6 +108,8 @@ int luas__pool_start(luas__pool *p, luas__job *job)
         while (*at != NULL && (*at)->policy.priority >= job->policy.priority)
             at = &(*at)->next;
         job->id = ++p->last_job;
+        if (p->options.output == LUAS__OUTPUT_CAPTURE)
+            job->policy.flags |= LUAS__JOB_CAPTURE;
         link_job(at, job);
     }
     pthread_mutex_unlock(&p->lock);
@@ -302,7 +304,8 @@ static void retire(luas__pool *p, int most)
     int active = active_workers(p);
     for (int i = 0; i < p->nworkers; i++) {
         luas__worker *w = p->workers[i];
-        bool used_up = p->options.max_tasks > 0 && w->served >= p->options.max_tasks;
+        bool used_up = w->worn
+            || (p->options.max_tasks > 0 && w->served >= p->options.max_tasks);
         if ((active > most || used_up) && luas__worker_is_spare(p, w)
             && luas__worker_stop(w, 0) == 0)
             active--;

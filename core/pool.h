@@ -27,6 +27,10 @@ typedef struct luas__pool_options {
     luas__child_main *main;     /* what a worker runs */
     bool has_init;              /* a worker sends READY before it is trusted */
     uint64_t max_tasks;         /* a worker is replaced after so many; 0: never */
+    luas__output_mode output;
+    char label[40];             /* names workers in tags */
+    size_t memory;              /* bytes above which a worker is killed; 0: none */
+    size_t max_memory;          /* bytes above which it is replaced when idle */
 } luas__pool_options;
 
 typedef struct luas__stats {

@@ -13,6 +13,7 @@
 
 #include "clock.h"
 #include "error.h"
+#include "memory.h"
 
 /* How often to look at workers that something unusual is the matter with. */
 #define TICK (5 * LUAS__MS)
@@ -37,13 +38,26 @@ static void count(luas__stats *s, const luas__outcome *o)
     s->tasks += o->count;
 }
 
+/* What the task printed that is just over: where output is captured a worker
+   has one task at a time, so all that came is that task's. */
+static luas__buffer *captured(luas__pool *p, luas__worker *w)
+{
+    if (w->output.mode != LUAS__OUTPUT_CAPTURE)
+        return NULL;
+    luas__output_read(&w->output, &p->poller);
+    return &w->output.text[0];
+}
+
 static int settle(luas__pool *p, luas__worker *w, const luas__outcome *o, const char *payload)
 {
     luas__job *job = w->chunks[0].job;
-    int rc = luas__job_settle(job, o, payload);
+    luas__buffer *text = captured(p, w);
+    int rc = luas__job_settle(job, o, payload, text);
     if (rc < 0)
         return rc;
     count(&p->stats, o);
+    if (text != NULL)
+        luas__buffer_truncate(text, 0);
     luas__worker_answered(w);
     w->stop_seq = 0;
     p->progress++;
@@ -63,6 +77,9 @@ static int retry(luas__pool *p, luas__worker *w)
     int rc = luas__job_return(c->job, again);
     if (rc < 0)
         return rc;
+    luas__buffer *text = captured(p, w); /* the last attempt's is what counts */
+    if (text != NULL)
+        luas__buffer_truncate(text, 0);
     p->stats.retries++;
     luas__worker_answered(w);
     w->stop_seq = 0;
@@ -82,7 +99,7 @@ static int end_task(luas__pool *p, luas__worker *w, int kind, luas__mp_reader *p
     const luas__chunk *c = &w->chunks[0];
     if (retriable(c, kind))
         return retry(p, w);
-    luas__outcome o = {.index = c->index, .count = 1, .kind = (uint16_t)kind,
+    luas__outcome o = {.index = c->index, .count = 1, .kind = (uint8_t)kind, .over_memory = w->over_memory,
                        .attempts = (uint16_t)(c->attempts + 1), .worker = w->number,
                        .pid = w->pid, .status = status};
     if (payload != NULL)
@@ -294,6 +311,8 @@ int luas__supervise_event(luas__pool *p, uint64_t key)
         return luas__worker_flush(w, &p->poller);
     case LUAS__ON_END:
         return on_end(p, w);
+    case LUAS__ON_OUTPUT:
+        return luas__output_read(&w->output, &p->poller);
     }
     return 0;
 }
@@ -311,6 +330,30 @@ void luas__supervise_stop_task(luas__pool *p, luas__worker *w, uint16_t kind)
     atomic_store(&w->page->stop, running->seq);
     luas__child_signal(&w->child, SIGUSR1);
     luas__poller_alarm(&p->poller, w->kill_at);
+}
+
+/* A worker may have more than Lua's share: libraries, stacks, fragments. */
+static size_t generous(size_t bytes)
+{
+    return bytes + bytes / 4 + (16 << 20);
+}
+
+/* What Lua's own limit does not see: memory that C code took. */
+static void weigh(luas__pool *p, luas__worker *w)
+{
+    size_t now = luas__resident(w->pid);
+    size_t grown = now > w->resident ? now - w->resident : 0;
+    if (p->options.max_memory > 0 && grown > p->options.max_memory)
+        w->worn = true;
+    if (p->options.memory > 0 && grown > generous(p->options.memory)) {
+        w->over_memory = true;
+        luas__child_signal_group(&w->child, SIGKILL);
+    }
+}
+
+static bool weighs(const luas__pool *p)
+{
+    return p->options.memory > 0 || p->options.max_memory > 0;
 }
 
 static int64_t earlier(int64_t a, int64_t b)
@@ -354,6 +397,10 @@ static int look_at(luas__pool *p, luas__worker *w, int64_t now, int64_t *next)
     }
     if (w->child.watch < 0)
         *next = earlier(*next, now + TICK);
+    if (weighs(p) && p->alarmed)
+        weigh(p, w);
+    if (weighs(p) && w->tasks > 0)
+        *next = earlier(*next, now + 2 * TICK);
     *next = earlier(*next, watch_deadline(p, w, now));
     return rc;
 }
@@ -409,7 +456,8 @@ int luas__supervise_spawn(luas__pool *p, uint32_t generation, void *host)
     luas__channel channel;
     int rc = reserve_worker(p);
     if (rc == 0)
-        rc = luas__worker_open(&w, &channel, &p->poller, free_number(p), ++p->last_serial);
+        rc = luas__worker_open(&w, &channel, &p->poller, free_number(p), ++p->last_serial,
+                               p->options.output, p->options.label);
     if (rc < 0)
         return rc;
     if (rc == 0) {
@@ -417,6 +465,7 @@ int luas__supervise_spawn(luas__pool *p, uint32_t generation, void *host)
         _exit(p->options.main(host, &channel));
     }
     w->generation = generation;
+    w->resident = weighs(p) ? luas__resident(w->pid) : 0;
     p->workers[p->nworkers++] = w;
     p->stats.forks++;
     return 0;

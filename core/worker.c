@@ -26,6 +26,7 @@ static luas__worker *make(int number, uint32_t serial)
     w->serial = serial;
     w->child = (luas__child)LUAS__CHILD_INIT;
     w->request = w->request_reader = w->result = -1;
+    w->output = (luas__output)LUAS__OUTPUT_INIT;
     w->next_seq = 1;
     return w;
 }
@@ -48,6 +49,7 @@ void luas__worker_abandon(luas__worker *w)
     luas__close(&w->request_reader);
     luas__close(&w->result);
     luas__child_release(&w->child);
+    luas__output_abandon(&w->output);
 }
 
 void luas__worker_close(luas__worker *w, luas__poller *poller)
@@ -56,6 +58,7 @@ void luas__worker_close(luas__worker *w, luas__poller *poller)
     luas__poller_remove(poller, w->child.watch);
     if (w->wants_write)
         luas__poller_remove(poller, w->request);
+    luas__output_close(&w->output, poller);
     release(w);
 }
 
@@ -81,6 +84,10 @@ static int watch(luas__worker *w, luas__poller *poller)
     int rc = luas__poller_add(poller, w->result, 0, luas__worker_key(w, LUAS__ON_RESULT));
     if (rc == 0 && w->child.watch >= 0)
         rc = luas__poller_add(poller, w->child.watch, 0, luas__worker_key(w, LUAS__ON_END));
+    for (int i = 0; i < 2 && rc == 0; i++)
+        if (w->output.pipes[i] >= 0)
+            rc = luas__poller_add(poller, w->output.pipes[i], 0,
+                                  luas__worker_key(w, LUAS__ON_OUTPUT));
     return rc;
 }
 
@@ -102,20 +109,25 @@ static void end_unwatched(luas__worker *w)
 }
 
 int luas__worker_open(luas__worker **worker, luas__channel *channel, luas__poller *poller,
-                      int number, uint32_t serial)
+                      int number, uint32_t serial, luas__output_mode mode, const char *label)
 {
-    int child_out = -1;
+    int child_out = -1, prints[2] = {-1, -1};
     luas__worker *w = make(number, serial);
     if (w == NULL)
         return LUAS_ENOMEM;
     int rc = (w->page = luas__page_map()) == NULL ? LUAS_ENOMEM : open_pipes(w, &child_out);
     if (rc == 0)
+        rc = luas__output_open(&w->output, mode, label, number, prints);
+    if (rc == 0)
         rc = luas__child_fork(&w->child);
     if (rc == 0) {
+        luas__output_become(prints);
         become_channel(w, channel, child_out);
         return 0;
     }
     luas__close(&child_out);
+    luas__close(&prints[0]);
+    luas__close(&prints[1]);
     if (rc > 0 && (rc = watch(w, poller)) < 0)
         end_unwatched(w);
     if (rc < 0) {

@@ -13,6 +13,7 @@
 #include "channel.h"
 #include "child.h"
 #include "job.h"
+#include "output.h"
 #include "page.h"
 #include "poller.h"
 
@@ -44,6 +45,7 @@ typedef struct luas__worker {
     bool stopping;          /* was told to exit: gets no more tasks */
     bool ended;             /* reaped, and all that it sent is in `in` */
     bool wants_write;       /* the poller watches `request` */
+    luas__output output;    /* what its tasks print, unless it is inherited */
     luas__page *page;
     luas__buffer out, in;
     uint64_t piped;         /* stream bytes that came through the pipe */
@@ -61,6 +63,9 @@ typedef struct luas__worker {
     uint32_t stop_seq;      /* task that was asked to stop; 0: none */
     uint16_t stop_kind;     /* why: LUAS__KIND_TIMEOUT or _CANCELLED */
     int64_t kill_at;        /* ns; when it is killed if it has not */
+    size_t resident;        /* bytes that it had when it was forked */
+    bool worn;              /* has grown so large that it is to be replaced */
+    bool over_memory;       /* was killed for its memory */
 } luas__worker;
 
 /* What the child runs, as the pool's owner defines it; gives its exit status. */
@@ -72,7 +77,7 @@ typedef int luas__child_main(void *host, luas__channel *channel);
  * on failure, with nothing left behind.
  */
 int luas__worker_open(luas__worker **worker, luas__channel *channel, luas__poller *poller,
-                      int number, uint32_t serial);
+                      int number, uint32_t serial, luas__output_mode mode, const char *label);
 
 /* Closes and frees; the child must have been reaped. */
 void luas__worker_close(luas__worker *w, luas__poller *poller);
@@ -81,7 +86,7 @@ void luas__worker_close(luas__worker *w, luas__poller *poller);
 void luas__worker_abandon(luas__worker *w);
 
 /* Events: what a poller key is about. */
-enum luas__worker_event { LUAS__ON_RESULT, LUAS__ON_REQUEST, LUAS__ON_END };
+enum luas__worker_event { LUAS__ON_RESULT, LUAS__ON_REQUEST, LUAS__ON_END, LUAS__ON_OUTPUT };
 uint64_t luas__worker_key(const luas__worker *w, enum luas__worker_event event);
 
 /* Sends what is in `out` as far as the pipe takes it. */

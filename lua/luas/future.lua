@@ -64,7 +64,7 @@ end
 --- Did it end with a value? Raises if it has not ended.
 ---@return boolean
 function Future:successful()
-    if not self:ready() then error("the future has not ended yet", 2) end
+    if not self:ready() then options.fail("the future has not ended yet") end
     return self.result[1]
 end
 
@@ -87,7 +87,7 @@ end
 --- disturbs nothing.
 ---@param callback fun(future: luas.future)
 function Future:on_done(callback)
-    options.argument(callback, 1, "on_done", "function", 1)
+    options.argument(callback, 1, "on_done", "function")
     if resolve(self) then return call_back(self, callback) end
     self.callbacks = self.callbacks or {}
     table.insert(self.callbacks, callback)
@@ -111,10 +111,10 @@ function M.notify(pool)
 end
 
 local function check_futures(futures, what)
-    options.argument(futures, 1, what, "table", 2)
+    options.argument(futures, 1, what, "table")
     for i, future in ipairs(futures) do
         if getmetatable(future) ~= Future then
-            error(("bad argument #1 to '%s' (element %d is not a future)"):format(what, i), 3)
+            options.fail(("bad argument #1 to '%s' (element %d is not a future)"):format(what, i))
         end
     end
 end

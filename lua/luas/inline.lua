@@ -216,6 +216,8 @@ function Job:next()
     return o.index, nil, unpack(o.results, 1, o.results.n)
 end
 
+function Job:printed() return {} end
+
 function Job:settled() return self.settled_count or 0 end
 
 function Job:done()

@@ -176,6 +176,7 @@ end
 
 local function describe(self, fields)
     local o = outcome.new(fields)
+    if o.index and o.count == 1 then o.output = self:printed()[o.index] end
     if self.items and o.index and o.count == 1 then o.input = self.items[o.index] end
     if o.kind == "timeout" then o.limit = self.options.timeout end
     if o.message and o.traceback == "" then o.traceback = nil end
@@ -212,6 +213,12 @@ function Job:take()
     return describe_taken(self, self.handle:next())
 end
 
+--- What tasks printed, by index, in a pool that captures it.
+---@return table<integer, string>
+function Job:printed()
+    return self.handle:printed()
+end
+
 --- Cancels the tasks from one index to another (by default all).
 function Job:cancel(from, to)
     self.handle:cancel(from, to)
@@ -224,6 +231,7 @@ end
 
 --- Cancels what is not over and frees what the job held.
 function Job:close()
+    if self.lazy then self.pool.lazy[self] = nil end
     self.handle:drop()
 end
 Job.__close = Job.close

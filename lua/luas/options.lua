@@ -3,6 +3,22 @@
 
 local M = {}
 
+-- What the names of this library's own chunks begin with.
+local OWN <const> = debug.getinfo(1, "S").source:match "^(.-)options"
+
+local function is_own(level)
+    local source = debug.getinfo(level, "S")
+    return source and source.source:sub(1, #OWN) == OWN
+end
+
+--- Raises a message that names the line outside of luas that called into it.
+---@param message string
+function M.fail(message)
+    local level = 3
+    while is_own(level) do level = level + 1 end
+    error(message, level - 1)
+end
+
 local function whole(low, high)
     local range = high and ("a whole number from %d to %d"):format(low, high)
         or ("a whole number of at least %d"):format(low)
@@ -40,6 +56,23 @@ local function integer(v)
     return math.type(v) == "integer", "an integer"
 end
 
+local units = { [""] = 1, K = 1 << 10, M = 1 << 20, G = 1 << 30 }
+
+--- A size in bytes, from a number or a string such as "200M"; nil if it is none.
+---@param v integer|string
+---@return integer?
+function M.bytes(v)
+    if math.type(v) == "integer" then return v end
+    if type(v) ~= "string" then return nil end
+    local number, unit = v:match "^(%d+)([KMG]?)i?B?$"
+    return number and math.tointeger(tonumber(number) * units[unit])
+end
+
+local function size(v)
+    local bytes = M.bytes(v)
+    return bytes ~= nil and bytes >= 1 << 20, 'a size of at least 1M: bytes, or text such as "200M"'
+end
+
 --- Options of one job; those of a pool are the defaults of its jobs.
 M.job = {
     chunk = whole(1, 1 << 20),
@@ -60,6 +93,9 @@ M.pool = {
     init = kind("function"),
     exit = kind("function"),
     max_tasks = whole(1),
+    memory = size,
+    output = one_of("inherit", "tag", "capture"),
+    max_memory = size,
     start = one_of("fork"),
 }
 
@@ -83,23 +119,22 @@ end
 ---@param spec table<string, fun(v: any): boolean, string?>
 ---@param given table?
 ---@param what string
----@param level integer  whose fault it is, as for `error`
 ---@return table given
-function M.check(spec, given, what, level)
+function M.check(spec, given, what)
     if given == nil then return {} end
     if type(given) ~= "table" then
-        error(("%s: options must be a table, got %s"):format(what, type(given)), level + 1)
+        M.fail(("%s: options must be a table, got %s"):format(what, type(given)))
     end
     for name, value in pairs(given) do
         local test = spec[name]
         if not test then
-            error(("%s: unknown option %s (there are: %s)"):format(
-                what, describe(name), names(spec)), level + 1)
+            M.fail(("%s: unknown option %s (there are: %s)"):format(
+                what, describe(name), names(spec)))
         end
         local ok, expected = test(value)
         if not ok then
-            error(("%s: option '%s' must be %s, got %s"):format(
-                what, name, expected, describe(value)), level + 1)
+            M.fail(("%s: option '%s' must be %s, got %s"):format(
+                what, name, expected, describe(value)))
         end
     end
     return given
@@ -110,14 +145,13 @@ end
 ---@param position integer
 ---@param what string
 ---@param expected string  such as "function" or "table or function"
----@param level integer
-function M.argument(v, position, what, expected, level)
+function M.argument(v, position, what, expected)
     local t = type(v)
     for name in expected:gmatch "%a+" do
         if t == name then return end
     end
-    error(("bad argument #%d to '%s' (%s expected, got %s)"):format(
-        position, what, expected, v == nil and "no value" or t), level + 1)
+    M.fail(("bad argument #%d to '%s' (%s expected, got %s)"):format(
+        position, what, expected, v == nil and "no value" or t))
 end
 
 --- A timeout argument: nil or a number of seconds.
@@ -126,8 +160,8 @@ end
 ---@param what string
 function M.timeout(v, position, what)
     if v ~= nil and type(v) ~= "number" then
-        error(("bad argument #%d to '%s' (a number of seconds expected, got %s)"):format(
-            position, what, type(v)), 3)
+        M.fail(("bad argument #%d to '%s' (a number of seconds expected, got %s)"):format(
+            position, what, type(v)))
     end
 end
 

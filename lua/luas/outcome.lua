@@ -11,6 +11,7 @@
 ---@field worker integer?    its number in the pool
 ---@field exitcode integer?  of a crash
 ---@field signal integer?    of a crash
+---@field output string?     what it printed, in a pool that captures that
 ---@field attempts integer   how often the task was started
 ---@field pending boolean?   only the wait ran out: the task goes on
 
@@ -25,7 +26,9 @@ local signals = {
 }
 
 local function how_it_ended(o)
-    if o.signal then
+    if o.over_memory then
+        return "was killed because it passed its memory limit"
+    elseif o.signal then
         local name = signals[o.signal]
         return ("was killed by signal %d%s"):format(o.signal, name and " (" .. name .. ")" or "")
     elseif o.exitcode then

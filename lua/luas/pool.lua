@@ -31,6 +31,9 @@ local pack, unpack = table.pack, table.unpack
 ---@field init function?      run once in each worker, first
 ---@field exit function?      run once in each worker, last
 ---@field max_tasks integer?  tasks after which a worker is replaced
+---@field output "inherit"|"tag"|"capture"|nil  what becomes of what tasks print
+---@field memory integer|string|nil      bytes that a worker may allocate ("200M")
+---@field max_memory integer|string|nil  bytes above which a worker is replaced
 ---@field start "fork"|nil
 
 ---@class luas.pool
@@ -47,11 +50,14 @@ State.__index = State
 local function new_state(given)
     local size = given.workers or M.cpus()
     return setmetatable({
-        size = size, name = given.name, known = {}, watched = {},
+        size = size, name = given.name, output = given.output, known = {}, watched = {},
         futures = setmetatable({}, { __mode = "k" }), lazy = setmetatable({}, { __mode = "k" }),
         carried = { ship = 0, inherit = 0 }, owner = core.pid(),
         core = size == 0 and inline.new() or core.pool {
             workers = size, init = given.init, exit = given.exit, max_tasks = given.max_tasks,
+            output = given.output, name = given.name,
+            memory = given.memory and options.bytes(given.memory),
+            max_memory = given.max_memory and options.bytes(given.max_memory),
         },
     }, State)
 end
@@ -71,7 +77,7 @@ local function state_of(self)
         state = state.here or new_state { workers = 0 }
         self.state.here = state
     elseif state.closed then
-        error("pool is closed", 3)
+        options.fail("pool is closed")
     end
     return state
 end
@@ -82,8 +88,8 @@ local function length(items, what)
     local n = rawget(items, "n")
     if n == nil then return #items end
     if math.type(n) ~= "integer" or n < 0 then
-        error(("bad argument #2 to '%s' (field 'n' must be a whole number, got %s)"):format(
-            what, tostring(n)), 4)
+        options.fail(("bad argument #2 to '%s' (field 'n' must be a whole number, got %s)"):format(
+            what, tostring(n)))
     end
     return n
 end
@@ -91,19 +97,19 @@ end
 local function callable(f, what, position)
     local meta = getmetatable(f)
     if type(f) ~= "function" and not (type(meta) == "table" and meta.__call) then
-        options.argument(f, position or 1, what, "function", 3)
+        options.argument(f, position or 1, what, "function")
     end
 end
 
 local function input(source, what)
-    options.argument(source, 2, what, "table or function", 3)
+    options.argument(source, 2, what, "table or function")
     if type(source) == "function" then return { source = source } end
     return { items = source, n = length(source, what) }
 end
 
 local function job_options(self, given, what)
     if given == nil then return self.defaults end
-    options.check(options.job, given, "pool." .. what, 3)
+    options.check(options.job, given, "pool." .. what)
     return options.merge(self.defaults, given)
 end
 
@@ -125,40 +131,48 @@ local function spread(failures, o)
             kind = o.kind, index = i, count = 1, attempts = o.attempts, input = o.input,
             value = o.value, message = o.message, traceback = o.traceback, limit = o.limit,
             pid = o.pid, worker = o.worker, exitcode = o.exitcode, signal = o.signal,
+            over_memory = o.over_memory, output = o.output,
         }
     end
 end
 
+local function earlier(a, b)
+    return (not a or b.index < a.index) and b or a
+end
+
 -- Takes all outcomes of a job. After a failure only what comes before it in
--- input order still matters, unless failures are collected.
+-- input order still matters, unless failures are collected. Of several the
+-- first counts; one that was cancelled only where nothing failed.
 local function gather(job, all)
-    local results, failures, first, failed = {}, {}, nil, 0
-    while true do
-        local o = job:collect(results)
-        while o do
-            failed = failed + (o.kind ~= "cancelled" and 1 or 0)
-            if all.on_error == "collect" then
-                spread(failures, o)
-            elseif o.kind ~= "cancelled" and (not first or o.index < first.index) then
-                first = o
-                job:finish()
-                job:cancel(o.index + 1)
-            end
-            if all.halt and failed >= all.halt then job:finish() end
-            o = job:collect(results)
+    local results, failures, first, cancelled, failed = {}, {}, nil, nil, 0
+    local function take(o)
+        failed = failed + (o.kind ~= "cancelled" and 1 or 0)
+        if all.halt and failed >= all.halt then job:finish() end
+        if all.on_error == "collect" then
+            spread(failures, o)
+        elseif o.kind == "cancelled" then
+            cancelled = earlier(cancelled, o)
+        elseif earlier(first, o) ~= first then
+            first = o
+            job:finish()
+            job:cancel(o.index + 1)
         end
+    end
+    while true do
+        for o in job.collect, job, results do take(o) end
         if job:over() then break end
         job:fill()
         job:step()
     end
-    return results, job.fed, first, failures
+    return results, job.fed, first or cancelled, failures
 end
 
 local function map(self, what, f, source, given, star)
     local job <close>, all = start(self, what, f, source, given, { star = star })
     local results, n, first, failures = gather(job, all)
     if first then error(first, 0) end
-    if all.on_error == "collect" then return results, n, failures end
+    local printed = self.state.output == "capture" and job:printed() or nil
+    if all.on_error == "collect" or printed then return results, n, failures, printed end
     return results, n
 end
 
@@ -166,6 +180,8 @@ end
 --- results in input order, and their number. Raises the first failing
 --- outcome, in input order; with `on_error = "collect"` gives a third result
 --- instead: a table from the index of a task without a value to its outcome.
+--- In a pool with `output = "capture"` a fourth result has, by index, what the
+--- tasks printed.
 ---@param f function
 ---@param items luas.source
 ---@param opts luas.joboptions?
@@ -256,7 +272,7 @@ end
 
 local function lazily(self, what, f, source, given, iterate)
     local job, all = start(self, what, f, source, given, { lazy = true })
-    state_of(self).lazy[job] = true
+    job.pool.lazy[job] = true
     job:fill()
     job:pump()
     return iterate(job, all.on_error == "collect"), nil, nil, job
@@ -439,7 +455,7 @@ end
 ---@param opts luas.joboptions
 ---@return luas.pool
 function Pool:with(opts)
-    options.check(options.job, opts, "pool.with", 2)
+    options.check(options.job, opts, "pool.with")
     return setmetatable({ state = self.state, defaults = options.merge(self.defaults, opts) },
         getmetatable(self))
 end
@@ -455,7 +471,7 @@ end
 function Pool:resize(n)
     local state = state_of(self)
     if math.type(n) ~= "integer" or n < 1 or n > 4096 or state.size == 0 then
-        error("bad argument #1 to 'resize' (a whole number from 1 to 4096 expected)", 2)
+        options.fail("bad argument #1 to 'resize' (a whole number from 1 to 4096 expected)")
     end
     state.core:resize(n)
     state.size = n
@@ -476,7 +492,7 @@ end
 ---@return integer
 function Pool:fileno()
     local state = state_of(self)
-    if state.size == 0 then error("a pool without workers has no descriptor", 2) end
+    if state.size == 0 then options.fail("a pool without workers has no descriptor") end
     return state.core:fileno()
 end
 
@@ -527,7 +543,7 @@ function Pool:join(timeout)
     options.timeout(timeout, 1, "join")
     local state = self.state
     if state.owner ~= core.pid() or state.ended then return true end
-    if not state.closed then error("close the pool before you join it", 2) end
+    if not state.closed then options.fail("close the pool before you join it") end
     for job in pairs(state.lazy) do job:finish() end
     if not wind_up(state, timeout and core.now() + timeout) then return false end
     release(state)
@@ -574,7 +590,7 @@ end
 function M.new(n_or_options)
     local given = n_or_options
     if type(given) == "number" then given = { workers = given } end
-    given = options.check(options.pool, given, "pool.new", 2)
+    given = options.check(options.pool, given, "pool.new")
     local defaults = {}
     for name in pairs(options.job) do defaults[name] = given[name] end
     return setmetatable({ state = new_state(given), defaults = defaults }, methods)

@@ -88,18 +88,18 @@ end
 ---@param given {target: function, args: any[]?, name: string?}
 ---@return luas.process
 function M.new(given)
-    options.argument(given, 1, "new", "table", 2)
+    options.argument(given, 1, "new", "table")
     for name, value in pairs(given) do
         local expected = ({ target = "function", args = "table", name = "string" })[name]
         if not expected then
-            error(("process.new: unknown option '%s' (there are: args, name, target)"):format(
-                tostring(name)), 2)
+            options.fail(("process.new: unknown option '%s' (there are: args, name, target)"):format(
+                tostring(name)))
         elseif type(value) ~= expected then
-            error(("process.new: option '%s' must be a %s, got %s"):format(
-                name, expected, type(value)), 2)
+            options.fail(("process.new: option '%s' must be a %s, got %s"):format(
+                name, expected, type(value)))
         end
     end
-    if not given.target then error("process.new: option 'target' is missing", 2) end
+    if not given.target then options.fail("process.new: option 'target' is missing") end
     local args = given.args or {}
     return setmetatable({
         target = given.target, name = given.name,
@@ -112,14 +112,14 @@ end
 ---@param ... any
 ---@return luas.process
 function M.spawn(f, ...)
-    options.argument(f, 1, "spawn", "function", 2)
+    options.argument(f, 1, "spawn", "function")
     return M.new { target = f, args = pack(...) }:start()
 end
 
 --- Starts it: once only.
 ---@return luas.process self
 function Process:start()
-    if self.job or self.ended then error("the process has been started already", 2) end
+    if self.job or self.ended then options.fail("the process has been started already") end
     local own = own_state()
     own.started = own.started + 1
     self.name = self.name or "process-" .. own.started
@@ -154,7 +154,7 @@ end
 
 local function started(self, what)
     if not self.job and not self.ended then
-        error(("'%s': the process has not been started"):format(what), 3)
+        options.fail(("'%s': the process has not been started"):format(what))
     end
 end
 
