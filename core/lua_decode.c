@@ -363,7 +363,7 @@ static int take_values(luas__decoder *d, int count, int space)
 int luas__keep_message(lua_State *L, int top, int rc)
 {
     if (rc < 0) {
-        lua_replace(L, top + 1);
+        lua_insert(L, top + 1);
         lua_settop(L, top + 1);
     }
     return rc;

@@ -128,7 +128,7 @@ int luas__define(lua_State *L, int space, const char *bytes, size_t len)
         return luas__keep_message(L, top, rc);
     luas__set_pending(&d);
     luas__space_commit(d.space);
-    lua_replace(L, top + 1);
+    lua_insert(L, top + 1);
     lua_settop(L, top + 1);
     return 0;
 }

@@ -83,6 +83,7 @@ typedef struct luas__encoder {
     const void *globals;
     int defining;               /* this is a define message: objects belong to the space */
     int shared, dynamic;
+    int packs;                  /* some object has packed itself */
     int refreshed;              /* names are up to date */
     int described;              /* what is wrong is said at the top of the stack */
     int total, offset;          /* values in all, and those before the first frame's */

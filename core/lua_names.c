@@ -165,7 +165,10 @@ void luas__names_push(lua_State *L)
 
 const luas__pointers *luas__names_known(lua_State *L, int names)
 {
-    return &((luas__names *)lua_touserdata(L, names))->known;
+    luas__names *n = lua_touserdata(L, names);
+    if (n->loaded < 0)
+        luas__names_refresh(L, names);
+    return &n->known;
 }
 
 /* Modules. */
@@ -456,6 +459,7 @@ static int resolve_type(lua_State *L, luas__mp_reader *r)
 /* Puts the module in place of the nil at the top, or a message. */
 static int load_module(lua_State *L, int names, const luas__mp_token *module)
 {
+    ((luas__names *)lua_touserdata(L, names))->loaded = -1;
     lua_pop(L, 1);
     int rc = resolve_standard(L, names, "require", 7);
     if (rc < 0)

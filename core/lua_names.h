@@ -22,7 +22,7 @@
  */
 void luas__names_push(lua_State *L);
 
-/* The objects that may have a name, for callers that ask about very many. */
+/* The objects that may have a name, for callers that ask about very many; valid until a refresh. */
 const luas__pointers *luas__names_known(lua_State *L, int names);
 
 /* Looks whether modules came or went since the last time; then reads them all again. */

@@ -2,13 +2,10 @@
 #define _GNU_SOURCE
 #include "lua_serve.h"
 
-#include <errno.h>
 #include <lauxlib.h>
 #include <lualib.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
-#include <stdio_ext.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -18,6 +15,7 @@
 #include "lua_limit.h"
 #include "lua_names.h"
 #include "lua_space.h"
+#include "lua_task.h"
 
 /* What the worker knows of a job, and where in its table. */
 enum { ENTRY_FUNCTION = 1, ENTRY_SPACE, ENTRY_INPUTS, ENTRY_FLAGS, ENTRY_SEED };
@@ -25,287 +23,26 @@ enum { ENTRY_FUNCTION = 1, ENTRY_SPACE, ENTRY_INPUTS, ENTRY_FLAGS, ENTRY_SEED };
 /* Stack of serve_requests. */
 enum { STACK_SERVER = 1, STACK_JOBS, STACK_BLOBS, STACK_EXIT };
 
-/* Stack of run_tasks: what a chunk's tasks share. */
-enum { TASK_SERVER = 1, TASK_FUNCTION, TASK_SPACE, TASK_INPUTS, TASK_RANDOMSEED, TASK_BASE };
-
 typedef struct server {
+    luas__chunk_run chunk;
     luas__channel *channel;
     int status;                 /* STOP's, once `stopped` */
     bool stopped;
-    /* the chunk in hand: */
-    luas__mp_reader body;       /* its tasks that are left */
-    uint32_t seq, left;         /* of the next task; how many are left */
-    int64_t index;
-    int flags;
-    int64_t seed, since;
-    uint32_t current;           /* seq of the task that runs */
-    bool inherited;
 } server;
-
-/*
- * For the signal handler, which has no other way to know: the one state that
- * this process serves with. Set in workers only, never in a host.
- */
-static struct {
-    lua_State *volatile L;
-    luas__page *volatile page;
-    volatile uint32_t seq;
-} serving;
-
-static const char traceback_key = 't';
-
-/* ---- stopping a task politely ---- */
-
-static void raise_if_meant(lua_State *L, lua_Debug *ar)
-{
-    (void)ar;
-    lua_sethook(L, NULL, 0, 0);
-    if (atomic_load(&serving.page->stop) == serving.seq)
-        luaL_error(L, "stopped by the pool");
-}
-
-static void on_stop_signal(int signal)
-{
-    (void)signal;
-    if (serving.L != NULL)
-        lua_sethook(serving.L, raise_if_meant,
-                    LUA_MASKCALL | LUA_MASKRET | LUA_MASKLINE | LUA_MASKCOUNT, 1);
-}
-
-static void catch_stop_signal(lua_State *L, luas__page *page)
-{
-    serving.L = L;
-    serving.page = page;
-    struct sigaction action = {.sa_handler = on_stop_signal};
-    sigaction(SIGUSR1, &action, NULL);
-}
-
-/* ---- running tasks ---- */
-
-static int check(lua_State *L, int rc)
-{
-    if (rc == LUAS_ECLOSED || rc == -EPIPE)
-        _exit(1); /* the host is gone, and so is the use of it all */
-    if (rc < 0)
-        luaL_error(L, "luas worker: %s", luas_strerror(rc));
-    return rc;
-}
-
-/* Keeps the traceback aside, for the raised value can be of any type. */
-static int on_raise(lua_State *L)
-{
-    luaL_traceback(L, L, NULL, 1);
-    lua_rawsetp(L, LUA_REGISTRYINDEX, &traceback_key);
-    return 1;
-}
-
-static void seed_random(lua_State *L, const server *s)
-{
-    lua_pushvalue(L, TASK_RANDOMSEED);
-    lua_pushinteger(L, s->seed);
-    lua_pushinteger(L, s->index);
-    lua_call(L, 2, 0);
-}
-
-static int push_unpacked(lua_State *L)
-{
-    lua_Integer n = lua_getfield(L, -1, "n") == LUA_TNUMBER ? lua_tointeger(L, -1)
-                                                            : luaL_len(L, -2);
-    lua_pop(L, 1);
-    int table = lua_gettop(L);
-    if (n < 0 || n > 200000)
-        return luaL_error(L, "a list of %I arguments is too long", (LUAI_UACINT)n);
-    luaL_checkstack(L, (int)n, "too many arguments");
-    for (lua_Integer i = 1; i <= n; i++)
-        lua_geti(L, table, i);
-    lua_remove(L, table);
-    return (int)n;
-}
-
-static int push_inherited(lua_State *L, const server *s)
-{
-    lua_geti(L, TASK_INPUTS, s->index);
-    return s->flags & LUAS__JOB_STAR ? push_unpacked(L) : 1;
-}
-
-static int push_arguments(lua_State *L, const char *bytes, size_t len)
-{
-    int n = luas__decode(L, bytes, len, TASK_SPACE, LUAS__FUNCTIONS);
-    return n < 0 ? lua_error(L) : n;
-}
-
-static void account(server *s)
-{
-    if (s->left == 0)
-        atomic_fetch_add(&s->channel->page->busy, luas__now() - s->since);
-    if (__fpending(stdout) > 0)
-        fflush(stdout); /* what a task prints is out before its outcome is */
-}
-
-static void reply_value(lua_State *L, server *s)
-{
-    luas__encode_options options = {.space = TASK_SPACE};
-    luas__buffer *reply = &s->channel->reply;
-    size_t mark;
-    check(L, luas__channel_begin(s->channel, LUAS__VALUE, s->current, &mark));
-    int rc = luas__encode(L, TASK_BASE, lua_gettop(L) - TASK_BASE + 1, reply, &options);
-    if (rc < 0)
-        luaL_error(L, strstr(lua_tostring(L, -1), ": ") != NULL ? "result, %s" : "result: %s",
-                   lua_tostring(L, -1));
-    account(s);
-    check(L, luas__channel_reply(s->channel, s->current, mark));
-}
-
-/* Takes the next task off the chunk, before anything can raise. */
-static bool next_task(lua_State *L, server *s, luas__mp_reader *arguments)
-{
-    int64_t size = 0;
-    s->current = s->seq++;
-    s->left--;
-    s->index++;
-    if (!s->inherited) {
-        if (luas__mp_read_int(&s->body, &size) < 0 || size < 0
-            || size > s->body.end - s->body.at)
-            check(L, LUAS_EPROTO);
-        arguments->at = s->body.at;
-        s->body.at += size;
-        arguments->end = s->body.at;
-    }
-    if (s->flags & LUAS__JOB_TIMED)
-        atomic_store(&s->channel->page->since, luas__now());
-    serving.seq = s->current;
-    return luas__channel_claim(s->channel, s->current);
-}
-
-static int run_tasks(lua_State *L)
-{
-    server *s = lua_touserdata(L, TASK_SERVER);
-    luas__mp_reader arguments = {NULL, NULL};
-    while (s->left > 0) {
-        if (!next_task(L, s, &arguments))
-            continue;
-        lua_settop(L, TASK_BASE - 1);
-        if (s->flags & LUAS__JOB_SEEDED)
-            seed_random(L, s);
-        lua_pushvalue(L, TASK_FUNCTION);
-        int n = s->inherited ? push_inherited(L, s)
-            : push_arguments(L, (const char *)arguments.at,
-                             (size_t)(arguments.end - arguments.at));
-        lua_call(L, n, s->flags & LUAS__JOB_DISCARD ? 0 : LUA_MULTRET);
-        reply_value(L, s);
-    }
-    return 0;
-}
-
-/* ---- a task that raised ---- */
-
-static void encode_or_nil(lua_State *L, int index, luas__buffer *out, int space)
-{
-    luas__encode_options options = {.space = space};
-    if (luas__encode_value(L, index, out, &options) < 0) {
-        lua_pop(L, 1);
-        check(L, luas__mp_write_nil(out));
-    }
-}
-
-static void encode_text(lua_State *L, int index, luas__buffer *out)
-{
-    size_t len;
-    const char *text = lua_tolstring(L, index, &len);
-    check(L, luas__mp_write_string(out, text != NULL ? text : "", text != NULL ? len : 0));
-}
-
-static void push_message(lua_State *L, int value)
-{
-    if (lua_isstring(L, value) || luaL_getmetafield(L, value, "__tostring") != LUA_TNIL)
-        luaL_tolstring(L, value, NULL);
-    else
-        lua_pushfstring(L, "(error object is a %s value)", luaL_typename(L, value));
-}
-
-/* Arguments: server, space, raised value, traceback. */
-static int encode_raised(lua_State *L)
-{
-    server *s = lua_touserdata(L, 1);
-    luas__buffer *reply = &s->channel->reply;
-    push_message(L, 3);
-    int message = lua_gettop(L);
-    check(L, luas__mp_write_array(reply, 3));
-    encode_or_nil(L, 3, reply, 2);
-    encode_text(L, message, reply);
-    encode_text(L, 4, reply);
-    return 0;
-}
-
-/* When even that raised (a bad __tostring, no memory). */
-static void encode_bare(lua_State *L, server *s)
-{
-    static const char text[] = "(the error could not be described)";
-    luas__buffer *reply = &s->channel->reply;
-    check(L, luas__mp_write_array(reply, 3));
-    check(L, luas__mp_write_nil(reply));
-    check(L, luas__mp_write_string(reply, text, sizeof text - 1));
-    check(L, luas__mp_write_nil(reply));
-}
-
-/* The raised value is on the top; gives the task its outcome. */
-static void reply_raised(lua_State *L, server *s, int space)
-{
-    size_t mark;
-    int value = lua_gettop(L);
-    lua_sethook(L, NULL, 0, 0);
-    luas__buffer_truncate(&s->channel->reply, 0);
-    check(L, luas__channel_begin(s->channel, LUAS__ERROR, s->current, &mark));
-    size_t body = s->channel->reply.len;
-    lua_pushcfunction(L, encode_raised);
-    lua_pushlightuserdata(L, s);
-    lua_pushvalue(L, space);
-    lua_pushvalue(L, value);
-    lua_rawgetp(L, LUA_REGISTRYINDEX, &traceback_key);
-    if (lua_pcall(L, 4, 0, 0) != LUA_OK) {
-        luas__buffer_truncate(&s->channel->reply, body);
-        encode_bare(L, s);
-    }
-    account(s);
-    check(L, luas__channel_reply(s->channel, s->current, mark));
-    lua_pushnil(L);
-    lua_rawsetp(L, LUA_REGISTRYINDEX, &traceback_key);
-}
-
-/* Whatever a task raises ends that task; the chunk goes on behind it. */
-static void run_chunk(lua_State *L, server *s, int entry)
-{
-    int base = lua_gettop(L);
-    lua_pushcfunction(L, on_raise);
-    lua_rawgeti(L, entry, ENTRY_SPACE);
-    int space = base + 2;
-    while (s->left > 0) {
-        lua_pushcfunction(L, run_tasks);
-        lua_pushlightuserdata(L, s);
-        lua_rawgeti(L, entry, ENTRY_FUNCTION);
-        lua_pushvalue(L, space);
-        lua_rawgeti(L, entry, ENTRY_INPUTS);
-        lua_getfield(L, LUA_REGISTRYINDEX, "luas.randomseed");
-        if (lua_pcall(L, 5, 0, base + 1) != LUA_OK)
-            reply_raised(L, s, space);
-        lua_settop(L, space);
-    }
-    lua_settop(L, base);
-}
 
 /* ---- requests ---- */
 
 static int64_t read_int(lua_State *L, luas__mp_reader *body)
 {
     int64_t value = 0;
-    check(L, luas__mp_read_int(body, &value));
+    luas__task_check(L, luas__mp_read_int(body, &value));
     return value;
 }
 
 static int push_entry(lua_State *L, int64_t job)
 {
     if (lua_rawgeti(L, STACK_JOBS, job) != LUA_TTABLE)
-        check(L, LUAS_EPROTO);
+        luas__task_check(L, LUAS_EPROTO);
     return lua_gettop(L);
 }
 
@@ -382,7 +119,7 @@ static void on_define(lua_State *L, server *s, luas__mp_reader *body)
     lua_rawgeti(L, STACK_BLOBS, read_int(L, body));
     const char *bytes = lua_tolstring(L, -1, &len);
     if (bytes == NULL)
-        check(L, LUAS_EPROTO);
+        luas__task_check(L, LUAS_EPROTO);
     if (luas__define(L, lua_gettop(L) - 1, bytes, len) < 0)
         lua_pushcclosure(L, raise_upvalue, 1); /* each task is to say so */
     else if (lua_rawgeti(L, entry, ENTRY_FUNCTION) == LUA_TNIL)
@@ -392,19 +129,29 @@ static void on_define(lua_State *L, server *s, luas__mp_reader *body)
     lua_rawseti(L, entry, ENTRY_FUNCTION);
 }
 
+static int64_t entry_integer(lua_State *L, int entry, int field)
+{
+    lua_rawgeti(L, entry, field);
+    int64_t value = lua_tointeger(L, -1);
+    lua_pop(L, 1);
+    return value;
+}
+
 static void on_chunk(lua_State *L, server *s, luas__mp_reader *body)
 {
     int entry = push_entry(L, read_int(L, body));
-    s->seq = (uint32_t)read_int(L, body);
-    s->index = read_int(L, body) - 1;
-    s->left = (uint32_t)read_int(L, body);
-    s->body = *body;
-    lua_rawgeti(L, entry, ENTRY_FLAGS);
-    s->flags = (int)lua_tointeger(L, -1);
-    lua_rawgeti(L, entry, ENTRY_SEED);
-    s->seed = lua_tointeger(L, -1);
-    s->since = luas__now();
-    run_chunk(L, s, entry);
+    luas__chunk_run *c = &s->chunk;
+    c->channel = s->channel;
+    c->seq = (uint32_t)read_int(L, body);
+    c->index = read_int(L, body) - 1;
+    c->left = (uint32_t)read_int(L, body);
+    c->body = *body;
+    c->flags = (int)entry_integer(L, entry, ENTRY_FLAGS);
+    c->seed = entry_integer(L, entry, ENTRY_SEED);
+    c->since = luas__now();
+    for (int i = ENTRY_FUNCTION; i <= ENTRY_INPUTS; i++)
+        lua_rawgeti(L, entry, i);
+    luas__task_run(L, c);
 }
 
 static void on_request(lua_State *L, server *s, luas__mp_reader *body)
@@ -416,7 +163,7 @@ static void on_request(lua_State *L, server *s, luas__mp_reader *body)
     case LUAS__DEFINE: on_define(L, s, body); break;
     case LUAS__RUN:
     case LUAS__RANGE:
-        s->inherited = code == LUAS__RANGE;
+        s->chunk.inherited = code == LUAS__RANGE;
         on_chunk(L, s, body);
         break;
     case LUAS__DROP:
@@ -429,15 +176,15 @@ static void on_request(lua_State *L, server *s, luas__mp_reader *body)
         s->stopped = true;
         break;
     default:
-        check(L, LUAS_EPROTO);
+        luas__task_check(L, LUAS_EPROTO);
     }
 }
 
 static void announce(lua_State *L, luas__channel *c)
 {
     size_t mark;
-    check(L, luas__frame_begin(&c->reply, LUAS__READY, &mark));
-    check(L, luas__channel_send(c, mark));
+    luas__task_check(L, luas__frame_begin(&c->reply, LUAS__READY, &mark));
+    luas__task_check(L, luas__channel_send(c, mark));
 }
 
 /* Arguments: server, init or nil, exit or nil. */
@@ -458,7 +205,7 @@ static int serve_requests(lua_State *L)
     while (!s->stopped) {
         luas__mp_reader body;
         luas__mp_reader *request = &body;
-        check(L, luas__channel_next(s->channel, request));
+        luas__task_check(L, luas__channel_next(s->channel, request));
         on_request(L, s, request);
         lua_settop(L, STACK_EXIT);
         luas__frame_drop(&s->channel->requests);
@@ -498,7 +245,7 @@ static void prepare_random(lua_State *L)
     if (lua_getfield(L, -1, LUA_MATHLIBNAME) == LUA_TTABLE
         && lua_getfield(L, -1, "randomseed") == LUA_TFUNCTION) {
         lua_pushvalue(L, -1);
-        lua_setfield(L, LUA_REGISTRYINDEX, "luas.randomseed");
+        lua_setfield(L, LUA_REGISTRYINDEX, LUAS__RANDOMSEED_KEY);
         lua_pushinteger(L, luas__now());
         lua_pushinteger(L, getpid());
         lua_call(L, 2, 0);
@@ -543,7 +290,7 @@ void luas__serve_fail(luas__channel *c, const char *why)
 
 static int describe(lua_State *L)
 {
-    push_message(L, 1);
+    luas__task_describe(L, 1);
     luaL_traceback(L, L, lua_tostring(L, -1), 1);
     return 1;
 }
@@ -556,7 +303,7 @@ static void move_function(lua_State *from, lua_State *to, int index)
 
 static int serve_in(lua_State *T, lua_State *L, server *s, const luas__serve_options *options)
 {
-    catch_stop_signal(T, s->channel->page);
+    luas__task_catch_stop(T, s->channel->page);
     lua_pushcfunction(T, describe);
     lua_pushcfunction(T, serve_requests);
     lua_pushlightuserdata(T, s);

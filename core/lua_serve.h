@@ -1,10 +1,6 @@
 /*
  * What a worker does: serve the requests of its host in a Lua state, task by
  * task, until it is told to stop or the host is gone.
- *
- * A polite stop (the host wants the running task to end) is a signal whose
- * handler sets a debug hook; the hook raises one error in the task, if that
- * task is still the one meant, so that its <close> variables run.
  */
 #ifndef LUAS_LUA_SERVE_H
 #define LUAS_LUA_SERVE_H

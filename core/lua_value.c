@@ -159,7 +159,7 @@ static int open_map(luas__encoder *e, int pass)
 /* A class whose objects unpack themselves: its functions must be there before such objects. */
 static int unpacks(luas__encoder *e)
 {
-    if (!e->defining)
+    if (!e->defining && !e->packs)
         return 0;
     lua_pushliteral(e->L, "__luas_unpack");
     int type = lua_rawget(e->L, -2);
@@ -216,6 +216,7 @@ static int open_packed(luas__encoder *e, uint32_t number)
     rc = luas__frame_open(e, FRAME_PACKED, base);
     if (rc < 0)
         return rc;
+    e->packs = 1;
     luas__frame *f = luas__frame_top(e);
     f->number = number;
     f->limit = (uint32_t)(lua_gettop(L) - base);

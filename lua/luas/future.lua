@@ -13,6 +13,24 @@ Future.__name = "luas.future"
 
 local M = {}
 
+-- A job goes on though nobody keeps its future: the pool does until it has
+-- ended. The ended are looked for when there are twice as many as last time.
+local function keep(job)
+    local kept = job.pool.kept
+    kept.n = kept.n + 1
+    kept.jobs[job] = true
+    if kept.n < kept.most then return end
+    kept.n = 0
+    for other in pairs(kept.jobs) do
+        if other.handle:done() then
+            kept.jobs[other] = nil
+        else
+            kept.n = kept.n + 1
+        end
+    end
+    kept.most = math.max(64, 2 * kept.n)
+end
+
 --- A future of what `settle(future)` returns once the job is over: true and
 --- results, or false and what to raise.
 ---@param job luas.job
@@ -21,6 +39,7 @@ local M = {}
 function M.new(job, settle)
     local self = setmetatable({ job = job, settle = settle }, Future)
     job.pool.futures[self] = true
+    keep(job)
     return self
 end
 

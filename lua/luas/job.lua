@@ -47,8 +47,25 @@ local function all_known(pool, modules)
     return true
 end
 
+-- A job that inherits has workers of its own from the moment it is submitted.
+-- So that a loop of such submissions does not fork without end, it waits until
+-- fewer than some of them are under way. Lazy jobs do not count: they wait for
+-- their consumer, who may be waiting here.
+local function await_room(self)
+    local pool, images = self.pool, self.pool.images
+    local most = IMAGES * max(1, pool.size)
+    while #images >= most do
+        for i = #images, 1, -1 do
+            if images[i]:done() then table.remove(images, i) end
+        end
+        if #images >= most then pool:step() end
+    end
+    if not self.lazy and not self.policy.process then images[#images + 1] = self.handle end
+end
+
 local function inherit(self, items, most)
     local pool = self.pool
+    if self.how_async then await_room(self) end
     if pool.core:live() == 0 then note_modules(pool) end
     self.handle:inherit(self.f, items, max(1, min(pool.size, most)))
     pool.carried.inherit = pool.carried.inherit + 1

@@ -51,6 +51,7 @@ local function new_state(given)
     local size = given.workers or M.cpus()
     return setmetatable({
         size = size, name = given.name, output = given.output, known = {}, watched = {},
+        kept = { jobs = {}, n = 0, most = 64 }, images = {},
         futures = setmetatable({}, { __mode = "k" }), lazy = setmetatable({}, { __mode = "k" }),
         carried = { ship = 0, inherit = 0 }, owner = core.pid(),
         core = size == 0 and inline.new() or core.pool {
@@ -158,8 +159,9 @@ local function gather(job, all)
             job:cancel(o.index + 1)
         end
     end
+    local function failing() return job:collect(results) end
     while true do
-        for o in job.collect, job, results do take(o) end
+        for o in failing do take(o) end
         if job:over() then break end
         job:fill()
         job:step()

@@ -1,0 +1,266 @@
+/* Calling tasks in a worker, and telling what became of them. */
+#define _GNU_SOURCE
+#include "lua_task.h"
+
+#include <errno.h>
+#include <lauxlib.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdio_ext.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "error.h"
+#include "lua_codec.h"
+
+/* Stack of run_tasks: what a chunk's tasks share. */
+enum { TASK_SERVER = 1, TASK_FUNCTION, TASK_SPACE, TASK_INPUTS, TASK_RANDOMSEED, TASK_BASE };
+
+/*
+ * For the signal handler, which has no other way to know: the one state that
+ * this process serves with. Set in workers only, never in a host.
+ */
+static struct {
+    lua_State *volatile L;
+    luas__page *volatile page;
+    volatile uint32_t seq;
+} serving;
+
+static const char traceback_key = 't';
+
+/* ---- stopping a task politely ---- */
+
+static void raise_if_meant(lua_State *L, lua_Debug *ar)
+{
+    (void)ar;
+    lua_sethook(L, NULL, 0, 0);
+    if (atomic_load(&serving.page->stop) == serving.seq)
+        luaL_error(L, "stopped by the pool");
+}
+
+static void on_stop_signal(int signal)
+{
+    (void)signal;
+    if (serving.L != NULL)
+        lua_sethook(serving.L, raise_if_meant,
+                    LUA_MASKCALL | LUA_MASKRET | LUA_MASKLINE | LUA_MASKCOUNT, 1);
+}
+
+void luas__task_catch_stop(lua_State *L, luas__page *page)
+{
+    serving.L = L;
+    serving.page = page;
+    struct sigaction action = {.sa_handler = on_stop_signal};
+    sigaction(SIGUSR1, &action, NULL);
+}
+
+/* ---- running tasks ---- */
+
+int luas__task_check(lua_State *L, int rc)
+{
+    if (rc == LUAS_ECLOSED || rc == -EPIPE)
+        _exit(1); /* the host is gone, and so is the use of it all */
+    if (rc < 0)
+        luaL_error(L, "luas worker: %s", luas_strerror(rc));
+    return rc;
+}
+
+/* Keeps the traceback aside, for the raised value can be of any type. */
+static int on_raise(lua_State *L)
+{
+    luaL_traceback(L, L, NULL, 1);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &traceback_key);
+    return 1;
+}
+
+static void seed_random(lua_State *L, const luas__chunk_run *s)
+{
+    lua_pushvalue(L, TASK_RANDOMSEED);
+    lua_pushinteger(L, s->seed);
+    lua_pushinteger(L, s->index);
+    lua_call(L, 2, 0);
+}
+
+static int push_unpacked(lua_State *L)
+{
+    lua_Integer n = lua_getfield(L, -1, "n") == LUA_TNUMBER ? lua_tointeger(L, -1)
+                                                            : luaL_len(L, -2);
+    lua_pop(L, 1);
+    int table = lua_gettop(L);
+    if (n < 0 || n > 200000)
+        return luaL_error(L, "a list of %I arguments is too long", (LUAI_UACINT)n);
+    luaL_checkstack(L, (int)n, "too many arguments");
+    for (lua_Integer i = 1; i <= n; i++)
+        lua_geti(L, table, i);
+    lua_remove(L, table);
+    return (int)n;
+}
+
+static int push_inherited(lua_State *L, const luas__chunk_run *s)
+{
+    lua_geti(L, TASK_INPUTS, s->index);
+    return s->flags & LUAS__JOB_STAR ? push_unpacked(L) : 1;
+}
+
+static int push_arguments(lua_State *L, const char *bytes, size_t len)
+{
+    int n = luas__decode(L, bytes, len, TASK_SPACE, LUAS__FUNCTIONS);
+    return n < 0 ? lua_error(L) : n;
+}
+
+static void account(luas__chunk_run *s)
+{
+    if (s->left == 0)
+        atomic_fetch_add(&s->channel->page->busy, luas__now() - s->since);
+    if (__fpending(stdout) > 0)
+        fflush(stdout); /* what a task prints is out before its outcome is */
+}
+
+static void reply_value(lua_State *L, luas__chunk_run *s)
+{
+    luas__encode_options options = {.space = TASK_SPACE};
+    luas__buffer *reply = &s->channel->reply;
+    size_t mark;
+    luas__task_check(L, luas__channel_begin(s->channel, LUAS__VALUE, s->current, &mark));
+    int rc = luas__encode(L, TASK_BASE, lua_gettop(L) - TASK_BASE + 1, reply, &options);
+    if (rc < 0)
+        luaL_error(L, strstr(lua_tostring(L, -1), ": ") != NULL ? "result, %s" : "result: %s",
+                   lua_tostring(L, -1));
+    account(s);
+    luas__task_check(L, luas__channel_reply(s->channel, s->current, mark));
+}
+
+/* Takes the next task off the chunk, before anything can raise. */
+static bool next_task(lua_State *L, luas__chunk_run *s, luas__mp_reader *arguments)
+{
+    int64_t size = 0;
+    s->current = s->seq++;
+    s->left--;
+    s->index++;
+    if (!s->inherited) {
+        if (luas__mp_read_int(&s->body, &size) < 0 || size < 0
+            || size > s->body.end - s->body.at)
+            luas__task_check(L, LUAS_EPROTO);
+        arguments->at = s->body.at;
+        s->body.at += size;
+        arguments->end = s->body.at;
+    }
+    if (s->flags & LUAS__JOB_TIMED)
+        atomic_store(&s->channel->page->since, luas__now());
+    serving.seq = s->current;
+    return luas__channel_claim(s->channel, s->current);
+}
+
+static int run_tasks(lua_State *L)
+{
+    luas__chunk_run *s = lua_touserdata(L, TASK_SERVER);
+    luas__mp_reader arguments = {NULL, NULL};
+    while (s->left > 0) {
+        if (!next_task(L, s, &arguments))
+            continue;
+        lua_settop(L, TASK_BASE - 1);
+        if (s->flags & LUAS__JOB_SEEDED)
+            seed_random(L, s);
+        lua_pushvalue(L, TASK_FUNCTION);
+        int n = s->inherited ? push_inherited(L, s)
+            : push_arguments(L, (const char *)arguments.at,
+                             (size_t)(arguments.end - arguments.at));
+        lua_call(L, n, s->flags & LUAS__JOB_DISCARD ? 0 : LUA_MULTRET);
+        reply_value(L, s);
+    }
+    return 0;
+}
+
+/* ---- a task that raised ---- */
+
+static void encode_or_nil(lua_State *L, int index, luas__buffer *out, int space)
+{
+    luas__encode_options options = {.space = space};
+    if (luas__encode_value(L, index, out, &options) < 0) {
+        lua_pop(L, 1);
+        luas__task_check(L, luas__mp_write_nil(out));
+    }
+}
+
+static void encode_text(lua_State *L, int index, luas__buffer *out)
+{
+    size_t len;
+    const char *text = lua_tolstring(L, index, &len);
+    luas__task_check(L, luas__mp_write_string(out, text != NULL ? text : "", text != NULL ? len : 0));
+}
+
+void luas__task_describe(lua_State *L, int value)
+{
+    if (lua_isstring(L, value) || luaL_getmetafield(L, value, "__tostring") != LUA_TNIL)
+        luaL_tolstring(L, value, NULL);
+    else
+        lua_pushfstring(L, "(error object is a %s value)", luaL_typename(L, value));
+}
+
+/* Arguments: server, space, raised value, traceback. */
+static int encode_raised(lua_State *L)
+{
+    luas__chunk_run *s = lua_touserdata(L, 1);
+    luas__buffer *reply = &s->channel->reply;
+    luas__task_describe(L, 3);
+    int message = lua_gettop(L);
+    luas__task_check(L, luas__mp_write_array(reply, 3));
+    encode_or_nil(L, 3, reply, 2);
+    encode_text(L, message, reply);
+    encode_text(L, 4, reply);
+    return 0;
+}
+
+/* When even that raised (a bad __tostring, no memory). */
+static void encode_bare(lua_State *L, luas__chunk_run *s)
+{
+    static const char text[] = "(the error could not be described)";
+    luas__buffer *reply = &s->channel->reply;
+    luas__task_check(L, luas__mp_write_array(reply, 3));
+    luas__task_check(L, luas__mp_write_nil(reply));
+    luas__task_check(L, luas__mp_write_string(reply, text, sizeof text - 1));
+    luas__task_check(L, luas__mp_write_nil(reply));
+}
+
+/* The raised value is on the top; gives the task its outcome. */
+static void reply_raised(lua_State *L, luas__chunk_run *s, int space)
+{
+    size_t mark;
+    int value = lua_gettop(L);
+    lua_sethook(L, NULL, 0, 0);
+    luas__buffer_truncate(&s->channel->reply, 0);
+    luas__task_check(L, luas__channel_begin(s->channel, LUAS__ERROR, s->current, &mark));
+    size_t body = s->channel->reply.len;
+    lua_pushcfunction(L, encode_raised);
+    lua_pushlightuserdata(L, s);
+    lua_pushvalue(L, space);
+    lua_pushvalue(L, value);
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &traceback_key);
+    if (lua_pcall(L, 4, 0, 0) != LUA_OK) {
+        luas__buffer_truncate(&s->channel->reply, body);
+        encode_bare(L, s);
+    }
+    account(s);
+    luas__task_check(L, luas__channel_reply(s->channel, s->current, mark));
+    lua_pushnil(L);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &traceback_key);
+}
+
+/* Whatever a task raises ends that task; the chunk goes on behind it. */
+void luas__task_run(lua_State *L, luas__chunk_run *s)
+{
+    int base = lua_gettop(L) - 3;
+    int space = base + 2;
+    lua_pushcfunction(L, on_raise);
+    while (s->left > 0) {
+        lua_pushcfunction(L, run_tasks);
+        lua_pushlightuserdata(L, s);
+        for (int i = 1; i <= 3; i++)
+            lua_pushvalue(L, base + i);
+        lua_getfield(L, LUA_REGISTRYINDEX, LUAS__RANDOMSEED_KEY);
+        if (lua_pcall(L, 5, 0, base + 4) != LUA_OK)
+            reply_raised(L, s, space);
+        lua_settop(L, base + 4);
+    }
+    lua_settop(L, base);
+}

@@ -1,0 +1,49 @@
+/*
+ * A chunk of tasks in a worker: each is claimed, called in protected mode, and
+ * answered before the next begins. What a task raises is its own outcome; only
+ * a host that is gone, or that speaks nonsense, ends the worker.
+ *
+ * A polite stop (the host wants the running task to end) is a signal whose
+ * handler sets a debug hook; the hook raises one error in the task, if that
+ * task is still the one meant, so that its <close> variables run.
+ */
+#ifndef LUAS_LUA_TASK_H
+#define LUAS_LUA_TASK_H
+
+#include <lua.h>
+#include <stdbool.h>
+
+#include "channel.h"
+
+/* Registry: math.randomseed, as it was before tasks could replace it. */
+#define LUAS__RANDOMSEED_KEY "luas.randomseed"
+
+/* A chunk in hand. */
+typedef struct luas__chunk_run {
+    luas__channel *channel;
+    luas__mp_reader body;       /* its tasks that are left */
+    uint32_t seq, left;         /* of the next task; how many are left */
+    int64_t index;              /* of the task before that */
+    int flags;                  /* LUAS__JOB_* */
+    int64_t seed;
+    int64_t since;              /* ns when the chunk was begun */
+    uint32_t current;           /* seq of the task that runs */
+    bool inherited;             /* inputs are taken from the inherited ones */
+} luas__chunk_run;
+
+/* From now on a signal from the host raises an error in the task that it
+   means to stop, if that runs in this state and has not ended meanwhile. */
+void luas__task_catch_stop(lua_State *L, luas__page *page);
+
+/* Runs and answers all of it. On the top of the stack, and popped: the
+   function, the space, the inherited inputs or nil. */
+void luas__task_run(lua_State *L, luas__chunk_run *chunk);
+
+/* Gives rc if it is no failure. A host that is gone ends the process, any
+   other failure raises. */
+int luas__task_check(lua_State *L, int rc);
+
+/* Pushes what a raised value at `index` says, for people. */
+void luas__task_describe(lua_State *L, int index);
+
+#endif

@@ -1,0 +1,190 @@
+/*
+ * What the system itself takes, for the rows that have such a limit:
+ *
+ *   limits rtt N      N bytes there and back, one at a time, over two pipes
+ *   limits blob N     N blocks of 4 MB through one pipe, into one buffer
+ *   limits kept N     the same, each block into fresh memory and kept
+ *   limits start N    N times eight forks, then eight waits
+ *
+ * Speaks as all programs here do: `begin` and `end` around the work, then
+ * `result` and a number that shows that it was done.
+ */
+#define _GNU_SOURCE /* F_SETPIPE_SZ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum { BLOCK = 4 << 20, PIPE_BYTES = 1 << 20, FORKS = 8 };
+
+static void die(const char *what)
+{
+    perror(what);
+    exit(EXIT_FAILURE);
+}
+
+static void say(const char *word)
+{
+    if (puts(word) < 0 || fflush(stdout) != 0)
+        die("stdout");
+}
+
+static void write_all(int fd, const char *bytes, size_t n)
+{
+    while (n > 0) {
+        ssize_t done = write(fd, bytes, n);
+        if (done < 0 && errno != EINTR)
+            die("write");
+        if (done > 0) {
+            bytes += done;
+            n -= (size_t)done;
+        }
+    }
+}
+
+/* How much of n bytes there was before the end of the stream. */
+static size_t read_all(int fd, char *bytes, size_t n)
+{
+    size_t got = 0;
+    while (got < n) {
+        ssize_t done = read(fd, bytes + got, n - got);
+        if (done == 0)
+            break;
+        if (done < 0 && errno != EINTR)
+            die("read");
+        got += done > 0 ? (size_t)done : 0;
+    }
+    return got;
+}
+
+static pid_t fork_child(void)
+{
+    pid_t pid = fork();
+    if (pid < 0)
+        die("fork");
+    return pid;
+}
+
+static void wait_for(pid_t pid)
+{
+    int status;
+    if (waitpid(pid, &status, 0) != pid || status != 0)
+        die("waitpid");
+}
+
+static void open_pipe(int ends[2])
+{
+    if (pipe(ends) != 0)
+        die("pipe");
+}
+
+static _Noreturn void echo(int from, int to)
+{
+    char byte;
+    while (read_all(from, &byte, 1) == 1)
+        write_all(to, &byte, 1);
+    _exit(0);
+}
+
+static long ping(long n)
+{
+    int there[2], back[2];
+    long done = 0;
+    open_pipe(there);
+    open_pipe(back);
+    pid_t pid = fork_child();
+    if (pid == 0) {
+        close(there[1]);
+        echo(there[0], back[1]);
+    }
+    say("begin");
+    for (char byte = 'x'; done < n; done++) {
+        write_all(there[1], &byte, 1);
+        if (read_all(back[0], &byte, 1) != 1)
+            die("no answer");
+    }
+    say("end");
+    close(there[1]);
+    wait_for(pid);
+    return done;
+}
+
+static char *new_block(void)
+{
+    char *block = malloc(BLOCK);
+    if (block == NULL)
+        die("malloc");
+    return block;
+}
+
+static _Noreturn void send_blocks(int fd, long n)
+{
+    char *block = new_block();
+    memset(block, 'x', BLOCK);
+    while (n-- > 0)
+        write_all(fd, block, BLOCK);
+    _exit(0);
+}
+
+/* Blocks that are kept are never freed: the exit does that. */
+static long receive_blocks(long n, int keep)
+{
+    int ends[2];
+    char *block = new_block();
+    long bytes = 0;
+    open_pipe(ends);
+    if (fcntl(ends[0], F_SETPIPE_SZ, PIPE_BYTES) < 0)
+        fprintf(stderr, "limits: pipe buffer left at its default: %s\n", strerror(errno));
+    memset(block, 0, BLOCK);
+    say("begin");
+    pid_t pid = fork_child();
+    if (pid == 0)
+        send_blocks(ends[1], n);
+    close(ends[1]);
+    for (; n > 0; n--) {
+        bytes += (long)read_all(ends[0], block, BLOCK);
+        if (keep && n > 1)
+            block = new_block();
+    }
+    say("end");
+    wait_for(pid);
+    return bytes;
+}
+
+static long start(long n)
+{
+    pid_t pids[FORKS];
+    say("begin");
+    for (long round = 0; round < n; round++) {
+        for (int i = 0; i < FORKS; i++) {
+            pids[i] = fork_child();
+            if (pids[i] == 0)
+                _exit(0);
+        }
+        for (int i = 0; i < FORKS; i++)
+            wait_for(pids[i]);
+    }
+    say("end");
+    return n * FORKS;
+}
+
+int main(int argc, char **argv)
+{
+    const char *row = argc > 2 ? argv[1] : "";
+    long n = argc > 2 ? strtol(argv[2], NULL, 10) : 0, result;
+    if (strcmp(row, "rtt") == 0)
+        result = ping(n);
+    else if (strcmp(row, "blob") == 0 || strcmp(row, "kept") == 0)
+        result = receive_blocks(n, strcmp(row, "kept") == 0);
+    else if (strcmp(row, "start") == 0)
+        result = start(n);
+    else {
+        fputs("usage: limits rtt|blob|kept|start N\n", stderr);
+        return 2;
+    }
+    printf("result %ld\n", result);
+    return 0;
+}

@@ -1,0 +1,148 @@
+/*
+ * Values and functions between two states: what arrives is what was sent.
+ *
+ *   codec_test             runs all cases
+ *   codec_test --emit      prints samples, one message a line in hexadecimal
+ *   codec_test --echo      decodes such lines from stdin and encodes them again
+ */
+#include <ctype.h>
+#include <time.h>
+
+#include "codec_rig.h"
+
+/* The host's stack: what codec_cases.lua returned. */
+enum { CASES_FILE = 1 };
+
+static int failures;
+
+/* Calls the function at the top with the `count` arguments above it. */
+static void run_case(const char *name, int count)
+{
+    if (lua_pcall(rig_host, count, 0, 0) == LUA_OK)
+        return;
+    fprintf(stderr, "FAILED %s: %s\n", name, lua_tostring(rig_host, -1));
+    lua_pop(rig_host, 1);
+    failures++;
+}
+
+static void must(int status)
+{
+    if (status != LUA_OK) {
+        fprintf(stderr, "%s\n", lua_tostring(rig_host, -1));
+        exit(EXIT_FAILURE);
+    }
+}
+
+/* The cases stand beside this file. */
+static void load_cases(void)
+{
+    const char *slash = strrchr(__FILE__, '/');
+    lua_pushlstring(rig_host, __FILE__, slash == NULL ? 0 : (size_t)(slash - __FILE__) + 1);
+    lua_pushliteral(rig_host, "codec_cases.lua");
+    lua_concat(rig_host, 2);
+    must(luaL_dofile(rig_host, lua_tostring(rig_host, -1)));
+    lua_replace(rig_host, CASES_FILE);
+    lua_settop(rig_host, CASES_FILE);
+}
+
+static int run_cases(void)
+{
+    lua_getfield(rig_host, CASES_FILE, "cases");
+    int cases = lua_gettop(rig_host), count = (int)lua_rawlen(rig_host, cases);
+    for (int i = 1; i <= count; i++) {
+        lua_rawgeti(rig_host, cases, i);
+        lua_rawgeti(rig_host, -1, 1);
+        lua_rawgeti(rig_host, -2, 2);
+        run_case(lua_tostring(rig_host, -2), 0);
+        lua_settop(rig_host, cases);
+    }
+    return count;
+}
+
+/* A hundred thousand random values; the seed can be given to see one run again. */
+static void run_properties(lua_Integer seed)
+{
+    const char *preloaded = getenv("LD_PRELOAD");
+    int under_valgrind = preloaded != NULL && strstr(preloaded, "vgpreload") != NULL;
+    lua_getfield(rig_host, CASES_FILE, "properties");
+    lua_pushinteger(rig_host, seed);
+    lua_pushinteger(rig_host, under_valgrind ? 1000 : 100000);
+    run_case("random values", 2);
+}
+
+static int run_all(lua_Integer seed)
+{
+    int count = run_cases() + 1;
+    run_properties(seed);
+    printf("codec: %d cases, %d failed\n", count, failures);
+    return failures == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+static void print_message(int count)
+{
+    luas__buffer b = LUAS__BUFFER_INIT;
+    luas__encode_options o = {0, NULL, 0};
+    if (luas__encode(rig_host, lua_gettop(rig_host) - count + 1, count, &b, &o) < 0) {
+        printf("%s\n", lua_tostring(rig_host, -1));
+    } else {
+        for (size_t i = 0; i < b.len; i++)
+            printf("%02x", (unsigned char)luas__buffer_bytes(&b)[i]);
+        printf("\n");
+    }
+    luas__buffer_release(&b);
+    lua_settop(rig_host, CASES_FILE);
+}
+
+static int emit(void)
+{
+    lua_getfield(rig_host, CASES_FILE, "samples");
+    lua_Integer count = (lua_Integer)lua_rawlen(rig_host, -1);
+    for (lua_Integer i = 1; i <= count; i++) {
+        lua_getfield(rig_host, CASES_FILE, "samples");
+        int samples = lua_gettop(rig_host);
+        lua_rawgeti(rig_host, samples, i);
+        must(lua_pcall(rig_host, 0, LUA_MULTRET, 0));
+        print_message(lua_gettop(rig_host) - samples);
+    }
+    return EXIT_SUCCESS;
+}
+
+static size_t from_hex(char *line)
+{
+    size_t len = 0;
+    for (char *p = line; isxdigit((unsigned char)p[0]) && isxdigit((unsigned char)p[1]); p += 2) {
+        char digits[] = {p[0], p[1], '\0'};
+        line[len++] = (char)strtol(digits, NULL, 16);
+    }
+    return len;
+}
+
+static int echo(void)
+{
+    static char line[1 << 22];
+    while (fgets(line, sizeof line, stdin) != NULL) {
+        size_t len = from_hex(line);
+        int count = luas__decode(rig_host, line, len, 0, 0);
+        if (count < 0)
+            printf("%s\n", lua_tostring(rig_host, -1));
+        else
+            print_message(count);
+        lua_settop(rig_host, CASES_FILE);
+    }
+    return EXIT_SUCCESS;
+}
+
+int main(int argc, char **argv)
+{
+    int status;
+    rig_open();
+    load_cases();
+    if (argc > 1 && strcmp(argv[1], "--emit") == 0)
+        status = emit();
+    else if (argc > 1 && strcmp(argv[1], "--echo") == 0)
+        status = echo();
+    else
+        status = run_all(argc > 1 ? (lua_Integer)strtoll(argv[1], NULL, 10) : (lua_Integer)time(NULL));
+    rig_close();
+    return status;
+}

@@ -1,0 +1,160 @@
+/* Frames arrive whole or not at all, however the bytes were cut. */
+#include "frame.h"
+
+#include "error.h"
+#include "testing.h"
+
+static void write_text(luas__buffer *b, enum luas__message code, const char *text, size_t len)
+{
+    size_t mark;
+    CHECK_INT(luas__frame_begin(b, code, &mark), 0);
+    CHECK_INT(luas__mp_write_string(b, text, len), 0);
+    CHECK_INT(luas__frame_end(b, mark), 0);
+}
+
+/* Three frames of different kinds, one with an empty string. */
+static void write_three(luas__buffer *b)
+{
+    CHECK_INT(luas__frame_write(b, LUAS__JOB, (int64_t[]){7, -1, INT64_MIN}, 3), 0);
+    write_text(b, LUAS__FAILED, "", 0);
+    CHECK_INT(luas__frame_write(b, LUAS__READY, NULL, 0), 0);
+}
+
+static int64_t read_int(luas__mp_reader *body)
+{
+    int64_t value = -1;
+    CHECK_INT(luas__mp_read_int(body, &value), 0);
+    return value;
+}
+
+static void check_job(luas__mp_reader *body)
+{
+    CHECK_INT(read_int(body), LUAS__JOB);
+    CHECK_INT(read_int(body), 7);
+    CHECK_INT(read_int(body), -1);
+    CHECK_INT(read_int(body), INT64_MIN);
+    CHECK(body->at == body->end);
+}
+
+static void check_failed(luas__mp_reader *body)
+{
+    luas__mp_token token;
+    CHECK_INT(read_int(body), LUAS__FAILED);
+    CHECK_INT(luas__mp_read(body, &token), 1);
+    CHECK_INT(token.type, MP_STR);
+    CHECK_INT(token.len, 0);
+    CHECK(body->at == body->end);
+}
+
+static void check_ready(luas__mp_reader *body)
+{
+    CHECK_INT(read_int(body), LUAS__READY);
+    CHECK(body->at == body->end);
+}
+
+static void take_three(luas__buffer *b, int *taken)
+{
+    static void (*const checks[])(luas__mp_reader *) = {check_job, check_failed, check_ready};
+    luas__mp_reader body;
+    while (luas__frame_peek(b, &body)) {
+        CHECK(*taken < 3);
+        checks[(*taken)++](&body);
+        luas__frame_drop(b);
+    }
+}
+
+static void test_split_at_every_byte(void)
+{
+    luas__buffer all = LUAS__BUFFER_INIT;
+    write_three(&all);
+    for (size_t cut = 0; cut <= all.len; cut++) {
+        luas__buffer b = LUAS__BUFFER_INIT;
+        int taken = 0;
+        CHECK_INT(luas__buffer_append(&b, luas__buffer_bytes(&all), cut), 0);
+        take_three(&b, &taken);
+        CHECK_INT(luas__buffer_append(&b, luas__buffer_bytes(&all) + cut, all.len - cut), 0);
+        take_three(&b, &taken);
+        CHECK_INT(taken, 3);
+        CHECK_INT(b.len, 0);
+        luas__buffer_release(&b);
+    }
+    luas__buffer_release(&all);
+}
+
+static void test_byte_by_byte(void)
+{
+    luas__buffer all = LUAS__BUFFER_INIT, b = LUAS__BUFFER_INIT;
+    int taken = 0;
+    write_three(&all);
+    for (size_t i = 0; i < all.len; i++) {
+        CHECK_INT(luas__buffer_append(&b, luas__buffer_bytes(&all) + i, 1), 0);
+        take_three(&b, &taken);
+    }
+    CHECK_INT(taken, 3);
+    luas__buffer_release(&all);
+    luas__buffer_release(&b);
+}
+
+/* Writing at the end while the front is read does not disturb either. */
+static void test_written_while_read(void)
+{
+    luas__buffer b = LUAS__BUFFER_INIT;
+    luas__mp_reader body;
+    char text[300];
+    memset(text, 'x', sizeof text);
+    for (int64_t written = 0, read = 0; read < 2000;) {
+        while (written < read + 7 && written < 2000) {
+            CHECK_INT(luas__frame_write(&b, LUAS__FORGET, &written, 1), 0);
+            write_text(&b, LUAS__FAILED, text, (size_t)(written++ % 300));
+        }
+        CHECK_INT(luas__frame_peek(&b, &body), 1);
+        CHECK_INT(read_int(&body), LUAS__FORGET);
+        CHECK_INT(read_int(&body), read);
+        luas__frame_drop(&b);
+        CHECK_INT(luas__frame_peek(&b, &body), 1);
+        CHECK_INT(read_int(&body), LUAS__FAILED);
+        luas__frame_drop(&b);
+        read++;
+    }
+    CHECK_INT(b.len, 0);
+    luas__buffer_release(&b);
+}
+
+static void test_empty_and_endless_bodies(void)
+{
+    luas__buffer b = LUAS__BUFFER_INIT;
+    luas__mp_reader body;
+    CHECK_INT(luas__buffer_append(&b, "\0\0\0\0", 4), 0);
+    CHECK_INT(luas__frame_peek(&b, &body), 1);
+    CHECK(body.at == body.end);
+    luas__frame_drop(&b);
+    CHECK_INT(b.len, 0);
+    CHECK_INT(luas__buffer_append(&b, "\xff\xff\xff\xff rest", 9), 0);
+    CHECK_INT(luas__frame_peek(&b, &body), 0);
+    CHECK(b.cap < 4096); /* nothing is set aside for what was only announced */
+    luas__buffer_release(&b);
+}
+
+/* As if 4 GiB had been appended: only lengths are looked at. */
+static void test_oversize_is_refused_and_gone(void)
+{
+    luas__buffer b = LUAS__BUFFER_INIT;
+    size_t mark;
+    CHECK_INT(luas__frame_write(&b, LUAS__READY, NULL, 0), 0);
+    size_t before = b.len;
+    CHECK_INT(luas__frame_begin(&b, LUAS__BLOB, &mark), 0);
+    CHECK_INT(mark, before);
+    b.len = mark + LUAS__FRAME_HEAD + (size_t)LUAS__FRAME_MAX + 1;
+    CHECK_INT(luas__frame_end(&b, mark), LUAS_ETOOBIG);
+    CHECK_INT(b.len, before);
+    luas__buffer_release(&b);
+}
+
+int main(void)
+{
+    RUN(test_split_at_every_byte);
+    RUN(test_byte_by_byte);
+    RUN(test_written_while_read);
+    RUN(test_empty_and_endless_bodies);
+    RUN(test_oversize_is_refused_and_gone);
+}

@@ -1,0 +1,300 @@
+/* Every task ends exactly once, whatever its worker does. */
+#define _GNU_SOURCE
+#include "pool_testing.h"
+
+static void test_opens_and_closes_without_work(void)
+{
+    luas__pool_close(open_pool(4, serve));
+}
+
+static void test_many_small_tasks(void)
+{
+    luas__pool *pool = open_pool(3, serve);
+    check_works(pool, scaled(MOST_TASKS));
+    check_works(pool, 1);
+    CHECK_INT(pool->stats.crashes, 0);
+    CHECK(pool->stats.forks <= 3);
+    luas__pool_close(pool);
+}
+
+/* One task that goes wrong among many that do not. */
+static tally *run_with_one(const char *input, const luas__policy *policy)
+{
+    luas__pool *pool = open_pool(2, serve);
+    luas__job *job = start_job(pool, policy);
+    feed(pool, job, "echo", 30);
+    feed(pool, job, input, 1);
+    feed(pool, job, "echo", 30);
+    tally *t = finish(pool, job);
+    check_works(pool, 50);
+    luas__pool_close(pool);
+    CHECK_INT(t->kinds[LUAS__KIND_VALUE] + (t->kind[31] != LUAS__KIND_VALUE), 61);
+    return t;
+}
+
+static void check_one(const char *input, int kind, int status)
+{
+    tally *t = run_with_one(input, &(luas__policy){0});
+    CHECK_INT(t->kind[31], kind);
+    CHECK_INT(t->status[31], status);
+    CHECK_INT(t->attempts[31], 1);
+    free(t);
+}
+
+static void test_an_error_is_the_tasks_own(void)
+{
+    check_one("x", LUAS__KIND_ERROR, 0);
+}
+
+static void test_a_crash_says_how_the_worker_ended(void)
+{
+    check_one("k", LUAS__KIND_CRASH, SIGKILL);
+    check_one("q7", LUAS__KIND_CRASH, 7 << 8);
+    check_one("q0", LUAS__KIND_CRASH, 0);
+    tally *t = run_with_one("a", &(luas__policy){0});
+    CHECK_INT(t->kind[31], LUAS__KIND_CRASH);
+    CHECK_INT(WTERMSIG(t->status[31]), SIGABRT);
+    free(t);
+}
+
+static void test_half_a_frame_and_then_the_end(void)
+{
+    check_one("f", LUAS__KIND_CRASH, 3 << 8);
+    check_one("F", LUAS__KIND_CRASH, 3 << 8);
+}
+
+static void test_a_worker_that_talks_nonsense_is_ended(void)
+{
+    tally *t = run_with_one("g", &(luas__policy){0});
+    CHECK_INT(t->kind[31], LUAS__KIND_CRASH);
+    free(t);
+    t = run_with_one("G", &(luas__policy){0});
+    CHECK_INT(t->kind[31], LUAS__KIND_CRASH);
+    CHECK_INT(t->status[31], SIGKILL);
+    free(t);
+}
+
+/* The second outcome is nobody's; where a task of the same worker had started
+   by then, that crashed. */
+static void test_two_outcomes_for_one_task_count_once(void)
+{
+    luas__pool *pool = open_pool(1, serve);
+    luas__job *job = start_job(pool, &(luas__policy){0});
+    feed(pool, job, "T", 1);
+    tally *t = finish(pool, job);
+    CHECK_INT(t->kinds[LUAS__KIND_VALUE], 1);
+    free(t);
+    sleep_ms(20);
+    check_works(pool, 50);
+    luas__pool_close(pool);
+}
+
+static void test_a_finished_result_outlives_its_worker(void)
+{
+    tally *t = run_with_one("D", &(luas__policy){0});
+    CHECK_INT(t->kind[31], LUAS__KIND_VALUE);
+    free(t);
+}
+
+static void test_an_outcome_behind_a_crash_is_its_neighbours(void)
+{
+    luas__pool *pool = open_pool(1, serve);
+    luas__job *job = start_job(pool, &(luas__policy){.chunk = 10});
+    for (int i = 0; i < 10; i++)
+        feed(pool, job, "D", 1); /* each answers, and takes its worker with it */
+    feed(pool, job, "k", 5);
+    tally *t = finish(pool, job);
+    CHECK_INT(t->kinds[LUAS__KIND_VALUE], 10);
+    CHECK_INT(t->kinds[LUAS__KIND_CRASH], 5);
+    free(t);
+    luas__pool_close(pool);
+}
+
+/* ---- large frames ---- */
+
+static void test_large_inputs_and_results(void)
+{
+    luas__pool *pool = open_pool(2, serve);
+    luas__job *job = start_job(pool, &(luas__policy){0});
+    char *input = malloc(LARGE);
+    CHECK(input != NULL);
+    memset(input, ' ', LARGE);
+    memcpy(input, "L3000000", 8);
+    feed_bytes(pool, job, input, LARGE, 6);
+    tally *t = finish(pool, job);
+    CHECK_INT(t->kinds[LUAS__KIND_VALUE], 6);
+    CHECK_INT(t->bytes, 6 * 3000000);
+    free(t);
+    free(input);
+    luas__pool_close(pool);
+}
+
+static void test_results_of_every_size_around_the_ring(void)
+{
+    luas__pool *pool = open_pool(2, serve);
+    luas__job *job = start_job(pool, &(luas__policy){0});
+    size_t sum = 0;
+    int tasks = 0;
+    for (size_t size = LUAS__RING / 4; size < 3 * LUAS__RING; size += size / 9, tasks++) {
+        char input[24];
+        snprintf(input, sizeof input, "L%zu", size);
+        feed(pool, job, input, 1);
+        sum += size;
+    }
+    tally *t = finish(pool, job);
+    CHECK_INT(t->kinds[LUAS__KIND_VALUE], tasks);
+    CHECK_INT(t->bytes, sum);
+    free(t);
+    luas__pool_close(pool);
+}
+
+static int never_reads(void *host, luas__channel *channel)
+{
+    (void)host;
+    (void)channel;
+    hang();
+    return 0;
+}
+
+/* The host waits for nobody: not to write, not to close. */
+static void test_a_worker_that_never_reads(void)
+{
+    luas__pool *pool = open_pool(2, never_reads);
+    luas__job *job = start_job(pool, &(luas__policy){0});
+    char *input = calloc(1, LARGE);
+    CHECK(input != NULL);
+    feed_bytes(pool, job, input, LARGE, 4);
+    int64_t start = luas__now();
+    for (int i = 0; i < 5; i++)
+        CHECK(luas__pool_step(pool, 10 * LUAS__MS, NULL) >= 0);
+    CHECK(luas__now() - start < 10 * LUAS__SECOND);
+    CHECK_INT(job->settled, 0);
+    free(input);
+    luas__pool_close(pool);
+}
+
+static void test_a_slow_consumer_is_not_flooded(void)
+{
+    enum { TASKS = 100, SIZE = 100000 };
+    luas__pool *pool = open_pool(2, serve);
+    luas__job *job = start_job(pool, &(luas__policy){.room = 5 * SIZE, .chunk = 1});
+    tally *t = new_tally();
+    feed(pool, job, "L100000", TASKS);
+    while (t->total < TASKS) {
+        for (int i = 0; i < 20; i++)
+            CHECK(luas__pool_step(pool, LUAS__MS, NULL) >= 0);
+        CHECK(job->inbox.len < 30 * SIZE);
+        const char *payload;
+        if (luas__pool_take(pool, job))
+            for (const luas__outcome *o; (o = luas__job_next(job, &payload)) != NULL;)
+                count_outcome(t, o);
+    }
+    luas__pool_drop(pool, job);
+    free(t);
+    luas__pool_close(pool);
+}
+
+/* ---- timeouts ---- */
+
+static void test_a_task_over_its_time_is_stopped(void)
+{
+    luas__policy policy = {.timeout = 50 * LUAS__MS, .grace = 50 * LUAS__MS,
+                           .flags = LUAS__JOB_TIMED};
+    tally *t = run_with_one("h", &policy);
+    CHECK_INT(t->kind[31], LUAS__KIND_TIMEOUT);
+    free(t);
+}
+
+static void test_a_task_that_will_not_stop_is_killed(void)
+{
+    luas__policy policy = {.timeout = 50 * LUAS__MS, .grace = 50 * LUAS__MS,
+                           .flags = LUAS__JOB_TIMED};
+    tally *t = run_with_one("i", &policy);
+    CHECK_INT(t->kind[31], LUAS__KIND_TIMEOUT);
+    free(t);
+    t = run_with_one("c", &policy);
+    CHECK_INT(t->kind[31], LUAS__KIND_TIMEOUT);
+    free(t);
+}
+
+/* The time counts from the start of the task, not from when it was dealt. */
+static void test_waiting_is_not_part_of_the_time(void)
+{
+    luas__policy policy = {.timeout = 2 * LUAS__SECOND, .flags = LUAS__JOB_TIMED, .chunk = 100};
+    luas__pool *pool = open_pool(1, serve);
+    luas__job *job = start_job(pool, &policy);
+    feed(pool, job, "s50", 50);
+    tally *t = finish(pool, job);
+    CHECK_INT(t->kinds[LUAS__KIND_VALUE], 50);
+    free(t);
+    luas__pool_close(pool);
+}
+
+/* ---- retries ---- */
+
+static void test_retries_are_counted_and_end(void)
+{
+    for (int workers = 1; workers <= 3; workers++) {
+        luas__pool *pool = open_pool(workers, serve);
+        luas__job *job = start_job(pool, &(luas__policy){.retries = 2});
+        feed(pool, job, "k", 1);
+        tally *t = finish(pool, job);
+        CHECK_INT(t->kinds[LUAS__KIND_CRASH], 1);
+        CHECK_INT(t->attempts[1], 3);
+        free(t);
+        CHECK_INT(pool->stats.retries, 2);
+        check_works(pool, 20);
+        luas__pool_close(pool);
+    }
+}
+
+static void test_a_retry_can_succeed(void)
+{
+    luas__pool *pool = open_pool(2, serve);
+    luas__job *job = start_job(pool, &(luas__policy){.retries = 1});
+    feed(pool, job, "s20", 4);
+    feed(pool, job, "o1", 10);
+    feed(pool, job, "o2", 10);
+    tally *t = finish(pool, job);
+    CHECK_INT(t->kinds[LUAS__KIND_VALUE], 24);
+    free(t);
+    luas__pool_close(pool);
+}
+
+static void test_without_retries_nothing_starts_twice(void)
+{
+    luas__pool *pool = open_pool(2, serve);
+    luas__job *job = start_job(pool, &(luas__policy){.chunk = 7});
+    uint32_t tasks = (uint32_t)scaled(1000);
+    for (uint32_t i = 0; i < tasks; i++)
+        feed(pool, job, i % 10 == 3 ? "k" : "echo", 1);
+    tally *t = finish(pool, job);
+    CHECK_INT(t->kinds[LUAS__KIND_CRASH], tasks / 10);
+    CHECK_INT(t->kinds[LUAS__KIND_VALUE], tasks - tasks / 10);
+    CHECK_INT(pool->stats.retries, 0);
+    free(t);
+    luas__pool_close(pool);
+}
+
+int main(void)
+{
+    RUN(test_opens_and_closes_without_work);
+    RUN(test_many_small_tasks);
+    RUN(test_an_error_is_the_tasks_own);
+    RUN(test_a_crash_says_how_the_worker_ended);
+    RUN(test_half_a_frame_and_then_the_end);
+    RUN(test_a_worker_that_talks_nonsense_is_ended);
+    RUN(test_two_outcomes_for_one_task_count_once);
+    RUN(test_a_finished_result_outlives_its_worker);
+    RUN(test_an_outcome_behind_a_crash_is_its_neighbours);
+    RUN(test_large_inputs_and_results);
+    RUN(test_results_of_every_size_around_the_ring);
+    RUN(test_a_worker_that_never_reads);
+    RUN(test_a_slow_consumer_is_not_flooded);
+    RUN(test_a_task_over_its_time_is_stopped);
+    RUN(test_a_task_that_will_not_stop_is_killed);
+    RUN(test_waiting_is_not_part_of_the_time);
+    RUN(test_retries_are_counted_and_end);
+    RUN(test_a_retry_can_succeed);
+    RUN(test_without_retries_nothing_starts_twice);
+}

@@ -1,0 +1,110 @@
+/*
+ * Assertions for C tests, and what a test must leave as it found it. A test is
+ * a function without arguments; main RUNs them one after other. The first
+ * check that fails says where and ends the program with status 1. In a forked
+ * child nobody would see that: a child reports by its exit status.
+ */
+#ifndef LUAS_TESTING_H
+#define LUAS_TESTING_H
+
+#include <dirent.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#define CHECK(condition) \
+    ((condition) ? (void)0 : fail_check(__FILE__, __LINE__, __func__, #condition))
+
+/* Two integers; the first is what came, the second what should have. */
+#define CHECK_INT(got, wanted) \
+    check_int(__FILE__, __LINE__, __func__, #got, (int64_t)(got), (int64_t)(wanted))
+
+#define CHECK_BYTES(got, wanted, len) CHECK(memcmp(got, wanted, len) == 0)
+
+/* Runs a test; afterwards there are no more descriptors, children and shared
+   mappings than before. */
+#define RUN(test) \
+    do { \
+        leftovers before = count_leftovers(); \
+        test(); \
+        check_leftovers(#test, before); \
+    } while (0)
+
+static inline _Noreturn void fail_check(const char *file, int line, const char *test,
+                                        const char *text)
+{
+    fprintf(stderr, "%s:%d: %s: not so: %s\n", file, line, test, text);
+    exit(1);
+}
+
+static inline void check_int(const char *file, int line, const char *test, const char *text,
+                             int64_t got, int64_t wanted)
+{
+    if (got == wanted)
+        return;
+    fprintf(stderr, "%s:%d: %s: %s is %" PRId64 ", not %" PRId64 "\n", file, line, test, text,
+            got, wanted);
+    exit(1);
+}
+
+typedef struct leftovers {
+    int descriptors, shared;
+} leftovers;
+
+static inline int count_descriptors(void)
+{
+    int n = 0;
+    DIR *folder = opendir("/proc/self/fd");
+    CHECK(folder != NULL);
+    while (readdir(folder) != NULL)
+        n++;
+    closedir(folder);
+    return n;
+}
+
+/* Pages shared by fork are backed by a deleted /dev/zero. */
+static inline int count_shared(void)
+{
+    int n = 0;
+    char line[4096];
+    FILE *maps = fopen("/proc/self/maps", "re");
+    CHECK(maps != NULL);
+    while (fgets(line, sizeof line, maps) != NULL)
+        n += strstr(line, "/dev/zero") != NULL;
+    fclose(maps);
+    return n;
+}
+
+static inline leftovers count_leftovers(void)
+{
+    return (leftovers){.descriptors = count_descriptors(), .shared = count_shared()};
+}
+
+static inline void check_leftovers(const char *test, leftovers before)
+{
+    leftovers now = count_leftovers();
+    pid_t child = waitpid(-1, NULL, WNOHANG);
+    int error = errno;
+    if (now.descriptors == before.descriptors && now.shared == before.shared && child == -1
+        && error == ECHILD)
+        return;
+    fprintf(stderr, "%s left behind: %d descriptors, %d shared pages%s\n", test,
+            now.descriptors - before.descriptors, now.shared - before.shared,
+            child == -1 ? "" : ", a child");
+    exit(1);
+}
+
+/* Reproducible random numbers below `limit` (xorshift, Marsaglia). */
+static inline uint32_t draw(uint64_t *state, uint32_t limit)
+{
+    *state ^= *state << 13;
+    *state ^= *state >> 7;
+    *state ^= *state << 17;
+    return (uint32_t)(*state >> 32) % limit;
+}
+
+#endif
