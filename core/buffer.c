@@ -22,7 +22,7 @@ int luas__buffer_grow(luas__buffer *b, size_t extra)
         slide_to_front(b);
         return 0;
     }
-    if (extra > SIZE_MAX / 4 || b->cap > SIZE_MAX / 4)
+    if (extra > SIZE_MAX / 8 || b->cap > SIZE_MAX / 8)
         return LUAS_ENOMEM;
     size_t used = b->start + b->len;
     size_t cap = b->cap > SMALLEST ? b->cap : SMALLEST;

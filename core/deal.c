@@ -67,6 +67,23 @@ static uint64_t lifetime(const luas__pool *p, const luas__worker *w)
     return most == 0 ? UINT64_MAX : had < most ? most - had : 0;
 }
 
+static bool idle(const luas__worker *w)
+{
+    return w->tasks == 0 && !w->stopping && !w->reaped;
+}
+
+/* A task goes to the worker that it failed on only when no other is idle:
+   serial numbers, for a new worker with an old one's place is another. */
+static uint32_t whom_to_avoid(const luas__pool *p, const luas__worker *w, const luas__job *job)
+{
+    for (int i = 0; i < p->nworkers; i++) {
+        const luas__worker *other = p->workers[i];
+        if (other != w && idle(other) && can_do(other, job))
+            return w->serial;
+    }
+    return 0;
+}
+
 static int give(luas__pool *p, luas__worker *w, luas__job *job)
 {
     uint64_t most = lifetime(p, w);
@@ -76,7 +93,7 @@ static int give(luas__pool *p, luas__worker *w, luas__job *job)
     luas__range range;
     luas__batch *batch;
     int rc = luas__job_reserve(job, 1);
-    if (rc < 0 || !luas__job_take(job, p->options.workers > 1 ? w->number : 0,
+    if (rc < 0 || !luas__job_take(job, whom_to_avoid(p, w, job),
                                   size < most ? size : (uint32_t)most, &range, &batch))
         return rc;
     rc = luas__worker_give(w, job, range, batch);
@@ -115,11 +132,6 @@ static int serve_all(luas__pool *p)
         }
     } while (given > 0);
     return 0;
-}
-
-static bool idle(const luas__worker *w)
-{
-    return w->tasks == 0 && !w->stopping && !w->reaped;
 }
 
 /*

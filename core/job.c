@@ -129,7 +129,7 @@ static luas__batch *find_batch(luas__job *j, uint64_t index)
 }
 
 /* The topmost range that this worker may have. */
-static luas__range *top_for(luas__job *j, int worker)
+static luas__range *top_for(luas__job *j, uint32_t worker)
 {
     for (size_t i = j->npending; i > 0; i--) {
         luas__range *r = &j->pending[i - 1];
@@ -146,7 +146,7 @@ static void drop_pending(luas__job *j, luas__range *r)
     j->npending--;
 }
 
-bool luas__job_take(luas__job *j, int worker, uint32_t most, luas__range *range,
+bool luas__job_take(luas__job *j, uint32_t worker, uint32_t most, luas__range *range,
                     luas__batch **batch)
 {
     luas__range *top = top_for(j, worker);

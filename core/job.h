@@ -30,7 +30,7 @@ typedef struct luas__batch {
 typedef struct luas__range {
     uint64_t first, count;
     uint32_t attempts;      /* times they were started before */
-    int avoid;              /* number of the worker that they failed on, or 0 */
+    uint32_t avoid;         /* serial of the worker that they failed on, or 0 */
 } luas__range;
 
 typedef struct luas__policy {
@@ -89,9 +89,9 @@ int luas__job_reserve(luas__job *j, size_t extra);
 int luas__job_return(luas__job *j, luas__range range);
 
 /* Takes up to `most` consecutive tasks off the pending ones, all from one
-   batch (NULL: inherited): false when nothing is pending that may go to the
-   worker of this number. */
-bool luas__job_take(luas__job *j, int worker, uint32_t most, luas__range *range,
+   batch (NULL: inherited): false when nothing is pending but what failed on
+   the worker of this serial (0: any will do). */
+bool luas__job_take(luas__job *j, uint32_t worker, uint32_t most, luas__range *range,
                     luas__batch **batch);
 
 /* The encoded inputs of some tasks of a batch. */

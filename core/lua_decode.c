@@ -202,7 +202,7 @@ static int step_map(luas__decoder *d, luas__open *f, int delivered)
     for (;; delivered = 0) {
         int rc = TAKEN;
         if (f->phase == PHASE_KEY) {
-            if (f->count == f->limit)
+            if (!delivered && f->count == f->limit)
                 return TAKEN;
             rc = take_key(d, f, delivered);
             if (rc != TAKEN)

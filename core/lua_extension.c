@@ -164,6 +164,19 @@ static int next_is_table(const luas__decoder *d)
     return (lead >= 0x80 && lead <= 0x9f) || (lead >= 0xdc && lead <= 0xdf);
 }
 
+/*
+ * The value of an upvalue is set as soon as it exists, not when it is complete:
+ * a __luas_unpack inside it may be called before that, and share the upvalue.
+ */
+static void set_upvalue_early(luas__decoder *d, const luas__open *parent)
+{
+    const luas__open *child = luas__open_top(d);
+    if (parent->kind != OPEN_FUNCTION || child->kind == OPEN_OBJECT || child->kind == OPEN_PACKED)
+        return;
+    lua_pushvalue(d->L, child->base);
+    lua_setupvalue(d->L, parent->base, (int)parent->count);
+}
+
 /* Takes the class of an object or packed values; `delivered`: it is there. */
 static int take_class(luas__decoder *d, luas__open *f, int delivered)
 {
@@ -185,6 +198,8 @@ int luas__step_object(luas__decoder *d, luas__open *f, int delivered)
             if (!next_is_table(d))
                 return luas__refuse(d, "object that is no table");
             rc = luas__take(d);
+            if (rc == OPENED)
+                set_upvalue_early(d, &d->frames[d->depth - 3]);
             if (rc != TAKEN)
                 return rc;
         }
@@ -291,6 +306,10 @@ static int open_function(luas__decoder *d, const luas__mp_token *t)
     if (rc < 0)
         return rc;
     luas__bind_object(d, number);
+    /* lua_load puts the globals there. */
+    lua_pushnil(d->L);
+    if (lua_setupvalue(d->L, -2, 1) == NULL)
+        lua_pop(d->L, 1);
     lua_pushvalue(d->L, -1);
     lua_getinfo(d->L, ">u", &info);
     luas__open_top(d)->limit = info.nups;
@@ -346,6 +365,8 @@ static int take_upvalue(luas__decoder *d, luas__open *f)
     int rc = luas__take(d);
     if (rc == TAKEN)
         lua_setupvalue(d->L, base, i);
+    else if (rc == OPENED)
+        set_upvalue_early(d, &d->frames[d->depth - 2]);
     return rc;
 }
 

@@ -7,7 +7,11 @@
 
 #include "pool.h"
 
-/* A pool; born closed. User value 1: the table of its options. */
+/* User values of a pool: the table of its options, and the functions that
+   were carried (lua_recall.h). */
+enum { LUAS__POOL_OPTIONS = 1, LUAS__POOL_RECALLED };
+
+/* A pool; born closed. */
 typedef struct luas__handle {
     luas__pool *pool;   /* NULL once closed */
     pid_t owner;        /* elsewhere, in a fork, it is only a memory */

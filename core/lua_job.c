@@ -10,13 +10,15 @@
 #include "lua_codec.h"
 #include "lua_handles.h"
 #include "lua_outcome.h"
+#include "lua_recall.h"
 #include "lua_serve.h"
 #include "lua_space.h"
 
 #define JOB "luas.core.job"
 
-/* User values of a job; the last is a table: index -> what the task printed. */
-enum { JOB_POOL = 1, JOB_SPACE, JOB_PRINTED };
+/* User values of a job. Printed: a table, index -> what the task printed.
+   Memo: of the function (lua_recall.h), or nil. */
+enum { JOB_POOL = 1, JOB_SPACE, JOB_PRINTED, JOB_MEMO };
 
 /* Where the methods have them, after check_job. */
 enum { AT_JOB = 1 };
@@ -60,6 +62,26 @@ static int check(lua_State *L, job_handle *h, int rc)
     return rc < 0 ? luas__raise(L, h->pool->pool, rc) : rc;
 }
 
+/* Pushes the pool's cache of carried functions. */
+static int push_recalled(lua_State *L)
+{
+    lua_getiuservalue(L, AT_JOB, JOB_POOL);
+    lua_getiuservalue(L, -1, LUAS__POOL_RECALLED);
+    lua_remove(L, -2);
+    return lua_gettop(L);
+}
+
+/* The job's memo can serve another one. */
+static void return_memo(lua_State *L)
+{
+    int cache = push_recalled(L);
+    if (lua_getiuservalue(L, AT_JOB, JOB_MEMO) == LUA_TTABLE)
+        luas__recall_keep(L, cache);
+    else
+        lua_pop(L, 1);
+    lua_pop(L, 1);
+}
+
 static void release_scratch(job_handle *h)
 {
     luas__buffer_release(&h->bytes);
@@ -87,6 +109,7 @@ static int job_drop(lua_State *L)
     release_scratch(h);
     if (job != NULL && h->pool->pool != NULL && h->pool->owner == getpid()) {
         forget_carried(L, job);
+        return_memo(L);
         luas__pool_drop(h->pool->pool, job);
     }
     return 0;
@@ -143,7 +166,7 @@ int luas__pool_job(lua_State *L)
 {
     luas__handle *pool = luas__check_pool(L, 1);
     luas__policy policy = read_policy(L);
-    job_handle *h = lua_newuserdatauv(L, sizeof *h, 3);
+    job_handle *h = lua_newuserdatauv(L, sizeof *h, 4);
     *h = (job_handle){.pool = pool};
     luaL_setmetatable(L, JOB);
     lua_pushvalue(L, 1);
@@ -191,6 +214,24 @@ static int refuse(lua_State *L)
     return 2;
 }
 
+/* The function at 2 was carried before and has not changed: its memo is on
+   the top. */
+static int carry_again(lua_State *L, job_handle *h)
+{
+    size_t len;
+    int memo = lua_gettop(L);
+    lua_pushvalue(L, memo);
+    lua_setiuservalue(L, AT_JOB, JOB_MEMO);
+    lua_rawgeti(L, memo, MEMO_SPACE);
+    lua_setiuservalue(L, AT_JOB, JOB_SPACE);
+    lua_rawgeti(L, memo, MEMO_MESSAGE);
+    const char *message = lua_tolstring(L, -1, &len);
+    check(L, h, luas__pool_define(h->pool->pool, h->job, message, len));
+    lua_pushboolean(L, 1);
+    lua_rawgeti(L, memo, MEMO_MODULES);
+    return 2;
+}
+
 /* Arguments: job, function, whether it must be shipped. Gives true and the
    modules it needs, or nil and why not. */
 static int job_carry(lua_State *L)
@@ -198,6 +239,9 @@ static int job_carry(lua_State *L)
     job_handle *h = check_job(L);
     luaL_checkany(L, 2);
     bool forced = lua_toboolean(L, 3);
+    int cache = push_recalled(L);
+    if (luas__recall_take(L, cache, 2))
+        return carry_again(L, h);
     int space = push_space(L);
     luas__carried carried;
     luas__buffer_truncate(&h->bytes, 0);
@@ -212,8 +256,11 @@ static int job_carry(lua_State *L)
         return refuse(L);
     }
     rc = luas__pool_define(h->pool->pool, h->job, luas__buffer_bytes(&h->bytes), h->bytes.len);
-    luas__buffer_truncate(&h->bytes, 0);
     check(L, h, rc);
+    int modules = lua_gettop(L);
+    if (luas__recall_make(L, 2, space, modules, luas__buffer_bytes(&h->bytes), h->bytes.len))
+        lua_setiuservalue(L, AT_JOB, JOB_MEMO);
+    luas__buffer_truncate(&h->bytes, 0);
     lua_pushboolean(L, 1);
     lua_insert(L, -2);
     return 2;

@@ -22,7 +22,7 @@ typedef struct luas__names {
     luas__pointers known;       /* object -> number of its payload */
     uint32_t standards;         /* numbers 1 to this are of the standard library */
     uint32_t count;
-    lua_Integer loaded;         /* entries of package.loaded at the last reading */
+    uint64_t loaded;            /* fingerprint of package.loaded at the last reading; 0: none */
     int budget;                 /* fields that this reading may still look at */
     luas__buffer text;          /* the payload being built */
 } luas__names;
@@ -147,7 +147,6 @@ void luas__names_push(lua_State *L)
     luas__names *n = lua_newuserdatauv(L, sizeof *n, USER_VALUES);
     int names = lua_gettop(L);
     memset(n, 0, sizeof *n);
-    n->loaded = -1;
     lua_createtable(L, 0, 1);
     lua_pushcfunction(L, release);
     lua_setfield(L, -2, "__gc");
@@ -166,7 +165,7 @@ void luas__names_push(lua_State *L)
 const luas__pointers *luas__names_known(lua_State *L, int names)
 {
     luas__names *n = lua_touserdata(L, names);
-    if (n->loaded < 0)
+    if (n->loaded == 0)
         luas__names_refresh(L, names);
     return &n->known;
 }
@@ -289,17 +288,26 @@ static void readd_standards(lua_State *L, int names)
     n->count = n->standards;
 }
 
+/* Tells one set of loaded modules, at the top, from another. Never 0. */
+static uint64_t fingerprint(lua_State *L)
+{
+    uint64_t sum = 1;
+    for (lua_pushnil(L); lua_next(L, -2) != 0; lua_pop(L, 1)) {
+        uint64_t name = (uintptr_t)lua_topointer(L, -2), module = (uintptr_t)lua_topointer(L, -1);
+        sum += (name ^ module >> 4) * UINT64_C(0x9e3779b97f4a7c15) | 1;
+    }
+    return sum != 0 ? sum : 1;
+}
+
 void luas__names_refresh(lua_State *L, int names)
 {
-    lua_Integer loaded = 0;
     luas__names *n = lua_touserdata(L, names);
     names = lua_absindex(L, names);
     luaL_checkstack(L, 20, NULL);
     luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
-    for (lua_pushnil(L); lua_next(L, -2) != 0; lua_pop(L, 1))
-        loaded++;
+    uint64_t loaded = fingerprint(L);
     if (loaded != n->loaded) {
-        n->loaded = -1;
+        n->loaded = 0;
         n->budget = FIELDS_IN_ALL;
         luas__pointers_clear(&n->known);
         readd_standards(L, names);
@@ -459,7 +467,7 @@ static int resolve_type(lua_State *L, luas__mp_reader *r)
 /* Puts the module in place of the nil at the top, or a message. */
 static int load_module(lua_State *L, int names, const luas__mp_token *module)
 {
-    ((luas__names *)lua_touserdata(L, names))->loaded = -1;
+    ((luas__names *)lua_touserdata(L, names))->loaded = 0;
     lua_pop(L, 1);
     int rc = resolve_standard(L, names, "require", 7);
     if (rc < 0)

@@ -11,6 +11,7 @@
 #include "error.h"
 #include "lua_codec.h"
 #include "lua_handles.h"
+#include "lua_recall.h"
 #include "lua_serve.h"
 #include "pool.h"
 
@@ -42,7 +43,7 @@ static int worker_main(void *host, luas__channel *channel)
         return 1;
     lua_pushcfunction(L, abandon_pools);
     lua_pcall(L, 0, 0, 0);
-    lua_getiuservalue(L, at->pool, 1);
+    lua_getiuservalue(L, at->pool, LUAS__POOL_OPTIONS);
     int options = lua_gettop(L);
     lua_pushliteral(L, "init");
     int init = lua_rawget(L, options) == LUA_TFUNCTION ? options + 1 : 0;
@@ -113,11 +114,13 @@ static int core_pool(lua_State *L)
     options.output = option_output(L);
     lua_getfield(L, 1, "name");
     snprintf(options.label, sizeof options.label, "%s", luaL_optstring(L, -1, "worker"));
-    luas__handle *h = lua_newuserdatauv(L, sizeof *h, 1);
+    luas__handle *h = lua_newuserdatauv(L, sizeof *h, 2);
     *h = (luas__handle){.owner = getpid()};
     luaL_setmetatable(L, POOL);
     lua_pushvalue(L, 1);
-    lua_setiuservalue(L, -2, 1);
+    lua_setiuservalue(L, -2, LUAS__POOL_OPTIONS);
+    luas__recall_new(L);
+    lua_setiuservalue(L, -2, LUAS__POOL_RECALLED);
     lua_getfield(L, LUA_REGISTRYINDEX, POOLS);
     lua_pushvalue(L, -2);
     lua_pushboolean(L, 1);

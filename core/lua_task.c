@@ -24,6 +24,7 @@ static struct {
     lua_State *volatile L;
     luas__page *volatile page;
     volatile uint32_t seq;
+    volatile sig_atomic_t busy; /* in a task: only there may the hook raise */
 } serving;
 
 static const char traceback_key = 't';
@@ -34,7 +35,7 @@ static void raise_if_meant(lua_State *L, lua_Debug *ar)
 {
     (void)ar;
     lua_sethook(L, NULL, 0, 0);
-    if (atomic_load(&serving.page->stop) == serving.seq)
+    if (serving.busy && atomic_load(&serving.page->stop) == serving.seq)
         luaL_error(L, "stopped by the pool");
 }
 
@@ -126,6 +127,7 @@ static void reply_value(lua_State *L, luas__chunk_run *s)
     if (rc < 0)
         luaL_error(L, strstr(lua_tostring(L, -1), ": ") != NULL ? "result, %s" : "result: %s",
                    lua_tostring(L, -1));
+    serving.busy = 0;
     account(s);
     luas__task_check(L, luas__channel_reply(s->channel, s->current, mark));
 }
@@ -148,6 +150,7 @@ static bool next_task(lua_State *L, luas__chunk_run *s, luas__mp_reader *argumen
     if (s->flags & LUAS__JOB_TIMED)
         atomic_store(&s->channel->page->since, luas__now());
     serving.seq = s->current;
+    serving.busy = 1;
     return luas__channel_claim(s->channel, s->current);
 }
 
@@ -227,6 +230,7 @@ static void reply_raised(lua_State *L, luas__chunk_run *s, int space)
 {
     size_t mark;
     int value = lua_gettop(L);
+    serving.busy = 0;
     lua_sethook(L, NULL, 0, 0);
     luas__buffer_truncate(&s->channel->reply, 0);
     luas__task_check(L, luas__channel_begin(s->channel, LUAS__ERROR, s->current, &mark));

@@ -39,7 +39,7 @@ static int is_being_packed(const luas__encoder *e, uint32_t number)
 static int put_reference(luas__encoder *e, uint32_t number)
 {
     if (is_being_packed(e, number))
-        return luas__unsent(e, "what __luas_pack returned refers to its own object");
+        return luas__unsent(e, "refers to an object that is still being packed");
     lua_pop(e->L, 1);
     if (e->defining)
         return luas__put_number(e, WIRE_SPACE, number);

@@ -73,7 +73,7 @@ static int retry(luas__pool *p, luas__worker *w)
 {
     const luas__chunk *c = &w->chunks[0];
     luas__range again = {.first = c->index, .count = 1, .attempts = c->attempts + 1,
-                         .avoid = w->number};
+                         .avoid = w->serial};
     int rc = luas__job_return(c->job, again);
     if (rc < 0)
         return rc;

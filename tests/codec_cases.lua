@@ -115,7 +115,7 @@ end)
 case("tables of every shape", function()
     for _, value in ipairs {
         {}, {1}, {1, 2, 3}, {1, nil, 3}, {nil, 2}, {[2] = 2}, {x = 1}, {1, x = 2}, {{}, {{}}}, {[1.5] = 1},
-        {[true] = 1, [false] = 0}, {[-1] = 1, [0] = 2, 3}, {["1"] = "a", "b"}, {[{}] = {}}, {[{1}] = {2}, [3] = {4}},
+        {[true] = 1, [false] = 0}, {[-1] = 1, [0] = 2, 3}, {["1"] = "a", "b"}, {[{}] = {}}, {[{1}] = 2}, {[{1}] = {2}, [3] = {4}},
         {[math.mininteger] = 1, [math.maxinteger] = 2}, {["\xff"] = 1}, {{x = {1, {y = {2}}}}, {3}},
         {{1}, nil, {2}}, {{1}, x = {2}}, {1, 2, 3, {4}, nil, 6},
     } do
@@ -347,7 +347,7 @@ case("modules travel by name", function()
                     hide = function(x) return setmetatable({x = x}, Hidden) end}
         end
     ]]
-    assert(trip(geometry) == geometry and trip(geometry.area) == geometry.area)
+    assert(trip(geometry.area) == geometry.area and trip(geometry) == geometry)
     assert(trip({geometry.state})[1] == geometry.state)
     assert(getmetatable(trip(Class(3))) == Class)
     assert(getmetatable(trip(geometry.hide(3))) == Hidden)
@@ -507,12 +507,12 @@ case("classes that only arguments have are defined on the way", function()
     assert(list[1] == a and a ~= object)
     local again = j(object, object)
     assert(getmetatable(again) == Derived)
-    local n = 0
+    j = job(function(...) return ... end)
     for i = 1, 300 do
         local Class = {__index = {i = i}}
-        n = n + (getmetatable(j(setmetatable({}, Class), setmetatable({}, Class))) == Class and 1 or 0)
+        local result, message = j(setmetatable({}, Class), setmetatable({}, Class))
+        assert(getmetatable(result) == Class, message)
     end
-    assert(n == 300)
 end)
 
 case("a class that cannot travel leaves the space usable", function()
@@ -625,7 +625,7 @@ case("what goes wrong in packing is said", function()
             {packing(function() return 1, {coroutine.create(print)} end, id)})
     local self
     self = packing(function() return {self} end, id)
-    refuses("value of __luas_pack 1, [1]: what __luas_pack returned refers to its own object", self)
+    refuses("value of __luas_pack 1, [1]: refers to an object that is still being packed", self)
     local _, message = codec.trip(packing(function() return 1 end, function() error("no", 0) end))
     assert(message == "__luas_unpack: no", message)
     _, message = codec.trip(packing(function() return 1 end, function() end))

@@ -101,9 +101,11 @@ static inline int rig_trip(lua_State *L)
 /* Takes each define message in the buffer into the worker's space at index 1. */
 static inline int rig_define(luas__buffer *b)
 {
+    if (b->len == 0)
+        return 0;
     luas__mp_reader r = {(const unsigned char *)luas__buffer_bytes(b), NULL};
     r.end = r.at + b->len;
-    while (b->len > 0 && r.at < r.end) {
+    while (r.at < r.end) {
         const char *from = (const char *)r.at;
         rig_check(rig_host, luas__mp_skip(&r) == 0, "define messages are not whole");
         int rc = luas__define(rig_worker, 1, from, (size_t)((const char *)r.at - from));

@@ -203,7 +203,7 @@ static void model_take(model *m)
 {
     luas__range r;
     luas__batch *batch;
-    int worker = 1 + (int)draw(&m->random, 3);
+    uint32_t worker = 1 + draw(&m->random, 3);
     uint32_t most = 1 + draw(&m->random, 12);
     if (!luas__job_take(m->job, worker, most, &r, &batch))
         return;
@@ -227,7 +227,7 @@ static void model_return(model *m)
     if (m->nheld == 0)
         return;
     luas__range r = drop_held(m);
-    r.avoid = (int)draw(&m->random, 4);
+    r.avoid = draw(&m->random, 4);
     r.attempts++;
     CHECK_INT(luas__job_return(m->job, r), 0);
     move(m, r, DEALT, PENDING);

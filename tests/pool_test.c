@@ -136,9 +136,7 @@ static void test_results_of_every_size_around_the_ring(void)
     size_t sum = 0;
     int tasks = 0;
     for (size_t size = LUAS__RING / 4; size < 3 * LUAS__RING; size += size / 9, tasks++) {
-        char input[24];
-        snprintf(input, sizeof input, "L%zu", size);
-        feed(pool, job, input, 1);
+        feed_number(pool, job, 'L', size);
         sum += size;
     }
     tally *t = finish(pool, job);
@@ -250,14 +248,20 @@ static void test_retries_are_counted_and_end(void)
 
 static void test_a_retry_can_succeed(void)
 {
+    enum { TASKS = 40 };
     luas__pool *pool = open_pool(2, serve);
     luas__job *job = start_job(pool, &(luas__policy){.retries = 1});
-    feed(pool, job, "s20", 4);
-    feed(pool, job, "o1", 10);
-    feed(pool, job, "o2", 10);
+    map_starts();
+    for (size_t i = 0; i < TASKS; i++)
+        feed_number(pool, job, i % 2 == 0 ? 'o' : 'n', i);
     tally *t = finish(pool, job);
-    CHECK_INT(t->kinds[LUAS__KIND_VALUE], 24);
+    CHECK_INT(t->kinds[LUAS__KIND_VALUE], TASKS);
+    for (size_t i = 0; i < TASKS; i++) {
+        CHECK_INT(starts[i], i % 2 == 0 ? 2 : 1);
+        CHECK_INT(t->attempts[i + 1], starts[i]);
+    }
     free(t);
+    unmap_starts();
     luas__pool_close(pool);
 }
 
@@ -265,14 +269,39 @@ static void test_without_retries_nothing_starts_twice(void)
 {
     luas__pool *pool = open_pool(2, serve);
     luas__job *job = start_job(pool, &(luas__policy){.chunk = 7});
-    uint32_t tasks = (uint32_t)scaled(1000);
-    for (uint32_t i = 0; i < tasks; i++)
-        feed(pool, job, i % 10 == 3 ? "k" : "echo", 1);
+    size_t tasks = (size_t)scaled(1000) / 10 * 10;
+    map_starts();
+    for (size_t i = 0; i < tasks; i++)
+        feed_number(pool, job, i % 10 == 3 ? 'N' : 'n', i);
     tally *t = finish(pool, job);
     CHECK_INT(t->kinds[LUAS__KIND_CRASH], tasks / 10);
     CHECK_INT(t->kinds[LUAS__KIND_VALUE], tasks - tasks / 10);
+    for (size_t i = 0; i < tasks; i++)
+        CHECK_INT(starts[i], 1);
     CHECK_INT(pool->stats.retries, 0);
     free(t);
+    unmap_starts();
+    luas__pool_close(pool);
+}
+
+/* Most dealt tasks are taken back from the slow again and again. */
+static void test_stolen_tasks_do_not_start_twice(void)
+{
+    luas__pool *pool = open_pool(4, serve);
+    luas__job *job = start_job(pool, &(luas__policy){.chunk = 40});
+    size_t tasks = (size_t)scaled(4000);
+    map_starts();
+    for (size_t i = 0; i < tasks; i++)
+        if (i % 40 == 0)
+            feed_number(pool, job, 's', i / 40 % 3);
+        else
+            feed_number(pool, job, 'n', i);
+    tally *t = finish(pool, job);
+    CHECK_INT(t->kinds[LUAS__KIND_VALUE], tasks);
+    for (size_t i = 0; i < tasks; i++)
+        CHECK_INT(starts[i], i % 40 != 0);
+    free(t);
+    unmap_starts();
     luas__pool_close(pool);
 }
 
@@ -297,4 +326,5 @@ int main(void)
     RUN(test_retries_are_counted_and_end);
     RUN(test_a_retry_can_succeed);
     RUN(test_without_retries_nothing_starts_twice);
+    RUN(test_stolen_tasks_do_not_start_twice);
 }

@@ -17,11 +17,11 @@
 #include <sys/wait.h>
 
 #define CHECK(condition) \
-    ((condition) ? (void)0 : fail_check(__FILE__, __LINE__, __func__, #condition))
+    ((condition) ? (void)0 : fail_check(__FILE__, __LINE__, #condition))
 
 /* Two integers; the first is what came, the second what should have. */
 #define CHECK_INT(got, wanted) \
-    check_int(__FILE__, __LINE__, __func__, #got, (int64_t)(got), (int64_t)(wanted))
+    check_int(__FILE__, __LINE__, #got, (int64_t)(got), (int64_t)(wanted))
 
 #define CHECK_BYTES(got, wanted, len) CHECK(memcmp(got, wanted, len) == 0)
 
@@ -30,24 +30,26 @@
 #define RUN(test) \
     do { \
         leftovers before = count_leftovers(); \
+        running_test = #test; \
         test(); \
-        check_leftovers(#test, before); \
+        check_leftovers(before); \
     } while (0)
 
-static inline _Noreturn void fail_check(const char *file, int line, const char *test,
-                                        const char *text)
+static const char *running_test = "";
+
+static inline _Noreturn void fail_check(const char *file, int line, const char *text)
 {
-    fprintf(stderr, "%s:%d: %s: not so: %s\n", file, line, test, text);
+    fprintf(stderr, "%s:%d: %s: not so: %s\n", file, line, running_test, text);
     exit(1);
 }
 
-static inline void check_int(const char *file, int line, const char *test, const char *text,
-                             int64_t got, int64_t wanted)
+static inline void check_int(const char *file, int line, const char *text, int64_t got,
+                             int64_t wanted)
 {
     if (got == wanted)
         return;
-    fprintf(stderr, "%s:%d: %s: %s is %" PRId64 ", not %" PRId64 "\n", file, line, test, text,
-            got, wanted);
+    fprintf(stderr, "%s:%d: %s: %s is %" PRId64 ", not %" PRId64 "\n", file, line,
+            running_test, text, got, wanted);
     exit(1);
 }
 
@@ -84,7 +86,7 @@ static inline leftovers count_leftovers(void)
     return (leftovers){.descriptors = count_descriptors(), .shared = count_shared()};
 }
 
-static inline void check_leftovers(const char *test, leftovers before)
+static inline void check_leftovers(leftovers before)
 {
     leftovers now = count_leftovers();
     pid_t child = waitpid(-1, NULL, WNOHANG);
@@ -92,7 +94,7 @@ static inline void check_leftovers(const char *test, leftovers before)
     if (now.descriptors == before.descriptors && now.shared == before.shared && child == -1
         && error == ECHILD)
         return;
-    fprintf(stderr, "%s left behind: %d descriptors, %d shared pages%s\n", test,
+    fprintf(stderr, "%s left behind: %d descriptors, %d shared pages%s\n", running_test,
             now.descriptors - before.descriptors, now.shared - before.shared,
             child == -1 ? "" : ", a child");
     exit(1);

@@ -16,6 +16,8 @@ local INHERIT_BYTES <const> = 16 << 20
 local ROOM <const> = 64 << 20
 -- Outcomes that a lazy job may be ahead of its consumer, for each worker.
 local WINDOW <const> = 1024
+-- Inheriting jobs that may be under way at a time, for each worker.
+local IMAGES <const> = 8
 -- Encoded in one go.
 local BATCH <const> = 4096
 
@@ -60,12 +62,12 @@ local function await_room(self)
         end
         if #images >= most then pool:step() end
     end
-    if not self.lazy and not self.policy.process then images[#images + 1] = self.handle end
+    if not self.lazy then images[#images + 1] = self.handle end
 end
 
 local function inherit(self, items, most)
     local pool = self.pool
-    if self.how_async then await_room(self) end
+    if not self.policy.process then await_room(self) end
     if pool.core:live() == 0 then note_modules(pool) end
     self.handle:inherit(self.f, items, max(1, min(pool.size, most)))
     pool.carried.inherit = pool.carried.inherit + 1

@@ -32,7 +32,7 @@ local function own_state()
     if not state or state.owner ~= core.pid() then
         state = setmetatable({
             owner = core.pid(), size = 1, known = {}, watched = {}, running = {}, started = 0,
-            images = {}, carried = { ship = 0, inherit = 0 }, core = core.pool { workers = 0 },
+            carried = { ship = 0, inherit = 0 }, core = core.pool { workers = 0 },
         }, State)
     end
     return state

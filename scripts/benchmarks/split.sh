@@ -1,0 +1,42 @@
+#!/bin/sh
+# The rows for runners that start a program for each piece of the work:
+#
+#   split.sh xargs|parallel ROW COUNT CPUS [FILE]
+#
+# `begin` and `end` stand around the work, `result` shows that it was done.
+set -eu
+
+runner=$1 row=$2 count=$3 cpus=$4 file=${5-}
+# shellcheck disable=SC2086 # a command and its words
+split="lua5.4 $(dirname "$0")/split.lua"
+
+# Results come back as they do from imap, one for each line, and are summed.
+pieces()
+{
+    case $runner in
+    xargs) xargs -d '\n' -P "$cpus" $split args <"$file" ;;
+    parallel) parallel --pipepart -a "$file" --block -4 -j "$cpus" $split lines ;;
+    esac
+}
+
+seconds()
+{
+    awk -v n="$count" 'BEGIN {
+        for (i = 1; i <= n; i++)
+            printf "%.6f\n", (1 + 49 * ((i * 7919 % 200) / 199) ^ 3) / 1000
+    }'
+}
+
+work()
+{
+    case $row in
+    stream) pieces ;;
+    cpu) seconds | parallel -j "$cpus" $split spin ;;
+    start) for i in $(seq "$count"); do seq 8 | parallel -n0 -j 8 echo 1; done ;;
+    esac
+}
+
+echo begin
+result=$(work | $split sum)
+echo end
+echo "result $result"

@@ -1,0 +1,355 @@
+/* Pools from opening to closing: init, cancel, terminate, resize, the end. */
+#define _GNU_SOURCE
+#include "pool_testing.h"
+
+/* ---- start ---- */
+
+static int die_at_once(void *host, luas__channel *channel)
+{
+    (void)host;
+    (void)channel;
+    return 1;
+}
+
+static int step_until_failure(luas__pool *pool)
+{
+    int rc = 0;
+    for (int i = 0; i < 1000 && rc >= 0; i++)
+        rc = luas__pool_step(pool, 100 * LUAS__MS, NULL);
+    return rc;
+}
+
+/* Neither for ever nor in silence. */
+static void test_workers_that_die_at_once_break_the_pool(void)
+{
+    luas__pool *pool = open_pool(2, die_at_once);
+    luas__job *job = start_job(pool, &(luas__policy){0});
+    feed(pool, job, "echo", 5);
+    CHECK_INT(step_until_failure(pool), LUAS_EBROKEN);
+    CHECK(strstr(luas__buffer_bytes(&pool->why), "end before they run") != NULL);
+    CHECK(pool->stats.forks < 100);
+    luas__job *late = luas__job_new(&(luas__policy){0});
+    CHECK_INT(luas__pool_start(pool, late), LUAS_EBROKEN);
+    luas__job_free(late);
+    luas__pool_close(pool);
+}
+
+static void announce(luas__channel *c, enum luas__message code, const char *words)
+{
+    size_t mark;
+    if (luas__frame_begin(&c->reply, code, &mark) < 0
+        || (words != NULL && luas__mp_write_string(&c->reply, words, strlen(words)) < 0)
+        || luas__channel_send(c, mark) < 0 || luas__channel_flush(c) < 0)
+        _exit(97);
+}
+
+static int fail_to_start(void *host, luas__channel *channel)
+{
+    (void)host;
+    announce(channel, LUAS__FAILED, "no database");
+    return 1;
+}
+
+static int die_in_init(void *host, luas__channel *channel)
+{
+    (void)host;
+    (void)channel;
+    raise(SIGSEGV);
+    return 0;
+}
+
+static int start_and_serve(void *host, luas__channel *channel)
+{
+    announce(channel, LUAS__READY, NULL);
+    return serve(host, channel);
+}
+
+static luas__pool *open_with_init(luas__child_main *main)
+{
+    luas__pool *pool;
+    luas__pool_options options = {.workers = 2, .main = main, .has_init = true};
+    CHECK_INT(luas__pool_open(&pool, &options), 0);
+    return pool;
+}
+
+static void check_broken(luas__child_main *main, const char *words)
+{
+    luas__pool *pool = open_with_init(main);
+    CHECK_INT(luas__pool_populate(pool, NULL), 0);
+    CHECK_INT(step_until_failure(pool), LUAS_EBROKEN);
+    CHECK(strcmp(luas__buffer_bytes(&pool->why), words) == 0);
+    luas__pool_close(pool);
+}
+
+static void test_a_failing_init_is_reported_in_its_words(void)
+{
+    check_broken(fail_to_start, "no database");
+    check_broken(die_in_init, "a worker ended while it ran init");
+}
+
+static void test_a_crash_after_init_breaks_nothing(void)
+{
+    luas__pool *pool = open_with_init(start_and_serve);
+    luas__job *job = start_job(pool, &(luas__policy){0});
+    feed(pool, job, "k", 10);
+    feed(pool, job, "echo", 10);
+    tally *t = finish(pool, job);
+    CHECK_INT(t->kinds[LUAS__KIND_CRASH], 10);
+    CHECK_INT(t->kinds[LUAS__KIND_VALUE], 10);
+    free(t);
+    luas__pool_close(pool);
+}
+
+static void test_populate_forks_all_and_work_only_what_it_needs(void)
+{
+    luas__pool *pool = open_pool(4, serve);
+    check_works(pool, 1);
+    CHECK_INT(pool->nworkers, 1);
+    CHECK_INT(luas__pool_populate(pool, NULL), 0);
+    CHECK_INT(pool->nworkers, 4);
+    luas__pool_close(pool);
+}
+
+/* ---- cancelling ---- */
+
+static const luas__policy short_grace = {.grace = 50 * LUAS__MS, .chunk = 1};
+
+static void test_cancelled_while_queued(void)
+{
+    luas__pool *pool = open_pool(1, serve);
+    luas__job *job = start_job(pool, &short_grace);
+    feed(pool, job, "s100", 1);
+    feed(pool, job, "echo", 20);
+    CHECK(luas__pool_step(pool, 0, NULL) >= 0);
+    CHECK_INT(luas__pool_cancel(pool, job, 5, 5), 0);   /* dealt or not */
+    CHECK_INT(luas__pool_cancel(pool, job, 11, 20), 0);
+    CHECK_INT(luas__pool_cancel(pool, job, 15, 18), 0); /* again */
+    CHECK_INT(luas__pool_cancel(pool, job, 500, 600), 0);
+    tally *t = finish(pool, job);
+    CHECK_INT(t->kinds[LUAS__KIND_CANCELLED], 11);
+    CHECK_INT(t->kind[5], LUAS__KIND_CANCELLED);
+    CHECK_INT(t->kind[10], LUAS__KIND_VALUE);
+    CHECK_INT(t->kind[11], LUAS__KIND_CANCELLED);
+    CHECK_INT(t->kind[20], LUAS__KIND_CANCELLED);
+    CHECK_INT(t->kind[21], LUAS__KIND_VALUE);
+    CHECK_INT(pool->stats.crashes, 0);
+    CHECK_INT(pool->stats.cancelled, 11);
+    free(t);
+    luas__pool_close(pool);
+}
+
+/* Steps until so many tasks have started. */
+static void await_starts(luas__pool *pool, luas__job *job, tally *t, int wanted)
+{
+    for (int i = 0; starts[0] < wanted && i < 2000; i++) {
+        CHECK(luas__pool_step(pool, 5 * LUAS__MS, NULL) >= 0);
+        take_outcomes(pool, job, t);
+    }
+    CHECK_INT(starts[0], wanted);
+    sleep_ms(20); /* from its count to its hanging */
+}
+
+static void cancel_running(const char *input)
+{
+    luas__pool *pool = open_pool(2, serve);
+    luas__job *job = start_job(pool, &short_grace);
+    tally *t = new_tally();
+    map_starts();
+    feed(pool, job, "n0", 1);
+    feed(pool, job, input, 2);
+    feed(pool, job, "n0", 4);
+    luas__pool_seal(pool, job);
+    await_starts(pool, job, t, 1);
+    CHECK_INT(luas__pool_cancel(pool, job, 2, 3), 0);
+    drive(pool, job, t, 7);
+    CHECK_INT(t->kinds[LUAS__KIND_CANCELLED], 2);
+    CHECK_INT(t->kinds[LUAS__KIND_VALUE], 5);
+    CHECK_INT(starts[0], 5);
+    free(t);
+    unmap_starts();
+    luas__pool_close(pool);
+}
+
+static void test_cancelled_while_running(void)
+{
+    cancel_running("h");
+    cancel_running("i"); /* does not listen: killed after the grace time */
+}
+
+static void test_drop_stops_what_runs(void)
+{
+    luas__pool *pool = open_pool(2, serve);
+    for (int i = 0; i < 5; i++) {
+        luas__job *job = start_job(pool, &short_grace);
+        feed(pool, job, i % 2 == 0 ? "h" : "i", 10);
+        CHECK(luas__pool_step(pool, 20 * LUAS__MS, NULL) >= 0);
+        luas__pool_drop(pool, job);
+    }
+    check_works(pool, 30);
+    luas__pool_close(pool);
+}
+
+static void test_halts_after_so_many_failures(void)
+{
+    luas__pool *pool = open_pool(1, serve);
+    luas__job *job = start_job(pool, &(luas__policy){.halt = 3, .chunk = 1});
+    feed(pool, job, "x", 100);
+    tally *t = finish(pool, job);
+    CHECK(t->kinds[LUAS__KIND_ERROR] >= 3 && t->kinds[LUAS__KIND_ERROR] < 20);
+    CHECK_INT(t->kinds[LUAS__KIND_ERROR] + t->kinds[LUAS__KIND_CANCELLED], 100);
+    free(t);
+    luas__pool_close(pool);
+}
+
+static void test_terminate_settles_everything(void)
+{
+    luas__pool *pool = open_pool(2, serve);
+    luas__job *a = start_job(pool, &(luas__policy){0}), *b = start_job(pool, &(luas__policy){0});
+    tally *ta = new_tally(), *tb = new_tally();
+    feed(pool, a, "i", 10);
+    feed(pool, b, "s5", 100);
+    CHECK(luas__pool_step(pool, 50 * LUAS__MS, NULL) >= 0);
+    luas__pool_terminate(pool);
+    drive(pool, a, ta, 10);
+    drive(pool, b, tb, 100);
+    CHECK_INT(ta->kinds[LUAS__KIND_CANCELLED], 10);
+    CHECK_INT(tb->kinds[LUAS__KIND_CANCELLED] + tb->kinds[LUAS__KIND_VALUE], 100);
+    luas__job *late = luas__job_new(&(luas__policy){0});
+    CHECK_INT(luas__pool_start(pool, late), LUAS_ECLOSED);
+    luas__job_free(late);
+    free(ta);
+    free(tb);
+    luas__pool_close(pool);
+}
+
+/* ---- the end ---- */
+
+static void test_closes_with_running_tasks(void)
+{
+    static const char *const inputs[] = {"h", "i", "s10", "L3000000", "c", "k"};
+    for (int i = 0; i < 6; i++) {
+        luas__pool *pool = open_pool(3, serve);
+        luas__job *job = start_job(pool, &(luas__policy){0});
+        feed(pool, job, inputs[i], 20);
+        CHECK(luas__pool_step(pool, 10 * LUAS__MS, NULL) >= 0);
+        luas__pool_close(pool);
+    }
+}
+
+static void test_stop_lets_workers_finish(void)
+{
+    luas__pool *pool = open_pool(2, serve);
+    luas__job *job = start_job(pool, &(luas__policy){.chunk = 1});
+    tally *t = new_tally();
+    feed(pool, job, "s30", 2);
+    luas__pool_seal(pool, job);
+    CHECK(luas__pool_step(pool, 0, NULL) >= 0);
+    CHECK_INT(pool->nworkers, 2);
+    luas__pool_stop(pool);
+    drive(pool, job, t, 2);
+    CHECK_INT(t->kinds[LUAS__KIND_VALUE], 2);
+    for (int i = 0; i < 500 && pool->nworkers > 0; i++)
+        CHECK(luas__pool_step(pool, 10 * LUAS__MS, NULL) >= 0);
+    CHECK_INT(pool->nworkers, 0);
+    free(t);
+    luas__pool_close(pool);
+}
+
+static void test_resized_while_it_works(void)
+{
+    luas__pool *pool = open_pool(1, serve);
+    luas__job *job = start_job(pool, &(luas__policy){.chunk = 1});
+    tally *t = new_tally();
+    feed(pool, job, "s1", 100);
+    for (int i = 1; i <= 5; i++) {
+        luas__pool_resize(pool, i % 4 + 1);
+        drive(pool, job, t, t->total + 1);
+    }
+    luas__pool_resize(pool, 1);
+    drive(pool, job, t, 100);
+    for (int i = 0; i < 500 && pool->nworkers > 1; i++)
+        CHECK(luas__pool_step(pool, 10 * LUAS__MS, NULL) >= 0);
+    CHECK_INT(pool->nworkers, 1);
+    free(t);
+    luas__pool_close(pool);
+}
+
+static void test_workers_are_replaced_after_so_many_tasks(void)
+{
+    luas__pool *pool;
+    luas__pool_options options = {.workers = 2, .main = serve, .max_tasks = 5};
+    CHECK_INT(luas__pool_open(&pool, &options), 0);
+    luas__job *job = start_job(pool, &(luas__policy){.chunk = 3});
+    feed(pool, job, "echo", 100);
+    tally *t = finish(pool, job);
+    CHECK_INT(t->kinds[LUAS__KIND_VALUE], 100);
+    CHECK(pool->stats.forks >= 20 && pool->stats.forks < 40);
+    CHECK_INT(pool->stats.crashes, 0);
+    free(t);
+    luas__pool_close(pool);
+}
+
+/* ---- jobs ---- */
+
+static void test_urgent_jobs_go_first(void)
+{
+    luas__pool *pool = open_pool(1, serve);
+    luas__job *low = start_job(pool, &(luas__policy){.chunk = 1});
+    luas__job *high = start_job(pool, &(luas__policy){.chunk = 1, .priority = 5});
+    tally *t = new_tally();
+    feed(pool, low, "s2", 200);
+    feed(pool, high, "s1", 20);
+    drive(pool, high, t, 20);
+    CHECK(low->settled < 10);
+    free(t);
+    luas__pool_close(pool);
+}
+
+static void test_many_jobs_at_once(void)
+{
+    enum { JOBS = 50 };
+    luas__pool *pool = open_pool(3, serve);
+    luas__job *jobs[JOBS];
+    for (int i = 0; i < JOBS; i++) {
+        char definition[16];
+        jobs[i] = start_job(pool, &(luas__policy){.priority = i % 3});
+        int n = snprintf(definition, sizeof definition, "definition %d", i % 7);
+        CHECK_INT(luas__pool_define(pool, jobs[i], definition, (size_t)n), 0);
+        feed(pool, jobs[i], "echo", (uint32_t)i + 1);
+    }
+    CHECK_INT(pool->blobs.count, 7);
+    for (int i = JOBS; i-- > 0;) {
+        tally *t = finish(pool, jobs[i]);
+        CHECK_INT(t->kinds[LUAS__KIND_VALUE], i + 1);
+        free(t);
+    }
+    CHECK(pool->jobs == NULL && pool->done == NULL);
+    luas__pool_close(pool);
+}
+
+static void test_a_job_without_tasks_is_done_when_sealed(void)
+{
+    luas__pool *pool = open_pool(1, serve);
+    free(finish(pool, start_job(pool, &(luas__policy){0})));
+    luas__pool_close(pool);
+}
+
+int main(void)
+{
+    RUN(test_workers_that_die_at_once_break_the_pool);
+    RUN(test_a_failing_init_is_reported_in_its_words);
+    RUN(test_a_crash_after_init_breaks_nothing);
+    RUN(test_populate_forks_all_and_work_only_what_it_needs);
+    RUN(test_cancelled_while_queued);
+    RUN(test_cancelled_while_running);
+    RUN(test_drop_stops_what_runs);
+    RUN(test_halts_after_so_many_failures);
+    RUN(test_terminate_settles_everything);
+    RUN(test_closes_with_running_tasks);
+    RUN(test_stop_lets_workers_finish);
+    RUN(test_resized_while_it_works);
+    RUN(test_workers_are_replaced_after_so_many_tasks);
+    RUN(test_urgent_jobs_go_first);
+    RUN(test_many_jobs_at_once);
+    RUN(test_a_job_without_tasks_is_done_when_sealed);
+}
