@@ -207,15 +207,23 @@ static int receive_all(luas__pool *p, luas__worker *w)
 }
 
 /* Its running task dies with it. So does that of a process, started or not. */
-static int settle_culprit(luas__pool *p, luas__worker *w)
+static const luas__chunk *culprit(const luas__worker *w)
 {
     const luas__chunk *running = luas__worker_running(w);
-    if (running == NULL && w->process != NULL && w->nchunks > 0)
-        running = &w->chunks[0];
-    if (running == NULL)
-        return 0;
-    bool stopped = w->stop_seq != 0 && w->stop_seq == running->seq;
-    return end_task(p, w, stopped ? w->stop_kind : LUAS__KIND_CRASH, NULL, w->child.status);
+    return running == NULL && w->process != NULL && w->nchunks > 0 ? &w->chunks[0] : running;
+}
+
+/* More than one only after a worker's words were not understood: what it
+   started since then may have been answered, but nobody knows. */
+static int settle_culprits(luas__pool *p, luas__worker *w)
+{
+    const luas__chunk *c;
+    int rc = 0;
+    while (rc == 0 && (c = culprit(w)) != NULL) {
+        bool stopped = w->stop_seq != 0 && w->stop_seq == c->seq;
+        rc = end_task(p, w, stopped ? w->stop_kind : LUAS__KIND_CRASH, NULL, w->child.status);
+    }
+    return rc;
 }
 
 static void note_process_end(luas__worker *w)
@@ -257,7 +265,7 @@ static int on_end(luas__pool *p, luas__worker *w)
         return 0;
     int rc = receive_all(p, w);
     if (rc == 0)
-        rc = settle_culprit(p, w);
+        rc = settle_culprits(p, w);
     if (rc == 0)
         rc = luas__worker_revoke(w);
     if (rc < 0)

@@ -74,6 +74,29 @@ static void test_a_worker_that_talks_nonsense_is_ended(void)
     free(t);
 }
 
+/* What the worker answered behind the nonsense is lost, and not waited for. */
+static void test_answers_behind_nonsense_are_crashes(void)
+{
+    for (int round = scaled(100); round >= 0; round--) {
+        luas__pool *pool = open_pool(1, serve);
+        luas__job *job = start_job(pool, &(luas__policy){.chunk = 50});
+        luas__buffer batch = LUAS__BUFFER_INIT;
+        size_t *ends = malloc(50 * sizeof *ends);
+        CHECK(ends != NULL);
+        for (int i = 0; i < 50; i++) {
+            write_input(&batch, i == 10 ? "G" : "e", 1);
+            ends[i] = batch.len;
+        }
+        CHECK_INT(luas__pool_feed(pool, job, &batch, ends, 50), 0);
+        tally *t = finish(pool, job);
+        CHECK_INT(t->kind[10], LUAS__KIND_VALUE);
+        CHECK_INT(t->kind[11], LUAS__KIND_CRASH);
+        CHECK_INT(t->kinds[LUAS__KIND_VALUE] + t->kinds[LUAS__KIND_CRASH], 50);
+        free(t);
+        luas__pool_close(pool);
+    }
+}
+
 /* The second outcome is nobody's; where a task of the same worker had started
    by then, that crashed. */
 static void test_two_outcomes_for_one_task_count_once(void)
@@ -313,6 +336,7 @@ int main(void)
     RUN(test_a_crash_says_how_the_worker_ended);
     RUN(test_half_a_frame_and_then_the_end);
     RUN(test_a_worker_that_talks_nonsense_is_ended);
+    RUN(test_answers_behind_nonsense_are_crashes);
     RUN(test_two_outcomes_for_one_task_count_once);
     RUN(test_a_finished_result_outlives_its_worker);
     RUN(test_an_outcome_behind_a_crash_is_its_neighbours);

@@ -193,12 +193,19 @@ function Job:step(timeout)
     self.pool:step(self:hungry() and 0 or timeout)
 end
 
+-- A traceback without the engine's frames at its end; nil if nothing is left.
+local function own_lines(traceback)
+    local n = 1
+    while n > 0 do traceback, n = traceback:gsub("\n%s*%[C%]: in %?$", "") end
+    return traceback ~= "" and traceback or nil
+end
+
 local function describe(self, fields)
     local o = outcome.new(fields)
     if o.index and o.count == 1 then o.output = self:printed()[o.index] end
     if self.items and o.index and o.count == 1 then o.input = self.items[o.index] end
     if o.kind == "timeout" then o.limit = self.options.timeout end
-    if o.message and o.traceback == "" then o.traceback = nil end
+    o.traceback = o.traceback and own_lines(o.traceback)
     return o
 end
 

@@ -174,8 +174,11 @@ class Bench:
                 "quick": self.given.quick, "versions": self.versions}
 
     def show(self):
-        print(f"{machine(self.cpus)}; median of {self.given.rounds}, half the spread, "
-              "ratio to the first")
+        print(machine(self.cpus))
+        print("quick: a tenth of the work, once; these figures compare nothing"
+              if self.given.quick else
+              f"medians of {self.given.rounds} runs; half of their spread; ratio to the row's "
+              "reference")
         print("; ".join(f"{name}: {text or 'not here'}" for name, text in self.versions.items()))
         for row, figures in self.measured:
             report.show(row, figures)

@@ -10,6 +10,7 @@ class Figures:
 
     def __init__(self, entry, share):
         self.label, self.share = entry.label, share
+        self.part = entry.share  # of what the row's text says
         self.runs, self.peaks, self.error = [], [], None
 
     def add(self, run):
@@ -78,11 +79,11 @@ def entry_line(f, reference):
     if reference:
         cells.append(f"{number(f.median / reference.median):>8}")
     if reference and f.label in LIMITS:
-        cells.append(f"  {reference.label} is at {100 * f.median / reference.median:.0f}% of it")
+        cells.append(f"  {reference.label} reaches {100 * f.median / reference.median:.0f}% of it")
     if f.peak:
         cells.append(f"  peak {f.peak / 1e6:.1f} MB")
-    if f.share < 1:
-        cells.append(f"  (from {f.share:.1%} of the work)".replace(".0%", "%"))
+    if f.part < 1:
+        cells.append(f"  (from {f.part * 100:g}% of the work)")
     return "".join(cells)
 
 
@@ -104,13 +105,13 @@ def show(row, figures):
 
 
 def summary(measured):
-    verdicts = [value is not None and met(target, value)
-                for row, figures in measured for target, value in judge(row, figures)]
-    print(f"\n{sum(verdicts)} of {len(verdicts)} targets met")
+    judged = [pair for row, figures in measured for pair in judge(row, figures)]
+    reached = sum(value is not None and met(target, value) for target, value in judged)
+    print(f"\n{reached} of {len(judged)} targets met")
 
 
 def entry_record(f, reference):
-    record = {"label": f.label, "share": f.share, "seconds": f.runs}
+    record = {"label": f.label, "share": f.share, "seconds": f.runs}  # of all the work
     if not f.measured:
         return record | {"error": f.error or "was not there"}
     record |= {"median": f.median, "spread": f.spread}

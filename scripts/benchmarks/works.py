@@ -125,7 +125,7 @@ ROWS = [
         "the pool counts",
         1000, lambda n: 1000 * n * (n + 1),
         [luas("captured"), luas("captured_warm", LUAS_WARM),
-         *peers("captured", pool=1, executor=1, joblib=0.1, mce=1, piscina=1),
+         *peers("captured", pool=1, executor=1, joblib=1, mce=1, piscina=1),
          Entry("multiprocessing.Pool, table sent", "pool", "captured_sent")],
         [faster(POOL, 5)]),
     Row("cpu", "200 tasks of 1 to 50 ms of CPU time",
