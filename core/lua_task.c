@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "descend.h"
 #include "error.h"
 #include "lua_codec.h"
 
@@ -149,6 +150,7 @@ static bool next_task(lua_State *L, luas__chunk_run *s, luas__mp_reader *argumen
     }
     if (s->flags & LUAS__JOB_TIMED)
         atomic_store(&s->channel->page->since, luas__now());
+    s->begun = luas__now_coarse();
     serving.seq = s->current;
     serving.busy = 1;
     return luas__channel_claim(s->channel, s->current);
@@ -225,6 +227,13 @@ static void encode_bare(lua_State *L, luas__chunk_run *s)
     luas__task_check(L, luas__mp_write_nil(reply));
 }
 
+/* A task that was stopped leaves no subprocesses behind. */
+static void end_subprocesses(const luas__chunk_run *s)
+{
+    if (atomic_load(&s->channel->page->stop) == s->current)
+        luas__end_descendants(s->begun);
+}
+
 /* The raised value is on the top; gives the task its outcome. */
 static void reply_raised(lua_State *L, luas__chunk_run *s, int space)
 {
@@ -232,6 +241,7 @@ static void reply_raised(lua_State *L, luas__chunk_run *s, int space)
     int value = lua_gettop(L);
     serving.busy = 0;
     lua_sethook(L, NULL, 0, 0);
+    end_subprocesses(s);
     luas__buffer_truncate(&s->channel->reply, 0);
     luas__task_check(L, luas__channel_begin(s->channel, LUAS__ERROR, s->current, &mark));
     size_t body = s->channel->reply.len;

@@ -28,6 +28,7 @@ typedef struct luas__chunk_run {
     int64_t seed;
     int64_t since;              /* ns when the chunk was begun */
     uint32_t current;           /* seq of the task that runs */
+    int64_t begun;              /* coarse ns when that was started */
     bool inherited;             /* inputs are taken from the inherited ones */
 } luas__chunk_run;
 

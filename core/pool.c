@@ -402,6 +402,15 @@ void luas__pool_signal_process(luas__pool *p, const luas__job *job, int signal)
 
 /* ---- driving ---- */
 
+/* What failed for want of memory or descriptors left something to be done
+   that no event will tell of. */
+static int try_again_after(luas__pool *p, int rc)
+{
+    if (rc < 0 && p->broken == 0)
+        luas__poller_alarm(&p->poller, luas__now() + 20 * LUAS__MS);
+    return rc;
+}
+
 int luas__pool_handle(luas__pool *p, const luas__event *events, int n)
 {
     int rc = 0;
@@ -410,7 +419,7 @@ int luas__pool_handle(luas__pool *p, const luas__event *events, int n)
     bool alarmed = p->alarmed;
     if (rc == 0)
         rc = luas__supervise_clock(p);
-    return rc == 0 ? luas__deal(p, alarmed) : rc;
+    return try_again_after(p, rc == 0 ? luas__deal(p, alarmed) : rc);
 }
 
 static int prepare(luas__pool *p, void *host)
@@ -443,7 +452,7 @@ int luas__pool_step(luas__pool *p, int64_t timeout, void *host)
         return LUAS_EFOREIGN;
     pthread_mutex_lock(&p->lock);
     p->drivers++;
-    int rc = prepare(p, host);
+    int rc = try_again_after(p, prepare(p, host));
     if (rc == 0)
         rc = wait_and_handle(p, p->progress != p->noticed ? 0 : timeout);
     if (p->progress != p->noticed && rc >= 0)

@@ -36,6 +36,8 @@ static void drive_once(luas__pool *p)
         rest();
         pthread_mutex_lock(&p->lock);
     }
+    if (p->drivers > 0) /* one that began to wait since: this was its event */
+        luas__poller_wake(&p->poller);
 }
 
 static void *run(void *arg)

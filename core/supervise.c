@@ -396,10 +396,11 @@ static int64_t watch_deadline(luas__pool *p, luas__worker *w, int64_t now)
 
 static int look_at(luas__pool *p, luas__worker *w, int64_t now, int64_t *next)
 {
-    int rc = 0;
+    /* What there was no memory for is still there. */
+    int rc = w->in.len > 0 ? take_messages(p, w) : 0;
     /* Finished results may wait in the ring behind a long task. */
     if (w->tasks > 1) {
-        if (p->alarmed)
+        if (p->alarmed && rc == 0)
             rc = luas__catch_up(p, w);
         *next = earlier(*next, now + TICK);
     }

@@ -106,7 +106,12 @@ static inline int act(luas__channel *c, uint32_t seq, const char *bytes, size_t 
     case 'f': write_and_die(c, "\0\0", 2); break;           /* half a head */
     case 'F': write_and_die(c, "\0\0\1\0\x10\1abc", 9); break;  /* half a body */
     case 'g': write_and_die(c, "\0\0\0\4garb", 8); break;   /* a frame that means nothing */
-    case 'G': return answer(c, LUAS__VALUE, seq + 1, bytes, len);   /* not its task */
+    case 'w': return answer(c, LUAS__VALUE, seq + 1, bytes, len);   /* not its task */
+    case 'W':                                               /* the same and no more */
+        answer(c, LUAS__VALUE, seq + 1, bytes, len);
+        luas__channel_flush(c);
+        hang();
+        break;
     case 'T':                                               /* two outcomes */
         answer(c, LUAS__VALUE, seq, bytes, len);
         return answer(c, LUAS__VALUE, seq, bytes, len);

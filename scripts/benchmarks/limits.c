@@ -6,8 +6,8 @@
  *   limits kept N     the same, each block into fresh memory and kept
  *   limits start N    N times eight forks, then eight waits
  *
- * Speaks as all programs here do: `begin` and `end` around the work, then
- * `result` and a number that shows that it was done.
+ * Says as all programs here do how many `seconds` the work took, and a `result`
+ * that shows that it was done.
  */
 #define _GNU_SOURCE /* F_SETPIPE_SZ */
 #include <errno.h>
@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { BLOCK = 4 << 20, PIPE_BYTES = 1 << 20, FORKS = 8 };
@@ -26,9 +27,17 @@ static void die(const char *what)
     exit(EXIT_FAILURE);
 }
 
-static void say(const char *word)
+static double now(void)
 {
-    if (puts(word) < 0 || fflush(stdout) != 0)
+    struct timespec t;
+    if (clock_gettime(CLOCK_MONOTONIC, &t) != 0)
+        die("clock_gettime");
+    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
+}
+
+static void say_seconds(double seconds)
+{
+    if (printf("seconds %.9f\n", seconds) < 0 || fflush(stdout) != 0)
         die("stdout");
 }
 
@@ -100,13 +109,13 @@ static long ping(long n)
         close(there[1]);
         echo(there[0], back[1]);
     }
-    say("begin");
+    double begin = now();
     for (char byte = 'x'; done < n; done++) {
         write_all(there[1], &byte, 1);
         if (read_all(back[0], &byte, 1) != 1)
             die("no answer");
     }
-    say("end");
+    say_seconds(now() - begin);
     close(there[1]);
     wait_for(pid);
     return done;
@@ -139,7 +148,7 @@ static long receive_blocks(long n, int keep)
     if (fcntl(ends[0], F_SETPIPE_SZ, PIPE_BYTES) < 0)
         fprintf(stderr, "limits: pipe buffer left at its default: %s\n", strerror(errno));
     memset(block, 0, BLOCK);
-    say("begin");
+    double begin = now();
     pid_t pid = fork_child();
     if (pid == 0)
         send_blocks(ends[1], n);
@@ -149,7 +158,7 @@ static long receive_blocks(long n, int keep)
         if (keep && n > 1)
             block = new_block();
     }
-    say("end");
+    say_seconds(now() - begin);
     wait_for(pid);
     return bytes;
 }
@@ -157,7 +166,7 @@ static long receive_blocks(long n, int keep)
 static long start(long n)
 {
     pid_t pids[FORKS];
-    say("begin");
+    double begin = now();
     for (long round = 0; round < n; round++) {
         for (int i = 0; i < FORKS; i++) {
             pids[i] = fork_child();
@@ -167,7 +176,7 @@ static long start(long n)
         for (int i = 0; i < FORKS; i++)
             wait_for(pids[i]);
     }
-    say("end");
+    say_seconds(now() - begin);
     return n * FORKS;
 }
 

@@ -3,24 +3,20 @@
 --   luas -j CPUS luas.lua ROW COUNT CPUS [FILE]
 --
 -- ROW is a name of the table below, COUNT how many tasks (for `start`: how
--- many times), CPUS the number of workers, FILE what `stream` reads. `begin`
--- and `end` stand around the work, `result` shows that it was done.
+-- many times), CPUS the number of workers, FILE what `stream` reads. Says
+-- how many `seconds` the work took and a `result` that shows that it was done.
+
+local now = require "luas.core".now
 
 local rows = {}
 
--- Whoever waits for these lines stops the clock.
-local function say(word)
-    assert(io.stdout:write(word, "\n"))
-    assert(io.stdout:flush())
-end
-
----Runs the work between the two marks.
+---Runs the work against the clock.
 ---@param work function
 ---@return any ...
 local function timed(work, ...)
-    say "begin"
+    local begin = now()
     local results = table.pack(work(...))
-    say "end"
+    print(("seconds %.9f"):format(now() - begin))
     return table.unpack(results, 1, results.n)
 end
 
@@ -204,7 +200,7 @@ function rows.stream(_, _, path)
         for _, count in pool.imap(words, io.lines(path)) do total = total + count end
         return total
     end)
-    say(("peak %d"):format(peak()))
+    print(("peak %d"):format(peak()))
     return total
 end
 
@@ -214,7 +210,7 @@ function rows.stream_serial(_, _, path)
         for line in io.lines(path) do total = total + words(line) end
         return total
     end)
-    say(("peak %d"):format(peak()))
+    print(("peak %d"):format(peak()))
     return total
 end
 
@@ -231,4 +227,4 @@ for _, workers in ipairs { 1, 2, 8, 64 } do
 end
 
 local row = assert(rows[arg[1]], "no such row")
-say(("result %d"):format(row(math.tointeger(arg[2]), math.tointeger(arg[3]), arg[4])))
+print(("result %d"):format(row(math.tointeger(arg[2]), math.tointeger(arg[3]), arg[4])))

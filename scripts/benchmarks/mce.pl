@@ -2,27 +2,29 @@
 #
 #   perl mce.pl ROW COUNT CPUS [FILE]
 #
-# `begin` and `end` stand around the work, `result` shows that it was done.
-# mce_map keeps its workers as long as it is called with the same code.
+# Says how many `seconds` the work took and a `result` that shows that it was
+# done. mce_map keeps its workers as long as it is called with the same code.
 use strict;
 use warnings;
 use MCE::Map;
 use MCE::Loop;
-use Time::HiRes qw(clock);
+use Time::HiRes qw(clock clock_gettime CLOCK_MONOTONIC);
 
 my ($row, $count, $cpus, $path) = @ARGV;
-$| = 1;
+$| = 1;    # or what is not yet written would be forked too
 
-sub say_line { print "$_[0]\n" }
+my $begun;
+sub begin { $begun = clock_gettime(CLOCK_MONOTONIC) }
+sub end { printf "seconds %.9f\n", clock_gettime(CLOCK_MONOTONIC) - $begun }
 
 # Maps a few for the workers to be there, then all, against the clock.
 sub mapped {
     my ($map, $items) = @_;
     my $last = $#$items < 7 ? $#$items : 7;
     $map->([@$items[0 .. $last]]);
-    say_line('begin');
+    begin();
     my $results = $map->($items);
-    say_line('end');
+    end();
     return $results;
 }
 
@@ -75,31 +77,31 @@ my %rows = (
     },
     start => sub {
         my $done = 0;
-        say_line('begin');
+        begin();
         for (1 .. $count) {
             MCE::Map->init(max_workers => 8, chunk_size => 1);
             $done += @{same([1 .. 8])};
             MCE::Map->finish;
         }
-        say_line('end');
+        end();
         return $done;
     },
     captured => sub {
         my @table = map { $_ * 2 } 0 .. 1_000_000;
-        say_line('begin');
+        begin();
         MCE::Map->init(max_workers => $cpus);
         my @results = mce_map { $table[$_ * 1000] } [1 .. $count];
         MCE::Map->finish;
-        say_line('end');
+        end();
         return sum(\@results);
     },
     cpu => sub {
         MCE::Map->init(max_workers => $cpus, chunk_size => 1);
         my @lengths = map { (1 + 49 * (($_ * 7919 % 200) / 199) ** 3) / 1000 } 1 .. $count;
         spin_all([(0) x 8]);
-        say_line('begin');
+        begin();
         my $done = spin_all(\@lengths);
-        say_line('end');
+        end();
         return sum($done);
     },
     # Each worker reads its own pieces of the file: the counts of a piece come
@@ -108,10 +110,10 @@ my %rows = (
         my $total = 0;
         MCE::Loop->init(max_workers => $cpus, use_slurpio => 0,
             gather => sub { $total += $_ for @{$_[0]} });
-        say_line('begin');
+        begin();
         mce_loop_f { MCE->gather([map { scalar(my @words = split) } @{$_[1]}]) } $path;
-        say_line('end');
-        say_line('peak ' . peak());
+        end();
+        print 'peak ' . peak() . "\n";
         return $total;
     },
 );
@@ -119,4 +121,4 @@ my %rows = (
 my $result = ($rows{$row} or die "no row $row")->();
 MCE::Map->finish;
 MCE::Loop->finish;
-say_line("result $result");
+print "result $result\n";

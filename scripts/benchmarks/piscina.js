@@ -2,7 +2,8 @@
 //
 //   NODE_PATH=FOLDER node piscina.js ROW COUNT CPUS
 //
-// `begin` and `end` stand around the work, `result` shows that it was done.
+// Says how many `seconds` the work took and a `result` that shows that it was
+// done.
 'use strict';
 const { isMainThread } = require('node:worker_threads');
 const { Piscina, workerData } = require('piscina');
@@ -26,7 +27,9 @@ const tasks = {
 
 // ---- in the host ----
 
-const say = (word) => process.stdout.write(word + '\n');
+let begun;
+const begin = () => { begun = performance.now(); };
+const end = () => { console.log(`seconds ${(performance.now() - begun) / 1000}`); };
 const integers = (n) => Array.from({ length: n }, (_, i) => i + 1);
 const sum = (list) => list.reduce((a, b) => a + b, 0);
 
@@ -41,9 +44,9 @@ const map = (pool, name, items) => Promise.all(items.map((x) => pool.run(x, { na
 async function mapped(cpus, name, items, small = items.slice(0, 8)) {
   const pool = open(cpus);
   for (let i = 0; i < 3; i++) await map(pool, name, small);
-  say('begin');
+  begin();
   const results = await map(pool, name, items);
-  say('end');
+  end();
   await pool.destroy();
   return results;
 }
@@ -51,23 +54,23 @@ async function mapped(cpus, name, items, small = items.slice(0, 8)) {
 async function captured(n, cpus) {
   const table = Array.from({ length: 1000001 }, (_, i) => i * 2);
   const items = integers(n);
-  say('begin');
+  begin();
   const pool = open(cpus, table);
   const results = await map(pool, 'lookUp', items);
   await pool.destroy();
-  say('end');
+  end();
   return sum(results);
 }
 
 async function start(n) {
   let done = 0;
-  say('begin');
+  begin();
   for (let i = 0; i < n; i++) {
     const pool = open(8);
     done += (await map(pool, 'same', integers(8))).length;
     await pool.destroy();
   }
-  say('end');
+  end();
   return done;
 }
 
@@ -75,9 +78,9 @@ async function rtt(n, cpus) {
   const pool = open(cpus);
   let done = 0;
   await map(pool, 'same', integers(8));
-  say('begin');
+  begin();
   for (let i = 0; i < n; i++) done += (await pool.run(i, { name: 'same' })) === i;
-  say('end');
+  end();
   await pool.destroy();
   return done;
 }
@@ -104,7 +107,7 @@ const rows = {
 };
 
 async function main(row, count, cpus) {
-  say(`result ${await rows[row](Number(count), Number(cpus))}`);
+  console.log(`result ${await rows[row](Number(count), Number(cpus))}`);
 }
 
 if (isMainThread) main(...process.argv.slice(2));

@@ -3,7 +3,8 @@
 #
 #   split.sh xargs|parallel ROW COUNT CPUS [FILE]
 #
-# `begin` and `end` stand around the work, `result` shows that it was done.
+# Says how many `seconds` the work took and a `result` that shows that it was
+# done.
 set -eu
 
 runner=$1 row=$2 count=$3 cpus=$4 file=${5-}
@@ -36,7 +37,8 @@ work()
     esac
 }
 
-echo begin
+begin=$(date +%s.%N)
 result=$(work | $split sum)
-echo end
+end=$(date +%s.%N)
+echo "seconds $(awk -v b="$begin" -v e="$end" 'BEGIN { printf "%.6f", e - b }')"
 echo "result $result"

@@ -1,0 +1,65 @@
+/* Walking /proc for the children of a process. */
+#define _GNU_SOURCE
+#include "descend.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "clock.h"
+
+enum { DEEPEST = 32 };
+
+/* When a process began, in ticks since boot; 0 when it is gone. */
+static unsigned long long began(int pid)
+{
+    char path[40], line[1024];
+    snprintf(path, sizeof path, "/proc/%d/stat", pid);
+    FILE *f = fopen(path, "re");
+    if (f == NULL)
+        return 0;
+    size_t n = fread(line, 1, sizeof line - 1, f);
+    fclose(f);
+    line[n] = '\0';
+    unsigned long long ticks = 0;
+    const char *after_name = strrchr(line, ')'); /* a name may hold anything */
+    if (after_name == NULL
+        || sscanf(after_name + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d"
+                  " %*d %*d %*d %*d %llu", &ticks) != 1)
+        return 0;
+    return ticks;
+}
+
+/* Kills the tree below `pid` from the leaves up, so that nobody is orphaned
+   on the way. Level 0 is this process, whose older children stay. */
+static void end_below(int pid, unsigned long long oldest, int level)
+{
+    char path[60];
+    int child;
+    snprintf(path, sizeof path, "/proc/%d/task/%d/children", pid, pid);
+    FILE *f = level < DEEPEST ? fopen(path, "re") : NULL;
+    while (f != NULL && fscanf(f, "%d", &child) == 1)
+        if (level > 0 || began(child) >= oldest) {
+            end_below(child, oldest, level + 1);
+            kill(child, SIGKILL);
+        }
+    if (f != NULL)
+        fclose(f);
+}
+
+void luas__end_descendants(int64_t since)
+{
+#ifdef __linux__
+    struct timespec boot;
+    clock_gettime(CLOCK_BOOTTIME, &boot);
+    long tick = LUAS__SECOND / sysconf(_SC_CLK_TCK);
+    int64_t ago = luas__now() - since;
+    int64_t began_at = (int64_t)boot.tv_sec * LUAS__SECOND + boot.tv_nsec - ago;
+    /* Ticks are rounded down. */
+    end_below(getpid(), (unsigned long long)(began_at / tick), 0);
+#else
+    (void)since;
+#endif
+}

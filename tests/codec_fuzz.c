@@ -1,0 +1,92 @@
+/*
+ * libFuzzer target: any bytes as a message of data, with a space that has a
+ * plain class and one that unpacks. What is accepted must encode again, and
+ * that must decode to as many values. The other readers of foreign bytes (of
+ * bytecode, and of define messages' framing) see the same input.
+ */
+#include <lauxlib.h>
+#include <lualib.h>
+#include <stdlib.h>
+
+#include "lua_codec.h"
+#include "lua_dump.h"
+#include "lua_names.h"
+#include "lua_space.h"
+#include "msgpack.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+enum { AT_SPACE = 1, BASE = 1 };
+
+static const char classes[] =
+    "local Plain, Packed = {}, {}\n"
+    "Plain.__index = Plain\n"
+    "function Packed.__luas_pack(o) return o.a, o.b end\n"
+    "function Packed.__luas_unpack(a, b) return setmetatable({a = a, b = b}, Packed) end\n"
+    "return function() return Plain, Packed end\n";
+
+static void must(int ok)
+{
+    if (!ok)
+        abort();
+}
+
+/* Pushes a worker's side of a space that has the classes. */
+static void push_space(lua_State *L)
+{
+    luas__buffer b = LUAS__BUFFER_INIT;
+    luas__carried info;
+    must(luaL_dostring(L, classes) == LUA_OK);
+    luas__space_new(L, 0);
+    must(luas__carry(L, 1, 2, &b, 0, &info) == 0);
+    luas__space_new(L, 1);
+    must(luas__define(L, lua_gettop(L), luas__buffer_bytes(&b), b.len) == 0);
+    lua_pop(L, 1);
+    lua_replace(L, AT_SPACE);
+    lua_settop(L, BASE);
+    luas__buffer_release(&b);
+}
+
+static lua_State *open_state(void)
+{
+    lua_State *L = luaL_newstate();
+    must(L != NULL);
+    luaL_openlibs(L);
+    luas__names_push(L);
+    lua_pop(L, 1);
+    push_space(L);
+    return L;
+}
+
+/* The values above BASE there and back. */
+static void round_trip(lua_State *L, int count)
+{
+    luas__buffer b = LUAS__BUFFER_INIT;
+    luas__encode_options o = {AT_SPACE, NULL, 0};
+    if (luas__encode(L, BASE + 1, count, &b, &o) == 0) {
+        lua_settop(L, BASE);
+        must(luas__decode(L, luas__buffer_bytes(&b), b.len, AT_SPACE, LUAS__FUNCTIONS) == count);
+    }
+    luas__buffer_release(&b);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    static lua_State *L;
+    luas__mp_reader r = {data, data + size};
+    const char *bytes = (const char *)data;
+    if (L == NULL)
+        L = open_state();
+    while (luas__mp_skip(&r) == 0 && r.at < r.end)
+        continue;
+    (void)luas__dump_check(bytes, size);
+    int rc = luas__decode_value(L, bytes, size, AT_SPACE, 0);
+    must(rc == 1 || (rc < 0 && lua_isstring(L, -1)));
+    lua_settop(L, BASE);
+    rc = luas__decode(L, bytes, size, AT_SPACE, 0);
+    must(rc >= 0 ? lua_gettop(L) == BASE + rc : lua_gettop(L) == BASE + 1 && lua_isstring(L, -1));
+    if (rc >= 0)
+        round_trip(L, rc);
+    lua_settop(L, BASE);
+    return 0;
+}

@@ -1,0 +1,243 @@
+/* Descriptors and waiting: nothing blocks that should not, nothing is lost. */
+#define _GNU_SOURCE
+#include "fdio.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "poller.h"
+#include "testing.h"
+
+static void open_pipe(int fds[2])
+{
+    CHECK_INT(luas__pipe(fds), 0);
+    CHECK(fcntl(fds[0], F_GETFD) & FD_CLOEXEC);
+    CHECK(fcntl(fds[1], F_GETFD) & FD_CLOEXEC);
+    CHECK_INT(luas__set_nonblocking(fds[0]), 0);
+    CHECK_INT(luas__set_nonblocking(fds[1]), 0);
+}
+
+static void close_pipe(int fds[2])
+{
+    luas__close(&fds[0]);
+    luas__close(&fds[1]);
+}
+
+/* ---- fdio ---- */
+
+static void test_close_closes_once(void)
+{
+    int fds[2], none = -1;
+    open_pipe(fds);
+    close_pipe(fds);
+    CHECK_INT(fds[0], -1);
+    close_pipe(fds);
+    luas__close(&none);
+}
+
+static void test_reads_what_is_there(void)
+{
+    luas__buffer b = LUAS__BUFFER_INIT;
+    int fds[2];
+    open_pipe(fds);
+    CHECK_INT(luas__read_some(fds[0], &b, 100), -EAGAIN);
+    CHECK_INT(write(fds[1], "hello", 5), 5);
+    CHECK_INT(luas__read_some(fds[0], &b, 3), 3);
+    CHECK_INT(luas__read_some(fds[0], &b, 100), 2);
+    CHECK_INT(b.len, 5);
+    CHECK_BYTES(luas__buffer_bytes(&b), "hello", 5);
+    luas__close(&fds[1]);
+    CHECK_INT(luas__read_some(fds[0], &b, 100), 0);
+    CHECK_INT(b.len, 5);
+    close_pipe(fds);
+    CHECK_INT(luas__read_some(fds[0], &b, 100), -EBADF);
+    luas__buffer_release(&b);
+}
+
+static void test_writes_what_fits(void)
+{
+    enum { SIZE = 1 << 20 };
+    luas__buffer out = LUAS__BUFFER_INIT, in = LUAS__BUFFER_INIT;
+    int fds[2], rc;
+    open_pipe(fds);
+    CHECK_INT(luas__buffer_reserve(&out, SIZE), 0);
+    for (size_t i = 0; i < SIZE; i++)
+        luas__buffer_bytes(&out)[i] = (char)(i * 7 >> 3);
+    out.len = SIZE;
+    CHECK_INT(luas__write_some(fds[1], &out), -EAGAIN);
+    CHECK(out.len > 0 && out.len < SIZE);
+    do {
+        rc = luas__write_some(fds[1], &out);
+        while (luas__read_some(fds[0], &in, 5000) > 0)
+            continue;
+    } while (rc == -EAGAIN);
+    CHECK_INT(rc, 0);
+    CHECK_INT(out.len, 0);
+    CHECK_INT(in.len, SIZE);
+    for (size_t i = 0; i < SIZE; i++)
+        CHECK(luas__buffer_bytes(&in)[i] == (char)(i * 7 >> 3));
+    luas__buffer_release(&out);
+    luas__buffer_release(&in);
+    close_pipe(fds);
+}
+
+static void *read_slowly(void *arg)
+{
+    static char bytes[4096];
+    size_t total = 0;
+    struct pollfd p = {.fd = *(int *)arg, .events = POLLIN};
+    while (poll(&p, 1, 10000) == 1) {
+        ssize_t n = read(p.fd, bytes, sizeof bytes);
+        if (n <= 0)
+            break;
+        total += (size_t)n;
+    }
+    return (void *)total;
+}
+
+static void test_writes_everything_when_it_may_wait(void)
+{
+    enum { SIZE = 1 << 20 };
+    int fds[2];
+    pthread_t reader;
+    void *total;
+    char *bytes = calloc(1, SIZE);
+    CHECK(bytes != NULL);
+    open_pipe(fds); /* non-blocking: even so it waits */
+    CHECK_INT(pthread_create(&reader, NULL, read_slowly, &fds[0]), 0);
+    CHECK_INT(luas__write_waiting(fds[1], bytes, SIZE), 0);
+    luas__close(&fds[1]);
+    CHECK_INT(pthread_join(reader, &total), 0);
+    CHECK_INT((size_t)total, SIZE);
+    free(bytes);
+    close_pipe(fds);
+}
+
+static void test_a_reader_that_is_gone(void)
+{
+    int fds[2];
+    luas__buffer out = LUAS__BUFFER_INIT;
+    void (*before)(int) = signal(SIGPIPE, SIG_IGN);
+    open_pipe(fds);
+    luas__close(&fds[0]);
+    CHECK_INT(luas__write_waiting(fds[1], "x", 1), -EPIPE);
+    CHECK_INT(luas__buffer_append(&out, "x", 1), 0);
+    CHECK_INT(luas__write_some(fds[1], &out), -EPIPE);
+    CHECK_INT(out.len, 1);
+    luas__buffer_release(&out);
+    close_pipe(fds);
+    signal(SIGPIPE, before);
+}
+
+/* ---- poller ---- */
+
+static uint64_t wait_key(luas__poller *p, int64_t timeout)
+{
+    luas__event event;
+    int n = luas__poller_wait(p, &event, 1, timeout);
+    CHECK(n >= 0);
+    return n == 1 ? event.key : 0;
+}
+
+static void test_reports_what_is_ready(void)
+{
+    luas__poller p;
+    int fds[2];
+    open_pipe(fds);
+    CHECK_INT(luas__poller_open(&p), 0);
+    CHECK_INT(luas__poller_add(&p, fds[0], 0, 17), 0);
+    CHECK_INT(wait_key(&p, 0), 0);
+    CHECK_INT(write(fds[1], "x", 1), 1);
+    CHECK_INT(wait_key(&p, -1), 17);
+    CHECK_INT(wait_key(&p, 0), 17); /* until it has been read */
+    luas__poller_remove(&p, fds[0]);
+    luas__poller_remove(&p, fds[0]);
+    luas__poller_remove(&p, -1);
+    CHECK_INT(wait_key(&p, 0), 0);
+    CHECK_INT(luas__poller_add(&p, fds[1], 1, 18), 0);
+    CHECK_INT(wait_key(&p, 0), 18);
+    CHECK(luas__poller_add(&p, -1, 0, 19) < 0);
+    luas__poller_close(&p);
+    luas__poller_close(&p);
+    close_pipe(fds);
+}
+
+static void test_is_one_descriptor_to_the_application(void)
+{
+    luas__poller p;
+    CHECK_INT(luas__poller_open(&p), 0);
+    struct pollfd outside = {.fd = p.fd, .events = POLLIN};
+    CHECK_INT(poll(&outside, 1, 0), 0);
+    CHECK_INT(luas__poller_alarm(&p, luas__now() + 10 * LUAS__MS), 0);
+    CHECK_INT(poll(&outside, 1, 10000), 1);
+    CHECK(wait_key(&p, 0) == LUAS__ALARM);
+    luas__poller_acknowledge(&p, LUAS__ALARM);
+    CHECK_INT(poll(&outside, 1, 0), 0);
+    luas__poller_close(&p);
+}
+
+static void test_the_earliest_alarm_counts(void)
+{
+    luas__poller p;
+    int64_t start = luas__now();
+    CHECK_INT(luas__poller_open(&p), 0);
+    CHECK_INT(luas__poller_alarm(&p, start + 100 * LUAS__SECOND), 0);
+    CHECK_INT(luas__poller_alarm(&p, start + 20 * LUAS__MS), 0);
+    CHECK_INT(luas__poller_alarm(&p, start + 50 * LUAS__SECOND), 0);
+    CHECK(wait_key(&p, 10 * LUAS__SECOND) == LUAS__ALARM);
+    CHECK(luas__now() >= start + 20 * LUAS__MS);
+    luas__poller_acknowledge(&p, LUAS__ALARM);
+    CHECK_INT(wait_key(&p, 20 * LUAS__MS), 0); /* the others are gone with it */
+    CHECK_INT(luas__poller_alarm(&p, start), 0); /* long ago is now */
+    CHECK(wait_key(&p, 10 * LUAS__SECOND) == LUAS__ALARM);
+    luas__poller_close(&p);
+}
+
+static void *wake_later(void *arg)
+{
+    nanosleep(&(struct timespec){.tv_nsec = 20 * LUAS__MS}, NULL);
+    luas__poller_wake(arg);
+    return NULL;
+}
+
+static void test_woken_from_another_thread(void)
+{
+    luas__poller p;
+    pthread_t thread;
+    CHECK_INT(luas__poller_open(&p), 0);
+    CHECK_INT(pthread_create(&thread, NULL, wake_later, &p), 0);
+    CHECK(wait_key(&p, -1) == LUAS__WAKE);
+    CHECK_INT(pthread_join(thread, NULL), 0);
+    luas__poller_wake(&p);
+    luas__poller_acknowledge(&p, LUAS__WAKE);
+    CHECK_INT(wait_key(&p, 0), 0);
+    luas__poller_close(&p);
+}
+
+static void test_waits_as_long_as_it_was_told(void)
+{
+    luas__poller p;
+    int64_t start = luas__now();
+    CHECK_INT(luas__poller_open(&p), 0);
+    CHECK_INT(wait_key(&p, 30 * LUAS__MS + 1), 0);
+    CHECK(luas__now() - start >= 30 * LUAS__MS);
+    luas__poller_close(&p);
+}
+
+int main(void)
+{
+    RUN(test_close_closes_once);
+    RUN(test_reads_what_is_there);
+    RUN(test_writes_what_fits);
+    RUN(test_writes_everything_when_it_may_wait);
+    RUN(test_a_reader_that_is_gone);
+    RUN(test_reports_what_is_ready);
+    RUN(test_is_one_descriptor_to_the_application);
+    RUN(test_the_earliest_alarm_counts);
+    RUN(test_woken_from_another_thread);
+    RUN(test_waits_as_long_as_it_was_told);
+}

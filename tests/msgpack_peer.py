@@ -1,0 +1,136 @@
+#!/usr/bin/python3
+"""Checks the codec against python3-msgpack, in both directions.
+
+Usage: msgpack_peer.py PATH_OF_CODEC_TEST [SEED]
+
+codec_test --emit prints messages that are known here: they must mean the same
+to msgpack. codec_test --echo decodes what msgpack packed, in every form that
+the format has, and encodes it again: msgpack must get back what went in.
+"""
+
+import math
+import random
+import struct
+import subprocess
+import sys
+import time
+
+import msgpack
+
+SHARED, REF = 1, 2
+
+# What the samples of codec_cases.lua are, in order.
+SAMPLES = [
+    [None, True, False],
+    [0, 1, 127, 128, 255, 256, 65535, 65536, 2**32 - 1, 2**32, 2**63 - 1],
+    [-1, -32, -33, -128, -129, -32768, -32769, -(2**31), -(2**31) - 1, -(2**63)],
+    [0.0, -0.0, 1.0, 0.1, 1e300, math.inf, -math.inf, math.nan],
+    ["", "abc", "caf\u00e9", "x" * 40, "y" * 300, "z" * 70000],
+    [b"\xff", b"\xfe" * 300, b"\xed\xa0\x80", b"\xc0\x80", b"\x80" * 70000],
+    [[], [1, 2, 3], [[1], [2]], {"a": 1}, {1.5: True}, {-1: "x"}],
+    [list(range(1, 70001)), {i * 2: [i] for i in range(1, 70001)}],
+    msgpack.ExtType(SHARED, b"\x92\x90\xd4\x02\x00"),
+]
+
+
+def same(a, b):
+    """Equal, with the types of numbers and strings, the sign of zero, and NaN."""
+    if type(a) is not type(b):
+        return False
+    if isinstance(a, float):
+        return struct.pack(">d", a) == struct.pack(">d", b) or (a != a and b != b)
+    if isinstance(a, (list, tuple)):
+        return len(a) == len(b) and all(map(same, a, b))
+    if isinstance(a, dict):
+        return len(a) == len(b) and all(k in b and same(v, b[k]) for k, v in a.items())
+    return a == b
+
+
+def unpack(line):
+    return msgpack.unpackb(bytes.fromhex(line), strict_map_key=False, raw=False)
+
+
+def check_samples(program):
+    lines = subprocess.run([program, "--emit"], capture_output=True, text=True, check=True)
+    lines = lines.stdout.split()
+    assert len(lines) == len(SAMPLES), f"{len(lines)} samples, not {len(SAMPLES)}"
+    for number, (line, expected) in enumerate(zip(lines, SAMPLES), 1):
+        assert same(unpack(line), expected), f"sample {number} is {line[:80]}"
+
+
+def random_text(rng):
+    size = rng.choice([0, 1, 5, 31, 32, 40, 255, 256, 70000 if rng.random() < 0.01 else 3])
+    return "".join(chr(rng.choice([65, 233, 0x20AC, 0x1F600])) for _ in range(size))
+
+
+def random_bytes(rng):
+    """Bytes that are not UTF-8, so that they come back as bytes."""
+    size = rng.choice([0, 1, 7, 254, 255, 70000 if rng.random() < 0.01 else 3])
+    return b"\xff" + bytes(rng.randrange(256) for _ in range(size))
+
+
+def random_int(rng):
+    return rng.choice([1, -1]) * (rng.getrandbits(63) >> rng.randrange(64))
+
+
+def random_float(rng):
+    return rng.choice([rng.uniform(-1e9, 1e9), 0.0, -0.0, math.inf, 1e-310, float(rng.randrange(9))])
+
+
+def random_scalar(rng):
+    kind = rng.randrange(6)
+    if kind == 0:
+        return rng.choice([True, False])
+    return [random_int, random_float, random_text, random_bytes, random_int][kind - 1](rng)
+
+
+def random_key(rng):
+    return rng.choice([f"k{rng.randrange(9)}", rng.randrange(-9, 0), rng.random() + 0.25, b"\xff" + bytes([rng.randrange(9)])])
+
+
+def random_value(rng, depth=0):
+    """No map that Lua would call an array, and no nil that Lua would not store."""
+    kind = rng.randrange(8)
+    if depth > 2 or kind < 4:
+        return random_scalar(rng)
+    size = rng.choice([1, 2, 5, 15, 16, 17, 300 if rng.random() < 0.02 else 3])
+    if kind < 6:
+        return [random_value(rng, depth + 1) for _ in range(size)]
+    return {random_key(rng): random_value(rng, depth + 1) for _ in range(size)}
+
+
+# Forms that are longer than they need be, and mean the same.
+LONGER = [
+    (b"\x91\xcf" + struct.pack(">Q", 5), [5]),
+    (b"\x91\xd3" + struct.pack(">q", -5), [-5]),
+    (b"\x91\xd1" + struct.pack(">h", 5), [5]),
+    (b"\x91\xca" + struct.pack(">f", 1.5), [1.5]),
+    (b"\x91\xdb" + struct.pack(">I", 2) + b"ab", ["ab"]),
+    (b"\x91\xc6" + struct.pack(">I", 2) + b"ab", ["ab"]),
+    (b"\xdd" + struct.pack(">I", 1) + b"\xdc\x00\x01\xc0", [[]]),
+    (b"\x91\xdf" + struct.pack(">I", 1) + b"\x01\x02", [[2]]),
+]
+
+
+def check_echo(program, rng):
+    values = [[random_value(rng) for _ in range(rng.randrange(4))] for _ in range(1000)]
+    cases = LONGER + [(msgpack.packb(value), value) for value in values]
+    lines = "".join(packed.hex() + "\n" for packed, _ in cases)
+    run = subprocess.run([program, "--echo"], input=lines, capture_output=True, text=True, check=True)
+    echoes = run.stdout.split("\n")[:-1]
+    assert len(echoes) == len(cases), f"{len(echoes)} echoes, not {len(cases)}"
+    for (packed, value), line in zip(cases, echoes):
+        assert same(unpack(line), value), f"{packed.hex()[:200]} came back as {line[:200]}"
+
+
+def main():
+    program = sys.argv[1]
+    seed = int(sys.argv[2]) if len(sys.argv) > 2 else int(time.time())
+    print(f"msgpack peer: seed {seed}")
+    check_samples(program)
+    check_echo(program, random.Random(seed))
+    print("msgpack peer: the same both ways")
+
+
+if __name__ == "__main__":
+    main()
