@@ -5,10 +5,12 @@
  */
 #define _GNU_SOURCE
 #include <lauxlib.h>
+#include <limits.h>
 #include <lualib.h>
-#include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "clock.h"
 #include "cpus.h"
@@ -21,11 +23,14 @@ struct luas_pool {
     luas__job *job;
     char *script;
     uint64_t taken;         /* outcomes that the application has had */
+    double timeout;         /* seconds */
+    luas__outcome next;     /* count calls from index on are to be told of */
+    const char *payload;    /* of those */
     luas_value *results;    /* of the last outcome */
     int cap_results;
     luas__buffer text;      /* its strings, each with a zero */
-    luas__outcome cancelled;    /* a range of calls that ended together */
-    int failure;            /* what luas_next has given up for */
+    char message[80];       /* of an outcome that has none of its own */
+    int failure;            /* what luas_next gave last, when negative */
 };
 
 /* ---- the worker ---- */
@@ -66,11 +71,18 @@ static int worker_main(void *host, luas__channel *channel)
 
 /* ---- opening and closing ---- */
 
+static bool is_foreign(const luas_pool *p)
+{
+    return p->pool != NULL && p->pool->owner != getpid();
+}
+
 void luas_pool_close(luas_pool *p)
 {
     if (p == NULL)
         return;
-    if (p->pool != NULL)
+    if (is_foreign(p)) /* a child that the application forked: not its workers */
+        luas__pool_abandon(p->pool);
+    else if (p->pool != NULL)
         luas__pool_close(p->pool);
     luas__buffer_release(&p->text);
     free(p->results);
@@ -97,7 +109,7 @@ static int start_job(luas_pool *p, const luas_options *o)
 int luas_pool_open(luas_pool **pool, const luas_options *o)
 {
     *pool = NULL;
-    if (o->script == NULL || o->workers < 0 || o->timeout < 0 || o->retries < 0)
+    if (o->script == NULL || o->workers < 0 || !(o->timeout >= 0) || o->retries < 0)
         return LUAS_EINVAL;
     luas_pool *p = calloc(1, sizeof *p);
     if (p == NULL)
@@ -106,6 +118,7 @@ int luas_pool_open(luas_pool **pool, const luas_options *o)
         .workers = o->workers > 0 ? o->workers : luas__cpus(),
         .main = worker_main, .has_init = true,
     };
+    p->timeout = o->timeout;
     p->script = strdup(o->script);
     int rc = p->script == NULL ? LUAS_ENOMEM : luas__pool_open(&p->pool, &options);
     if (rc == 0)
@@ -134,7 +147,12 @@ luas_value luas_number(double number)
 
 luas_value luas_string(const char *string)
 {
-    return (luas_value){.type = LUAS_STRING, .bytes = string, .len = strlen(string)};
+    return luas_bytes(string, strlen(string));
+}
+
+luas_value luas_bytes(const char *bytes, size_t len)
+{
+    return (luas_value){.type = LUAS_STRING, .bytes = bytes, .len = len};
 }
 
 static int write_value(luas__buffer *b, const luas_value *v)
@@ -167,32 +185,61 @@ static int write_call(luas__buffer *b, const char *name, int count, const luas_v
     return rc;
 }
 
+static bool has_outcome(const luas_pool *p)
+{
+    return p->next.count > 0 || p->job->taken.len > 0 || p->job->inbox.len > 0;
+}
+
+/* Deals and forks, so that calls are under way at once. What fails here fails
+   in luas_next again. An outcome that comes meanwhile makes no event any more:
+   hence the wake, for who polls the descriptor. */
+static void get_going(luas_pool *p)
+{
+    while (luas__pool_step(p->pool, 0, p->script) > 0 && !has_outcome(p))
+        continue;
+    if (has_outcome(p))
+        luas__poller_wake(&p->pool->poller);
+}
+
+static int feed(luas_pool *p, luas__buffer *bytes)
+{
+    size_t *end = malloc(sizeof *end);
+    if (end == NULL)
+        return LUAS_ENOMEM;
+    *end = bytes->len;
+    int rc = luas__pool_feed(p->pool, p->job, bytes, end, 1);
+    if (rc < 0)
+        free(end);
+    return rc;
+}
+
 int luas_submit(luas_pool *p, const char *name, int count, const luas_value *arguments,
                 uint64_t *call)
 {
     if (name == NULL || count < 0 || (count > 0 && arguments == NULL))
         return LUAS_EINVAL;
+    if (is_foreign(p))
+        return LUAS_EFOREIGN;
     luas__buffer bytes = LUAS__BUFFER_INIT;
-    size_t *ends = malloc(sizeof *ends);
-    int rc = ends == NULL ? LUAS_ENOMEM : write_call(&bytes, name, count, arguments);
-    if (rc == 0) {
-        *ends = bytes.len;
-        rc = luas__pool_feed(p->pool, p->job, &bytes, ends, 1);
-    }
-    if (rc < 0) {
-        luas__buffer_release(&bytes);
-        free(ends);
+    int rc = write_call(&bytes, name, count, arguments);
+    if (rc == 0)
+        rc = feed(p, &bytes);
+    luas__buffer_release(&bytes); /* what was fed is no longer in there */
+    if (rc < 0)
         return rc;
-    }
     if (call != NULL)
         *call = p->job->fed;
-    rc = luas__pool_step(p->pool, 0, p->script); /* under way at once */
-    return rc == LUAS_EBROKEN ? 0 : rc; /* of that luas_next tells */
+    get_going(p);
+    return 0;
 }
 
 int luas_cancel(luas_pool *p, uint64_t call)
 {
-    return luas__pool_cancel(p->pool, p->job, call, call);
+    if (is_foreign(p))
+        return LUAS_EFOREIGN;
+    int rc = luas__pool_cancel(p->pool, p->job, call, call);
+    get_going(p);
+    return rc;
 }
 
 int luas_pool_fd(const luas_pool *p)
@@ -272,7 +319,8 @@ static int read_payload(luas_pool *p, const luas__outcome *o, const char *payloa
     luas__buffer_truncate(&p->text, 0);
     if (o->len == 0)
         return 0;
-    if (luas__mp_read(&r, &head) != 1 || head.type != MP_ARRAY || head.len > o->len)
+    if (luas__mp_read(&r, &head) != 1 || head.type != MP_ARRAY || head.len > o->len
+        || head.len > INT_MAX)
         return LUAS_EPROTO;
     int rc = reserve_results(p, (int)head.len);
     for (uint32_t i = 0; i < head.len && rc == 0; i++)
@@ -288,88 +336,108 @@ static const char *text_of(const luas_pool *p, int count, int i)
     return i < count && p->results[i].type == LUAS_STRING ? p->results[i].bytes : "";
 }
 
-static void set_status(luas_outcome *out, int status)
+/* How a worker ended, in the outcome's fields and in words. */
+static void describe_end(luas_pool *p, int status, luas_outcome *out)
 {
-    out->exitcode = -1;
-    if (out->kind != LUAS_CRASH || status == -1)
-        return;
-    if (WIFEXITED(status))
-        out->exitcode = WEXITSTATUS(status);
-    else if (WIFSIGNALED(status))
-        out->signal = WTERMSIG(status);
+    const char *format = "its worker ended, nobody knows how";
+    int number = 0;
+    if (status != -1 && WIFEXITED(status)) {
+        format = "its worker exited with status %d";
+        number = out->exitcode = WEXITSTATUS(status);
+    } else if (status != -1 && WIFSIGNALED(status)) {
+        format = "its worker was killed by signal %d";
+        number = out->signal = WTERMSIG(status);
+    }
+    snprintf(p->message, sizeof p->message, format, number);
 }
 
-static const char *standard_message(luas_kind kind)
+/* Of a timeout or a cancelled call what the task raised is not the reason. */
+static void describe(luas_pool *p, int status, int count, luas_outcome *out)
 {
-    switch (kind) {
-    case LUAS_TIMEOUT: return "timed out";
-    case LUAS_CRASH: return "its worker ended";
-    case LUAS_CANCELLED: return "cancelled";
-    default: return "";
+    out->message = p->message;
+    switch (out->kind) {
+    case LUAS_VALUE:
+        out->message = "";
+        break;
+    case LUAS_ERROR:
+        out->message = text_of(p, count, 1);
+        break;
+    case LUAS_TIMEOUT:
+        snprintf(p->message, sizeof p->message, "timed out after %g s", p->timeout);
+        break;
+    case LUAS_CRASH:
+        describe_end(p, status, out);
+        break;
+    case LUAS_CANCELLED:
+        out->message = "cancelled";
+        break;
     }
 }
 
-static int give(luas_pool *p, const luas__outcome *o, const char *payload, luas_outcome *out)
+static int give(luas_pool *p, luas_outcome *out)
 {
-    int count = read_payload(p, o, payload);
+    const luas__outcome *o = &p->next;
+    int count = read_payload(p, o, p->payload);
     if (count < 0)
-        return count;
-    *out = (luas_outcome){.call = o->index, .kind = (luas_kind)o->kind, .pid = o->pid,
-                          .message = standard_message((luas_kind)o->kind), .traceback = ""};
-    if (o->kind == LUAS__KIND_VALUE) {
+        return count; /* it stays the next */
+    *out = (luas_outcome){.call = o->index, .kind = (luas_kind)o->kind, .traceback = "",
+                          .pid = o->pid, .exitcode = -1};
+    describe(p, o->status, count, out);
+    if (out->kind == LUAS_VALUE) {
         out->count = count;
         out->results = p->results;
-    } else if (count > 0) {
-        out->message = text_of(p, count, 1);
+    } else {
         out->traceback = text_of(p, count, 2);
     }
-    set_status(out, o->status);
+    p->next.index++;
+    p->next.count--;
     p->taken++;
     return 1;
 }
 
-/* Calls that were cancelled together are given one by one. */
-static int give_cancelled(luas_pool *p, luas_outcome *out)
-{
-    luas__outcome one = p->cancelled;
-    p->cancelled.index++;
-    p->cancelled.count--;
-    one.count = 1;
-    return give(p, &one, NULL, out);
-}
-
+/* 1 and an outcome, 0 when there is none. */
 static int take(luas_pool *p, luas_outcome *out)
 {
-    const char *payload;
-    if (p->cancelled.count > 0)
-        return give_cancelled(p, out);
-    const luas__outcome *o = luas__pool_take(p->pool, p->job)
-        ? luas__job_next(p->job, &payload) : NULL;
-    if (o == NULL)
-        return 0;
-    if (o->count == 1)
-        return give(p, o, payload, out);
-    p->cancelled = *o;
-    return give_cancelled(p, out);
+    if (p->next.count == 0) {
+        const luas__outcome *o = luas__pool_take(p->pool, p->job)
+            ? luas__job_next(p->job, &p->payload) : NULL;
+        if (o == NULL)
+            return 0;
+        p->next = *o;
+    }
+    return give(p, out);
+}
+
+/* Until nothing happens: a worker that ended is replaced in the step after. */
+static int step_and_take(luas_pool *p, luas_outcome *out)
+{
+    int rc;
+    while ((rc = take(p, out)) == 0)
+        if ((rc = luas__pool_step(p->pool, 0, p->script)) <= 0)
+            return rc == LUAS_EINTR ? 0 : rc;
+    return rc;
 }
 
 int luas_next(luas_pool *p, luas_outcome *outcome)
 {
-    int rc = take(p, outcome);
-    if (rc != 0)
-        return rc;
-    rc = luas__pool_step(p->pool, 0, p->script);
-    return rc < 0 && rc != LUAS_EINTR ? rc : take(p, outcome);
+    if (is_foreign(p))
+        return LUAS_EFOREIGN;
+    int rc = step_and_take(p, outcome);
+    if (rc < 0)
+        p->failure = rc;
+    return rc;
 }
 
 int luas_wait(luas_pool *p, double seconds)
 {
-    if (p->job->inbox.len > 0 || p->job->taken.len > 0 || p->cancelled.count > 0)
+    if (has_outcome(p))
         return 1;
     return luas__pool_step(p->pool, luas__seconds(seconds), p->script);
 }
 
 const char *luas_pool_why(const luas_pool *p)
 {
-    return p->pool->broken != 0 && p->pool->why.len > 0 ? luas__buffer_bytes(&p->pool->why) : "";
+    if (p->pool->broken != 0 && p->pool->why.len > 0)
+        return luas__buffer_bytes(&p->pool->why);
+    return p->failure < 0 ? luas_strerror(p->failure) : "";
 }

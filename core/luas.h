@@ -104,6 +104,7 @@ typedef struct luas_value {
 LUAS_API luas_value luas_integer(int64_t integer);
 LUAS_API luas_value luas_number(double number);
 LUAS_API luas_value luas_string(const char *string);
+LUAS_API luas_value luas_bytes(const char *bytes, size_t len);
 
 typedef enum luas_kind {
     LUAS_VALUE, LUAS_ERROR, LUAS_TIMEOUT, LUAS_CRASH, LUAS_CANCELLED
@@ -123,13 +124,17 @@ typedef struct luas_outcome {
 
 /*
  * Forks the workers and has them load the script. On failure *pool is NULL
- * and nothing is left running. A script that does not load is reported by
- * luas_next, as LUAS_EBROKEN.
+ * and nothing is left running. A script that does not load, or is not there,
+ * is reported by luas_next, as LUAS_EBROKEN.
  */
 LUAS_API int luas_pool_open(luas_pool **pool, const luas_options *options);
 
-/* Submits a call of the script's global function `name`; *call, unless NULL,
-   gets its number, counted from 1. The arguments are copied. */
+/*
+ * Submits a call of the script's global function `name`; *call, unless NULL,
+ * gets its number, counted from 1. The arguments are copied. On failure
+ * nothing was submitted. Whether there is such a function the worker knows:
+ * if not, the call's outcome is an error.
+ */
 LUAS_API int luas_submit(luas_pool *pool, const char *name, int count,
                          const luas_value *arguments, uint64_t *call);
 
@@ -137,27 +142,33 @@ LUAS_API int luas_submit(luas_pool *pool, const char *name, int count,
    stopped. Its outcome still comes, once. */
 LUAS_API int luas_cancel(luas_pool *pool, uint64_t call);
 
-/* Readable whenever luas_next has something to do. */
+/* Readable whenever luas_next has something to do; it stays the pool's. */
 LUAS_API int luas_pool_fd(const luas_pool *pool);
 
 /*
  * Moves what can be moved, without waiting, and takes the next outcome: 1,
  * with *outcome valid until the next call on the pool; 0 when none is there
- * yet; negative when no more will come (luas_pool_why says why).
+ * yet. LUAS_EBROKEN: workers cannot start, and no more outcomes will come.
+ * After another failure (no memory, no descriptors) nothing is lost, and the
+ * descriptor becomes readable when it is worth another try. luas_pool_why
+ * says in words what failed.
  */
 LUAS_API int luas_next(luas_pool *pool, luas_outcome *outcome);
 
-/* Waits for luas_next at most `seconds`: 1 when it is time, 0 when not,
-   LUAS_EINTR after a signal. For applications without a loop of their own. */
+/* Waits at most `seconds` until it is time for luas_next: 1, or 0 when it is
+   not, or LUAS_EINTR after a signal, or as luas_next when that would fail. For
+   applications without a loop of their own. */
 LUAS_API int luas_wait(luas_pool *pool, double seconds);
 
 /* Calls that have no outcome yet. */
 LUAS_API uint64_t luas_pending(const luas_pool *pool);
 
-/* What luas_next failed for, in words. Valid until the pool is closed. */
+/* What luas_next failed for last, in words; "" if it never did. Valid until the
+   next call on the pool. */
 LUAS_API const char *luas_pool_why(const luas_pool *pool);
 
-/* Ends the workers, running calls too, and frees the pool; NULL is fine. */
+/* Ends the workers, running calls too, and frees the pool; NULL is fine. In a
+   child that the application forked it only frees and closes what is there. */
 LUAS_API void luas_pool_close(luas_pool *pool);
 
 #ifdef __cplusplus

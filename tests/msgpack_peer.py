@@ -91,7 +91,7 @@ def random_key(rng):
 def random_value(rng, depth=0):
     """No map that Lua would call an array, and no nil that Lua would not store."""
     kind = rng.randrange(8)
-    if depth > 2 or kind < 4:
+    if depth > 1 + (rng.random() < 0.2) or kind < 4:
         return random_scalar(rng)
     size = rng.choice([1, 2, 5, 15, 16, 17, 300 if rng.random() < 0.02 else 3])
     if kind < 6:

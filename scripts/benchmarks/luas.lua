@@ -126,7 +126,8 @@ end
 
 function rows.blob(n)
     warm_up(same, integers(8))
-    local results = mapped(function() return ("x"):rep(4 << 20) end, integers(n))
+    local kilobyte = ("x"):rep(1024)    -- rep copies unit by unit
+    local results = mapped(function() return kilobyte:rep(4096) end, integers(n))
     local bytes = 0
     for i = 1, n do bytes = bytes + #results[i] end
     return bytes

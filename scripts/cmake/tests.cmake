@@ -38,6 +38,10 @@ foreach(test IN LISTS lua_tests core_tests)
     add_test(NAME ${test} COMMAND tests_${test})
     set_tests_properties(${test} PROPERTIES TIMEOUT 120)
 endforeach()
+# Debian's Python, which has Debian's msgpack, whatever else is in PATH.
+add_test(NAME msgpack_peer COMMAND /usr/bin/python3
+    ${PROJECT_SOURCE_DIR}/tests/msgpack_peer.py $<TARGET_FILE:tests_codec_test>)
+set_tests_properties(msgpack_peer PROPERTIES TIMEOUT 120)
 
 add_programs(benchmarks benchmarks scripts/benchmarks/*.c ${with_lua})
 add_programs(examples embed scripts/embed/*.c luas::luas PkgConfig::LUA)
