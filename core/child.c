@@ -60,6 +60,25 @@ static void reset_signals(void)
     pthread_sigmask(SIG_SETMASK, &none, NULL);
 }
 
+#ifdef __GLIBC__
+static void leave_at_once(int status, void *unused)
+{
+    (void)unused;
+    fflush(NULL);
+    _exit(status);
+}
+#endif
+
+/* An exit() in the child, wherever it is called, is to run nothing that the
+   host registered for its own end, and not to move the read positions of the
+   files that both have open. What is registered last runs first. */
+static void skip_exit_handlers(void)
+{
+#ifdef __GLIBC__
+    on_exit(leave_at_once, NULL);
+#endif
+}
+
 static void close_stdin(void)
 {
     int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
@@ -103,6 +122,7 @@ int luas__child_fork(luas__child *c)
         reset_signals();
         die_with_parent(parent, from_main_thread);
         close_stdin();
+        skip_exit_handlers();
         *c = (luas__child)LUAS__CHILD_INIT;
         return 0;
     }

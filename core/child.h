@@ -25,7 +25,8 @@ typedef struct luas__child {
  * Flushes stdio and forks. 1 in the parent, 0 in the child, negative errno on
  * failure. The child leads a process group of its own; its signal handlers are
  * the default ones and its mask empty, its stdin is /dev/null, and it is
- * killed when its parent ends.
+ * killed when its parent ends. exit() there flushes stdio and skips the
+ * handlers of the host.
  */
 int luas__child_fork(luas__child *c);
 
