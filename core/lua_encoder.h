@@ -90,36 +90,51 @@ typedef struct luas__encoder {
     int rc;
 } luas__encoder;
 
+/* The string at this index: 1, or negative. */
+static inline int luas__put_string(lua_State *L, int index, luas__buffer *out, size_t most)
+{
+    size_t len;
+    const char *bytes = lua_tolstring(L, index, &len);
+    if (len < LUAS__MP_SHORT && luas__buffer_room(out) > LUAS__MP_SHORT) {
+        unsigned char *p = (unsigned char *)luas__buffer_end(out);
+        unsigned char *end = luas__mp_put_short(p, bytes, len);
+        if (end != NULL) {
+            out->len += (size_t)(end - p);
+            return 1;
+        }
+    }
+    if (len > most || out->len > most - len)
+        return LUAS_ETOOBIG;
+    int rc = luas__mp_write_string(out, bytes, len);
+    return rc < 0 ? rc : 1;
+}
+
+static inline int luas__put_numeral(lua_State *L, int index, luas__buffer *out)
+{
+    if (luas__buffer_reserve(out, LUAS__MP_NUMBER) < 0)
+        return LUAS_ENOMEM;
+    unsigned char *p = (unsigned char *)luas__buffer_end(out), *end;
+    if (lua_isinteger(L, index))
+        end = luas__mp_put_int(p, lua_tointeger(L, index));
+    else
+        end = luas__mp_put_double(p, lua_tonumber(L, index));
+    out->len += (size_t)(end - p);
+    return 1;
+}
+
 /* Writes the value at this index if it is nil, a boolean, a number or a string: 1; 0 if not. */
 static inline int luas__put_scalar(lua_State *L, int index, luas__buffer *out, size_t most)
 {
-    unsigned char *p;
-    const char *bytes;
-    size_t len;
-    int rc;
-    switch (lua_type(L, index)) {
-    case LUA_TNUMBER:
-        if (luas__buffer_reserve(out, LUAS__MP_NUMBER) < 0)
-            return LUAS_ENOMEM;
-        p = (unsigned char *)luas__buffer_end(out);
-        out->len += (size_t)((lua_isinteger(L, index)
-            ? luas__mp_put_int(p, lua_tointeger(L, index))
-            : luas__mp_put_double(p, lua_tonumber(L, index))) - p);
-        return 1;
-    case LUA_TSTRING:
-        bytes = lua_tolstring(L, index, &len);
-        rc = len > most || out->len > most - len ? LUAS_ETOOBIG
-                                                 : luas__mp_write_string(out, bytes, len);
-        return rc < 0 ? rc : 1;
-    case LUA_TBOOLEAN:
-        rc = luas__mp_write_bool(out, lua_toboolean(L, index));
-        return rc < 0 ? rc : 1;
-    case LUA_TNIL:
-        rc = luas__mp_write_nil(out);
-        return rc < 0 ? rc : 1;
-    default:
+    int rc, type = lua_type(L, index);
+    if (type == LUA_TSTRING)
+        return luas__put_string(L, index, out, most);
+    if (type == LUA_TNUMBER)
+        return luas__put_numeral(L, index, out);
+    if (type != LUA_TBOOLEAN && type != LUA_TNIL)
         return 0;
-    }
+    rc = type == LUA_TNIL ? luas__mp_write_nil(out)
+                          : luas__mp_write_bool(out, lua_toboolean(L, index));
+    return rc < 0 ? rc : 1;
 }
 
 /* Functions giving int: 0, or a negative code. */

@@ -32,8 +32,9 @@ int luas__raise(lua_State *L, luas__pool *p, int rc);
 void luas__new_class(lua_State *L, const char *name, const luaL_Reg *methods,
                      const luaL_Reg *meta);
 
-/* lua_job.c: the method P:job, and the class of what it gives. */
+/* lua_job.c: the method P:job and the class of what it gives; core.policy. */
 int luas__pool_job(lua_State *L);
+int luas__core_policy(lua_State *L);
 void luas__job_class(lua_State *L);
 
 #endif

@@ -15,6 +15,7 @@
 #include "lua_space.h"
 
 #define JOB "luas.core.job"
+#define POLICY "luas.core.policy"
 
 /* User values of a job. Printed: a table, index -> what the task printed.
    Memo: of the function (lua_recall.h), or nil. */
@@ -144,6 +145,9 @@ static int64_t seed_field(lua_State *L, int *flags)
 
 static luas__policy read_policy(lua_State *L)
 {
+    const luas__policy *ready = luaL_testudata(L, 2, POLICY);
+    if (ready != NULL)
+        return *ready;
     luaL_checktype(L, 2, LUA_TTABLE);
     luas__policy p = {
         .timeout = luas__seconds(number_field(L, "timeout", 0)),
@@ -162,6 +166,17 @@ static luas__policy read_policy(lua_State *L)
     return p;
 }
 
+int luas__core_policy(lua_State *L)
+{
+    lua_settop(L, 1);
+    lua_pushvalue(L, 1); /* to 2, where P:job has it */
+    luas__policy policy = read_policy(L);
+    luas__policy *p = lua_newuserdatauv(L, sizeof *p, 0);
+    *p = policy;
+    luaL_setmetatable(L, POLICY);
+    return 1;
+}
+
 int luas__pool_job(lua_State *L)
 {
     luas__handle *pool = luas__check_pool(L, 1);
@@ -171,10 +186,6 @@ int luas__pool_job(lua_State *L)
     luaL_setmetatable(L, JOB);
     lua_pushvalue(L, 1);
     lua_setiuservalue(L, -2, JOB_POOL);
-    luas__space_new(L, 0);
-    lua_setiuservalue(L, -2, JOB_SPACE);
-    lua_newtable(L);
-    lua_setiuservalue(L, -2, JOB_PRINTED);
     luas__job *job = luas__job_new(&policy);
     int rc = job == NULL ? LUAS_ENOMEM : luas__pool_start(pool->pool, job);
     if (rc < 0) {
@@ -189,7 +200,12 @@ int luas__pool_job(lua_State *L)
 
 static int push_space(lua_State *L)
 {
-    lua_getiuservalue(L, AT_JOB, JOB_SPACE);
+    if (lua_getiuservalue(L, AT_JOB, JOB_SPACE) == LUA_TNIL) {
+        lua_pop(L, 1);
+        luas__space_new(L, 0);
+        lua_pushvalue(L, -1);
+        lua_setiuservalue(L, AT_JOB, JOB_SPACE);
+    }
     return lua_gettop(L);
 }
 
@@ -250,7 +266,7 @@ static int job_carry(lua_State *L)
         return refuse(L);
     if (carried.dynamic && !forced) {
         luas__buffer_truncate(&h->bytes, 0);
-        luas__space_new(L, 0); /* as if nothing had been carried */
+        lua_pushnil(L); /* as if nothing had been carried */
         lua_setiuservalue(L, AT_JOB, JOB_SPACE);
         lua_pushliteral(L, "it may use any global");
         return refuse(L);
@@ -355,6 +371,13 @@ static void push_item_message(lua_State *L, lua_Integer index)
                     strstr(where, ": ") != NULL ? ", " : ": ", where);
 }
 
+static void check_list(lua_State *L, int item, lua_Integer index)
+{
+    if (!lua_istable(L, item))
+        luaL_error(L, "item %I: a table of arguments expected, got %s", (LUAI_UACINT)index,
+                   luaL_typename(L, item));
+}
+
 static int push_arguments(lua_State *L, int item)
 {
     lua_Integer n = lua_getfield(L, item, "n") == LUA_TNUMBER ? lua_tointeger(L, -1)
@@ -380,9 +403,7 @@ static int job_feed(lua_State *L)
         int n = 1, item = space + 1;
         lua_geti(L, 2, i);
         if (star) {
-            if (!lua_istable(L, item))
-                return luaL_error(L, "item %I: a table of arguments expected, got %s",
-                                  (LUAI_UACINT)i, luaL_typename(L, item));
+            check_list(L, item, i);
             n = push_arguments(L, item);
         }
         int rc = encode_task(L, h, star ? item + 1 : item, n, space);
@@ -420,7 +441,7 @@ static int job_pull(lua_State *L)
             break;
         int n = lua_gettop(L) - space;
         if (star) {
-            luaL_checktype(L, first, LUA_TTABLE);
+            check_list(L, first, before + h->count + 1);
             lua_settop(L, first);
             n = push_arguments(L, first++);
         }
@@ -472,9 +493,19 @@ static int job_pump(lua_State *L)
 
 /* ---- outcomes ---- */
 
+static void push_printed(lua_State *L)
+{
+    if (lua_getiuservalue(L, AT_JOB, JOB_PRINTED) == LUA_TNIL) {
+        lua_pop(L, 1);
+        lua_newtable(L);
+        lua_pushvalue(L, -1);
+        lua_setiuservalue(L, AT_JOB, JOB_PRINTED);
+    }
+}
+
 static void keep_printed(lua_State *L, const luas__outcome *o, const char *payload)
 {
-    lua_getiuservalue(L, AT_JOB, JOB_PRINTED);
+    push_printed(L);
     lua_pushlstring(L, payload + o->len, o->printed);
     lua_rawseti(L, -2, (lua_Integer)o->index);
     lua_pop(L, 1);
@@ -492,7 +523,7 @@ static const luas__outcome *next_outcome(lua_State *L, job_handle *h, const char
 static int job_printed(lua_State *L)
 {
     to_job(L);
-    lua_getiuservalue(L, AT_JOB, JOB_PRINTED);
+    push_printed(L);
     return 1;
 }
 
@@ -615,4 +646,6 @@ static const luaL_Reg meta[] = {
 void luas__job_class(lua_State *L)
 {
     luas__new_class(L, JOB, methods, meta);
+    luaL_newmetatable(L, POLICY);
+    lua_pop(L, 1);
 }

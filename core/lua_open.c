@@ -16,7 +16,7 @@ static int load_embedded(lua_State *L)
 {
     const luas__module *m = lua_touserdata(L, lua_upvalueindex(1));
     lua_settop(L, 1);
-    lua_pushfstring(L, "@luas/%s.lua", m->name);
+    lua_pushfstring(L, "@%s.lua", luaL_gsub(L, m->name, ".", "/"));
     if (luaL_loadbufferx(L, m->bytes, m->size, lua_tostring(L, -1), "t") != LUA_OK)
         return lua_error(L);
     lua_pushvalue(L, 1);

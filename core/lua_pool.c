@@ -234,8 +234,13 @@ static int core_cpus(lua_State *L)
 static int core_pid(lua_State *L)
 {
     lua_pushinteger(L, getpid());
+    return 1;
+}
+
+static int core_parent(lua_State *L)
+{
     lua_pushinteger(L, getppid());
-    return 2;
+    return 1;
 }
 
 /* The number of this worker in its pool, nil in a host; and whether it is a
@@ -304,8 +309,9 @@ static const luaL_Reg pool_meta[] = {
 };
 
 static const luaL_Reg core_functions[] = {
-    {"pool", core_pool}, {"cpus", core_cpus}, {"pid", core_pid},
+    {"pool", core_pool}, {"cpus", core_cpus}, {"pid", core_pid}, {"parent", core_parent},
     {"worker", core_worker}, {"workers", core_workers}, {"now", core_now},
+    {"policy", luas__core_policy},
     {"check", core_check}, {"report", core_report}, {"isatty", core_isatty}, {NULL, NULL},
 };
 

@@ -3,8 +3,8 @@
  * lua/luas/pool.lua builds the public interface on. Not public itself.
  *
  *   core.pool(options) -> P         options: workers, init, exit, max_tasks
- *   P:job(policy) -> J              start a job; policy: fields of luas__policy,
- *                                   times in seconds
+ *   core.policy(fields) -> policy   fields of luas__policy, times in seconds
+ *   P:job(policy or fields) -> J    start a job
  *   P:step([seconds]) -> boolean    drive once; true when anything happened.
  *                                   false too after a signal, so that Lua can
  *                                   run the hook that its handler set

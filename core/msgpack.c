@@ -104,37 +104,6 @@ static int is_utf8(const unsigned char *s, size_t len)
     return 1;
 }
 
-/* Copies a word from each end (they overlap in the middle) and collects its bits. */
-#define COPY_ENDS(type, p, s, len, bits) \
-    do { \
-        type first, last; \
-        memcpy(&first, s, sizeof first); \
-        memcpy(&last, (s) + (len) - sizeof last, sizeof last); \
-        memcpy(p, &first, sizeof first); \
-        memcpy((p) + (len) - sizeof last, &last, sizeof last); \
-        bits |= (uint64_t)(first | last); \
-    } while (0)
-
-/* 1 if up to 31 bytes are ASCII, which are copied to p. Most strings are such: no loop, no call. */
-static inline int copy_ascii(unsigned char *p, const unsigned char *s, size_t len)
-{
-    uint64_t bits = 0;
-    if (len >= 16) {
-        COPY_ENDS(uint64_t, p, s, 16, bits);
-        COPY_ENDS(uint64_t, p + len - 16, s + len - 16, 16, bits);
-    } else if (len >= 8) {
-        COPY_ENDS(uint64_t, p, s, len, bits);
-    } else if (len >= 4) {
-        COPY_ENDS(uint32_t, p, s, len, bits);
-    } else if (len >= 2) {
-        COPY_ENDS(uint16_t, p, s, len, bits);
-    } else if (len == 1) {
-        *p = *s;
-        bits = *s;
-    }
-    return (bits & UINT64_C(0x8080808080808080)) == 0;
-}
-
 static unsigned char *put_string_head(unsigned char *p, uint32_t len, int text)
 {
     if (text && len < 32) {
@@ -155,11 +124,6 @@ int luas__mp_write_string(luas__buffer *b, const char *bytes, size_t len)
     if (luas__buffer_reserve(b, len + WIDEST_HEAD) < 0)
         return LUAS_ENOMEM;
     unsigned char *p = (unsigned char *)luas__buffer_end(b);
-    if (len < 32 && copy_ascii(p + 1, (const unsigned char *)bytes, len)) {
-        *p = (unsigned char)(0xa0 | len);
-        b->len += len + 1;
-        return 0;
-    }
     unsigned char *at = put_string_head(p, (uint32_t)len, is_utf8((const unsigned char *)bytes, len));
     memcpy(at, bytes, len);
     b->len += (size_t)(at - p) + len;

@@ -87,14 +87,54 @@ static inline unsigned char *luas__mp_put_double(unsigned char *p, double value)
 {
     uint64_t v;
     memcpy(&v, &value, sizeof v);
+    *p = 0xcb;
     /* Written out, since compilers make one instruction of it. */
-    const unsigned char bytes[LUAS__MP_NUMBER] = {
-        0xcb, (unsigned char)(v >> 56), (unsigned char)(v >> 48), (unsigned char)(v >> 40),
-        (unsigned char)(v >> 32), (unsigned char)(v >> 24), (unsigned char)(v >> 16),
-        (unsigned char)(v >> 8), (unsigned char)v,
-    };
-    memcpy(p, bytes, sizeof bytes);
-    return p + sizeof bytes;
+    p[1] = (unsigned char)(v >> 56);
+    p[2] = (unsigned char)(v >> 48);
+    p[3] = (unsigned char)(v >> 40);
+    p[4] = (unsigned char)(v >> 32);
+    p[5] = (unsigned char)(v >> 24);
+    p[6] = (unsigned char)(v >> 16);
+    p[7] = (unsigned char)(v >> 8);
+    p[8] = (unsigned char)v;
+    return p + LUAS__MP_NUMBER;
+}
+
+/* Copies a word from each end (they overlap in the middle) and collects their bits. */
+#define LUAS__MP_COPY_ENDS(type, p, s, len, bits) \
+    do { \
+        type first, last; \
+        memcpy(&first, s, sizeof first); \
+        memcpy(&last, (s) + (len) - sizeof last, sizeof last); \
+        memcpy(p, &first, sizeof first); \
+        memcpy((p) + (len) - sizeof last, &last, sizeof last); \
+        bits |= (uint64_t)(first | last); \
+    } while (0)
+
+/*
+ * A string below LUAS__MP_SHORT bytes, if it is ASCII: where the next byte
+ * goes, or NULL. Most strings are such: no loop and no call for them.
+ */
+enum { LUAS__MP_SHORT = 32 };
+
+static inline unsigned char *luas__mp_put_short(unsigned char *p, const char *s, size_t len)
+{
+    uint64_t bits = 0;
+    *p++ = (unsigned char)(0xa0 | len);
+    if (len >= 16) {
+        LUAS__MP_COPY_ENDS(uint64_t, p, s, 16, bits);
+        LUAS__MP_COPY_ENDS(uint64_t, p + len - 16, s + len - 16, 16, bits);
+    } else if (len >= 8) {
+        LUAS__MP_COPY_ENDS(uint64_t, p, s, len, bits);
+    } else if (len >= 4) {
+        LUAS__MP_COPY_ENDS(uint32_t, p, s, len, bits);
+    } else if (len >= 2) {
+        LUAS__MP_COPY_ENDS(uint16_t, p, s, len, bits);
+    } else if (len == 1) {
+        *p = (unsigned char)*s;
+        bits = *p;
+    }
+    return bits & UINT64_C(0x8080808080808080) ? NULL : p + len;
 }
 
 #endif

@@ -11,6 +11,8 @@
  *   inherit(f)     a function that sends values as a forked worker of f's job would:
  *                  the same state at both ends, its space surveyed; and the number of classes
  *   far(code)      runs Lua code in the worker
+ *   snapshot()     luas__names_snapshot in the worker
+ *   slow           whether large cases should be smaller
  */
 #ifndef LUAS_CODEC_RIG_H
 #define LUAS_CODEC_RIG_H
@@ -259,6 +261,13 @@ static inline int rig_snapshot(lua_State *L)
     return 0;
 }
 
+/* Under valgrind the large cases are made smaller. */
+static inline int rig_is_slow(void)
+{
+    const char *preloaded = getenv("LD_PRELOAD");
+    return preloaded != NULL && strstr(preloaded, "vgpreload") != NULL;
+}
+
 static inline lua_State *rig_state(void)
 {
     lua_State *L = luaL_newstate();
@@ -288,6 +297,8 @@ static inline void rig_open(void)
     lua_setfield(rig_host, -2, "__index");
     lua_pop(rig_host, 1);
     luaL_newlib(rig_host, functions);
+    lua_pushboolean(rig_host, rig_is_slow());
+    lua_setfield(rig_host, -2, "slow");
     lua_setglobal(rig_host, "codec");
 }
 

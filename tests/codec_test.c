@@ -33,14 +33,16 @@ static void must(int status)
     }
 }
 
-/* The cases stand beside this file. */
+/* The cases are Lua files beside this one. */
 static void load_cases(void)
 {
     const char *slash = strrchr(__FILE__, '/');
+    lua_getglobal(rig_host, "package");
     lua_pushlstring(rig_host, __FILE__, slash == NULL ? 0 : (size_t)(slash - __FILE__) + 1);
-    lua_pushliteral(rig_host, "codec_cases.lua");
+    lua_pushliteral(rig_host, "?.lua");
     lua_concat(rig_host, 2);
-    must(luaL_dofile(rig_host, lua_tostring(rig_host, -1)));
+    lua_setfield(rig_host, -2, "path");
+    must(luaL_dostring(rig_host, "return (require 'codec_cases')"));
     lua_replace(rig_host, CASES_FILE);
     lua_settop(rig_host, CASES_FILE);
 }
@@ -62,11 +64,9 @@ static int run_cases(void)
 /* A hundred thousand random values; the seed can be given to see one run again. */
 static void run_properties(lua_Integer seed)
 {
-    const char *preloaded = getenv("LD_PRELOAD");
-    int under_valgrind = preloaded != NULL && strstr(preloaded, "vgpreload") != NULL;
     lua_getfield(rig_host, CASES_FILE, "properties");
     lua_pushinteger(rig_host, seed);
-    lua_pushinteger(rig_host, under_valgrind ? 1000 : 100000);
+    lua_pushinteger(rig_host, rig_is_slow() ? 1000 : 100000);
     run_case("random values", 2);
 }
 

@@ -144,8 +144,7 @@ static void mutate(char *bytes, size_t len)
 /* Data only: bytecode is trusted to be Lua's own, and changed bytecode may do anything. */
 static void test_mutation(lua_State *L, memory *m)
 {
-    const char *preloaded = getenv("LD_PRELOAD");
-    int rounds = preloaded != NULL && strstr(preloaded, "vgpreload") != NULL ? SOME : MUTATIONS;
+    int rounds = rig_is_slow() ? SOME : MUTATIONS;
     int accepted = 0, refused = 0;
     for (int round = 0; round < rounds; round++) {
         luas__buffer b = LUAS__BUFFER_INIT;
@@ -287,7 +286,7 @@ static void run_out(lua_State *L, memory *m, const struct work *w)
 {
     long n = 0;
     int status = LUA_ERRMEM;
-    for (; status != LUA_OK && n < 100000; n++) {
+    for (; status != LUA_OK && n < 100000; n += rig_is_slow() ? 13 : 1) {
         lua_settop(L, 0);
         lua_pushcfunction(L, w->run);
         must_run(L, w->code, LUA_MULTRET);

@@ -18,14 +18,22 @@
 
 enum { MOST_TASKS = 20000, LARGE = 3 << 20 };
 
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define SLOWED
+#endif
+#elif defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SLOWED
+#endif
+
 /* Tests that take long do less under valgrind and the sanitizers. */
 static inline int scaled(int n)
 {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-    return n / 5;
+#ifdef SLOWED
+    return n / 10;
 #else
-    return getenv("LD_PRELOAD") != NULL && strstr(getenv("LD_PRELOAD"), "vgpreload") != NULL
-        ? n / 20 : n;
+    const char *preloaded = getenv("LD_PRELOAD");
+    return preloaded != NULL && strstr(preloaded, "vgpreload") != NULL ? n / 20 : n;
 #endif
 }
 

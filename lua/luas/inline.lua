@@ -85,6 +85,13 @@ function Job:inherit(f, items)
     self.f, self.items = f, items
 end
 
+local function unpack_item(list, index)
+    if type(list) ~= "table" then
+        error(("item %d: a table of arguments expected, got %s"):format(index, type(list)), 0)
+    end
+    return pack(unpack(list, 1, list.n or #list))
+end
+
 local function push(self, arguments)
     self.last, self.fed = self.last + 1, self.fed + 1
     self.queue[self.last] = { index = self.fed, arguments = arguments }
@@ -92,10 +99,7 @@ end
 
 function Job:feed(items, first, last, star)
     for i = first, last do
-        if star and type(items[i]) ~= "table" then
-            error(("item %d: a table of arguments expected, got %s"):format(i, type(items[i])), 0)
-        end
-        push(self, star and pack(unpack(items[i], 1, items[i].n or #items[i])) or pack(items[i]))
+        push(self, star and unpack_item(items[i], i) or pack(items[i]))
     end
     return true
 end
@@ -120,10 +124,7 @@ function Job:pull(source, most, before, star)
     for n = 1, most do
         local arguments = pack(source())
         if arguments[1] == nil then return n - 1, false end
-        if star then
-            local list = arguments[1]
-            arguments = pack(unpack(list, 1, list.n or #list))
-        end
+        if star then arguments = unpack_item(arguments[1], before + n) end
         check_item(before + n, arguments)
         push(self, arguments)
     end

@@ -152,6 +152,54 @@ function Job.start(pool, f, input, options, how)
     return self
 end
 
+-- The policies of single calls, by the options that they are made of.
+local policies = setmetatable({}, { __mode = "k" })
+
+local function call_policy(pool, options)
+    if pool.size == 0 then return policy(options, { star = true }) end
+    local ready = policies[options]
+    if not ready then
+        ready = core.policy(policy(options, { star = true }))
+        policies[options] = ready
+    end
+    return ready
+end
+
+local function ship_call(self, ...)
+    if not ship(self) then return false end
+    local ok, message = self.handle:call(...)
+    if ok then
+        self.handle:seal()
+        return true
+    elseif self.options.carry == "ship" then
+        error(message, 0)
+    end
+    self.pool.carried.ship = self.pool.carried.ship - 1
+    return false
+end
+
+--- Starts a job of one task: f(...). Its arguments go straight to the engine
+--- unless they cannot be sent; then a worker inherits them.
+---@param pool table
+---@param f function
+---@param options table
+---@param ... any
+---@return luas.job        to be closed
+function Job.call(pool, f, options, ...)
+    if options.carry ~= "inherit" then
+        local handle = pool.core:job(call_policy(pool, options))
+        local self = setmetatable({
+            pool = pool, f = f, options = options, handle = handle,
+            fed = 1, taken = 0, exhausted = true,
+        }, Job)
+        local ok, sent = pcall(ship_call, self, ...)
+        if sent == true then return self end
+        handle:drop()
+        if not ok then error(sent, 0) end
+    end
+    return Job.start(pool, f, { items = { table.pack(...) }, n = 1 }, options, { star = true })
+end
+
 --- Takes from the source as much as the window has room for, in batches that
 --- grow while the source is quick, so that a slow one keeps no worker waiting.
 --- Returns at once for an array.

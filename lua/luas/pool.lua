@@ -373,23 +373,23 @@ end
 
 local function call(self, what, f, ...)
     callable(f, what)
-    local state = state_of(self)
-    local arguments = pack(...)
-    local ok, job = pcall(Job.start, state, f, { items = { arguments }, n = 1 },
-        self.defaults, { star = true })
-    if not ok then error(job, 0) end
-    return job
+    return Job.call(state_of(self), f, self.defaults, ...)
+end
+
+local function success(_, o, ...)
+    if o == nil then return true, ... end
+    o.input = nil
+    return false, o
 end
 
 local function settle_one(job)
-    local function first(_, o, ...)
-        if o then
-            o.input = nil
-            return false, o
-        end
-        return true, ...
-    end
-    return first(job:take())
+    return success(job:take())
+end
+
+local function give(job, ok, ...)
+    job:close()
+    if not ok then error(..., 0) end
+    return ...
 end
 
 --- f(...) in a worker: all its results. Raises its outcome if it has none.
@@ -397,7 +397,10 @@ end
 ---@param ... any
 ---@return any ...
 function Pool:apply(f, ...)
-    return future.new(call(self, "apply", f, ...), settle_one):get()
+    local job <close> = call(self, "apply", f, ...)
+    local handle, pool = job.handle, job.pool
+    while not handle:done() do pool:step() end
+    return give(job, settle_one(job))
 end
 
 --- As apply, without waiting.
@@ -602,11 +605,10 @@ local default
 
 -- In a task the verbs run inline; a process that was spawned opens its own.
 local function default_pool()
-    local state = default and default.state
+    local state = default and not default.state.closed and default.state
+    if state and state.owner == core.pid() then return default end
     local worker, process = core.worker()
-    if state and (state.owner == core.pid() or worker and not process) then
-        if not state.closed then return default end
-    end
+    if state and worker and not process then return default end
     default = M.new { workers = worker and not process and 0 or core.workers() or nil }
     return default
 end

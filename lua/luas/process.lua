@@ -71,7 +71,7 @@ local meta = {
 }
 
 function meta:__tostring()
-    local how = not self.job and not self.ended and "not started"
+    local how = self.ours and "running" or not self.job and not self.ended and "not started"
         or self:is_alive() and "running" or self.by_signal and "signal " .. self.by_signal
         or "exit status " .. tostring(self.code)
     return ("process %s (pid %s, %s)"):format(self.name, self.known_pid or "?", how)
@@ -217,9 +217,8 @@ end
 --- The process that started this one, or nil in the first.
 ---@return luas.process?
 function M.parent()
-    local pid, parent = core.pid()
-    if not core.worker() then return nil end
-    return setmetatable({ name = "parent", ours = true, known_pid = parent }, meta)
+        if not core.worker() then return nil end
+    return setmetatable({ name = "parent", ours = true, known_pid = core.parent() }, meta)
 end
 
 --- The processes that this one started and that have not ended.

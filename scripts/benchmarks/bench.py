@@ -15,6 +15,7 @@ import tempfile
 import chart
 import measure
 import report
+import session
 import works
 
 LIMIT = 60  # seconds for one program
@@ -55,7 +56,6 @@ def pick_rows(parser, only):
 # ---- the machine and who is there ----
 
 VERSIONS = {
-    "luas": ["luas", "-v"],
     "pool": ["/usr/bin/python3", "-V"],
     "joblib": ["/usr/bin/python3", "-c", "import joblib; print(joblib.__version__)"],
     "mce": ["perl", "-MMCE", "-e", "print MCE->VERSION"],
@@ -127,13 +127,20 @@ def environment_for(folder):
 class Bench:
     def __init__(self, given, folder):
         self.given = given
-        self.cpus = len(os.sched_getaffinity(0))
         self.environment = environment_for(folder)
         self.luas = os.environ["LUAS"]
+        self.cpus = self.ask_for_cpus()
         self.programs = works.Programs(
             self.luas, os.environ["BENCH"], self.cpus, Files(folder).lines)
         self.versions = versions(self.luas, self.environment)
         self.measured = [(row, self.figures(row)) for row in given.rows]
+
+    def ask_for_cpus(self):
+        """What luas counts, quotas too; every runner gets as many workers."""
+        cpus = version([self.luas, "-e", "print(pool.cpus())"], self.environment)
+        if cpus is None:
+            sys.exit(f"bench: {self.luas} does not run")
+        return int(cpus)
 
     def count(self, row, entry):
         part = 0.1 if self.given.quick else 1
@@ -187,6 +194,7 @@ class Bench:
 
 def main():
     given = options()
+    session.end_on_signals()
     folder = tempfile.mkdtemp(prefix="luas-bench-")
     try:
         bench = Bench(given, folder)

@@ -30,20 +30,20 @@ def text(x, y, words, anchor="start", size=12, weight="normal", fill="#222"):
             f'font-weight="{weight}" fill="{fill}">{escape(words)}</text>')
 
 
-def colour(label, reference):
-    if label in LIMITS:
+def colour(figure):
+    if figure.label in LIMITS:
         return LIMIT
-    return OURS if label.startswith("luas") or label == reference else PEER
+    return OURS if figure.ours else PEER
 
 
-def bar(axis, y, figure, row, reference):
+def bar(axis, y, figure, reference):
     ratio = figure.median / reference.median
     start, end = sorted((axis.x(1), axis.x(ratio)))
     words = f"{number(ratio)}  ({duration(figure.median)})"
     return [
         text(LEFT - 8, y + BAR - 4, figure.label, "end"),
         f'<rect x="{start:.1f}" y="{y}" width="{max(end - start, 2):.1f}" height="{BAR}" '
-        f'fill="{colour(figure.label, row.reference)}"/>',
+        f'fill="{colour(figure)}"/>',
         text(end + 5, y + BAR - 4, words, size=11, fill="#555"),
     ]
 
@@ -54,7 +54,7 @@ def group(axis, y, row, figures, reference):
              text(LEFT, y + 17, row.text, size=11, fill="#555")]
     y += HEAD
     for figure in figures:
-        parts += bar(axis, y, figure, row, reference)
+        parts += bar(axis, y, figure, reference)
         y += BAR + GAP
     return parts, y + 8
 

@@ -14,7 +14,7 @@ import textwrap
 import threading
 import time
 
-from session import Session
+from session import Session, end_on_signals
 
 HERE = pathlib.Path(__file__).resolve().parent
 TASKS, BAD = 40, 3
@@ -156,6 +156,7 @@ def main():
     parser.add_argument("--limit", type=float, default=8, metavar="SECONDS",
                         help="for each case of each runner (default 8)")
     limit = parser.parse_args().limit
+    end_on_signals()
     for case, text in CASES.items():
         print(f"\n{case}: {text}")
         for name, command in runners().items():

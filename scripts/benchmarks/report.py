@@ -11,6 +11,7 @@ class Figures:
     def __init__(self, entry, share):
         self.label, self.share = entry.label, share
         self.part = entry.share  # of what the row's text says
+        self.ours = entry.program == "luas" and entry.label not in LIMITS
         self.runs, self.peaks, self.error = [], [], None
 
     def add(self, run):

@@ -7,8 +7,15 @@ import os
 import select
 import signal
 import subprocess
+import sys
 import tempfile
 import time
+
+
+def end_on_signals():
+    """Has SIGTERM and SIGHUP unwind as Ctrl-C does, so that sessions end."""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda caught, _: sys.exit(128 + caught))
 
 
 class Session:

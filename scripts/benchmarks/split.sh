@@ -8,15 +8,14 @@
 set -eu
 
 runner=$1 row=$2 count=$3 cpus=$4 file=${5-}
-# shellcheck disable=SC2086 # a command and its words
-split="lua5.4 $(dirname "$0")/split.lua"
+split=$(dirname "$0")/split.lua
 
 # Results come back as they do from imap, one for each line, and are summed.
 pieces()
 {
     case $runner in
-    xargs) xargs -d '\n' -P "$cpus" $split args <"$file" ;;
-    parallel) parallel --pipepart -a "$file" --block -4 -j "$cpus" $split lines ;;
+    xargs) xargs -d '\n' -P "$cpus" lua5.4 "$split" args <"$file" ;;
+    parallel) parallel -q --pipepart -a "$file" --block -4 -j "$cpus" lua5.4 "$split" lines ;;
     esac
 }
 
@@ -32,13 +31,13 @@ work()
 {
     case $row in
     stream) pieces ;;
-    cpu) seconds | parallel -j "$cpus" $split spin ;;
-    start) for i in $(seq "$count"); do seq 8 | parallel -n0 -j 8 echo 1; done ;;
+    cpu) seconds | parallel -q -j "$cpus" lua5.4 "$split" spin ;;
+    start) for _ in $(seq "$count"); do seq 8 | parallel -n0 -j 8 echo 1; done ;;
     esac
 }
 
 begin=$(date +%s.%N)
-result=$(work | $split sum)
+result=$(work | lua5.4 "$split" sum)
 end=$(date +%s.%N)
 echo "seconds $(awk -v b="$begin" -v e="$end" 'BEGIN { printf "%.6f", e - b }')"
 echo "result $result"

@@ -1,0 +1,428 @@
+/* The public C interface: calls by name, every kind of outcome, one descriptor. */
+#define _GNU_SOURCE
+#include <luas.h>
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include "testing.h"
+
+static char script[64];
+
+static void write_script(const char *text)
+{
+    snprintf(script, sizeof script, "/tmp/luas-embed-XXXXXX");
+    int fd = mkstemp(script);
+    CHECK(fd >= 0);
+    CHECK_INT(write(fd, text, strlen(text)), (ssize_t)strlen(text));
+    close(fd);
+}
+
+static const char functions[] =
+    "function echo(...) return ... end\n"
+    "function fail(what) error(what, 0) end\n"
+    "function deep() local x = nil; return x.y end\n"
+    "function die(n) os.exit(n) end\n"
+    "function hang() while true do end end\n"
+    "function wait(s) local t = os.clock() + s; while os.clock() < t do end; return s end\n"
+    "function pid() local f = io.open('/proc/self/stat'); return f:read('n') end\n"
+    "function table_of(n) local t = {}; for i = 1, n do t[i] = i end; return t end\n";
+
+static luas_pool *open_pool(const luas_options *options)
+{
+    luas_pool *pool;
+    CHECK_INT(luas_pool_open(&pool, options), 0);
+    return pool;
+}
+
+static luas_pool *open_functions(int workers, double timeout, int retries)
+{
+    write_script(functions);
+    return open_pool(&(luas_options){.script = script, .workers = workers, .timeout = timeout,
+                                     .retries = retries});
+}
+
+static void close_pool(luas_pool *pool)
+{
+    luas_pool_close(pool);
+    CHECK_INT(unlink(script), 0);
+}
+
+static uint64_t submit(luas_pool *pool, const char *name, luas_value argument)
+{
+    uint64_t call = 0;
+    CHECK_INT(luas_submit(pool, name, 1, &argument, &call), 0);
+    return call;
+}
+
+/* The next outcome, by poll alone, as an application's loop would have it. */
+static void await(luas_pool *pool, luas_outcome *o)
+{
+    struct pollfd p = {.fd = luas_pool_fd(pool), .events = POLLIN};
+    int rc;
+    errno = 0;
+    while ((rc = luas_next(pool, o)) == 0)
+        CHECK(poll(&p, 1, 20000) == 1 || errno == EINTR);
+    CHECK_INT(rc, 1);
+}
+
+static void check_text(const luas_value *v, const char *wanted, size_t len)
+{
+    CHECK_INT(v->type, LUAS_STRING);
+    CHECK_INT(v->len, len);
+    CHECK_BYTES(v->bytes, wanted, len);
+    CHECK_INT(v->bytes[len], '\0');
+}
+
+/* ---- values ---- */
+
+static void test_arguments_come_back_as_results(void)
+{
+    luas_pool *pool = open_functions(1, 0, 0);
+    luas_value arguments[] = {
+        luas_integer(INT64_MIN), luas_number(0.1), luas_string("text"), luas_bytes("a\0\xff", 3),
+        {.type = LUAS_NIL}, {.type = LUAS_BOOLEAN, .as.boolean = 1}, luas_string(""),
+        {.type = LUAS_OTHER, .bytes = "\x93\1\2\3", .len = 4}, {.type = LUAS_NIL},
+    };
+    uint64_t call;
+    luas_outcome o;
+    CHECK_INT(luas_submit(pool, "echo", 9, arguments, &call), 0);
+    CHECK_INT(call, 1);
+    CHECK_INT(luas_pending(pool), 1);
+    await(pool, &o);
+    CHECK_INT(luas_pending(pool), 0);
+    CHECK_INT(o.call, 1);
+    CHECK_INT(o.kind, LUAS_VALUE);
+    CHECK_INT(o.count, 9);
+    CHECK(o.results[0].type == LUAS_INTEGER && o.results[0].as.integer == INT64_MIN);
+    CHECK(o.results[1].type == LUAS_NUMBER && o.results[1].as.number == 0.1);
+    check_text(&o.results[2], "text", 4);
+    check_text(&o.results[3], "a\0\xff", 3);
+    CHECK_INT(o.results[4].type, LUAS_NIL);
+    CHECK(o.results[5].type == LUAS_BOOLEAN && o.results[5].as.boolean == 1);
+    check_text(&o.results[6], "", 0);
+    CHECK_INT(o.results[7].type, LUAS_OTHER);
+    CHECK_BYTES(o.results[7].bytes, "\x93\1\2\3", 4);
+    CHECK_INT(o.results[8].type, LUAS_NIL);
+    CHECK_INT(*o.message, '\0');
+    close_pool(pool);
+}
+
+static void test_no_arguments_and_no_results(void)
+{
+    luas_pool *pool = open_functions(1, 0, 0);
+    luas_outcome o;
+    CHECK_INT(luas_submit(pool, "echo", 0, NULL, NULL), 0);
+    await(pool, &o);
+    CHECK_INT(o.kind, LUAS_VALUE);
+    CHECK_INT(o.count, 0);
+    close_pool(pool);
+}
+
+static void test_large_strings_and_tables(void)
+{
+    enum { SIZE = 5000000 };
+    luas_pool *pool = open_functions(2, 0, 0);
+    luas_outcome o;
+    char *bytes = malloc(SIZE);
+    CHECK(bytes != NULL);
+    memset(bytes, 'x', SIZE);
+    submit(pool, "echo", luas_bytes(bytes, SIZE));
+    await(pool, &o);
+    check_text(&o.results[0], bytes, SIZE);
+    free(bytes);
+    submit(pool, "table_of", luas_integer(100000));
+    await(pool, &o);
+    CHECK_INT(o.results[0].type, LUAS_OTHER);
+    CHECK_BYTES(o.results[0].bytes, "\xdd\0\1\x86\xa0\1\2\3", 8);
+    close_pool(pool);
+}
+
+static void test_nonsense_is_refused(void)
+{
+    luas_pool *pool = open_functions(1, 0, 0);
+    luas_value bad = {.type = (luas_type)77};
+    CHECK_INT(luas_submit(pool, NULL, 0, NULL, NULL), LUAS_EINVAL);
+    CHECK_INT(luas_submit(pool, "echo", -1, NULL, NULL), LUAS_EINVAL);
+    CHECK_INT(luas_submit(pool, "echo", 1, NULL, NULL), LUAS_EINVAL);
+    CHECK_INT(luas_submit(pool, "echo", 1, &bad, NULL), LUAS_EINVAL);
+    CHECK_INT(luas_pending(pool), 0);
+    /* MessagePack that is none is the call's own error. */
+    submit(pool, "echo", (luas_value){.type = LUAS_OTHER, .bytes = "\xc1", .len = 1});
+    luas_outcome o;
+    await(pool, &o);
+    CHECK_INT(o.kind, LUAS_ERROR);
+    close_pool(pool);
+    luas_pool *none = pool;
+    CHECK_INT(luas_pool_open(&none, &(luas_options){0}), LUAS_EINVAL);
+    CHECK(none == NULL);
+    CHECK_INT(luas_pool_open(&none, &(luas_options){.script = "x", .workers = -1}), LUAS_EINVAL);
+    CHECK_INT(luas_pool_open(&none, &(luas_options){.script = "x", .retries = -1}), LUAS_EINVAL);
+    CHECK_INT(luas_pool_open(&none, &(luas_options){.script = "x", .timeout = 0.0 / 0.0}),
+              LUAS_EINVAL);
+    luas_pool_close(NULL);
+}
+
+/* ---- outcomes ---- */
+
+static void test_errors(void)
+{
+    luas_pool *pool = open_functions(1, 0, 0);
+    luas_outcome o;
+    submit(pool, "fail", luas_string("no luck"));
+    await(pool, &o);
+    CHECK_INT(o.kind, LUAS_ERROR);
+    CHECK(strcmp(o.message, "no luck") == 0);
+    CHECK(o.pid > 0 && o.count == 0 && o.exitcode == -1);
+    CHECK_INT(luas_submit(pool, "deep", 0, NULL, NULL), 0);
+    await(pool, &o);
+    CHECK(strstr(o.message, ":3: attempt to index a nil value") != NULL);
+    CHECK(strstr(o.traceback, "deep") != NULL);
+    CHECK_INT(luas_submit(pool, "no_such_function", 0, NULL, NULL), 0);
+    await(pool, &o);
+    CHECK_INT(o.kind, LUAS_ERROR);
+    CHECK(strstr(o.message, "no_such_function") != NULL);
+    close_pool(pool);
+}
+
+static void test_crashes(void)
+{
+    luas_pool *pool = open_functions(2, 0, 0);
+    luas_outcome o;
+    uint64_t crashed = submit(pool, "die", luas_integer(9));
+    int good = 0;
+    for (int i = 0; i < 10; i++)
+        submit(pool, "echo", luas_integer(i));
+    while (luas_pending(pool) > 0) {
+        await(pool, &o);
+        good += o.kind == LUAS_VALUE;
+        if (o.call == crashed) {
+            CHECK_INT(o.kind, LUAS_CRASH);
+            CHECK_INT(o.exitcode, 9);
+            CHECK(strcmp(o.message, "its worker exited with status 9") == 0);
+        }
+    }
+    CHECK_INT(good, 10);
+    CHECK_INT(luas_submit(pool, "pid", 0, NULL, NULL), 0);
+    await(pool, &o);
+    CHECK_INT(o.results[0].as.integer, o.pid);
+    submit(pool, "hang", luas_integer(0));
+    CHECK_INT(kill(o.pid, SIGKILL), 0);
+    luas_pool_close(pool);
+    CHECK_INT(unlink(script), 0);
+}
+
+/* One call and one worker: after each crash there is nothing but a worker to
+   be replaced, of which only the descriptor can tell. */
+static void test_retries_by_poll_alone(void)
+{
+    luas_pool *pool = open_functions(1, 0, 3);
+    luas_outcome o;
+    submit(pool, "die", luas_integer(1));
+    await(pool, &o);
+    CHECK_INT(o.kind, LUAS_CRASH);
+    submit(pool, "echo", luas_integer(1));
+    await(pool, &o);
+    CHECK_INT(o.kind, LUAS_VALUE);
+    close_pool(pool);
+}
+
+static void test_timeouts(void)
+{
+    luas_pool *pool = open_functions(1, 0.1, 0);
+    luas_outcome o;
+    submit(pool, "hang", luas_integer(0));
+    submit(pool, "echo", luas_string("after"));
+    await(pool, &o);
+    CHECK_INT(o.kind, LUAS_TIMEOUT);
+    CHECK_INT(o.call, 1);
+    CHECK(strcmp(o.message, "timed out after 0.1 s") == 0);
+    await(pool, &o);
+    CHECK_INT(o.kind, LUAS_VALUE);
+    close_pool(pool);
+}
+
+static void test_cancelling(void)
+{
+    luas_pool *pool = open_functions(1, 0, 0);
+    luas_outcome o;
+    submit(pool, "hang", luas_integer(0));
+    for (int i = 2; i <= 5; i++)
+        submit(pool, "echo", luas_integer(i));
+    for (uint64_t call = 1; call <= 4; call++)
+        CHECK_INT(luas_cancel(pool, call), 0);
+    CHECK_INT(luas_cancel(pool, 1000), 0);
+    int cancelled = 0;
+    while (luas_pending(pool) > 0) {
+        await(pool, &o);
+        cancelled += o.kind == LUAS_CANCELLED;
+        CHECK_INT(o.kind, o.call == 5 ? LUAS_VALUE : LUAS_CANCELLED);
+    }
+    CHECK_INT(cancelled, 4);
+    close_pool(pool);
+}
+
+/* ---- the descriptor ---- */
+
+/* What comes in while something else is done shows on the descriptor. */
+static void test_readable_when_outcomes_wait(void)
+{
+    luas_pool *pool = open_functions(2, 0, 0);
+    luas_outcome o;
+    submit(pool, "echo", luas_integer(1));
+    submit(pool, "wait", luas_number(0.2));
+    for (int i = 0; i < 20; i++) { /* these take the first outcome in */
+        usleep(2000);
+        submit(pool, "wait", luas_number(0.001));
+    }
+    struct pollfd p = {.fd = luas_pool_fd(pool), .events = POLLIN};
+    CHECK_INT(poll(&p, 1, 0), 1);
+    await(pool, &o);
+    CHECK_INT(o.call, 1);
+    while (luas_pending(pool) > 0)
+        await(pool, &o);
+    CHECK_INT(luas_next(pool, &o), 0);
+    CHECK_INT(poll(&p, 1, 0), 0); /* and not when there are none */
+    close_pool(pool);
+}
+
+static void test_waiting_without_a_loop(void)
+{
+    luas_pool *pool = open_functions(1, 0, 0);
+    luas_outcome o;
+    submit(pool, "wait", luas_number(0.05));
+    while (luas_next(pool, &o) == 0)
+        CHECK(luas_wait(pool, 10) >= 0);
+    CHECK_INT(o.kind, LUAS_VALUE);
+    CHECK_INT(luas_wait(pool, 0.01), 0);
+    close_pool(pool);
+}
+
+/* ---- scripts that do not load ---- */
+
+static void check_unloadable(const char *path, const char *words)
+{
+    luas_pool *pool = open_pool(&(luas_options){.script = path, .workers = 2});
+    struct pollfd p = {.fd = luas_pool_fd(pool), .events = POLLIN};
+    luas_outcome o;
+    int rc;
+    CHECK(strcmp(luas_pool_why(pool), "") == 0);
+    CHECK_INT(luas_submit(pool, "echo", 0, NULL, NULL), 0);
+    while ((rc = luas_next(pool, &o)) == 0)
+        CHECK_INT(poll(&p, 1, 20000), 1);
+    CHECK_INT(rc, LUAS_EBROKEN);
+    CHECK(strstr(luas_pool_why(pool), words) != NULL);
+    CHECK(strcmp(luas_strerror(rc), "workers cannot start") == 0);
+    luas_pool_close(pool);
+}
+
+static void test_scripts_that_do_not_load(void)
+{
+    check_unloadable("/no/such/script.lua", "/no/such/script.lua");
+    write_script("local x = = 1");
+    check_unloadable(script, "unexpected symbol near '='");
+    CHECK_INT(unlink(script), 0);
+    write_script("error('not today', 0)");
+    check_unloadable(script, "not today");
+    CHECK_INT(unlink(script), 0);
+    write_script("os.exit(3)");
+    check_unloadable(script, "a worker ended while it ran init");
+    CHECK_INT(unlink(script), 0);
+}
+
+/* ---- the application's own ---- */
+
+static void on_child(int number)
+{
+    (void)number;
+}
+
+static void test_signals_and_children_are_the_applications(void)
+{
+    struct sigaction mine = {.sa_handler = on_child, .sa_flags = SA_RESTART}, before, after;
+    sigaction(SIGCHLD, &mine, &before);
+    pid_t child = fork();
+    CHECK(child >= 0);
+    if (child == 0)
+        _exit(5);
+    luas_pool *pool = open_functions(2, 0.2, 0);
+    static const char *const names[] = {"echo", "fail", "die", "hang"};
+    luas_outcome o;
+    for (int i = 0; i < 12; i++)
+        submit(pool, names[i % 4], luas_integer(3));
+    while (luas_pending(pool) > 0)
+        await(pool, &o);
+    close_pool(pool);
+    int status;
+    CHECK_INT(waitpid(child, &status, 0), child);
+    CHECK_INT(WEXITSTATUS(status), 5);
+    sigaction(SIGCHLD, &before, &after);
+    CHECK(after.sa_handler == on_child);
+    static const int others[] = {SIGINT, SIGTERM, SIGPIPE, SIGUSR1, SIGUSR2, SIGALRM, SIGHUP};
+    for (int i = 0; i < 7; i++) {
+        sigaction(others[i], NULL, &after);
+        CHECK(after.sa_handler == SIG_DFL);
+    }
+}
+
+static void test_a_forked_application_harms_nothing(void)
+{
+    luas_pool *pool = open_functions(1, 0, 0);
+    luas_outcome o;
+    submit(pool, "wait", luas_number(0.1));
+    pid_t child = fork();
+    CHECK(child >= 0);
+    if (child == 0) {
+        int refused = luas_next(pool, &o) == LUAS_EFOREIGN
+            && luas_submit(pool, "echo", 0, NULL, NULL) == LUAS_EFOREIGN
+            && luas_cancel(pool, 1) == LUAS_EFOREIGN;
+        luas_pool_close(pool);
+        _exit(refused ? 0 : 1);
+    }
+    int status;
+    CHECK_INT(waitpid(child, &status, 0), child);
+    CHECK_INT(status, 0);
+    await(pool, &o);
+    CHECK_INT(o.kind, LUAS_VALUE);
+    close_pool(pool);
+}
+
+static void test_every_call_ends_once(void)
+{
+    enum { CALLS = 400 };
+    static const char *const names[] = {"echo", "echo", "echo", "fail", "echo", "die"};
+    unsigned char seen[CALLS + 1] = {0};
+    luas_pool *pool = open_functions(3, 0, 1);
+    luas_outcome o;
+    for (int i = 0; i < CALLS; i++)
+        submit(pool, names[i % 6], luas_integer(i));
+    while (luas_pending(pool) > 0) {
+        await(pool, &o);
+        CHECK(o.call >= 1 && o.call <= CALLS);
+        CHECK_INT(seen[o.call]++, 0);
+        static const luas_kind kinds[] = {0, 0, 0, LUAS_ERROR, 0, LUAS_CRASH};
+        CHECK_INT(o.kind, kinds[(o.call - 1) % 6]);
+    }
+    close_pool(pool);
+}
+
+int main(void)
+{
+    RUN(test_arguments_come_back_as_results);
+    RUN(test_no_arguments_and_no_results);
+    RUN(test_large_strings_and_tables);
+    RUN(test_nonsense_is_refused);
+    RUN(test_errors);
+    RUN(test_crashes);
+    RUN(test_retries_by_poll_alone);
+    RUN(test_timeouts);
+    RUN(test_cancelling);
+    RUN(test_readable_when_outcomes_wait);
+    RUN(test_waiting_without_a_loop);
+    RUN(test_scripts_that_do_not_load);
+    RUN(test_signals_and_children_are_the_applications);
+    RUN(test_a_forked_application_harms_nothing);
+    RUN(test_every_call_ends_once);
+}
