@@ -53,7 +53,7 @@ static void push_position(lua_State *L)
 
     for (int level = 0; lua_getstack(L, level, &ar); level++) {
         lua_getinfo(L, "Sl", &ar);
-        if (ar.currentline > 0 && strncmp(ar.source, "@luas/luas.", 11) != 0) {
+        if (ar.currentline > 0 && strncmp(ar.source, "@luas/", 6) != 0) {
             lua_pushfstring(L, "%s:%d: ", ar.short_src, ar.currentline);
             return;
         }

@@ -192,6 +192,19 @@ case("globals of functions among the arguments arrive too", function()
     late, late_class = nil, nil
 end)
 
+case("a job's function can be carried on, with the globals that it was sent", function()
+    carried, overwritten = 1, 2
+    function step() return carried + overwritten end
+    local j = job(function(x)
+        if x then overwritten = x end
+        return step(), math.type(1), nowhere
+    end)
+    assert(j(10) == 11)
+    carried, overwritten, step = nil, nil, nil
+    local sum, kind, missing = assert(j:onward())()
+    assert(sum == 11 and kind == "integer" and missing == nil)
+end)
+
 case("the same function gives the same carrier", function()
     local Point = {}
     Point.__index = Point

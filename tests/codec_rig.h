@@ -7,7 +7,8 @@
  *   trip(...)      host -> worker -> host, without a space
  *   job(f)         job; or nil, message, code. job(...) calls f in the worker, with
  *                  the job's space both ways. job:info() gives dynamic, modules,
- *                  bytes of the carrier; job:again(f) whether f would give the same
+ *                  bytes of the carrier; job:again(f) whether f would give the same bytes
+ *                  and mean the same objects; job:onward() f as the worker would carry it
  *   inherit(f)     a function that sends values as a forked worker of f's job would:
  *                  the same state at both ends, its space surveyed; and the number of classes
  *   far(code)      runs Lua code in the worker
@@ -191,6 +192,25 @@ static inline int rig_job_again(lua_State *L)
     return 2;
 }
 
+/* The worker is a host in its turn: it carries the job's function, to the host this time. */
+static inline int rig_job_onward(lua_State *L)
+{
+    luas__buffer b = LUAS__BUFFER_INIT;
+    luas__carried info;
+    lua_settop(L, 1);
+    lua_rawgeti(L, 1, 2);
+    rig_enter_job(L, lua_tointeger(L, -1));
+    int rc = rig_carry(rig_worker, 2, &b, &info);
+    if (rc < 0) {
+        luas__buffer_release(&b);
+        return rig_far_failure(L, rc);
+    }
+    luas__space_new(L, 1);
+    rc = luas__define(L, lua_gettop(L), luas__buffer_bytes(&b), b.len);
+    luas__buffer_release(&b);
+    return rc < 0 ? rig_failure(L, rc) : 1;
+}
+
 static inline int rig_job(lua_State *L)
 {
     luas__buffer b = LUAS__BUFFER_INIT;
@@ -286,7 +306,8 @@ static inline void rig_open(void)
         {"inherit", rig_inherit}, {"far", rig_far}, {"snapshot", rig_snapshot}, {NULL, NULL},
     };
     static const luaL_Reg methods[] = {
-        {"info", rig_job_info}, {"again", rig_job_again}, {NULL, NULL},
+        {"info", rig_job_info}, {"again", rig_job_again}, {"onward", rig_job_onward},
+        {NULL, NULL},
     };
     rig_host = rig_state();
     rig_worker = rig_state();

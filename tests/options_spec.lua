@@ -94,8 +94,8 @@ describe("bad input to", function()
             end)
 
             it("with names the option", function()
-                assert_message("pool.with: options must be a table, got number", function() p:with(2) end)
-                assert_message("pool.with: options must be a table, got nil", function() p:with() end)
+                assert_message("bad argument #1 to 'with' (table expected, got number)", function() p:with(2) end)
+                assert_message("bad argument #1 to 'with' (table expected, got no value)", function() p:with() end)
                 assert_message("pool.with: unknown option \"workers\"", function() p:with { workers = 2 } end)
             end)
 

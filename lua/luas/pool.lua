@@ -48,7 +48,7 @@ local State = {}
 State.__index = State
 
 local function new_state(given)
-    local size = given.workers or M.cpus()
+    local size = math.tointeger(given.workers or M.cpus())
     return setmetatable({
         size = size, name = given.name, output = given.output, known = {}, watched = {},
         kept = { jobs = {}, n = 0, most = 64 }, images = {},
@@ -460,6 +460,7 @@ end
 ---@param opts luas.joboptions
 ---@return luas.pool
 function Pool:with(opts)
+    options.argument(opts, 1, "with", "table")
     options.check(options.job, opts, "pool.with")
     return setmetatable({ state = self.state, defaults = options.merge(self.defaults, opts) },
         getmetatable(self))
