@@ -11,8 +11,9 @@
  * Where workers inherit the function: luas__space_survey() before the fork,
  * and the inherited space at both ends.
  *
- * Encoding never raises. Decoding can raise memory errors, for it leaves what
- * it makes on the stack; everything else that can go wrong is a code. Failures
+ * Encoding does not raise (unless there is no memory for its message).
+ * Decoding can raise memory errors, for it leaves what it makes on the stack;
+ * everything else that can go wrong is a code. Failures
  * push one message, fit for people, and leave the stack otherwise as it was:
  * LUAS_EUNSENT names the path to what cannot travel (`field "conn": userdata
  * (FILE*)`), so that the caller can put "item 3, " before it. Stack indices

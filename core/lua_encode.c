@@ -1,4 +1,5 @@
 /* Entering the encoder: scalars at once, all else in a protected call. */
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -71,6 +72,7 @@ static void enter_space(luas__encoder *e)
     if (lua_isnil(L, SLOT_SPACE))
         return;
     e->space = luas__space_at(L, SLOT_SPACE);
+    assert(e->space != NULL);
     luas__space_rollback(L, SLOT_SPACE);
     lua_getiuservalue(L, SLOT_SPACE, SPACE_OBJECTS);
     lua_replace(L, SLOT_OBJECTS);
@@ -183,23 +185,27 @@ static int call_protected(luas__encoder *e, lua_State *L, int space, int first, 
     return e->rc;
 }
 
-static void prepare(luas__encoder *e, luas__buffer *out, size_t limit)
+static size_t bounded(size_t limit)
+{
+    return limit == 0 || limit > WIRE_MAX ? WIRE_MAX : limit;
+}
+
+/* `start`: where in out the message begins. */
+static void prepare(luas__encoder *e, luas__buffer *out, size_t start, size_t limit)
 {
     memset(e, 0, sizeof *e);
     e->out = out;
-    e->start = out->len;
-    e->limit = limit == 0 || limit > WIRE_MAX ? WIRE_MAX : limit;
+    e->start = start;
+    e->limit = bounded(limit);
     e->most = e->start + e->limit;
 }
 
-/* The values from the first that is no scalar on; `start`: where the message begins. */
+/* The values from the first that is no scalar on. */
 static int encode_rest(lua_State *L, int first, int count, int done, luas__buffer *out,
                        size_t start, const luas__encode_options *o)
 {
     luas__encoder e;
-    prepare(&e, out, o->limit);
-    e.start = start;
-    e.most = start + e.limit;
+    prepare(&e, out, start, o->limit);
     e.defines = o->defines;
     e.total = count;
     e.offset = done;
@@ -228,8 +234,7 @@ static int encode_scalars(lua_State *L, int first, int count, luas__buffer *out,
 static int encode_all(lua_State *L, int first, int count, luas__buffer *out, size_t start,
                       const luas__encode_options *o)
 {
-    size_t limit = o->limit == 0 || o->limit > WIRE_MAX ? WIRE_MAX : o->limit;
-    int rc = encode_scalars(L, first, count, out, start + limit);
+    int rc = encode_scalars(L, first, count, out, start + bounded(o->limit));
     if (rc < 0)
         lua_pushstring(L, luas_strerror(rc));
     else
@@ -261,7 +266,7 @@ int luas__carry(lua_State *L, int function, int space, luas__buffer *out, size_t
                 luas__carried *info)
 {
     luas__encoder e;
-    prepare(&e, out, limit);
+    prepare(&e, out, out->len, limit);
     e.defining = 1;
     e.defines = out;
     e.total = 1;

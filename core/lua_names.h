@@ -22,10 +22,14 @@
  */
 void luas__names_push(lua_State *L);
 
-/* The objects that may have a name, for callers that ask about very many; valid until a refresh. */
+/* The objects that may have a name, for callers that ask about very many; stays valid. */
 const luas__pointers *luas__names_known(lua_State *L, int names);
 
-/* Looks whether modules came or went since the last time; then reads them all again. */
+/*
+ * Looks whether modules came or went since the last time; then reads them all
+ * again. Carrying a function and a survey do it, and a message with a function
+ * or class that has no name yet.
+ */
 void luas__names_refresh(lua_State *L, int names);
 
 /*

@@ -14,11 +14,18 @@
 #include "lua_codec.h"
 #include "lua_limit.h"
 #include "lua_names.h"
+#include "lua_recall.h"
 #include "lua_space.h"
 #include "lua_task.h"
 
 /* What the worker knows of a job, and where in its table. */
-enum { ENTRY_FUNCTION = 1, ENTRY_SPACE, ENTRY_INPUTS, ENTRY_FLAGS, ENTRY_SEED };
+enum {
+    ENTRY_FUNCTION = 1, ENTRY_SPACE, ENTRY_INPUTS, ENTRY_FLAGS, ENTRY_SEED,
+    ENTRY_SHARED    /* the blob whose function and space it has, or nil */
+};
+
+/* A definition; what was made of it, where all jobs can have the same. */
+enum { BLOB_BYTES = 1, BLOB_FUNCTION, BLOB_SPACE };
 
 /* Stack of serve_requests. */
 enum { STACK_SERVER = 1, STACK_JOBS, STACK_BLOBS, STACK_EXIT };
@@ -69,27 +76,35 @@ static void set_inherited(lua_State *L, int64_t job, int entry)
     lua_pop(L, 2);
 }
 
+/* Gives the entry a space, if it has none or one that is shared. */
+static void give_space(lua_State *L, int entry)
+{
+    luas__space_new(L, 1);
+    lua_rawseti(L, entry, ENTRY_SPACE);
+    lua_pushnil(L);
+    lua_rawseti(L, entry, ENTRY_SHARED);
+    lua_pushnil(L);
+    lua_rawseti(L, entry, ENTRY_FUNCTION);
+}
+
 static void on_job(lua_State *L, server *s, luas__mp_reader *body)
 {
     (void)s;
     int64_t job = read_int(L, body), flags = read_int(L, body);
-    lua_createtable(L, 5, 0);
+    lua_createtable(L, ENTRY_SHARED, 0);
     int entry = lua_gettop(L);
     lua_pushinteger(L, flags);
     lua_rawseti(L, entry, ENTRY_FLAGS);
     lua_pushinteger(L, read_int(L, body));
     lua_rawseti(L, entry, ENTRY_SEED);
-    if (flags & LUAS__JOB_INHERIT) {
+    if (flags & LUAS__JOB_INHERIT)
         set_inherited(L, job, entry);
-    } else {
-        luas__space_new(L, 1);
-        lua_rawseti(L, entry, ENTRY_SPACE);
-    }
     if (flags & LUAS__JOB_PROCESS) {
         lua_pushboolean(L, 1);
         lua_setfield(L, LUA_REGISTRYINDEX, LUAS__PROCESS_KEY);
     }
     if (flags & LUAS__JOB_CALL) {
+        give_space(L, entry);
         lua_pushcfunction(L, call_by_name);
         lua_rawseti(L, entry, ENTRY_FUNCTION);
     }
@@ -100,7 +115,9 @@ static void on_blob(lua_State *L, server *s, luas__mp_reader *body)
 {
     (void)s;
     int64_t id = read_int(L, body);
+    lua_createtable(L, BLOB_SPACE, 0);
     lua_pushlstring(L, (const char *)body->at, (size_t)(body->end - body->at));
+    lua_rawseti(L, -2, BLOB_BYTES);
     lua_rawseti(L, STACK_BLOBS, id);
 }
 
@@ -110,23 +127,77 @@ static int raise_upvalue(lua_State *L)
     return lua_error(L);
 }
 
+/* Takes the definition into the entry's space; the first root is the job's
+   function. One that cannot be taken makes each task say so. */
+static bool apply_blob(lua_State *L, int entry, int blob)
+{
+    size_t len;
+    lua_rawgeti(L, entry, ENTRY_SPACE);
+    lua_rawgeti(L, blob, BLOB_BYTES);
+    const char *bytes = lua_tolstring(L, -1, &len);
+    bool defined = luas__define(L, lua_gettop(L) - 1, bytes, len) == 0;
+    if (!defined)
+        lua_pushcclosure(L, raise_upvalue, 1);
+    if (!defined || lua_rawgeti(L, entry, ENTRY_FUNCTION) == LUA_TNIL) {
+        lua_settop(L, lua_gettop(L) - defined);
+        lua_rawseti(L, entry, ENTRY_FUNCTION);
+    }
+    lua_settop(L, blob);
+    return defined;
+}
+
+static void copy_field(lua_State *L, int from, int field, int to, int to_field)
+{
+    lua_rawgeti(L, from, field);
+    lua_rawseti(L, to, to_field);
+}
+
+/* A function that no task can change is made once for all jobs that have it. */
+static bool take_shared(lua_State *L, int entry, int blob)
+{
+    bool made = lua_rawgeti(L, blob, BLOB_FUNCTION) != LUA_TNIL;
+    lua_pop(L, 1);
+    if (!made)
+        return false;
+    copy_field(L, blob, BLOB_FUNCTION, entry, ENTRY_FUNCTION);
+    copy_field(L, blob, BLOB_SPACE, entry, ENTRY_SPACE);
+    lua_pushvalue(L, blob);
+    lua_rawseti(L, entry, ENTRY_SHARED);
+    return true;
+}
+
+static void share(lua_State *L, int entry, int blob)
+{
+    lua_rawgeti(L, entry, ENTRY_SPACE);
+    if (luas__recall_pure(L, lua_gettop(L))) {
+        copy_field(L, entry, ENTRY_FUNCTION, blob, BLOB_FUNCTION);
+        copy_field(L, entry, ENTRY_SPACE, blob, BLOB_SPACE);
+        lua_pushvalue(L, blob);
+        lua_rawseti(L, entry, ENTRY_SHARED);
+    }
+}
+
 static void on_define(lua_State *L, server *s, luas__mp_reader *body)
 {
     (void)s;
-    size_t len;
     int entry = push_entry(L, read_int(L, body));
-    lua_rawgeti(L, entry, ENTRY_SPACE);
-    lua_rawgeti(L, STACK_BLOBS, read_int(L, body));
-    const char *bytes = lua_tolstring(L, -1, &len);
-    if (bytes == NULL)
+    if (lua_rawgeti(L, STACK_BLOBS, read_int(L, body)) != LUA_TTABLE)
         luas__task_check(L, LUAS_EPROTO);
-    if (luas__define(L, lua_gettop(L) - 1, bytes, len) < 0)
-        lua_pushcclosure(L, raise_upvalue, 1); /* each task is to say so */
-    else if (lua_rawgeti(L, entry, ENTRY_FUNCTION) == LUA_TNIL)
-        lua_pop(L, 1); /* the first root is the job's function */
-    else
+    int blob = entry + 1;
+    bool first = lua_rawgeti(L, entry, ENTRY_SPACE) == LUA_TNIL;
+    bool shared = lua_rawgeti(L, entry, ENTRY_SHARED) == LUA_TTABLE;
+    if (first && take_shared(L, entry, blob))
         return;
-    lua_rawseti(L, entry, ENTRY_FUNCTION);
+    if (first || shared)
+        give_space(L, entry);
+    if (shared) { /* the job is about to go its own way from what it shared */
+        int before = blob + 2;
+        lua_settop(L, before);
+        apply_blob(L, entry, before);
+    }
+    lua_settop(L, blob);
+    if (apply_blob(L, entry, blob) && first)
+        share(L, entry, blob);
 }
 
 static int64_t entry_integer(lua_State *L, int entry, int field)

@@ -23,8 +23,10 @@
  *   REF       NUMBER: the object of that number, begun earlier.
  *   OBJECT    content, class: a table (array or map) and its metatable.
  *   PACKED    an array of values, class: the object that
- *             class.__luas_unpack(values...) returns. It can be referred to
- *             only after its end. The array is not an object.
+ *             class.__luas_unpack(values...) returns. The array is not an
+ *             object. It exists, and so can be referred to, only after its
+ *             end: not among its own values, nor in its class where that
+ *             travels within it.
  *   FUNCTION  bin, upvalue...: what lua_dump wrote, then as many upvalues as
  *             the function has. An upvalue is a value, which fills the next
  *             new cell (cells are numbered like objects, apart from them), or

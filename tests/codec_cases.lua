@@ -15,7 +15,9 @@ local M = {cases = support.cases, properties = require("codec_random").propertie
 M.samples = {
     function() return nil, true, false end,
     function() return 0, 1, 127, 128, 255, 256, 65535, 65536, 2 ^ 32 - 1 | 0, 2 ^ 32 | 0, math.maxinteger end,
-    function() return -1, -32, -33, -128, -129, -32768, -32769, -2 ^ 31 | 0, -2 ^ 31 - 1 | 0, math.mininteger end,
+    function()
+        return -1, -32, -33, -128, -129, -32768, -32769, -2 ^ 31 | 0, -2 ^ 31 - 1 | 0, math.mininteger
+    end,
     function() return 0.0, -0.0, 1.0, 0.1, 1e300, 1 / 0, -1 / 0, 0 / 0 end,
     function() return "", "abc", "caf\xc3\xa9", ("x"):rep(40), ("y"):rep(300), ("z"):rep(70000) end,
     function() return "\xff", ("\xfe"):rep(300), "\xed\xa0\x80", "\xc0\x80", ("\x80"):rep(70000) end,

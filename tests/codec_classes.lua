@@ -2,7 +2,8 @@
 
 local codec = codec
 local support = require "codec_support"
-local case, same, trip, survives, refuses, job = support.case, support.same, support.trip, support.survives, support.refuses, support.job
+local case, same, trip = support.case, support.same, support.trip
+local survives, refuses, job = support.survives, support.refuses, support.job
 
 -- Jobs: classes.
 
@@ -73,13 +74,13 @@ case("metatables by value, with themselves and cycles", function()
     M.__index, M.origin, M.list = M, setmetatable({0}, M), {setmetatable({1}, M)}
     local r = trip(setmetatable({}, M))
     local R = getmetatable(r)
-    assert(R.__index == R and getmetatable(R.origin) == R and getmetatable(R.list[1]) == R and R.origin[1] == 0)
+    assert(R.__index == R and getmetatable(R.origin) == R and getmetatable(R.list[1]) == R)
+    assert(R.origin[1] == 0)
     survives({M, setmetatable({}, M)})
     local A, B = {}, {}
     setmetatable(A, B)
     setmetatable(B, A)
     survives(setmetatable({}, A))
-    survives(setmetatable({1, 2, 3}, {__metatable = "locked"}) ~= nil)
     local locked = trip(setmetatable({}, {__metatable = "locked"}))
     assert(getmetatable(locked) == "locked")
     local guarded = trip(setmetatable({x = 1}, {__newindex = function() error("called") end}))
@@ -105,8 +106,6 @@ case("__gc and __close of what arrives are honoured", function()
     collectgarbage()
     collectgarbage()
     assert(calls.outer == 1 and calls.inner == 1)
-    local closed = codec.far("local n = 0 do local x <close> = setmetatable({}, {__close = function() n = 1 end}) end return n")
-    assert(closed == 1)
     local j = job(function(c) do local x <close> = c end return c.closed end)
     assert(j(setmetatable({}, {__close = function(self) self.closed = true end})) == true)
     count_gc = nil
@@ -160,7 +159,8 @@ case("what goes wrong in packing is said", function()
     assert(message == "__luas_unpack: no", message)
     _, message = codec.trip(packing(function() return 1 end, function() end))
     assert(message == "__luas_unpack returned nil")
-    local many = packing(function() return table.unpack({}, 1, 5000) end, function(...) return {select("#", ...)} end)
+    local many = packing(function() return table.unpack({}, 1, 5000) end,
+                         function(...) return {select("#", ...)} end)
     assert(trip(many)[1] == 5000)
 end)
 

@@ -71,9 +71,11 @@ static const char *const subjects[] = {
     "return 1, 2.5, 'three', nil, true, ('x'):rep(300), ('\\xff'):rep(40), math.mininteger, 70000",
     "local t = {} for i = 1, 40 do t[i] = {id = i, name = 'row ' .. i} end return t",
     "local a, b = {1}, {x = {}} a.b, b.a, a[b], b.self = b, a, b, b return a, b, {a, b}",
-    "local M = {} M.__index, M.o = M, setmetatable({1}, M) return setmetatable({x = 1}, M), M, setmetatable(M, M)",
+    "local M = {} M.__index, M.o = M, setmetatable({1}, M) "
+    "return setmetatable({x = 1}, M), M, setmetatable(M, M)",
     "local t = {} for i = 1, 20 do t = {t, [{i}] = t, [i + 0.5] = false} end return t",
-    "local n, f = 0 function f(x) n = n + 1 return x and f(n) or print, function() return n, string end end return f, {f}, _G",
+    "local n, f = 0 function f(x) n = n + 1 return x and f(n) or print, function() return n, string end end "
+    "return f, {f}, _G",
 };
 enum { SUBJECTS = sizeof subjects / sizeof *subjects };
 
@@ -154,7 +156,8 @@ static void test_mutation(lua_State *L, memory *m)
         size_t before = m->live;
         int rc = decode_copy(L, luas__buffer_bytes(&b), b.len, 0);
         expect(rc >= 0 || rc == LUAS_EPROTO || rc == LUAS_EUNSENT, "changed bytes are malformed", rc);
-        expect(m->peak - before < 100 * b.len + 10000, "memory is in proportion", (long long)(m->peak - before));
+        expect(m->peak - before < 100 * b.len + 10000, "memory is in proportion",
+               (long long)(m->peak - before));
         accepted += rc >= 0;
         refused += rc < 0;
         luas__buffer_release(&b);
@@ -197,7 +200,7 @@ static void test_limit(lua_State *L)
         "local t = {} for i = 1, 1e6 do t[i] = i end return t",
         "local t = {} for i = 1, 1e6 do t[i] = {} end return t",
         "local t = {} for i = 1, 1e6 do t[i / 2] = i end return t",
-        "return function() return '" "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx" "' end, ('y'):rep(900)",
+        "return function() return 'a function has more bytes than one thinks' end, ('y'):rep(900)",
     };
     for (size_t i = 0; i < sizeof large / sizeof *large; i++) {
         must_run(L, large[i], LUA_MULTRET);
@@ -274,11 +277,21 @@ static const struct work {
     const char *name, *code;
     lua_CFunction run;
 } works[] = {
-    {"values", "local t = {} t[1] = {t, x = {1.5, 'two'}, [t] = true} for i = 2, 60 do t[i] = {i} end return t, 5, ('z'):rep(500)", trip},
-    {"deep", "local t = {} for i = 1, 300 do t = {t, {}} end return t", trip},
-    {"functions", "local n = 0 local function f() n = n + 1 return g(print, string) end return f, function() return n, f end", trip},
-    {"classes", "local M = {} M.__index = M function M.__luas_pack(o) return o.x, {1} end function M.__luas_unpack(x) return setmetatable({x = x}, M) end M.y = setmetatable({x = 1}, M) return setmetatable({}, M), M.y, setmetatable({1}, {M})", trip},
-    {"a job", "local P = {} P.__index = P g1, g2 = {1, P}, function() return g1, g3 end return function() return g2, math, P end, setmetatable({}, {__index = P})", run_job},
+    {"values",
+     "local t = {} t[1] = {t, x = {1.5, 'two'}, [t] = true} for i = 2, 60 do t[i] = {i} end "
+     "return t, 5, ('z'):rep(500)", trip},
+    {"deep",
+     "local t = {} for i = 1, 300 do t = {t, {}} end return t", trip},
+    {"functions",
+     "local n = 0 local function f() n = n + 1 return g(print, string) end "
+     "return f, function() return n, f end", trip},
+    {"classes",
+     "local M = {} M.__index = M function M.__luas_pack(o) return o.x, {1} end "
+     "function M.__luas_unpack(x) return setmetatable({x = x}, M) end "
+     "M.y = setmetatable({x = 1}, M) return setmetatable({}, M), M.y, setmetatable({1}, {M})", trip},
+    {"a job",
+     "local P = {} P.__index = P g1, g2 = {1, P}, function() return g1, g3 end "
+     "return function() return g2, math, P end, setmetatable({}, {__index = P})", run_job},
 };
 
 /* One more allocation is allowed each time, until the work is done. */

@@ -143,9 +143,11 @@ function Job:post(o, n)
 end
 
 local function on_raise(value)
-    local text = type(value) == "string" and value or tostring(value)
-    if type(value) ~= "string" and not (getmetatable(value) or {}).__tostring then
-        text = ("(error object is a %s value)"):format(type(value))
+    local kind, meta, text = type(value), getmetatable(value), nil
+    if kind == "string" or kind == "number" or (type(meta) == "table" and meta.__tostring) then
+        text = tostring(value)
+    else
+        text = ("(error object is a %s value)"):format(kind)
     end
     return { value = value, message = text, traceback = debug.traceback(nil, 2) }
 end

@@ -1,0 +1,293 @@
+-- `workers = 0` runs everything in the caller: the same results and the same
+-- errors as with workers. So do the verbs inside a task.
+
+local luas = require("luas")
+local pool = luas.pool
+local helpers = require("tests.helpers")
+
+local function square(x) return x * x end
+
+local function range(n)
+    local t = {}
+    for i = 1, n do t[i] = i end
+    return t
+end
+
+local function read_only(list)
+    local i = 0
+    return function()
+        i = i + 1
+        return list[i]
+    end
+end
+
+-- What an outcome says, but for where it happened.
+local function without_place(o)
+    return {
+        kind = o.kind, index = o.index, input = o.input, value = o.value, message = o.message,
+        attempts = o.attempts, count = o.count,
+    }
+end
+
+local function gather(...)
+    local seen = {}
+    for i, a, b in ... do seen[#seen + 1] = { i, a, b } end
+    return seen
+end
+
+local function fail_at(...)
+    local bad = { ... }
+    return function(x)
+        for _, value in ipairs(bad) do
+            if x == value then error("bad " .. value, 0) end
+        end
+        return x
+    end
+end
+
+local Point = setmetatable({}, { __tostring = function() return "class Point" end })
+Point.__index = Point
+package.loaded["tests.inline_spec.Point"] = Point
+
+-- Each case gets a pool and gives what is to be the same.
+local cases = {
+    ["map over an array"] = function(p) return p:map(square, range(100)) end,
+    ["map over a source"] = function(p) return p:map(square, read_only(range(100))) end,
+    ["map over nils"] = function(p) return p:map(function(x) return x end, { n = 4, nil, 2, nil, nil }) end,
+    ["map over nothing"] = function(p) return p:map(square, {}) end,
+    ["map of several results"] = function(p) return p:map(function(x) return x, x end, { 1 }) end,
+    ["map of no result"] = function(p) return p:map(function() end, { 1, 2 }) end,
+    ["starmap"] = function(p)
+        return p:starmap(function(...) return select("#", ...) end, { {}, { 1 }, { n = 3 } })
+    end,
+    ["starmap over a source"] = function(p)
+        return p:starmap(function(a, b) return a - b end, read_only { { 3, 1 }, { 9, 4 } })
+    end,
+    ["imap"] = function(p) return gather(p:imap(function(x) return x, -x end, range(10))) end,
+    ["imap_unordered"] = function(p)
+        local seen = gather(p:imap_unordered(square, range(10)))
+        table.sort(seen, function(a, b) return a[1] < b[1] end)
+        return seen
+    end,
+    ["each"] = function(p) return p:each(square, range(10)) end,
+    ["reduce"] = function(p)
+        return p:reduce(tostring, range(30), function(a, b) return a .. b end, "")
+    end,
+    ["apply"] = function(p) return p:apply(function(...) return select("#", ...), nil, ... end, nil, 2) end,
+    ["apply_async"] = function(p) return p:apply_async(square, 5):get() end,
+    ["map_async"] = function(p) return p:map_async(square, range(5)):get() end,
+    ["a raised string"] = function(p) return p:map(fail_at(3), range(5)) end,
+    ["the first of several failures"] = function(p) return p:map(fail_at(7, 3, 5), range(9)) end,
+    ["a raised table"] = function(p) return p:apply(error, { code = 3 }) end,
+    ["a raised nil"] = function(p) return p:apply(error) end,
+    ["a raised number"] = function(p) return p:apply(error, 12) end,
+    ["a raised object with __tostring"] = function(p)
+        return p:map(function() error(setmetatable({}, Point)) end, { 1 })
+    end,
+    ["a failure in imap"] = function(p) return gather(p:imap(fail_at(3), range(5))) end,
+    ["a failure in each"] = function(p) return p:each(fail_at(3), range(5)) end,
+    ["a failure in map_async"] = function(p) return p:map_async(fail_at(3), range(5)):get() end,
+    ["a result that cannot travel"] = function(p)
+        return p:apply(function() return { { co = coroutine.create(print) } } end)
+    end,
+    ["an item of a source that cannot travel"] = function(p)
+        return p:map(type, read_only { { co = coroutine.create(print) } })
+    end,
+    ["a source that raises"] = function(p)
+        return p:map(square, function() error("dry", 0) end)
+    end,
+    ["failures collected by map"] = function(p)
+        local results, n, failures = p:map(fail_at(2, 4), range(5), { on_error = "collect" })
+        return results, n, without_place(failures[2]), without_place(failures[4]), failures[1]
+    end,
+    ["failures collected by imap"] = function(p)
+        local list = {}
+        for i, value, o in p:imap(fail_at(2), range(3), { on_error = "collect" }) do
+            list[i] = { value, o and without_place(o) }
+        end
+        return list
+    end,
+    ["failures collected by each"] = function(p)
+        local n, failures = p:each(fail_at(2), range(3), { on_error = "collect" })
+        return n, without_place(failures[2])
+    end,
+    ["a cancelled future"] = function(p)
+        local future = p:map_async(function() os.execute("sleep 0.05") end, range(100))
+        return future:cancel(), select(2, pcall(future.get, future)).kind
+    end,
+    ["seeded random numbers"] = function(p)
+        return p:map(function() return math.random(1 << 40) end, range(50), { seed = 42 })
+    end,
+    ["what a task changes in its argument"] = function(p)
+        local items = { { n = 1 }, { n = 2 } }
+        local results = p:map(function(t)
+            t.seen = true
+            return t
+        end, items, { carry = "inherit" })
+        return results[1].seen, results[2].n
+    end,
+}
+
+local function settle(ok, ...)
+    if ok then return true, ... end
+    local o = ...
+    return false, type(o) == "table" and without_place(o) or o
+end
+
+local function run(case, workers)
+    local p <close> = pool.new(workers)
+    return table.pack(settle(pcall(case, p)))
+end
+
+describe("a pool without workers gives what workers give for", function()
+    for name, case in pairs(cases) do
+        it(name, function()
+            local expected = run(case, 2)
+            assert.are.same(expected, run(case, 0))
+            assert.are.same(expected, run(case, 1))
+        end)
+    end
+end)
+
+describe("a pool without workers", function()
+    it("runs tasks in the caller, so that a debugger sees them", function()
+        local seen = {}
+        local p <close> = pool.new(0)
+        p:map(function(x) seen[#seen + 1] = x end, { 1, 2, 3 })
+        assert.are.same({ 1, 2, 3 }, seen)
+        assert.are.equal(0, p:size())
+    end)
+
+    it("reads a lazy source no further than workers would", function()
+        local p <close> = pool.new(0)
+        local read = 0
+        for i in p:imap(square, function()
+            read = read + 1
+            return read
+        end, { window = 10 }) do
+            assert.is_true(read <= i + 10)
+            if i == 100 then break end
+        end
+    end)
+
+    it("stops after so many failures", function()
+        local p <close> = pool.new(0)
+        local ran = 0
+        local _, n, failures = p:map(function()
+            ran = ran + 1
+            error("no")
+        end, range(50), { halt = 3, on_error = "collect" })
+        assert.are.equal(3, ran)
+        assert.are.equal(50, n)
+        assert.are.equal("error", failures[3].kind)
+        assert.are.equal("cancelled", failures[50].kind)
+    end)
+
+    it("counts in its stats", function()
+        local p <close> = pool.new(0)
+        p:map(square, range(5))
+        pcall(p.apply, p, error)
+        local stats = p:stats()
+        assert.are.same({ 6, 5, 1, 0, 0 },
+            { stats.tasks, stats.values, stats.errors, stats.forks, stats.workers })
+    end)
+
+    it("has a traceback that shows the script's own lines", function()
+        local p <close> = pool.new(0)
+        local ok, o = pcall(p.apply, p, function() error("here") end)
+        assert.is_false(ok)
+        assert.is_truthy(tostring(o):find("inline_spec.lua:%d+"))
+    end)
+
+    it("calls back when a future is done", function()
+        local p <close> = pool.new(0)
+        local future, called = p:apply_async(square, 3), nil
+        future:on_done(function(f) called = f:get() end)
+        future:wait()
+        p:step()
+        assert.are.equal(9, called)
+    end)
+end)
+
+describe("inside a task", function()
+    helpers.each_interpreter(function(by)
+        it("the verbs of the default pool run inline, under " .. by, function()
+            assert.are.equal("14 1,4,9\n", helpers.output([[
+                local function sum(n)
+                    local squares = pool.map(function(x) return x * x end, { 1, 2, 3 })
+                    local total = 0
+                    for _, s in ipairs(squares) do total = total + s end
+                    return total, table.concat(squares, ",")
+                end
+                print(table.concat({ pool.apply(sum, 3) }, " "))]], by))
+        end)
+
+        it("the pool that runs the task runs inline, under " .. by, function()
+            assert.are.equal("10 true\n", helpers.output([[
+                local p <close> = pool.new(2)
+                local results = p:map(function(n)
+                    return p:reduce(function(x) return x end, { 1, 2, 3, 4 }, function(a, b) return a + b end)
+                end, { 1, 2, 3, 4 })
+                local nested = p:apply(function()
+                    return p:apply(function() return p:apply(function() return true end) end)
+                end)
+                print(results[4], nested)]], by):gsub("\t", " "))
+        end)
+
+        it("a pool of its own works, and ends with it, under " .. by, function()
+            local output = helpers.output(helpers.counters .. [[
+                local p = pool.new(2)
+                local pids, n = p:map(function(x)
+                    local own <close> = pool.new(2)
+                    return own:map(function(y)
+                        return io.open("/proc/self/stat"):read("n")
+                    end, { 1, 2, 3 })
+                end, { 1, 2 })
+                local abandoned = p:apply(function()
+                    kept = pool.new(1)
+                    return kept:apply(function() return io.open("/proc/self/stat"):read("n") end)
+                end)
+                p:close()
+                p:join()
+                io.write(abandoned, " ")
+                for _, list in ipairs(pids) do for _, pid in ipairs(list) do io.write(pid, " ") end end]], by)
+            local list = {}
+            for pid in output:gmatch "%d+" do list[#list + 1] = tonumber(pid) end
+            assert.are.equal(7, #list)
+            assert.are.same({}, helpers.survivors(list, 5))
+        end)
+
+        it("a process of its own works, under " .. by, function()
+            assert.are.equal("7\n", helpers.output([[
+                print(pool.apply(function() return process.spawn(function() return 7 end):result() end))]], by))
+        end)
+    end)
+end)
+
+describe("seeded random numbers", function()
+    it("are the same for any number of workers and any size of chunk", function()
+        local function draw(workers, chunk)
+            local p <close> = pool.new(workers)
+            return (p:map(function() return math.random(1 << 40) + math.random() end, range(64),
+                { seed = 42, chunk = chunk }))
+        end
+        local expected = draw(0)
+        assert.are.same(expected, draw(1))
+        assert.are.same(expected, draw(4))
+        assert.are.same(expected, draw(3, 7))
+        assert.are_not.equal(expected[1], expected[2])
+    end)
+
+    it("differ for another seed, and unseeded from worker to worker", function()
+        local p <close> = pool.new(2)
+        local function draw() return math.random(1 << 40) end
+        local a, b = p:map(draw, range(4), { seed = 1 }), p:map(draw, range(4), { seed = 2 })
+        assert.are_not.same(a, b)
+        local unseeded = p:map(draw, range(50))
+        local seen = {}
+        for _, x in ipairs(unseeded) do
+            assert.is_nil(seen[x])
+            seen[x] = true
+        end
+    end)
+end)
