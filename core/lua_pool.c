@@ -270,6 +270,23 @@ static int core_check(lua_State *L)
     return rc < 0;
 }
 
+/* Arguments: a table, a copy of it, how many fields that has. Are they the same? */
+static int core_same(lua_State *L)
+{
+    luaL_checktype(L, 1, LUA_TTABLE);
+    luaL_checktype(L, 2, LUA_TTABLE);
+    lua_Integer left = luaL_checkinteger(L, 3);
+    bool same = true;
+    lua_settop(L, 3);
+    for (lua_pushnil(L); same && lua_next(L, 1) != 0; lua_settop(L, 4)) {
+        lua_pushvalue(L, 4);
+        lua_rawget(L, 2);
+        same = lua_rawequal(L, -1, -2) && left-- > 0;
+    }
+    lua_pushboolean(L, same && left == 0);
+    return 1;
+}
+
 /* For people, by way of the program if it listens (it may print; the library
    may not), else as a warning of Lua's. */
 static int core_report(lua_State *L)
@@ -312,7 +329,8 @@ static const luaL_Reg core_functions[] = {
     {"pool", core_pool}, {"cpus", core_cpus}, {"pid", core_pid}, {"parent", core_parent},
     {"worker", core_worker}, {"workers", core_workers}, {"now", core_now},
     {"policy", luas__core_policy},
-    {"check", core_check}, {"report", core_report}, {"isatty", core_isatty}, {NULL, NULL},
+    {"check", core_check}, {"same", core_same}, {"report", core_report},
+    {"isatty", core_isatty}, {NULL, NULL},
 };
 
 void luas__new_class(lua_State *L, const char *name, const luaL_Reg *methods,

@@ -6,6 +6,7 @@
 #include <lualib.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdio_ext.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -393,6 +394,7 @@ int luas__serve(lua_State *L, luas__channel *channel, const luas__serve_options 
     rest_collector(L);
     /* Lines of several workers must not mix, whatever stdout is. */
     setvbuf(stdout, NULL, _IOLBF, BUFSIZ);
+    __fpurge(stdin); /* what the host has read ahead is the host's */
     if (!luas__limit_memory(L, options->memory) || !lua_checkstack(L, LUA_MINSTACK))
         return EXIT_FAILURE;
     lua_pushcfunction(L, become_worker);

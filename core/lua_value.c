@@ -136,8 +136,11 @@ static int may_be_array(lua_State *L, lua_Unsigned n)
     return 0;
 }
 
+/* Each element takes a byte at least: one too many need not be looked at. */
 static int open_array(luas__encoder *e, lua_Unsigned n)
 {
+    if (n > e->most || e->out->len > e->most - n)
+        return LUAS_ETOOBIG;
     int rc = luas__frame_open(e, FRAME_ARRAY, lua_gettop(e->L));
     if (rc < 0)
         return rc;

@@ -298,15 +298,20 @@ static int active_workers(const luas__pool *p)
     return n;
 }
 
-/* Ends workers that are too many, or have had all the tasks they may have. */
+/* It has had all the tasks or memory that it may have. */
+static bool used_up(const luas__pool *p, const luas__worker *w)
+{
+    return w->tasks == 0 && !w->stopping && !w->reaped
+        && (w->worn || (p->options.max_tasks > 0 && w->served >= p->options.max_tasks));
+}
+
+/* Ends workers that are too many or used up; an image gets a successor. */
 static void retire(luas__pool *p, int most)
 {
     int active = active_workers(p);
     for (int i = 0; i < p->nworkers; i++) {
         luas__worker *w = p->workers[i];
-        bool used_up = w->worn
-            || (p->options.max_tasks > 0 && w->served >= p->options.max_tasks);
-        if ((active > most || used_up) && luas__worker_is_spare(p, w)
+        if ((used_up(p, w) || (active > most && luas__worker_is_spare(p, w)))
             && luas__worker_stop(w, 0) == 0)
             active--;
     }

@@ -86,7 +86,8 @@ static void on_alarm(int number)
 static void test_a_storm_of_signals(void)
 {
     struct sigaction action = {.sa_handler = on_alarm}, before; /* no SA_RESTART */
-    struct itimerval storm = {{0, 1000}, {0, 1000}}, calm = {{0, 0}, {0, 0}};
+    int rest = 100000 / scaled(100); /* microseconds; valgrind needs a few for each */
+    struct itimerval storm = {{0, rest}, {0, rest}}, calm = {{0, 0}, {0, 0}};
     sigaction(SIGALRM, &action, &before);
     setitimer(ITIMER_REAL, &storm, NULL);
     work_through_trouble();

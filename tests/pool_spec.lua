@@ -393,6 +393,35 @@ describe("a pool's verb", function()
         assert.are.same({}, none)
     end)
 
+    it("progress is called with how many are done, and of how many", function()
+        local calls = {}
+        p:map(function() nap(0.03) end, range(20), {
+            progress = function(done, total) calls[#calls + 1] = { done, total } end,
+        })
+        assert.is_true(#calls >= 2)
+        assert.are.same({ 20, 20 }, calls[#calls])
+        for i = 2, #calls do assert.is_true(calls[i][1] >= calls[i - 1][1]) end
+        calls = {}
+        p:each(square, (counter(50)), { progress = function(done, total) calls[#calls + 1] = { done, total } end })
+        assert.are.same({ 50, 50 }, calls[#calls])
+    end)
+
+    it("priority goes before what waits", function()
+        local order = os.tmpname()
+        local q <close> = pool.new(1)
+        local function note(word)
+            local file <close> = io.open(order, "a")
+            file:write(word, " ")
+            nap(0.02)
+        end
+        local low = q:with { carry = "inherit" }:map_async(note, { "a", "b", "c", "d", "e", "f", "g", "h" })
+        q:with { priority = 5 }:map_async(nap, { "0" }):get()
+        low:get()
+        local file <close> = io.open(order)
+        assert.are.equal(16, #file:read("a"))
+        os.remove(order)
+    end)
+
     it("stats counts tasks by what became of them", function()
         local q <close> = pool.new(2)
         q:map(square, range(10))

@@ -171,7 +171,7 @@ describe("a process", function()
         collectgarbage()
         collectgarbage()
         process.spawn(function() end):join()
-        assert.is_true(count.descriptors() <= fds)
+        assert.are.equal(fds, count.descriptors())
         assert.is_true(count.segments() <= segments + 1)
     end)
 

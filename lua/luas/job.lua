@@ -34,17 +34,43 @@ local function policy(options, how)
     }
 end
 
--- Workers were forked when at least these modules were loaded.
+-- What any function may use without naming it as a module, and scripts add to.
+local STANDARD <const> = { "string", "table", "math" }
+-- Fields of a module that are watched for changes.
+local FIELDS <const> = 1000
+
+local function remember(module)
+    if type(module) ~= "table" then return { value = module } end
+    local fields, n = {}, 0
+    for k, v in next, module do
+        n = n + 1
+        if n > FIELDS then return { value = module } end
+        fields[k] = v
+    end
+    return { value = module, fields = fields, n = n }
+end
+
+local function unchanged(known, module)
+    if not known or not rawequal(known.value, module) then return false end
+    return not known.fields or core.same(module, known.fields, known.n)
+end
+
+-- Workers were forked when at least these modules were loaded, with these fields.
 local function note_modules(pool)
     local known = {}
-    for name in pairs(package.loaded) do known[name] = true end
+    for name, module in pairs(package.loaded) do known[name] = remember(module) end
     pool.known = known
 end
 
+-- Would the workers find in these modules what the host has in them?
 local function all_known(pool, modules)
     if pool.core:live() == 0 then note_modules(pool) end
+    local known, loaded = pool.known, package.loaded
     for name in pairs(modules) do
-        if not pool.known[name] then return false end
+        if not unchanged(known[name], loaded[name]) then return false end
+    end
+    for _, name in ipairs(STANDARD) do
+        if not unchanged(known[name], loaded[name]) then return false end
     end
     return true
 end
@@ -69,7 +95,9 @@ local function inherit(self, items, most)
     local pool = self.pool
     if not self.policy.process then await_room(self) end
     if pool.core:live() == 0 then note_modules(pool) end
-    self.handle:inherit(self.f, items, max(1, min(pool.size, most)))
+    local images = self.outdated and pool.size or max(1, min(pool.size, most))
+    self.handle:inherit(self.f, items, images)
+    if self.alone and images == pool.size then note_modules(pool) end -- no older worker stays
     pool.carried.inherit = pool.carried.inherit + 1
     self.carried = "inherit"
 end
@@ -81,7 +109,10 @@ local function ship(self)
         if forced then error(("cannot ship the function: %s"):format(modules), 0) end
         return false
     end
-    if not forced and not all_known(self.pool, modules) then return false end
+    if not forced and not all_known(self.pool, modules) then
+        self.outdated = self.alone
+        return false
+    end
     self.pool.carried.ship = self.pool.carried.ship + 1
     self.carried = "ship"
     return true
@@ -142,6 +173,7 @@ function Job.start(pool, f, input, options, how)
         window = options.window or WINDOW * max(1, pool.size),
         report = options.progress, reported = 0,
     }, Job)
+    self.alone = not pool.core:busy()
     self.handle = pool.core:job(self.policy)
     local ok, message = pcall(input.items and start_array or start_source,
         self, input.items, input.n)

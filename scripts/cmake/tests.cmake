@@ -34,9 +34,17 @@ if(TARGET tests_nomem_test)
     target_link_options(tests_nomem_test PRIVATE
         -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free)
 endif()
+find_program(VALGRIND valgrind)
+set(memcheck ${VALGRIND} -q --error-exitcode=99 --leak-check=full
+    --errors-for-leak-kinds=definite
+    --suppressions=${PROJECT_SOURCE_DIR}/tests/valgrind.supp)
 foreach(test IN LISTS lua_tests core_tests)
     add_test(NAME ${test} COMMAND tests_${test})
     set_tests_properties(${test} PROPERTIES TIMEOUT 120)
+    if(VALGRIND AND NOT LUAS_SANITIZE)
+        add_test(NAME valgrind_${test} COMMAND ${memcheck} $<TARGET_FILE:tests_${test}>)
+        set_tests_properties(valgrind_${test} PROPERTIES TIMEOUT 240 LABELS valgrind)
+    endif()
 endforeach()
 # Debian's Python, which has Debian's msgpack, whatever else is in PATH.
 add_test(NAME msgpack_peer COMMAND /usr/bin/python3
