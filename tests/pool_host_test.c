@@ -270,6 +270,7 @@ static void test_a_forked_application(void)
         luas__job *job = luas__job_new(&(luas__policy){0});
         int refused = luas__pool_start(pool, job) == LUAS_EFOREIGN
             && luas__pool_step(pool, 0, NULL) == LUAS_EFOREIGN;
+        luas__job_free(job);
         luas__pool_abandon(pool);
         _exit(refused ? 0 : 1);
     }
