@@ -212,6 +212,8 @@ static int push_space(lua_State *L)
 /* Defines all messages in the buffer, each after its length. */
 static void flush_defines(lua_State *L, job_handle *h)
 {
+    if (h->defines.len == 0)
+        return;
     luas__mp_reader r = {(const unsigned char *)luas__buffer_bytes(&h->defines), NULL};
     r.end = r.at + h->defines.len;
     while (r.at < r.end) {
