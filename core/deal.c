@@ -16,6 +16,7 @@
 #define CHUNK_TIME (LUAS__MS / 2)
 #define HORIZON (2 * LUAS__MS)
 #define WORTH_STEALING (LUAS__MS / 5)
+#define TIME_TO_START (20 * LUAS__MS)
 
 enum { MOST_CHUNK = 4096, MOST_CHUNKS = 64, MOST_BYTES = 1 << 20, MOST_IDLE_BYTES = 1 << 12,
        GROWTH = 8 };
@@ -134,13 +135,20 @@ static int serve_all(luas__pool *p)
     return 0;
 }
 
+/* Has the worker had all that it was sent for a while? What is still on its
+   way to one worker would have to be sent to another from the start. */
+static bool has_had_time(const luas__worker *w)
+{
+    return w->out.len == 0 && luas__now_coarse() - w->sent_at > TIME_TO_START;
+}
+
 /*
  * The time that tasks will have to wait in a worker; 0: none does. A single
  * task that has not started is about to, unless that has taken a while.
  */
 static double backlog(const luas__worker *w, bool late)
 {
-    if (w->nchunks == 0 || (w->tasks == 1 && !late))
+    if (w->nchunks == 0 || (w->tasks == 1 && !(late && has_had_time(w))))
         return 0;
     const luas__job *job = w->chunks[w->nchunks - 1].job;
     uint32_t waiting = luas__worker_unstarted(w);

@@ -460,6 +460,7 @@ int luas__pool_step(luas__pool *p, int64_t timeout, void *host)
     int rc = try_again_after(p, prepare(p, host));
     if (rc == 0)
         rc = wait_and_handle(p, p->progress != p->noticed ? 0 : timeout);
+    luas__supervise_bury(p);
     if (p->progress != p->noticed && rc >= 0)
         rc = 1;
     p->noticed = p->progress;

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "error.h"
 #include "fdio.h"
 
@@ -154,6 +155,8 @@ static int watch_writable(luas__worker *w, luas__poller *poller, bool wanted)
 int luas__worker_flush(luas__worker *w, luas__poller *poller)
 {
     int rc = luas__write_some(w->request, &w->out);
+    if (rc == 0)
+        w->sent_at = luas__now_coarse();
     if (rc == 0 || rc == -EAGAIN)
         return watch_writable(w, poller, rc != 0);
     return rc;

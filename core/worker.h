@@ -48,6 +48,7 @@ typedef struct luas__worker {
     luas__output output;    /* what its tasks print, unless it is inherited */
     luas__page *page;
     luas__buffer out, in;
+    int64_t sent_at;        /* coarse ns; when `out` was last empty */
     uint64_t piped;         /* stream bytes that came through the pipe */
     uint64_t received;      /* stream bytes that are or were in `in` */
     luas__chunk *chunks;

@@ -153,6 +153,27 @@ static void test_large_inputs_and_results(void)
     luas__pool_close(pool);
 }
 
+/* A task whose bytes are still on their way is not late, however long that
+   takes: moved to another worker, they would all have to be sent again. */
+static void test_large_inputs_are_sent_once(void)
+{
+    enum { HUGE_INPUT = 20 * LARGE };
+    luas__pool *pool = open_pool(2, serve);
+    luas__policy policy = {.timeout = 60 * LUAS__SECOND, .flags = LUAS__JOB_TIMED};
+    luas__job *job = start_job(pool, &policy);
+    char *input = calloc(1, HUGE_INPUT);
+    CHECK(input != NULL);
+    CHECK_INT(luas__pool_populate(pool, NULL), 0);
+    input[0] = 'e';
+    feed_bytes(pool, job, input, HUGE_INPUT, 1);
+    tally *t = finish(pool, job);
+    CHECK_INT(t->kinds[LUAS__KIND_VALUE], 1);
+    CHECK(pool->stats.steals <= 2);
+    free(t);
+    free(input);
+    luas__pool_close(pool);
+}
+
 static void test_results_of_every_size_around_the_ring(void)
 {
     luas__pool *pool = open_pool(2, serve);
@@ -342,6 +363,7 @@ int main(void)
     RUN(test_a_finished_result_outlives_its_worker);
     RUN(test_an_outcome_behind_a_crash_is_its_neighbours);
     RUN(test_large_inputs_and_results);
+    RUN(test_large_inputs_are_sent_once);
     RUN(test_results_of_every_size_around_the_ring);
     RUN(test_a_worker_that_never_reads);
     RUN(test_a_slow_consumer_is_not_flooded);
