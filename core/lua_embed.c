@@ -80,9 +80,11 @@ void luas_pool_close(luas_pool *p)
 {
     if (p == NULL)
         return;
-    if (is_foreign(p)) /* a child that the application forked: not its workers */
+    if (is_foreign(p)) { /* a child that the application forked: not its workers */
         luas__pool_abandon(p->pool);
-    else if (p->pool != NULL)
+        return;
+    }
+    if (p->pool != NULL)
         luas__pool_close(p->pool);
     luas__buffer_release(&p->text);
     free(p->results);

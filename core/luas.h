@@ -168,7 +168,7 @@ LUAS_API uint64_t luas_pending(const luas_pool *pool);
 LUAS_API const char *luas_pool_why(const luas_pool *pool);
 
 /* Ends the workers, running calls too, and frees the pool; NULL is fine. In a
-   child that the application forked it ends nothing and closes descriptors. */
+   child that the application forked it only closes descriptors. */
 LUAS_API void luas_pool_close(luas_pool *pool);
 
 #ifdef __cplusplus

@@ -14,15 +14,14 @@ end
 helpers.program = absolute(os.getenv("LUAS") or "build/luas")
 local cpath = absolute(os.getenv("LUAS_CPATH") or "build/?.so")
 
--- A sanitizer's module does not load into a plain interpreter.
-local function sanitized()
-    return sh.read((cpath:gsub("%?", "luas"))):find("__asan_init", 1, true) ~= nil
-end
+---Is it a sanitizer's build? Its module does not load into a plain
+---interpreter, and it keeps freed memory for a while.
+helpers.sanitized = sh.read((cpath:gsub("%?", "luas"))):find("__asan_init", 1, true) ~= nil
 
 ---The command lines that run a script: the program, and lua5.4 with the module.
 ---@type table<string, string>
 helpers.interpreters = { luas = sh.quote(helpers.program) }
-if not sanitized() then
+if not helpers.sanitized then
     helpers.interpreters["lua5.4"] = "LUA_CPATH=" .. sh.quote(cpath .. ";;") .. " lua5.4"
 end
 

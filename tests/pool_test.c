@@ -157,15 +157,15 @@ static void test_large_inputs_and_results(void)
    takes: moved to another worker, they would all have to be sent again. */
 static void test_large_inputs_are_sent_once(void)
 {
-    enum { HUGE_INPUT = 20 * LARGE };
+    size_t len = (size_t)scaled(20) * LARGE;
     luas__pool *pool = open_pool(2, serve);
     luas__policy policy = {.timeout = 60 * LUAS__SECOND, .flags = LUAS__JOB_TIMED};
     luas__job *job = start_job(pool, &policy);
-    char *input = calloc(1, HUGE_INPUT);
+    char *input = calloc(1, len);
     CHECK(input != NULL);
     CHECK_INT(luas__pool_populate(pool, NULL), 0);
     input[0] = 'e';
-    feed_bytes(pool, job, input, HUGE_INPUT, 1);
+    feed_bytes(pool, job, input, len, 1);
     tally *t = finish(pool, job);
     CHECK_INT(t->kinds[LUAS__KIND_VALUE], 1);
     CHECK(pool->stats.steals <= 2);

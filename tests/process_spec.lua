@@ -166,6 +166,8 @@ describe("a process", function()
     it("ended and reaped leaves nothing behind", function()
         local count = helpers.own_counters()
         process.spawn(function() end):join()
+        collectgarbage()
+        collectgarbage()
         local fds, segments = count.descriptors(), count.segments()
         for i = 1, 20 do process.spawn(function() return i end):result() end
         collectgarbage()

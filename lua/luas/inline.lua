@@ -143,13 +143,13 @@ function Job:post(o, n)
 end
 
 local function on_raise(value)
-    local kind, meta, text = type(value), getmetatable(value), nil
-    if kind == "string" or kind == "number" or (type(meta) == "table" and meta.__tostring) then
-        text = tostring(value)
-    else
-        text = ("(error object is a %s value)"):format(kind)
-    end
-    return { value = value, message = text, traceback = debug.traceback(nil, 2) }
+    local kind, meta = type(value), getmetatable(value)
+    local describes = kind == "string" or kind == "number"
+        or (type(meta) == "table" and meta.__tostring)
+    return {
+        value = value, traceback = debug.traceback(nil, 2),
+        message = describes and tostring(value) or ("(error object is a %s value)"):format(kind),
+    }
 end
 
 local function call(f, task, policy)

@@ -4,12 +4,12 @@ local core = require "luas.core"
 local future = require "luas.future"
 local inline = require "luas.inline"
 local Job = require "luas.job"
+local lazy = require "luas.lazy"
 local options = require "luas.options"
 local outcome = require "luas.outcome"
 local progress = require "luas.progress"
 
 local min, max = math.min, math.max
-local pack, unpack = table.pack, table.unpack
 
 ---@alias luas.source table|fun(): any, ...
 
@@ -203,75 +203,6 @@ end
 
 -- ---- lazily ----
 
--- What a generic for gets: the index and the results; where failures are
--- collected, an index, nil and the outcome.
-local function yield(collect, index, o, ...)
-    if o == nil then return index, ... end
-    if not collect then error(o, 0) end
-    return index, nil, o
-end
-
-local function refill(job)
-    if job:hungry() then
-        job:fill()
-        job:step(0)
-    end
-end
-
--- What comes too early is kept until its turn; it counts against the window.
-local function in_order(job, collect)
-    local early, turn, advance = {}, 1, nil
-    local function give(...)
-        job.taken = turn
-        turn = turn + 1
-        return yield(collect, job.taken, ...)
-    end
-    local function sort_out(index, ...)
-        if index == turn then return give(...) end
-        if index then
-            early[index] = pack(...)
-        elseif job:over() then
-            return nil
-        else
-            job:fill()
-            job:step()
-        end
-        return advance()
-    end
-    function advance()
-        local packed = early[turn]
-        if not packed then return sort_out(job:take()) end
-        early[turn] = nil
-        return give(unpack(packed, 1, packed.n))
-    end
-    return function()
-        refill(job)
-        return advance()
-    end
-end
-
-local function as_they_come(job, collect)
-    local advance
-    local function sort_out(index, ...)
-        if index then
-            job.taken = job.taken + 1
-            return yield(collect, index, ...)
-        elseif job:over() then
-            return nil
-        end
-        job:fill()
-        job:step()
-        return advance()
-    end
-    function advance()
-        return sort_out(job:take())
-    end
-    return function()
-        refill(job)
-        return advance()
-    end
-end
-
 local function lazily(self, what, f, source, given, iterate)
     local job, all = start(self, what, f, source, given, { lazy = true })
     job.pool.lazy[job] = true
@@ -288,7 +219,7 @@ end
 ---@param source luas.source
 ---@param opts luas.joboptions?
 function Pool:imap(f, source, opts)
-    return lazily(self, "imap", f, source, opts, in_order)
+    return lazily(self, "imap", f, source, opts, lazy.in_order)
 end
 
 --- As imap, but in the order in which tasks end.
@@ -296,7 +227,7 @@ end
 ---@param source luas.source
 ---@param opts luas.joboptions?
 function Pool:imap_unordered(f, source, opts)
-    return lazily(self, "imap_unordered", f, source, opts, as_they_come)
+    return lazily(self, "imap_unordered", f, source, opts, lazy.as_they_come)
 end
 
 --- Calls `f` on every item for its effects; results are not sent back. Gives

@@ -4,7 +4,6 @@ local channel = require "luas.channel"
 local core = require "luas.core"
 local Job = require "luas.job"
 local options = require "luas.options"
-local outcome = require "luas.outcome"
 
 local pack, unpack = table.pack, table.unpack
 
@@ -138,7 +137,7 @@ function Process:start()
 end
 
 local function settle(self)
-    local pid, gone, code, signal = self.job.handle:process()
+    local _, gone, code, signal = self.job.handle:process()
     if not gone then return false end
     self.results = pack(self.job:take())
     self.outcome = self.results[2]
