@@ -276,6 +276,7 @@ static int job_carry(lua_State *L)
     rc = luas__pool_define(h->pool->pool, h->job, luas__buffer_bytes(&h->bytes), h->bytes.len);
     check(L, h, rc);
     int modules = lua_gettop(L);
+    luas__recall_libraries(L, space, modules);
     if (luas__recall_make(L, 2, space, modules, luas__buffer_bytes(&h->bytes), h->bytes.len))
         lua_setiuservalue(L, AT_JOB, JOB_MEMO);
     luas__buffer_truncate(&h->bytes, 0);

@@ -225,3 +225,21 @@ int luas__recall_pure(lua_State *L, int space)
     lua_settop(L, base);
     return pure;
 }
+
+void luas__recall_libraries(lua_State *L, int space, int modules)
+{
+    int base = lua_gettop(L);
+    lua_getiuservalue(L, space, SPACE_NAMES);
+    for (lua_pushnil(L); lua_next(L, base + 1) != 0; lua_settop(L, base + 2)) {
+        if (lua_type(L, base + 2) != LUA_TSTRING || lua_tointeger(L, -1) != NAME_STANDARD)
+            continue;
+        lua_pushnil(L);
+        push_present(L, base + 4, base + 2);
+        if (lua_istable(L, -1)) {
+            lua_pushvalue(L, base + 2);
+            lua_pushboolean(L, 1);
+            lua_rawset(L, modules);
+        }
+    }
+    lua_settop(L, base);
+}

@@ -28,6 +28,9 @@ int luas__recall_take(lua_State *L, int cache, int function);
 int luas__recall_make(lua_State *L, int function, int space, int modules,
                       const char *message, size_t len);
 
+/* Adds to the set of modules the standard libraries that the function names. */
+void luas__recall_libraries(lua_State *L, int space, int modules);
+
 /* Puts the memo at the top (popped) into the cache, if its space is as it was. */
 void luas__recall_keep(lua_State *L, int cache);
 

@@ -395,7 +395,7 @@ static void test_a_forked_application_harms_nothing(void)
 
 static void test_every_call_ends_once(void)
 {
-    enum { CALLS = 400 };
+    enum { CALLS = 90 };
     static const char *const names[] = {"echo", "echo", "echo", "fail", "echo", "die"};
     unsigned char seen[CALLS + 1] = {0};
     luas_pool *pool = open_functions(3, 0, 1);
