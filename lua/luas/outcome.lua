@@ -38,7 +38,12 @@ local function how_it_ended(o)
 end
 
 local describe = {
-    error = function(o) return o.message or "(no message)" end,
+    error = function(o)
+        if type(o.value) == "table" and (o.message or ""):find "^%(error object is" then
+            return "raised " .. inspect(o.value, { depth = 2 }):gsub("%s+", " ")
+        end
+        return o.message or "(no message)"
+    end,
     crash = function(o)
         return ("its worker %s (worker %s, pid %s)"):format(
             how_it_ended(o), o.worker or "?", o.pid or "?")
