@@ -218,6 +218,12 @@ static int pool_fileno(lua_State *L)
     return 1;
 }
 
+static int pool_wake(lua_State *L)
+{
+    luas__poller_wake(&luas__check_pool(L, 1)->pool->poller);
+    return 0;
+}
+
 static int pool_foreign(lua_State *L)
 {
     luas__handle *h = luaL_checkudata(L, 1, POOL);
@@ -317,7 +323,7 @@ static int core_now(lua_State *L)
 static const luaL_Reg pool_methods[] = {
     {"job", luas__pool_job}, {"step", pool_step}, {"stop", pool_stop},
     {"terminate", pool_terminate}, {"close", pool_close}, {"resize", pool_resize},
-    {"live", pool_live}, {"busy", pool_busy}, {"stats", pool_stats}, {"fileno", pool_fileno},
+    {"live", pool_live}, {"busy", pool_busy}, {"stats", pool_stats}, {"fileno", pool_fileno}, {"wake", pool_wake},
     {"foreign", pool_foreign}, {NULL, NULL},
 };
 

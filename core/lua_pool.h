@@ -11,6 +11,7 @@
  *   P:stop() P:terminate() P:close() P:resize(n)
  *   P:live() -> n                   workers that are not ended yet
  *   P:stats() -> table   P:fileno() -> fd   P:foreign() -> boolean
+ *   P:wake()                        makes the descriptor readable until a step
  *
  *   J:carry(f, mode) -> "ship" or nil, why
  *   J:inherit(f, inputs, workers)   fork workers that have both

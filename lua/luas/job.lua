@@ -327,7 +327,7 @@ end
 
 --- Lets it go on while no call drives the pool.
 function Job:pump()
-    self.handle:pump()
+    if not self.pool.polled then self.handle:pump() end
 end
 
 --- Cancels what is not over and frees what the job held.

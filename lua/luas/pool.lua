@@ -64,9 +64,17 @@ local function new_state(given)
 end
 
 --- Drives the pool once, and calls back for what has ended by that.
-function State:step(timeout)
+function State:drive(timeout)
     local news = self.core:step(timeout)
     if next(self.watched) then future.notify(self) end
+    return news
+end
+
+-- From inside another call: what it takes in for other jobs must not leave
+-- the application's poll loop waiting.
+function State:step(timeout)
+    local news = self:drive(timeout)
+    if news and self.polled then self.core:wake() end
     return news
 end
 
@@ -425,11 +433,13 @@ function Pool:stats()
     return stats
 end
 
---- A descriptor that is readable when `step` has something to do.
+--- A descriptor that is readable when `step` has something to do, for a poll
+--- loop of the application's. From then on that loop drives asynchronous jobs.
 ---@return integer
 function Pool:fileno()
     local state = state_of(self)
     if state.size == 0 then options.fail("a pool without workers has no descriptor") end
+    state.polled = true
     return state.core:fileno()
 end
 
@@ -439,7 +449,7 @@ end
 ---@return boolean
 function Pool:step(timeout)
     options.timeout(timeout, 1, "step")
-    return state_of(self):step(timeout or 0)
+    return state_of(self):drive(timeout or 0)
 end
 
 --- No further jobs; what was submitted still gets done.
