@@ -33,6 +33,9 @@ enum { SURVEY = 20000 };
 /* The size in front of a task's arguments: a uint 32, filled in afterwards. */
 enum { SIZE_HEAD = 5 };
 
+/* In one call. */
+enum { MOST_ARGUMENTS = 200000 };
+
 typedef struct job_handle {
     luas__job *job;         /* NULL once dropped */
     luas__handle *pool;
@@ -342,6 +345,7 @@ static void store_size(char *head, size_t size)
    that fails. */
 static int encode_task(lua_State *L, job_handle *h, int first, int n, int space)
 {
+    check_job(L);
     luas__encode_options options = {.space = space, .defines = &h->defines};
     size_t mark = h->bytes.len;
     check(L, h, luas__buffer_append(&h->bytes, "\xce\0\0\0\0", SIZE_HEAD));
@@ -358,6 +362,7 @@ static int encode_task(lua_State *L, job_handle *h, int first, int n, int space)
 
 static void end_batch(lua_State *L, job_handle *h)
 {
+    check_job(L); /* what ran meanwhile may have ended the pool */
     flush_defines(L, h);
     if (h->count == 0)
         return;
@@ -381,15 +386,25 @@ static void check_list(lua_State *L, int item, lua_Integer index)
                    luaL_typename(L, item));
 }
 
+/* The length of a list of arguments: its field n, or its border. */
+static lua_Integer count_arguments(lua_State *L, int item)
+{
+    lua_Integer n = lua_getfield(L, item, "n") == LUA_TNIL ? luaL_len(L, item) : -1;
+    if (lua_isinteger(L, -1))
+        n = lua_tointeger(L, -1);
+    lua_pop(L, 1);
+    if (n < 0 || n > MOST_ARGUMENTS)
+        luaL_error(L, "a list of arguments has a length that none can have");
+    return n;
+}
+
 static int push_arguments(lua_State *L, int item)
 {
-    lua_Integer n = lua_getfield(L, item, "n") == LUA_TNUMBER ? lua_tointeger(L, -1)
-                                                              : luaL_len(L, item);
-    lua_pop(L, 1);
-    luaL_checkstack(L, n > 0 && n < 1000000 ? (int)n : 0, "too many arguments");
-    for (lua_Integer i = 1; i <= n; i++)
+    int n = (int)count_arguments(L, item);
+    luaL_checkstack(L, n, "too many arguments");
+    for (int i = 1; i <= n; i++)
         lua_geti(L, item, i);
-    return (int)n;
+    return n;
 }
 
 /* Arguments: job, items, first and last index, star, most bytes. */
@@ -516,6 +531,7 @@ static void keep_printed(lua_State *L, const luas__outcome *o, const char *paylo
 
 static const luas__outcome *next_outcome(lua_State *L, job_handle *h, const char **payload)
 {
+    check_job(L); /* reading the last one may have run anything */
     const luas__outcome *o = luas__pool_take(h->pool->pool, h->job)
         ? luas__job_next(h->job, payload) : NULL;
     if (o != NULL && o->printed > 0)

@@ -43,9 +43,16 @@ function M.new(job, settle)
     return self
 end
 
+function Future:__tostring()
+    local how = not self.result and "not ended yet" or self.result[1] and "ended" or "failed"
+    return "future: " .. how
+end
+
 -- Outcomes wait as bytes until somebody asks; then the job is not needed.
 local function resolve(self)
     if self.result or not self.job.handle:done() then return self.result ~= nil end
+    if self.resolving then error("the future is being read already", 0) end
+    self.resolving = true
     self.result = pack(self.settle(self.job))
     self.job:close()
     return true

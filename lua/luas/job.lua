@@ -233,9 +233,13 @@ end
 function Job:fill()
     local room = self.window - (self.fed - self.taken)
     if self.exhausted or room < self.window // 2 then return end
+    if self.pulling then
+        error("a source cannot wait for the job that reads it", 0)
+    end
+    self.pulling = true -- stays after an error, which ends the job
     local before = core.now()
     local n, more = self.handle:pull(self.source, min(room, self.batch, BATCH), self.fed, self.star)
-    self.fed = self.fed + n
+    self.fed, self.pulling = self.fed + n, nil
     if core.now() - before < 0.0005 then
         self.batch = min(2 * self.batch, BATCH)
     else

@@ -69,7 +69,7 @@ Outcome.__index = Outcome
 function Outcome:__tostring()
     local attempts = (self.attempts or 1) > 1 and (" (%d attempts)"):format(self.attempts) or ""
     local line = ("%s: %s%s"):format(name(self), describe[self.kind](self), attempts)
-    if self.kind == "error" and self.traceback and self.traceback ~= "" then
+    if self.kind == "error" and self.traceback and self.traceback:find "\n" then
         line = ("%s\n[worker %s, pid %s] %s"):format(
             line, self.worker or "?", self.pid or "?", self.traceback)
     end

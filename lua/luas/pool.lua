@@ -95,10 +95,11 @@ end
 
 local function length(items, what)
     local n = rawget(items, "n")
-    if n == nil then return #items end
+    local name = n == nil and "its length" or "field 'n'"
+    if n == nil then n = #items end
     if math.type(n) ~= "integer" or n < 0 then
-        options.fail(("bad argument #2 to '%s' (field 'n' must be a whole number, got %s)"):format(
-            what, tostring(n)))
+        options.fail(("bad argument #2 to '%s' (%s must be a whole number, got %s)"):format(
+            what, name, tostring(n)))
     end
     return n
 end
