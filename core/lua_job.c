@@ -546,6 +546,16 @@ static int job_printed(lua_State *L)
     return 1;
 }
 
+/* Decodes the results; what they run (__luas_unpack) may end the pool. */
+static int read_values(lua_State *L, job_handle *h, const luas__outcome *o,
+                       const char *payload, int space)
+{
+    h->pool->readers++;
+    int n = luas__decode(L, payload, o->len, space, LUAS__FUNCTIONS);
+    h->pool->readers--;
+    return n;
+}
+
 static int job_collect(lua_State *L)
 {
     job_handle *h = check_job(L);
@@ -561,7 +571,7 @@ static int job_collect(lua_State *L)
             luas__push_outcome(L, o, payload, space);
             return 2;
         }
-        int n = luas__decode(L, payload, o->len, space, LUAS__FUNCTIONS);
+        int n = read_values(L, h, o, payload, space);
         if (n < 0) {
             luas__push_unreadable(L, o, space);
             lua_pushinteger(L, taken);
@@ -589,7 +599,7 @@ static int job_next(lua_State *L)
         return 2;
     }
     lua_pushnil(L);
-    int n = luas__decode(L, payload, o->len, space, LUAS__FUNCTIONS);
+    int n = read_values(L, h, o, payload, space);
     if (n >= 0)
         return n + 2;
     luas__push_unreadable(L, o, space);

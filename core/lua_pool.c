@@ -141,6 +141,14 @@ static int pool_close(lua_State *L)
     return 0;
 }
 
+/* The method: while an outcome is being read, which can run user code, the
+   collector does it later. */
+static int pool_close_method(lua_State *L)
+{
+    const luas__handle *h = luaL_checkudata(L, 1, POOL);
+    return h->readers > 0 ? 0 : pool_close(L);
+}
+
 static int pool_step(lua_State *L)
 {
     luas__handle *h = luas__check_pool(L, 1);
@@ -322,7 +330,7 @@ static int core_now(lua_State *L)
 
 static const luaL_Reg pool_methods[] = {
     {"job", luas__pool_job}, {"step", pool_step}, {"stop", pool_stop},
-    {"terminate", pool_terminate}, {"close", pool_close}, {"resize", pool_resize},
+    {"terminate", pool_terminate}, {"close", pool_close_method}, {"resize", pool_resize},
     {"live", pool_live}, {"busy", pool_busy}, {"stats", pool_stats}, {"fileno", pool_fileno}, {"wake", pool_wake},
     {"foreign", pool_foreign}, {NULL, NULL},
 };
