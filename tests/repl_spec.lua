@@ -1,6 +1,7 @@
 -- The prompt: through a pipe, where only the logic shows, and on a terminal,
 -- which tmux plays.
 
+local sockets
 local shell = require("tests.shell")
 
 local root = shell.must("pwd"):gsub("\n$", "")
@@ -127,6 +128,8 @@ describe("the prompt on a terminal", function()
     end
 
     before_each(function()
+        sockets = (sockets or 0) + 1 -- the last server may still be on its way out
+        server = "tmux -u -f /dev/null -S " .. shell.quote(dir .. "/tmux" .. sockets)
         history = dir .. "/state/luas/history"
     end)
 
