@@ -41,14 +41,13 @@ int luas__channel_flush(luas__channel *c)
             return rc;
         luas__page_written(c->page, n);
     }
-    c->flushed_at = luas__now_coarse();
+    c->flushed_at = c->clock = luas__now_coarse();
     return 0;
 }
 
 int luas__channel_begin(luas__channel *c, enum luas__message code, uint32_t seq, size_t *mark)
 {
-    int rc = luas__frame_begin(&c->reply, code, mark);
-    return rc < 0 ? rc : luas__mp_write_int(&c->reply, seq);
+    return luas__frame_begin_outcome(&c->reply, code, seq, mark);
 }
 
 /* Past the ring, which holds what came before and so goes first. */
@@ -82,11 +81,11 @@ int luas__channel_send(luas__channel *c, size_t mark)
     return rc;
 }
 
-int luas__channel_reply(luas__channel *c, uint32_t seq, size_t mark)
+int luas__channel_reply(luas__channel *c, size_t mark)
 {
     int rc = luas__channel_send(c, mark);
-    atomic_store_explicit(&c->page->finished, seq, memory_order_release);
-    if (rc == 0 && luas__now_coarse() - c->flushed_at > FLUSH_AFTER)
+    c->clock = luas__now_coarse();
+    if (rc == 0 && c->clock - c->flushed_at > FLUSH_AFTER)
         rc = luas__channel_flush(c);
     return rc;
 }

@@ -19,6 +19,7 @@ typedef struct luas__channel {
     luas__buffer requests;  /* bytes read from `in` */
     luas__buffer reply;     /* the frame being made */
     int64_t flushed_at;     /* coarse ns */
+    int64_t clock;          /* coarse ns; when the last reply was made, or later */
 } luas__channel;
 
 /* Waits for the next request. The body is valid until the next call.
@@ -29,9 +30,9 @@ int luas__channel_next(luas__channel *c, luas__mp_reader *body);
 int luas__channel_claim(luas__channel *c, uint32_t seq);
 
 /* Starts an outcome frame in c->reply, to which the caller appends the
-   payload, and sends it: then task `seq` is over. */
+   payload, and sends it: then the task is over. */
 int luas__channel_begin(luas__channel *c, enum luas__message code, uint32_t seq, size_t *mark);
-int luas__channel_reply(luas__channel *c, uint32_t seq, size_t mark);
+int luas__channel_reply(luas__channel *c, size_t mark);
 
 /* Sends the frame in c->reply that belongs to no task. */
 int luas__channel_send(luas__channel *c, size_t mark);

@@ -3,18 +3,18 @@
 
 #include "error.h"
 
+/* A longer run of values would keep others waiting. */
+enum { MOST_RUN = 1 << 18, UINT_32 = 0xce };
+
 static uint32_t load_size(const char *p)
 {
-    const unsigned char *u = (const unsigned char *)p;
-    return (uint32_t)u[0] << 24 | (uint32_t)u[1] << 16 | (uint32_t)u[2] << 8 | u[3];
+    return luas__mp_get_4((const unsigned char *)p);
 }
 
-static void store_size(char *p, uint32_t n)
+static char *store_size(char *p, uint32_t n)
 {
-    p[0] = (char)(n >> 24);
-    p[1] = (char)(n >> 16);
-    p[2] = (char)(n >> 8);
-    p[3] = (char)n;
+    luas__mp_put_4((unsigned char *)p, n);
+    return p + 4;
 }
 
 int luas__frame_begin(luas__buffer *b, enum luas__message code, size_t *mark)
@@ -70,4 +70,49 @@ int luas__frame_peek(const luas__buffer *b, luas__mp_reader *body)
 void luas__frame_drop(luas__buffer *b)
 {
     luas__buffer_consume(b, LUAS__FRAME_HEAD + (size_t)load_size(luas__buffer_bytes(b)));
+}
+
+int luas__frame_begin_outcome(luas__buffer *b, enum luas__message code, uint32_t seq,
+                              size_t *mark)
+{
+    int rc = luas__buffer_reserve(b, LUAS__OUTCOME_HEAD);
+    if (rc < 0)
+        return rc;
+    *mark = b->len;
+    char *p = store_size(luas__buffer_end(b), 0);
+    *p++ = (char)code;
+    *p++ = (char)UINT_32;
+    store_size(p, seq);
+    b->len += LUAS__OUTCOME_HEAD;
+    return 0;
+}
+
+static bool is_value(const char *p, size_t size, uint32_t seq)
+{
+    return size >= LUAS__OUTCOME_HEAD && p[4] == LUAS__VALUE && p[5] == (char)UINT_32
+        && load_size(p + 6) == seq;
+}
+
+uint32_t luas__frame_values(const luas__buffer *b, uint32_t seq, uint32_t most, size_t *len)
+{
+    const char *p = luas__buffer_bytes(b);
+    size_t at = 0;
+    uint32_t n = 0;
+    for (; n < most && b->len - at >= LUAS__OUTCOME_HEAD; n++) {
+        size_t size = LUAS__FRAME_HEAD + (size_t)load_size(p + at);
+        size_t limit = n > 0 ? MOST_RUN : UINT32_MAX;
+        if (size > b->len - at || at + size > limit || !is_value(p + at, size, seq + n))
+            break;
+        at += size;
+    }
+    *len = at;
+    return n;
+}
+
+const char *luas__frame_next_value(const char **at, uint32_t *len)
+{
+    const char *value = *at + LUAS__OUTCOME_HEAD;
+    *len = load_size(*at) - (LUAS__OUTCOME_HEAD - LUAS__FRAME_HEAD);
+    *at = value + *len;
+    return value;
 }

@@ -22,7 +22,8 @@
  *
  * `seq` counts the tasks sent to one worker from 1 (32 bits, wrapping),
  * `index` counts a job's tasks from 1, `size` is the length in bytes of the
- * arguments that follow it.
+ * arguments that follow it. In VALUE and ERROR seq is always a uint 32, so
+ * that their heads have one length and a run of values is quickly told.
  *
  * A reader refuses a body longer than LUAS__FRAME_MAX, and never allocates
  * more than twice what has arrived.
@@ -30,10 +31,13 @@
 #ifndef LUAS_FRAME_H
 #define LUAS_FRAME_H
 
+#include <stdbool.h>
+
 #include "buffer.h"
 #include "msgpack.h"
 
 #define LUAS__FRAME_HEAD 4
+#define LUAS__OUTCOME_HEAD (LUAS__FRAME_HEAD + 6)   /* with code and seq */
 #define LUAS__FRAME_MAX UINT32_MAX
 
 enum luas__message {
@@ -67,5 +71,16 @@ int luas__frame_write(luas__buffer *b, enum luas__message code,
    until luas__frame_drop, or 0 while it has not arrived whole. */
 int luas__frame_peek(const luas__buffer *b, luas__mp_reader *body);
 void luas__frame_drop(luas__buffer *b);
+
+/* Starts a VALUE or ERROR frame. On failure `b` is as before. */
+int luas__frame_begin_outcome(luas__buffer *b, enum luas__message code, uint32_t seq,
+                              size_t *mark);
+
+/* How many VALUE frames there are at the front of `b`, whole, of the tasks seq,
+   seq + 1 and so on; at most `most`. *len: their bytes, at most UINT32_MAX. */
+uint32_t luas__frame_values(const luas__buffer *b, uint32_t seq, uint32_t most, size_t *len);
+
+/* The results in the first of such frames; *at moves on to the next. */
+const char *luas__frame_next_value(const char **at, uint32_t *len);
 
 #endif

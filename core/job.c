@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "error.h"
+#include "frame.h"
 
 luas__job *luas__job_new(const luas__policy *policy)
 {
@@ -177,8 +178,20 @@ const char *luas__batch_bytes(const luas__batch *b, uint64_t first, uint64_t cou
     return luas__buffer_bytes(&b->bytes) + from;
 }
 
-/* Inputs are kept until their whole batch is settled, for retries. */
-static void settle_input(luas__job *j, uint64_t index)
+static void drop_batch(luas__job *j, luas__batch **link, luas__batch *before)
+{
+    luas__batch *b = *link;
+    *link = b->next;
+    if (j->last_batch == b)
+        j->last_batch = before;
+    if (j->cursor == b)
+        j->cursor = NULL;
+    free_batch(b);
+}
+
+/* Inputs are kept until their whole batch is settled, for retries. Gives how
+   many of the tasks from `index` on were in that batch. */
+static uint64_t settle_inputs(luas__job *j, uint64_t index, uint64_t count)
 {
     luas__batch **link = &j->batches, *before = NULL;
     while (*link != NULL && index - (*link)->first >= (*link)->count) {
@@ -186,14 +199,15 @@ static void settle_input(luas__job *j, uint64_t index)
         link = &before->next;
     }
     luas__batch *b = *link;
-    if (b == NULL || --b->unsettled > 0)
-        return;
-    *link = b->next;
-    if (j->last_batch == b)
-        j->last_batch = before;
-    if (j->cursor == b)
-        j->cursor = NULL;
-    free_batch(b);
+    if (b == NULL)
+        return count;
+    uint64_t rest = b->first + b->count - index;
+    if (count > rest)
+        count = rest;
+    b->unsettled -= (uint32_t)count;
+    if (b->unsettled == 0)
+        drop_batch(j, link, before);
+    return count;
 }
 
 /* Outcomes lie in the buffer one after other, each padded to this. */
@@ -228,8 +242,8 @@ int luas__job_settle(luas__job *j, const luas__outcome *o, const char *payload,
     int rc = j->closed ? 0 : post(j, o, payload, printed);
     if (rc < 0)
         return rc;
-    for (uint64_t i = 0; i < o->count && j->batches != NULL; i++)
-        settle_input(j, o->index + i);
+    for (uint64_t i = 0; i < o->count && j->batches != NULL;)
+        i += settle_inputs(j, o->index + i, o->count - i);
     j->settled += o->count;
     if (o->kind != LUAS__KIND_VALUE && o->kind != LUAS__KIND_CANCELLED)
         j->failures++;
@@ -307,12 +321,39 @@ void luas__job_swap(luas__job *j)
     j->inbox.start = j->inbox.len = 0;
 }
 
+bool luas__job_has_taken(const luas__job *j)
+{
+    return j->framed > 0 || j->taken.len > 0;
+}
+
+static const luas__outcome *next_value(luas__job *j, const char **payload)
+{
+    j->framed--;
+    j->value.index++;
+    *payload = luas__frame_next_value(&j->frames, &j->value.len);
+    return &j->value;
+}
+
+static const luas__outcome *first_value(luas__job *j, const luas__outcome *o,
+                                        const char **payload)
+{
+    j->value = *o;
+    j->value.index--;
+    j->value.count = 1;
+    j->value.framed = 0;
+    j->framed = o->count;
+    j->frames = (const char *)(o + 1);
+    return next_value(j, payload);
+}
+
 const luas__outcome *luas__job_next(luas__job *j, const char **payload)
 {
+    if (j->framed > 0)
+        return next_value(j, payload);
     if (j->taken.len == 0)
         return NULL;
     const luas__outcome *o = (const luas__outcome *)(void *)luas__buffer_bytes(&j->taken);
     *payload = (const char *)(o + 1);
     luas__buffer_consume(&j->taken, sizeof *o + padded((size_t)o->len + o->printed));
-    return o;
+    return o->framed ? first_value(j, o, payload) : o;
 }

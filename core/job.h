@@ -68,6 +68,9 @@ typedef struct luas__job {
     uint32_t last_chunk;
     luas__buffer inbox;         /* luas__outcome and payload, one after other */
     luas__buffer taken;         /* the owner's: swapped with an inbox */
+    luas__outcome value;        /* of framed ones taken: the one given last */
+    uint64_t framed;            /* how many come after it */
+    const char *frames;         /* where they are, in `taken` */
     int process_status;         /* LUAS__JOB_PROCESS: how its worker ended */
     bool process_gone;
 } luas__job;
@@ -97,7 +100,8 @@ bool luas__job_take(luas__job *j, uint32_t worker, uint32_t most, luas__range *r
 /* The encoded inputs of some tasks of a batch. */
 const char *luas__batch_bytes(const luas__batch *b, uint64_t first, uint64_t count, size_t *len);
 
-/* Records an outcome, with what the task printed (NULL: was not captured). On
+/* Records an outcome, with what the task printed (NULL: was not captured): of
+   one task, or of several that were cancelled or whose values are framed. On
    LUAS_ENOMEM nothing has changed. */
 int luas__job_settle(luas__job *j, const luas__outcome *o, const char *payload,
                      const luas__buffer *printed);
@@ -113,8 +117,11 @@ bool luas__job_full(const luas__job *j);
 /* The owner: makes the inbox the taken buffer, which must be used up. */
 void luas__job_swap(luas__job *j);
 
+/* The owner: are outcomes taken and not used up? */
+bool luas__job_has_taken(const luas__job *j);
+
 /* The owner: the next taken outcome, NULL when used up; *payload is valid
-   until the next call. */
+   until the next call. Values come one by one. */
 const luas__outcome *luas__job_next(luas__job *j, const char **payload);
 
 #endif

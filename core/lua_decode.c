@@ -381,10 +381,31 @@ static int take_head(luas__decoder *d)
     return t.len > INT_MAX - SLOTS ? fail(d, LUAS_ETOOBIG) : (int)t.len;
 }
 
+/* A number of exactly these bytes: most results are one. */
+static int take_number(lua_State *L, const unsigned char *p, size_t len)
+{
+    double number;
+    if (len == 1 && *p < 0x80) {
+        lua_pushinteger(L, *p);
+    } else if (*p >= 0xcc && *p <= 0xce && len == 1 + ((size_t)1 << (*p - 0xcc))) {
+        lua_pushinteger(L, (lua_Integer)luas__mp_get_bytes(p + 1, len - 1));
+    } else if (*p == 0xcb && len == LUAS__MP_NUMBER) {
+        uint64_t bits = luas__mp_get_bytes(p + 1, len - 1);
+        memcpy(&number, &bits, sizeof number);
+        lua_pushnumber(L, number);
+    } else {
+        return 0;
+    }
+    return 1;
+}
+
 int luas__decode(lua_State *L, const char *bytes, size_t len, int space, int flags)
 {
     luas__decoder d;
     int top = lua_gettop(L);
+    if (len >= 2 && len <= 1 + LUAS__MP_NUMBER && (unsigned char)*bytes == 0x91
+        && take_number(L, (const unsigned char *)bytes + 1, len - 1))
+        return 1;
     luas__decoder_prepare(&d, L, bytes, len, flags);
     int rc = unwrap(&d);
     if (rc == 0)

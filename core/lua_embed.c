@@ -189,7 +189,7 @@ static int write_call(luas__buffer *b, const char *name, int count, const luas_v
 
 static bool has_outcome(const luas_pool *p)
 {
-    return p->next.count > 0 || p->job->taken.len > 0 || p->job->inbox.len > 0;
+    return p->next.count > 0 || luas__job_has_taken(p->job) || p->job->inbox.len > 0;
 }
 
 /* Deals and forks, so that calls are under way at once. What fails here fails

@@ -244,10 +244,24 @@ static int encode_all(lua_State *L, int first, int count, luas__buffer *out, siz
     return rc;
 }
 
+/* A number alone: most results are one. */
+static int encode_number(lua_State *L, int index, luas__buffer *out)
+{
+    if (luas__buffer_reserve(out, 1 + LUAS__MP_NUMBER) < 0)
+        return LUAS_ENOMEM;
+    *luas__buffer_end(out) = (char)0x91;
+    out->len++;
+    luas__put_numeral(L, index, out);
+    return 0;
+}
+
 int luas__encode(lua_State *L, int first, int count, luas__buffer *out,
                  const luas__encode_options *options)
 {
     size_t start = out->len;
+    if (count == 1 && options->limit == 0 && lua_type(L, first) == LUA_TNUMBER
+        && encode_number(L, first, out) == 0)
+        return 0;
     int rc = luas__mp_write_array(out, (uint32_t)count);
     if (rc < 0) {
         lua_pushstring(L, luas_strerror(rc));

@@ -53,11 +53,16 @@ static job_handle *to_job(lua_State *L)
 }
 
 /* The job and its pool are there, and this process is their host. */
+static void check_alive(lua_State *L, const job_handle *h)
+{
+    if (h->job == NULL || h->pool->pool == NULL)
+        luaL_error(L, "job is over");
+}
+
 static job_handle *check_job(lua_State *L)
 {
     job_handle *h = to_job(L);
-    if (h->job == NULL || h->pool->pool == NULL)
-        luaL_error(L, "job is over");
+    check_alive(L, h);
     return h;
 }
 
@@ -531,7 +536,7 @@ static void keep_printed(lua_State *L, const luas__outcome *o, const char *paylo
 
 static const luas__outcome *next_outcome(lua_State *L, job_handle *h, const char **payload)
 {
-    check_job(L); /* reading the last one may have run anything */
+    check_alive(L, h); /* reading the last one may have run anything */
     const luas__outcome *o = luas__pool_take(h->pool->pool, h->job)
         ? luas__job_next(h->job, payload) : NULL;
     if (o != NULL && o->printed > 0)

@@ -130,7 +130,7 @@ static void reply_value(lua_State *L, luas__chunk_run *s)
                    lua_tostring(L, -1));
     serving.busy = 0;
     account(s);
-    luas__task_check(L, luas__channel_reply(s->channel, s->current, mark));
+    luas__task_check(L, luas__channel_reply(s->channel, mark));
 }
 
 /* Takes the next task off the chunk, before anything can raise. */
@@ -150,7 +150,7 @@ static bool next_task(lua_State *L, luas__chunk_run *s, luas__mp_reader *argumen
     }
     if (s->flags & LUAS__JOB_TIMED)
         atomic_store(&s->channel->page->since, luas__now());
-    s->begun = luas__now_coarse();
+    s->begun = s->channel->clock;
     serving.seq = s->current;
     serving.busy = 1;
     return luas__channel_claim(s->channel, s->current);
@@ -255,7 +255,7 @@ static void reply_raised(lua_State *L, luas__chunk_run *s, int space)
         encode_bare(L, s);
     }
     account(s);
-    luas__task_check(L, luas__channel_reply(s->channel, s->current, mark));
+    luas__task_check(L, luas__channel_reply(s->channel, mark));
     lua_pushnil(L);
     lua_rawsetp(L, LUA_REGISTRYINDEX, &traceback_key);
 }

@@ -5,19 +5,22 @@
 
 enum { WIDEST_HEAD = 6 };
 
+static unsigned char *put_sized(unsigned char *p, unsigned char lead, uint64_t value, int size)
+{
+    *p = lead;
+    return luas__mp_put_bytes(p + 1, value, size);
+}
+
 unsigned char *luas__mp_put_wide(unsigned char *p, int64_t value)
 {
-    static const unsigned char unsigned_lead[] = {0xcc, 0xcd, 0xce, 0xcf};
-    static const unsigned char signed_lead[] = {0xd0, 0xd1, 0xd2, 0xd3};
-    int power;
-    if (value >= 0) {
-        power = value <= UINT8_MAX ? 0 : value <= UINT16_MAX ? 1 : value <= UINT32_MAX ? 2 : 3;
-        *p = unsigned_lead[power];
-    } else {
-        power = value >= INT8_MIN ? 0 : value >= INT16_MIN ? 1 : value >= INT32_MIN ? 2 : 3;
-        *p = signed_lead[power];
-    }
-    return luas__mp_put_bytes(p + 1, (uint64_t)value, 1 << power);
+    uint64_t v = (uint64_t)value;
+    if (value < INT32_MIN || value > UINT32_MAX)
+        return put_sized(p, value < 0 ? 0xd3 : 0xcf, v, 8);
+    if (value < INT16_MIN || value > UINT16_MAX)
+        return put_sized(p, value < 0 ? 0xd2 : 0xce, v, 4);
+    if (value < INT8_MIN || value > UINT8_MAX)
+        return put_sized(p, value < 0 ? 0xd1 : 0xcd, v, 2);
+    return put_sized(p, value < 0 ? 0xd0 : 0xcc, v, 1);
 }
 
 static int write_byte(luas__buffer *b, unsigned char byte)

@@ -67,20 +67,48 @@ static inline unsigned char *luas__mp_put_int(unsigned char *p, int64_t value)
     return p + 1;
 }
 
-/* Big-endian, as all of MessagePack: the low `size` bytes of value. */
-static inline unsigned char *luas__mp_put_bytes(unsigned char *p, uint64_t value, int size)
+/* Big-endian, as all of MessagePack. Written out, since compilers make one
+   instruction of it. */
+static inline void luas__mp_put_4(unsigned char *p, uint32_t v)
 {
-    for (int shift = size * 8 - 8; shift >= 0; shift -= 8)
-        *p++ = (unsigned char)(value >> shift);
-    return p;
+    p[0] = (unsigned char)(v >> 24);
+    p[1] = (unsigned char)(v >> 16);
+    p[2] = (unsigned char)(v >> 8);
+    p[3] = (unsigned char)v;
 }
 
+static inline uint32_t luas__mp_get_4(const unsigned char *p)
+{
+    return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+}
+
+/* The low `size` bytes of value: 1, 2, 4 or 8. */
+static inline unsigned char *luas__mp_put_bytes(unsigned char *p, uint64_t value, int size)
+{
+    if (size == 8) {
+        luas__mp_put_4(p, (uint32_t)(value >> 32));
+        luas__mp_put_4(p + 4, (uint32_t)value);
+    } else if (size == 4) {
+        luas__mp_put_4(p, (uint32_t)value);
+    } else if (size == 2) {
+        p[0] = (unsigned char)(value >> 8);
+        p[1] = (unsigned char)value;
+    } else {
+        *p = (unsigned char)value;
+    }
+    return p + size;
+}
+
+/* Of 0 bytes: 0. */
 static inline uint64_t luas__mp_get_bytes(const unsigned char *p, size_t size)
 {
-    uint64_t value = 0;
-    while (size-- > 0)
-        value = value << 8 | *p++;
-    return value;
+    switch (size) {
+    case 8: return (uint64_t)luas__mp_get_4(p) << 32 | luas__mp_get_4(p + 4);
+    case 4: return luas__mp_get_4(p);
+    case 2: return (uint64_t)p[0] << 8 | p[1];
+    case 1: return *p;
+    default: return 0;
+    }
 }
 
 static inline unsigned char *luas__mp_put_double(unsigned char *p, double value)
@@ -88,16 +116,7 @@ static inline unsigned char *luas__mp_put_double(unsigned char *p, double value)
     uint64_t v;
     memcpy(&v, &value, sizeof v);
     *p = 0xcb;
-    /* Written out, since compilers make one instruction of it. */
-    p[1] = (unsigned char)(v >> 56);
-    p[2] = (unsigned char)(v >> 48);
-    p[3] = (unsigned char)(v >> 40);
-    p[4] = (unsigned char)(v >> 32);
-    p[5] = (unsigned char)(v >> 24);
-    p[6] = (unsigned char)(v >> 16);
-    p[7] = (unsigned char)(v >> 8);
-    p[8] = (unsigned char)v;
-    return p + LUAS__MP_NUMBER;
+    return luas__mp_put_bytes(p + 1, v, 8);
 }
 
 /* Copies a word from each end (they overlap in the middle) and collects their bits. */

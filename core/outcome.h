@@ -16,12 +16,13 @@ enum luas__kind {
  */
 typedef struct luas__outcome {
     uint64_t index;     /* of the task, or of the first of `count` tasks that
-                           were cancelled together */
+                           ended together */
     uint64_t count;
     uint32_t len;       /* of the payload */
     uint32_t printed;   /* bytes behind the payload: what the task printed */
     uint8_t kind;
-    uint8_t over_memory;    /* a crash: killed for passing its memory limit */
+    uint8_t over_memory : 1;    /* a crash: killed for passing its memory limit */
+    uint8_t framed : 1; /* the payload is `count` VALUE frames (frame.h) */
     uint16_t attempts;  /* how often it was started */
     int32_t pid;        /* of the worker that had it; 0: none */
     int32_t worker;

@@ -64,7 +64,10 @@ int luas__page_commit(luas__page *p, const char *bytes, size_t len)
     uint64_t tail = atomic_load_explicit(&p->tail, memory_order_relaxed);
     if (len > LUAS__RING - (head - tail))
         return 0;
-    copy_in(p, head, bytes, len);
+    if (head % LUAS__RING + len <= LUAS__RING)
+        memcpy(p->ring + head % LUAS__RING, bytes, len);
+    else
+        copy_in(p, head, bytes, len);
     atomic_store_explicit(&p->head, head + len, memory_order_release);
     return 1;
 }

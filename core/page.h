@@ -29,7 +29,6 @@ typedef struct luas__page {
     _Atomic uint64_t claims;    /* started seq << 32 | revoked up to this seq */
     _Atomic int64_t since;      /* when the running task started; ns, timed jobs */
     _Atomic int64_t busy;       /* ns spent in chunks so far */
-    _Atomic uint32_t finished;  /* seq whose outcome was committed last */
     _Atomic uint32_t stop;      /* seq of a task that is to stop */
     _Atomic uint64_t head;      /* stream bytes committed */
     _Atomic uint64_t tail;      /* stream bytes that went into the pipe */

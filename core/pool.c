@@ -472,7 +472,7 @@ int luas__pool_step(luas__pool *p, int64_t timeout, void *host)
 
 bool luas__pool_take(luas__pool *p, luas__job *job)
 {
-    if (job->taken.len > 0)
+    if (luas__job_has_taken(job))
         return true;
     pthread_mutex_lock(&p->lock);
     luas__job_swap(job);

@@ -58,7 +58,7 @@ static int settle(luas__pool *p, luas__worker *w, const luas__outcome *o, const 
     count(&p->stats, o);
     if (text != NULL)
         luas__buffer_truncate(text, 0);
-    luas__worker_answered(w);
+    luas__worker_answered(w, (uint32_t)o->count);
     w->stop_seq = 0;
     p->progress++;
     if (job->policy.halt > 0 && job->failures >= job->policy.halt)
@@ -81,7 +81,7 @@ static int retry(luas__pool *p, luas__worker *w)
     if (text != NULL)
         luas__buffer_truncate(text, 0);
     p->stats.retries++;
-    luas__worker_answered(w);
+    luas__worker_answered(w, 1);
     w->stop_seq = 0;
     p->progress++;
     return 0;
@@ -135,6 +135,29 @@ static int take_outcome(luas__pool *p, luas__worker *w, int code, luas__mp_reade
     return end_task(p, w, kind, body, 0);
 }
 
+/* The values at the front, if any, settled together as the frames that they
+   are: 1, or 0 for none. What was ready before it could be stopped counts. */
+static int take_values(luas__pool *p, luas__worker *w)
+{
+    size_t len;
+    if (w->nchunks == 0 || w->output.mode == LUAS__OUTPUT_CAPTURE)
+        return 0;
+    luas__chunk c = w->chunks[0];
+    uint32_t n = luas__frame_values(&w->in, c.seq, c.count, &len);
+    if (n == 0)
+        return 0;
+    luas__outcome o = {.index = c.index, .count = n, .kind = LUAS__KIND_VALUE, .framed = 1,
+                       .attempts = (uint16_t)(c.attempts + 1), .worker = w->number,
+                       .pid = w->pid, .len = (uint32_t)len};
+    if (c.count == n)
+        measure(w, c.size, c.job);
+    int rc = settle(p, w, &o, luas__buffer_bytes(&w->in));
+    if (rc < 0)
+        return rc;
+    luas__buffer_consume(&w->in, len);
+    return 1;
+}
+
 static int take_failure(luas__pool *p, luas__mp_reader *body)
 {
     luas__mp_token words;
@@ -163,20 +186,29 @@ static int take_message(luas__pool *p, luas__worker *w, luas__mp_reader *body)
     }
 }
 
-static int take_messages(luas__pool *p, luas__worker *w)
+/* Takes what is at the front: 1, or 0 when nothing is there whole. */
+static int take_next(luas__pool *p, luas__worker *w)
 {
     luas__mp_reader body;
-    while (luas__frame_peek(&w->in, &body)) {
-        int rc = take_message(p, w, &body);
-        if (rc == LUAS_EPROTO) { /* not a worker's words: it can't be trusted */
-            luas__child_signal_group(&w->child, SIGKILL);
-            luas__buffer_truncate(&w->in, 0);
-            return 0;
-        }
-        if (rc < 0)
-            return rc; /* no memory: the message stays for the next try */
-        luas__frame_drop(&w->in);
-    }
+    int rc = take_values(p, w);
+    if (rc != 0 || !luas__frame_peek(&w->in, &body))
+        return rc;
+    rc = take_message(p, w, &body);
+    if (rc < 0)
+        return rc;
+    luas__frame_drop(&w->in);
+    return 1;
+}
+
+static int take_messages(luas__pool *p, luas__worker *w)
+{
+    int rc;
+    while ((rc = take_next(p, w)) > 0)
+        ;
+    if (rc != LUAS_EPROTO)
+        return rc; /* no memory: the message stays for the next try */
+    luas__child_signal_group(&w->child, SIGKILL); /* those are not a worker's words */
+    luas__buffer_truncate(&w->in, 0);
     return 0;
 }
 

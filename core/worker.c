@@ -405,15 +405,15 @@ int luas__worker_revoke(luas__worker *w)
     return 0;
 }
 
-void luas__worker_answered(luas__worker *w)
+void luas__worker_answered(luas__worker *w, uint32_t n)
 {
     luas__chunk *c = &w->chunks[0];
-    c->index++;
-    c->seq++;
-    c->count--;
-    c->job->dealt--;
-    w->tasks--;
-    w->served++;
+    c->index += n;
+    c->seq += n;
+    c->count -= n;
+    c->job->dealt -= n;
+    w->tasks -= n;
+    w->served += n;
     if (c->count == 0)
         memmove(c, c + 1, (size_t)--w->nchunks * sizeof *c);
 }

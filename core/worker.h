@@ -116,7 +116,7 @@ luas__chunk *luas__worker_running(const luas__worker *w);
 /* Takes back what has not started, into its jobs' pending ranges. */
 int luas__worker_revoke(luas__worker *w);
 
-/* The first unanswered task has its outcome. */
-void luas__worker_answered(luas__worker *w);
+/* The first n unanswered tasks, all of one chunk, have their outcomes. */
+void luas__worker_answered(luas__worker *w, uint32_t n);
 
 #endif

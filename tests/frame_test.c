@@ -150,8 +150,82 @@ static void test_oversize_is_refused_and_gone(void)
     luas__buffer_release(&b);
 }
 
+static void write_outcome(luas__buffer *b, enum luas__message code, uint32_t seq,
+                          const char *text)
+{
+    size_t mark;
+    CHECK_INT(luas__frame_begin_outcome(b, code, seq, &mark), 0);
+    CHECK_INT(luas__buffer_append(b, text, strlen(text)), 0);
+    CHECK_INT(luas__frame_end(b, mark), 0);
+}
+
+/* What outcomes begin with is read by the ordinary reader, too. */
+static void test_outcomes_are_frames(void)
+{
+    luas__buffer b = LUAS__BUFFER_INIT;
+    luas__mp_reader body;
+    write_outcome(&b, LUAS__ERROR, UINT32_MAX, "x");
+    CHECK_INT(luas__frame_peek(&b, &body), 1);
+    CHECK_INT(read_int(&body), LUAS__ERROR);
+    CHECK_INT(read_int(&body), UINT32_MAX);
+    CHECK_INT(body.end - body.at, 1);
+    luas__buffer_release(&b);
+}
+
+/* Values 7 and 8, an error, value 10. */
+static void write_outcomes(luas__buffer *b)
+{
+    write_outcome(b, LUAS__VALUE, 7, "seven");
+    write_outcome(b, LUAS__VALUE, 8, "");
+    write_outcome(b, LUAS__ERROR, 9, "nine");
+    write_outcome(b, LUAS__VALUE, 10, "ten");
+}
+
+static void test_a_run_of_values_ends_where_it_must(void)
+{
+    luas__buffer b = LUAS__BUFFER_INIT;
+    size_t len;
+    uint32_t size;
+    write_outcomes(&b);
+    CHECK_INT(luas__frame_values(&b, 7, 100, &len), 2);
+    CHECK_INT(len, 2 * LUAS__OUTCOME_HEAD + 5);
+    CHECK_INT(luas__frame_values(&b, 7, 1, &len), 1);
+    CHECK_INT(luas__frame_values(&b, 8, 100, &len), 0);
+    CHECK_INT(luas__frame_values(&b, 7, 0, &len), 0);
+    CHECK_INT(len, 0);
+    const char *at = luas__buffer_bytes(&b);
+    const char *seven = luas__frame_next_value(&at, &size);
+    CHECK(size == 5 && memcmp(seven, "seven", 5) == 0);
+    luas__frame_next_value(&at, &size);
+    CHECK_INT(size, 0);
+    luas__buffer_consume(&b, (size_t)(at - luas__buffer_bytes(&b)));
+    CHECK_INT(luas__frame_values(&b, 9, 100, &len), 0);
+    luas__frame_drop(&b);
+    CHECK_INT(luas__frame_values(&b, 10, 100, &len), 1);
+    luas__buffer_release(&b);
+}
+
+/* What has not arrived whole does not count, wherever it is cut. */
+static void test_a_run_of_values_is_whole(void)
+{
+    luas__buffer all = LUAS__BUFFER_INIT;
+    size_t len, first = LUAS__OUTCOME_HEAD + 5;
+    write_outcomes(&all);
+    for (size_t cut = 0; cut < 2 * LUAS__OUTCOME_HEAD + 5; cut++) {
+        luas__buffer b = LUAS__BUFFER_INIT;
+        CHECK_INT(luas__buffer_append(&b, luas__buffer_bytes(&all), cut), 0);
+        CHECK_INT(luas__frame_values(&b, 7, 100, &len), cut >= first);
+        CHECK_INT(len, cut >= first ? first : 0);
+        luas__buffer_release(&b);
+    }
+    luas__buffer_release(&all);
+}
+
 int main(void)
 {
+    RUN(test_outcomes_are_frames);
+    RUN(test_a_run_of_values_ends_where_it_must);
+    RUN(test_a_run_of_values_is_whole);
     RUN(test_split_at_every_byte);
     RUN(test_byte_by_byte);
     RUN(test_written_while_read);

@@ -2,6 +2,7 @@
 #include "job.h"
 
 #include "error.h"
+#include "frame.h"
 #include "testing.h"
 
 static luas__job *new_job(size_t room)
@@ -32,6 +33,48 @@ static int settle(luas__job *job, uint64_t index, int kind, const char *payload)
     luas__outcome o = {.index = index, .count = 1, .kind = (uint16_t)kind,
                        .len = (uint32_t)strlen(payload)};
     return luas__job_settle(job, &o, payload, NULL);
+}
+
+/* Tasks from..to have these values: their indices, in decimal. */
+static int settle_values(luas__job *job, uint64_t from, uint64_t to)
+{
+    luas__buffer frames = LUAS__BUFFER_INIT;
+    size_t mark;
+    for (uint64_t i = from; i <= to; i++) {
+        char text[24];
+        int n = snprintf(text, sizeof text, "%" PRIu64, i);
+        CHECK_INT(luas__frame_begin_outcome(&frames, LUAS__VALUE, (uint32_t)i, &mark), 0);
+        CHECK_INT(luas__buffer_append(&frames, text, (size_t)n), 0);
+        CHECK_INT(luas__frame_end(&frames, mark), 0);
+    }
+    luas__outcome o = {.index = from, .count = to - from + 1, .kind = LUAS__KIND_VALUE,
+                       .framed = 1, .len = (uint32_t)frames.len};
+    int rc = luas__job_settle(job, &o, luas__buffer_bytes(&frames), NULL);
+    luas__buffer_release(&frames);
+    return rc;
+}
+
+static void test_values_settled_together_are_read_one_by_one(void)
+{
+    luas__job *job = new_job(0);
+    const luas__outcome *o;
+    const char *payload;
+    feed(job, 20);
+    CHECK_INT(settle_values(job, 1, 12), 0);
+    CHECK_INT(settle(job, 13, LUAS__KIND_ERROR, "13"), 0);
+    CHECK_INT(settle_values(job, 14, 20), 0);
+    CHECK_INT(job->settled, 20);
+    CHECK(job->batches == NULL);
+    luas__job_swap(job);
+    for (uint64_t i = 1; i <= 20; i++) {
+        CHECK(luas__job_has_taken(job));
+        CHECK((o = luas__job_next(job, &payload)) != NULL);
+        CHECK(o->index == i && o->count == 1 && !o->framed);
+        CHECK(o->len == 1 + (i > 9) && strtoull(payload, NULL, 10) == i);
+    }
+    CHECK(!luas__job_has_taken(job));
+    CHECK(luas__job_next(job, &payload) == NULL);
+    luas__job_free(job);
 }
 
 static void test_dealt_in_order(void)
@@ -233,13 +276,21 @@ static void model_return(model *m)
     move(m, r, DEALT, PENDING);
 }
 
+static void settle_each(luas__job *job, luas__range r)
+{
+    for (uint64_t i = r.first; i < r.first + r.count; i++)
+        CHECK_INT(settle(job, i, i % 5 == 0 ? LUAS__KIND_ERROR : LUAS__KIND_VALUE, "ok"), 0);
+}
+
 static void model_settle(model *m)
 {
     if (m->nheld == 0)
         return;
     luas__range r = drop_held(m);
-    for (uint64_t i = r.first; i < r.first + r.count; i++)
-        CHECK_INT(settle(m->job, i, i % 5 == 0 ? LUAS__KIND_ERROR : LUAS__KIND_VALUE, "ok"), 0);
+    if (draw(&m->random, 2) == 0)
+        CHECK_INT(settle_values(m->job, r.first, r.first + r.count - 1), 0);
+    else
+        settle_each(m->job, r);
     move(m, r, DEALT, SETTLED);
 }
 
@@ -311,6 +362,7 @@ static void test_every_task_has_one_outcome(void)
 
 int main(void)
 {
+    RUN(test_values_settled_together_are_read_one_by_one);
     RUN(test_dealt_in_order);
     RUN(test_batches_hold_the_bytes_of_their_tasks);
     RUN(test_returned_tasks_go_first_and_elsewhere);

@@ -75,7 +75,7 @@ static inline int answer(luas__channel *c, enum luas__message code, uint32_t seq
     int rc = luas__channel_begin(c, code, seq, &mark);
     if (rc == 0)
         rc = luas__buffer_append(&c->reply, bytes, len);
-    return rc == 0 ? luas__channel_reply(c, seq, mark) : rc;
+    return rc == 0 ? luas__channel_reply(c, mark) : rc;
 }
 
 static inline int answer_large(luas__channel *c, uint32_t seq, size_t len)
