@@ -108,11 +108,3 @@ uint32_t luas__frame_values(const luas__buffer *b, uint32_t seq, uint32_t most, 
     *len = at;
     return n;
 }
-
-const char *luas__frame_next_value(const char **at, uint32_t *len)
-{
-    const char *value = *at + LUAS__OUTCOME_HEAD;
-    *len = load_size(*at) - (LUAS__OUTCOME_HEAD - LUAS__FRAME_HEAD);
-    *at = value + *len;
-    return value;
-}

@@ -81,6 +81,12 @@ int luas__frame_begin_outcome(luas__buffer *b, enum luas__message code, uint32_t
 uint32_t luas__frame_values(const luas__buffer *b, uint32_t seq, uint32_t most, size_t *len);
 
 /* The results in the first of such frames; *at moves on to the next. */
-const char *luas__frame_next_value(const char **at, uint32_t *len);
+static inline const char *luas__frame_next_value(const char **at, uint32_t *len)
+{
+    const char *value = *at + LUAS__OUTCOME_HEAD;
+    *len = luas__mp_get_4((const unsigned char *)*at) - (LUAS__OUTCOME_HEAD - LUAS__FRAME_HEAD);
+    *at = value + *len;
+    return value;
+}
 
 #endif

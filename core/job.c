@@ -4,7 +4,6 @@
 #include <stdlib.h>
 
 #include "error.h"
-#include "frame.h"
 
 luas__job *luas__job_new(const luas__policy *policy)
 {
@@ -328,9 +327,8 @@ bool luas__job_has_taken(const luas__job *j)
 
 static const luas__outcome *next_value(luas__job *j, const char **payload)
 {
-    j->framed--;
-    j->value.index++;
-    *payload = luas__frame_next_value(&j->frames, &j->value.len);
+    uint64_t index;
+    *payload = luas__job_next_value(j, &index, &j->value.len);
     return &j->value;
 }
 

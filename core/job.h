@@ -14,6 +14,7 @@
 #include <stdbool.h>
 
 #include "blob.h"
+#include "frame.h"
 #include "outcome.h"
 
 /* Inputs that were fed together: for each a size and its arguments. */
@@ -119,6 +120,17 @@ void luas__job_swap(luas__job *j);
 
 /* The owner: are outcomes taken and not used up? */
 bool luas__job_has_taken(const luas__job *j);
+
+/* The owner: the results of the next taken value, if it was settled together
+   with others (else NULL): all that luas__job_next would say of it. */
+static inline const char *luas__job_next_value(luas__job *j, uint64_t *index, uint32_t *len)
+{
+    if (j->framed == 0)
+        return NULL;
+    j->framed--;
+    *index = ++j->value.index;
+    return luas__frame_next_value(&j->frames, len);
+}
 
 /* The owner: the next taken outcome, NULL when used up; *payload is valid
    until the next call. Values come one by one. */

@@ -389,8 +389,10 @@ static int take_number(lua_State *L, const unsigned char *p, size_t len)
         lua_pushinteger(L, *p);
     } else if (*p >= 0xcc && *p <= 0xce && len == 1 + ((size_t)1 << (*p - 0xcc))) {
         lua_pushinteger(L, (lua_Integer)luas__mp_get_bytes(p + 1, len - 1));
+    } else if (*p == 0xcf && len == LUAS__MP_NUMBER && p[1] < 0x80) {
+        lua_pushinteger(L, (lua_Integer)luas__mp_get_bytes(p + 1, 8));
     } else if (*p == 0xcb && len == LUAS__MP_NUMBER) {
-        uint64_t bits = luas__mp_get_bytes(p + 1, len - 1);
+        uint64_t bits = luas__mp_get_bytes(p + 1, 8);
         memcpy(&number, &bits, sizeof number);
         lua_pushnumber(L, number);
     } else {

@@ -552,42 +552,74 @@ static int job_printed(lua_State *L)
 }
 
 /* Decodes the results; what they run (__luas_unpack) may end the pool. */
-static int read_values(lua_State *L, job_handle *h, const luas__outcome *o,
-                       const char *payload, int space)
+static int read_values(lua_State *L, job_handle *h, uint32_t len, const char *payload,
+                       int space)
 {
     h->pool->readers++;
-    int n = luas__decode(L, payload, o->len, space, LUAS__FUNCTIONS);
+    int n = luas__decode(L, payload, len, space, LUAS__FUNCTIONS);
     h->pool->readers--;
     return n;
+}
+
+/* The first of a task's results, or nil, into the table at 2: 0; where they
+   cannot be read a message is pushed. */
+static int keep_value(lua_State *L, job_handle *h, uint64_t index, uint32_t len,
+                      const char *payload, int space)
+{
+    int n = read_values(L, h, len, payload, space);
+    if (n < 0)
+        return n;
+    if (n != 1)
+        lua_settop(L, space + 1);
+    lua_rawseti(L, 2, (lua_Integer)index);
+    return 0;
+}
+
+/* The values that were settled together with *o, up to one that cannot be
+   read: *o is then that one's outcome. */
+static int keep_run(lua_State *L, job_handle *h, int space, luas__outcome *o,
+                    lua_Integer *taken)
+{
+    const char *payload;
+    uint32_t len;
+    while ((payload = luas__job_next_value(h->job, &o->index, &len)) != NULL) {
+        ++*taken;
+        if (keep_value(L, h, o->index, len, payload, space) < 0)
+            return -1;
+        check_alive(L, h);
+    }
+    return 0;
+}
+
+static int give_taken(lua_State *L, int space, lua_Integer taken)
+{
+    lua_pushinteger(L, taken);
+    lua_insert(L, space + 1);
+    return lua_gettop(L) - space;
 }
 
 static int job_collect(lua_State *L)
 {
     job_handle *h = check_job(L);
-    const luas__outcome *o;
+    const luas__outcome *next;
     const char *payload;
     lua_Integer taken = 0;
     lua_settop(L, 2);
     int space = push_space(L);
-    while ((o = next_outcome(L, h, &payload)) != NULL) {
-        taken += (lua_Integer)o->count;
-        if (o->kind != LUAS__KIND_VALUE) {
-            lua_pushinteger(L, taken);
-            luas__push_outcome(L, o, payload, space);
-            return 2;
+    while ((next = next_outcome(L, h, &payload)) != NULL) {
+        luas__outcome o = *next; /* reading it may run anything */
+        taken += (lua_Integer)o.count;
+        if (o.kind != LUAS__KIND_VALUE) {
+            luas__push_outcome(L, &o, payload, space);
+            break;
         }
-        int n = read_values(L, h, o, payload, space);
-        if (n < 0) {
-            luas__push_unreadable(L, o, space);
-            lua_pushinteger(L, taken);
-            lua_insert(L, -2);
-            return 2;
+        if (keep_value(L, h, o.index, o.len, payload, space) < 0
+            || keep_run(L, h, space, &o, &taken) < 0) {
+            luas__push_unreadable(L, &o, space);
+            break;
         }
-        lua_settop(L, space + 1);
-        lua_rawseti(L, 2, (lua_Integer)o->index);
     }
-    lua_pushinteger(L, taken);
-    return 1;
+    return give_taken(L, space, taken);
 }
 
 static int job_next(lua_State *L)
@@ -604,7 +636,7 @@ static int job_next(lua_State *L)
         return 2;
     }
     lua_pushnil(L);
-    int n = read_values(L, h, o, payload, space);
+    int n = read_values(L, h, o->len, payload, space);
     if (n >= 0)
         return n + 2;
     luas__push_unreadable(L, o, space);

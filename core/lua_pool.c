@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "lua_pool.h"
 
+#include <limits.h>
 #include <lauxlib.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -328,6 +329,14 @@ static int core_now(lua_State *L)
     return 1;
 }
 
+/* A table with room for an array of as many, so that it need not grow. */
+static int core_list(lua_State *L)
+{
+    lua_Integer n = luaL_checkinteger(L, 1);
+    lua_createtable(L, n > 0 && n <= INT_MAX ? (int)n : 0, 0);
+    return 1;
+}
+
 static const luaL_Reg pool_methods[] = {
     {"job", luas__pool_job}, {"step", pool_step}, {"stop", pool_stop},
     {"terminate", pool_terminate}, {"close", pool_close_method}, {"resize", pool_resize},
@@ -344,7 +353,7 @@ static const luaL_Reg core_functions[] = {
     {"worker", core_worker}, {"workers", core_workers}, {"now", core_now},
     {"policy", luas__core_policy},
     {"check", core_check}, {"same", core_same}, {"report", core_report},
-    {"isatty", core_isatty}, {NULL, NULL},
+    {"isatty", core_isatty}, {"list", core_list}, {NULL, NULL},
 };
 
 void luas__new_class(lua_State *L, const char *name, const luaL_Reg *methods,

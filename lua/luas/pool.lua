@@ -11,6 +11,9 @@ local progress = require "luas.progress"
 
 local min, max = math.min, math.max
 
+-- Room for so many results is made ahead; a wrong `n` must not take all memory.
+local AHEAD <const> = 1 << 22
+
 ---@alias luas.source table|fun(): any, ...
 
 ---@class luas.joboptions
@@ -154,7 +157,8 @@ end
 -- input order still matters, unless failures are collected. Of several the
 -- first counts; one that was cancelled only where nothing failed.
 local function gather(job, all)
-    local results, failures, first, cancelled, failed = {}, {}, nil, nil, 0
+    local results, failures = core.list(min(job.total or 0, AHEAD)), {}
+    local first, cancelled, failed = nil, nil, 0
     local function take(o)
         failed = failed + (o.kind ~= "cancelled" and 1 or 0)
         if all.halt and failed >= all.halt then job:finish() end
