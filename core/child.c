@@ -163,6 +163,15 @@ int luas__child_reap(luas__child *c)
     return 1;
 }
 
+int luas__child_is_stopped(const luas__child *c)
+{
+    siginfo_t info;
+    memset(&info, 0, sizeof info);
+    return c->pid > 0
+        && waitid(P_PID, (id_t)c->pid, &info, WSTOPPED | WNOHANG | WNOWAIT) == 0
+        && info.si_pid == c->pid;
+}
+
 void luas__child_signal(const luas__child *c, int signal)
 {
     if (c->pid > 0)

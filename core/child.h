@@ -33,6 +33,9 @@ int luas__child_fork(luas__child *c);
 /* 1 once the child has ended (and is reaped, status set), 0 while it runs. */
 int luas__child_reap(luas__child *c);
 
+/* Is it stopped (by SIGSTOP, say), and has nobody let it go on? */
+int luas__child_is_stopped(const luas__child *c);
+
 /* Sends a signal to the child alone, or to its whole group; a child that was
    reaped is left alone. */
 void luas__child_signal(const luas__child *c, int signal);

@@ -414,6 +414,22 @@ static int64_t earlier(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
+/* A task that waits in a worker which somebody has stopped would never begin
+   and so never time out: after as long that worker is killed, and the task is
+   dealt anew. */
+static int64_t watch_unstarted(luas__pool *p, luas__worker *w, int64_t timeout, int64_t now)
+{
+    if (p->alarmed) {
+        if (!luas__child_is_stopped(&w->child))
+            w->stuck_since = 0;
+        else if (w->stuck_since == 0)
+            w->stuck_since = now;
+        else if (now - w->stuck_since > timeout)
+            luas__child_signal_group(&w->child, SIGKILL);
+    }
+    return now + earlier(timeout, TICK);
+}
+
 /* When to look at the worker's deadline next; stops what is over it. */
 static int64_t watch_deadline(luas__pool *p, luas__worker *w, int64_t now)
 {
@@ -430,7 +446,8 @@ static int64_t watch_deadline(luas__pool *p, luas__worker *w, int64_t now)
        sights of the same claim is that task's. */
     int64_t since = atomic_load(&w->page->since);
     if (running == NULL || since == 0)
-        return now + earlier(job->policy.timeout, TICK);
+        return watch_unstarted(p, w, job->policy.timeout, now);
+    w->stuck_since = 0;
     if (luas__page_started(w->page) != running->seq)
         return now + TICK; /* answers wait in the pipe or the ring */
     if (now - since < job->policy.timeout)

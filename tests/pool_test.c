@@ -134,6 +134,25 @@ static void test_an_outcome_behind_a_crash_is_its_neighbours(void)
     luas__pool_close(pool);
 }
 
+/* A task that was dealt to a worker which is stopped is dealt anew in time. */
+static void test_a_stopped_worker_keeps_no_timed_task(void)
+{
+    luas__pool *pool = open_pool(1, serve);
+    check_works(pool, 1);
+    CHECK_INT(pool->nworkers, 1);
+    pid_t pid = pool->workers[0]->pid;
+    CHECK_INT(kill(pid, SIGSTOP), 0);
+    luas__policy policy = {.timeout = 100 * LUAS__MS, .flags = LUAS__JOB_TIMED};
+    luas__job *job = start_job(pool, &policy);
+    feed(pool, job, "echo", 3);
+    tally *t = finish(pool, job);
+    CHECK_INT(t->kinds[LUAS__KIND_VALUE], 3);
+    CHECK_INT(t->attempts[1], 1); /* it was never started there */
+    CHECK(pool->nworkers == 0 || pool->workers[0]->pid != pid);
+    free(t);
+    luas__pool_close(pool);
+}
+
 /* ---- large frames ---- */
 
 static void test_large_inputs_and_results(void)
@@ -361,6 +380,7 @@ int main(void)
     RUN(test_answers_behind_nonsense_are_crashes);
     RUN(test_two_outcomes_for_one_task_count_once);
     RUN(test_a_finished_result_outlives_its_worker);
+    RUN(test_a_stopped_worker_keeps_no_timed_task);
     RUN(test_an_outcome_behind_a_crash_is_its_neighbours);
     RUN(test_large_inputs_and_results);
     RUN(test_large_inputs_are_sent_once);
