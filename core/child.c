@@ -32,11 +32,11 @@ static void on_parent_death(int signal)
 
 static void die_with_parent(pid_t parent, int from_main_thread)
 {
-    host = parent;
 #ifdef __linux__
     if (from_main_thread) {
         prctl(PR_SET_PDEATHSIG, SIGKILL);
     } else {
+        host = parent;
         struct sigaction action = {.sa_handler = on_parent_death, .sa_flags = SA_RESTART};
         sigaction(SIGUSR2, &action, NULL);
         prctl(PR_SET_PDEATHSIG, SIGUSR2);
@@ -124,7 +124,6 @@ int luas__child_fork(luas__child *c)
         die_with_parent(parent, from_main_thread);
         close_stdin();
         skip_exit_handlers();
-        *c = (luas__child)LUAS__CHILD_INIT;
         return 0;
     }
     pthread_sigmask(SIG_SETMASK, &before, NULL);

@@ -30,6 +30,12 @@ void luas__close(int *fd)
     *fd = -1;
 }
 
+void luas__close_copy(int fd)
+{
+    if (fd >= 0)
+        close(fd);
+}
+
 ssize_t luas__read_some(int fd, luas__buffer *b, size_t most)
 {
     int rc = luas__buffer_reserve(b, most);

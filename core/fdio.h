@@ -16,6 +16,9 @@ int luas__set_nonblocking(int fd);
 /* Closes *fd if it is open and makes it -1. */
 void luas__close(int *fd);
 
+/* In a forked child: closes its copy, if the host had it open. */
+void luas__close_copy(int fd);
+
 /* Reads what is there, at most `most` bytes, onto the end of `b`:
    the count, 0 at end of file, -EAGAIN when there is nothing. */
 ssize_t luas__read_some(int fd, luas__buffer *b, size_t most);

@@ -36,7 +36,8 @@ int luas__output_open(luas__output *o, luas__output_mode mode, const char *label
     if (rc < 0) {
         luas__close(&ends[0]);
         luas__close(&ends[1]);
-        luas__output_abandon(o);
+        luas__close(&o->pipes[0]);
+        luas__close(&o->pipes[1]);
     }
     return rc;
 }
@@ -106,10 +107,10 @@ int luas__output_read(luas__output *o, luas__poller *poller)
     return 0;
 }
 
-void luas__output_abandon(luas__output *o)
+void luas__output_abandon(const luas__output *o)
 {
-    luas__close(&o->pipes[0]);
-    luas__close(&o->pipes[1]);
+    luas__close_copy(o->pipes[0]);
+    luas__close_copy(o->pipes[1]);
 }
 
 void luas__output_close(luas__output *o, luas__poller *poller)
@@ -120,6 +121,6 @@ void luas__output_close(luas__output *o, luas__poller *poller)
         if (o->mode == LUAS__OUTPUT_TAG)
             pass_lines(o, i, 1);
         luas__buffer_release(&o->text[i]);
+        luas__close(&o->pipes[i]);
     }
-    luas__output_abandon(o);
 }

@@ -44,6 +44,6 @@ int luas__output_read(luas__output *o, luas__poller *poller);
 void luas__output_close(luas__output *o, luas__poller *poller);
 
 /* In a forked child: closes the descriptors, passes on nothing. */
-void luas__output_abandon(luas__output *o);
+void luas__output_abandon(const luas__output *o);
 
 #endif

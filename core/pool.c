@@ -74,6 +74,8 @@ void luas__pool_close(luas__pool *p)
 
 void luas__pool_abandon(luas__pool *p)
 {
+    if (p->poller.fd < 0)
+        return; /* by an earlier fork */
     for (int i = 0; i < p->nworkers; i++)
         luas__worker_abandon(p->workers[i]);
     luas__poller_close(&p->poller);

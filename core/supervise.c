@@ -523,21 +523,22 @@ static int reserve_worker(luas__pool *p)
 
 int luas__supervise_spawn(luas__pool *p, uint32_t generation, void *host)
 {
-    luas__worker *w;
     luas__channel channel;
     int rc = reserve_worker(p);
-    if (rc == 0)
-        rc = luas__worker_open(&w, &channel, &p->poller, free_number(p), ++p->last_serial,
-                               p->options.output, p->options.label);
+    if (rc < 0)
+        return rc;
+    luas__worker **slot = &p->workers[p->nworkers];
+    rc = luas__worker_open(slot, &channel, &p->poller, free_number(p), ++p->last_serial,
+                           p->options.output, p->options.label);
     if (rc < 0)
         return rc;
     if (rc == 0) {
         luas__pool_abandon(p);
         _exit(p->options.main(host, &channel));
     }
-    w->generation = generation;
-    w->resident = weighs(p) ? luas__resident(w->pid) : 0;
-    p->workers[p->nworkers++] = w;
+    (*slot)->generation = generation;
+    (*slot)->resident = weighs(p) ? luas__resident((*slot)->pid) : 0;
+    p->nworkers++;
     p->stats.forks++;
     return 0;
 }

@@ -34,7 +34,10 @@ static luas__worker *make(int number, uint32_t serial)
 
 static void release(luas__worker *w)
 {
-    luas__worker_abandon(w);
+    luas__close(&w->request);
+    luas__close(&w->request_reader);
+    luas__close(&w->result);
+    luas__child_release(&w->child);
     luas__page_unmap(w->page);
     luas__buffer_release(&w->out);
     luas__buffer_release(&w->in);
@@ -44,12 +47,12 @@ static void release(luas__worker *w)
     free(w);
 }
 
-void luas__worker_abandon(luas__worker *w)
+void luas__worker_abandon(const luas__worker *w)
 {
-    luas__close(&w->request);
-    luas__close(&w->request_reader);
-    luas__close(&w->result);
-    luas__child_release(&w->child);
+    luas__close_copy(w->request);
+    luas__close_copy(w->request_reader);
+    luas__close_copy(w->result);
+    luas__close_copy(w->child.watch);
     luas__output_abandon(&w->output);
 }
 
@@ -92,14 +95,15 @@ static int watch(luas__worker *w, luas__poller *poller)
     return rc;
 }
 
-/* The child keeps the reading end of its requests and the page. */
-static void become_channel(luas__worker *w, luas__channel *channel, int out)
+/* The child keeps the reading end of its requests and the page; the struct is
+   the host's, and just left alone. */
+static void become_channel(const luas__worker *w, luas__channel *channel, int out)
 {
     *channel = (luas__channel){.in = w->request_reader, .out = out,
                                .worker = w->number, .page = w->page};
-    w->request_reader = -1;
-    w->page = NULL;
-    release(w);
+    luas__close_copy(w->request);
+    luas__close_copy(w->result);
+    luas__output_abandon(&w->output);
 }
 
 static void end_unwatched(luas__worker *w)
@@ -113,7 +117,7 @@ int luas__worker_open(luas__worker **worker, luas__channel *channel, luas__polle
                       int number, uint32_t serial, luas__output_mode mode, const char *label)
 {
     int child_out = -1, prints[2] = {-1, -1};
-    luas__worker *w = make(number, serial);
+    luas__worker *w = *worker = make(number, serial);
     if (w == NULL)
         return LUAS_ENOMEM;
     int rc = (w->page = luas__page_map()) == NULL ? LUAS_ENOMEM : open_pipes(w, &child_out);
@@ -136,7 +140,6 @@ int luas__worker_open(luas__worker **worker, luas__channel *channel, luas__polle
         return rc;
     }
     w->pid = w->child.pid;
-    *worker = w;
     return 1;
 }
 

@@ -75,8 +75,8 @@ typedef int luas__child_main(void *host, luas__channel *channel);
 
 /*
  * Forks a worker: 1 in the host, with *worker open and watched by the poller;
- * 0 in the child, with *channel open and nothing else of this worker; negative
- * on failure, with nothing left behind.
+ * 0 in the child, with *channel open and nothing else of this worker (*worker
+ * is the host's there); negative on failure, with nothing left behind.
  */
 int luas__worker_open(luas__worker **worker, luas__channel *channel, luas__poller *poller,
                       int number, uint32_t serial, luas__output_mode mode, const char *label);
@@ -84,8 +84,9 @@ int luas__worker_open(luas__worker **worker, luas__channel *channel, luas__polle
 /* Closes and frees; the child must have been reaped. */
 void luas__worker_close(luas__worker *w, luas__poller *poller);
 
-/* In a forked child: closes the descriptors without touching the poller. */
-void luas__worker_abandon(luas__worker *w);
+/* In a forked child: closes the descriptors without touching the poller, nor
+   the struct: what a child writes to is copied for it first. */
+void luas__worker_abandon(const luas__worker *w);
 
 /* Events: what a poller key is about. */
 enum luas__worker_event { LUAS__ON_RESULT, LUAS__ON_REQUEST, LUAS__ON_END, LUAS__ON_OUTPUT };
