@@ -8,7 +8,9 @@
 #include "error.h"
 #include "fdio.h"
 
-enum { READ_SIZE = 1 << 16 };
+/* The first reads are small, as most workers' requests are: a block of 1 KB
+   would have malloc tidy up, and so copy, the heap that came with the fork. */
+enum { FIRST_READ = 1 << 9, READ_SIZE = 1 << 16 };
 
 /* Results wait at most about this long for company in the ring. */
 #define FLUSH_AFTER (2 * LUAS__MS)
@@ -19,9 +21,11 @@ int luas__channel_next(luas__channel *c, luas__mp_reader *body)
         int rc = luas__channel_flush(c);
         if (rc < 0)
             return rc;
-        ssize_t n = luas__read_some(c->in, &c->requests, READ_SIZE);
+        size_t most = c->reads_much ? READ_SIZE : FIRST_READ;
+        ssize_t n = luas__read_some(c->in, &c->requests, most);
         if (n <= 0)
             return n == 0 ? LUAS_ECLOSED : (int)n;
+        c->reads_much |= (size_t)n == most;
     }
     return 0;
 }

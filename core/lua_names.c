@@ -517,14 +517,17 @@ int luas__names_resolve(lua_State *L, int names, int type, const char *payload, 
 void luas__names_snapshot(lua_State *L)
 {
     luaL_checkstack(L, 10, NULL);
-    lua_newtable(L);
     lua_pushglobaltable(L);
-    for (lua_pushnil(L); lua_next(L, -2) != 0;) {
+    int globals = lua_gettop(L), count = 0;
+    for (lua_pushnil(L); lua_next(L, globals) != 0; lua_pop(L, 1))
+        count++;
+    lua_createtable(L, 0, count); /* to grow it would cost twice as much */
+    for (lua_pushnil(L); lua_next(L, globals) != 0;) {
         lua_pushvalue(L, -2);
         lua_insert(L, -2);
-        lua_rawset(L, -5);
+        lua_rawset(L, globals + 1);
     }
-    lua_pop(L, 1);
+    lua_remove(L, globals);
     lua_rawsetp(L, LUA_REGISTRYINDEX, &snapshot_key);
 }
 

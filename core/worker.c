@@ -11,7 +11,7 @@
 #include "error.h"
 #include "fdio.h"
 
-enum { READ_SIZE = 1 << 16, READ_MOST = 4 << 20 };
+enum { FIRST_READ = 1 << 12, READ_SIZE = 1 << 16, READ_MOST = 4 << 20 };
 
 uint64_t luas__worker_key(const luas__worker *w, enum luas__worker_event event)
 {
@@ -182,7 +182,7 @@ static void pass_over_peeked(luas__worker *w, size_t n)
 
 int luas__worker_receive(luas__worker *w, luas__poller *poller)
 {
-    size_t most = READ_SIZE;
+    size_t most = w->in.cap > FIRST_READ ? READ_SIZE : FIRST_READ;
     for (size_t total = 0; w->result >= 0 && total < READ_MOST;) {
         ssize_t n = luas__read_some(w->result, &w->in, most);
         if (n == -EAGAIN)
