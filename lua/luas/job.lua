@@ -8,8 +8,10 @@ local outcome = require "luas.outcome"
 
 local min, max, huge = math.min, math.max, math.huge
 
--- An array this long is inherited by fresh workers rather than encoded.
+-- An array this long is inherited by fresh workers rather than encoded, if that
+-- makes this many items for each worker: so many can be sent while one is forked.
 local INHERIT_ITEMS <const> = 50000
+local INHERIT_SHARE <const> = 4096
 -- And so is one that takes this many bytes.
 local INHERIT_BYTES <const> = 16 << 20
 -- Bytes of results that may wait for a slow consumer before dealing stops.
@@ -124,12 +126,18 @@ local function feed_all(self, items, n)
     return self.handle:feed(items, 1, n, self.star, bytes > 0 and bytes or nil)
 end
 
+-- Is the array so long that it had better be inherited?
+local function is_long(self, n)
+    local pool = self.pool
+    return n >= INHERIT_ITEMS and (n >= INHERIT_SHARE * pool.size or pool.core:live() == 0)
+end
+
 -- An array goes in whole, before anything is dealt: if an item cannot be
 -- encoded, or all together are large, workers inherit the array instead.
 local function start_array(self, items, n)
     local carry = self.options.carry
     self.fed, self.exhausted, self.total = n, true, n
-    local shipped = carry ~= "inherit" and (n < INHERIT_ITEMS or carry == "ship") and ship(self)
+    local shipped = carry ~= "inherit" and (carry == "ship" or not is_long(self, n)) and ship(self)
     if shipped then
         local ok, message = feed_all(self, items, n)
         if ok then
