@@ -77,6 +77,8 @@ static bool idle(const luas__worker *w)
    serial numbers, for a new worker with an old one's place is another. */
 static uint32_t whom_to_avoid(const luas__pool *p, const luas__worker *w, const luas__job *job)
 {
+    if (job->pending[job->npending - 1].avoid != w->serial)
+        return 0;
     for (int i = 0; i < p->nworkers; i++) {
         const luas__worker *other = p->workers[i];
         if (other != w && idle(other) && can_do(other, job))

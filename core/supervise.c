@@ -337,12 +337,18 @@ void luas__supervise_bury(luas__pool *p)
 
 /* ---- events ---- */
 
+/* Workers stand in the order in which they were forked. */
 static luas__worker *find(luas__pool *p, uint32_t serial)
 {
-    for (int i = 0; i < p->nworkers; i++)
-        if (p->workers[i]->serial == serial)
-            return p->workers[i];
-    return NULL;
+    int from = 0, to = p->nworkers;
+    while (from < to) {
+        int middle = (from + to) / 2;
+        if (p->workers[middle]->serial < serial)
+            from = middle + 1;
+        else
+            to = middle;
+    }
+    return from < p->nworkers && p->workers[from]->serial == serial ? p->workers[from] : NULL;
 }
 
 int luas__supervise_event(luas__pool *p, uint64_t key)
@@ -438,10 +444,10 @@ static int64_t watch_deadline(luas__pool *p, luas__worker *w, int64_t now)
             luas__child_signal_group(&w->child, SIGKILL);
         return now >= w->kill_at ? now + TICK : w->kill_at;
     }
-    const luas__chunk *running = luas__worker_running(w);
     const luas__job *job = w->nchunks > 0 ? w->chunks[0].job : NULL;
     if (job == NULL || job->policy.timeout == 0)
         return INT64_MAX;
+    const luas__chunk *running = luas__worker_running(w);
     /* The worker notes the time and then claims, so what is read between two
        sights of the same claim is that task's. */
     int64_t since = atomic_load(&w->page->since);
