@@ -48,11 +48,21 @@ static void die_with_parent(pid_t parent, int from_main_thread)
         _exit(1);
 }
 
-static void reset_signals(void)
+void luas__child_handled(sigset_t *handled)
+{
+    struct sigaction action;
+    sigemptyset(handled);
+    for (int s = 1; s < NSIG; s++)
+        if (sigaction(s, NULL, &action) == 0 && action.sa_handler != SIG_DFL)
+            sigaddset(handled, s);
+}
+
+static void reset_signals(const sigset_t *handled)
 {
     struct sigaction standard = {.sa_handler = SIG_DFL};
     for (int s = 1; s < NSIG; s++)
-        sigaction(s, &standard, NULL); /* KILL and STOP refuse; so be it */
+        if (sigismember(handled, s))
+            sigaction(s, &standard, NULL);
     /* A task may print while its group is in the terminal's background. */
     struct sigaction ignore = {.sa_handler = SIG_IGN};
     sigaction(SIGTTOU, &ignore, NULL);
@@ -108,7 +118,7 @@ static int open_watch(pid_t pid)
 #endif
 }
 
-int luas__child_fork(luas__child *c)
+int luas__child_fork(luas__child *c, const sigset_t *handled)
 {
     pid_t parent = getpid();
     int from_main_thread = runs_in_main_thread();
@@ -120,7 +130,7 @@ int luas__child_fork(luas__child *c)
     int error = errno;
     if (pid == 0) {
         setpgid(0, 0);
-        reset_signals();
+        reset_signals(handled);
         die_with_parent(parent, from_main_thread);
         close_stdin();
         skip_exit_handlers();

@@ -2,7 +2,7 @@
  * A child process that was forked without exec. What is Linux-only about
  * processes (pidfd, the parent-death signal) is in child.c and nowhere else.
  *
- * The caller: 1. luas__child_fork(); in the child 2. it closes what is not
+ * The caller: 0. luas__child_handled(); 1. luas__child_fork(); in the child 2. it closes what is not
  * the child's and runs, ending in _exit; in the parent 3. it waits for `watch`
  * to become readable, or calls luas__child_reap from time to time where
  * `watch` is -1; 4. luas__child_reap until it gives 1; 5. luas__child_release.
@@ -10,6 +10,7 @@
 #ifndef LUAS_CHILD_H
 #define LUAS_CHILD_H
 
+#include <signal.h>
 #include <sys/types.h>
 
 typedef struct luas__child {
@@ -21,6 +22,10 @@ typedef struct luas__child {
 
 #define LUAS__CHILD_INIT {0, -1, 0}
 
+/* Which signals this process handles or ignores: what a child must reset. It
+   serves for as many forks as follow with nothing of the application between. */
+void luas__child_handled(sigset_t *handled);
+
 /*
  * Flushes stdio and forks. 1 in the parent, 0 in the child, negative errno on
  * failure. The child leads a process group of its own; its signal handlers are
@@ -28,7 +33,7 @@ typedef struct luas__child {
  * killed when its parent ends. exit() there flushes stdio and skips the
  * handlers of the host.
  */
-int luas__child_fork(luas__child *c);
+int luas__child_fork(luas__child *c, const sigset_t *handled);
 
 /* 1 once the child has ended (and is reaped, status set), 0 while it runs. */
 int luas__child_reap(luas__child *c);

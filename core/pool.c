@@ -357,6 +357,7 @@ int luas__pool_populate(luas__pool *p, void *host)
 {
     int rc = 0;
     pthread_mutex_lock(&p->lock);
+    p->knows_handled = false;
     while (rc == 0 && active_workers(p) < p->options.workers)
         rc = luas__supervise_spawn(p, 0, host);
     pthread_mutex_unlock(&p->lock);
@@ -366,6 +367,7 @@ int luas__pool_populate(luas__pool *p, void *host)
 int luas__pool_inherit(luas__pool *p, luas__job *job, int workers, void *host)
 {
     pthread_mutex_lock(&p->lock);
+    p->knows_handled = false;
     job->generation = ++p->last_generation;
     job->images = workers;
     retire(p, p->options.workers > workers ? p->options.workers - workers : 0);
@@ -459,6 +461,7 @@ int luas__pool_step(luas__pool *p, int64_t timeout, void *host)
         return LUAS_EFOREIGN;
     pthread_mutex_lock(&p->lock);
     p->drivers++;
+    p->knows_handled = false;
     int rc = try_again_after(p, prepare(p, host));
     if (rc == 0)
         rc = wait_and_handle(p, p->progress != p->noticed ? 0 : timeout);

@@ -55,6 +55,8 @@ typedef struct luas__pool {
     luas__buffer why;           /* the same in words, ending in a zero */
     int barren;                 /* deaths in a row without a task started */
     bool closing;               /* no new jobs, no new workers */
+    sigset_t handled;           /* by this process, as of the call that drives */
+    bool knows_handled;         /* false at the start of each such call */
     bool tight;                 /* the last fork failed; try again later */
     uint64_t progress;          /* counts what an owner could wait for */
     uint64_t noticed;           /* what the owner has had a chance to see */

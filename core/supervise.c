@@ -533,9 +533,13 @@ int luas__supervise_spawn(luas__pool *p, uint32_t generation, void *host)
     int rc = reserve_worker(p);
     if (rc < 0)
         return rc;
+    if (!p->knows_handled)
+        luas__child_handled(&p->handled);
+    p->knows_handled = true;
     luas__worker **slot = &p->workers[p->nworkers];
-    rc = luas__worker_open(slot, &channel, &p->poller, free_number(p), ++p->last_serial,
-                           p->options.output, p->options.label);
+    rc = luas__worker_open(slot, &channel, &p->poller, &(luas__birth){
+        .number = free_number(p), .serial = ++p->last_serial, .output = p->options.output,
+        .label = p->options.label, .handled = &p->handled});
     if (rc < 0)
         return rc;
     if (rc == 0) {

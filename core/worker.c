@@ -114,17 +114,17 @@ static void end_unwatched(luas__worker *w)
 }
 
 int luas__worker_open(luas__worker **worker, luas__channel *channel, luas__poller *poller,
-                      int number, uint32_t serial, luas__output_mode mode, const char *label)
+                      const luas__birth *birth)
 {
     int child_out = -1, prints[2] = {-1, -1};
-    luas__worker *w = *worker = make(number, serial);
+    luas__worker *w = *worker = make(birth->number, birth->serial);
     if (w == NULL)
         return LUAS_ENOMEM;
     int rc = (w->page = luas__page_map()) == NULL ? LUAS_ENOMEM : open_pipes(w, &child_out);
     if (rc == 0)
-        rc = luas__output_open(&w->output, mode, label, number, prints);
+        rc = luas__output_open(&w->output, birth->output, birth->label, birth->number, prints);
     if (rc == 0)
-        rc = luas__child_fork(&w->child);
+        rc = luas__child_fork(&w->child, birth->handled);
     if (rc == 0) {
         luas__output_become(prints);
         become_channel(w, channel, child_out);

@@ -70,6 +70,15 @@ typedef struct luas__worker {
     bool over_memory;       /* was killed for its memory */
 } luas__worker;
 
+/* What there is to say of a worker before it is forked. */
+typedef struct luas__birth {
+    int number;
+    uint32_t serial;
+    luas__output_mode output;
+    const char *label;
+    const sigset_t *handled;    /* luas__child_handled's */
+} luas__birth;
+
 /* What the child runs, as the pool's owner defines it; gives its exit status. */
 typedef int luas__child_main(void *host, luas__channel *channel);
 
@@ -79,7 +88,7 @@ typedef int luas__child_main(void *host, luas__channel *channel);
  * is the host's there); negative on failure, with nothing left behind.
  */
 int luas__worker_open(luas__worker **worker, luas__channel *channel, luas__poller *poller,
-                      int number, uint32_t serial, luas__output_mode mode, const char *label);
+                      const luas__birth *birth);
 
 /* Closes and frees; the child must have been reaped. */
 void luas__worker_close(luas__worker *w, luas__poller *poller);

@@ -15,11 +15,18 @@ static void sleep_ms(long ms)
     nanosleep(&(struct timespec){.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000}, NULL);
 }
 
+static int fork_child(luas__child *c)
+{
+    sigset_t handled;
+    luas__child_handled(&handled);
+    return luas__child_fork(c, &handled);
+}
+
 /* Forks a child that runs `body` and exits with what that gives. */
 static luas__child start(int body(void))
 {
     luas__child c;
-    int rc = luas__child_fork(&c);
+    int rc = fork_child(&c);
     CHECK(rc >= 0);
     if (rc == 0)
         _exit(body());
@@ -113,7 +120,7 @@ static void test_output_is_not_doubled(void)
     dup2(out[1], STDOUT_FILENO);
     printf("once");
     luas__child c;
-    int rc = luas__child_fork(&c);
+    int rc = fork_child(&c);
     CHECK(rc >= 0);
     if (rc == 0) {
         fflush(NULL);
@@ -177,7 +184,7 @@ static int parent_of_hanging(void)
 {
     luas__child c;
     for (int i = 0; i < 3; i++) {
-        int rc = luas__child_fork(&c);
+        int rc = fork_child(&c);
         if (rc <= 0)
             return rc == 0 ? hang() : 1;
     }
