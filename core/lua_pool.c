@@ -131,14 +131,20 @@ static int core_pool(lua_State *L)
     return rc < 0 ? luaL_error(L, "cannot open a pool: %s", luas_strerror(rc)) : 1;
 }
 
-/* In a worker the pool is the host's: its struct is just left alone. */
+/* In a worker the pool is the host's: its struct is just left alone. What is
+   closed no worker need look at. */
 static int pool_close(lua_State *L)
 {
     luas__handle *h = luaL_checkudata(L, 1, POOL);
     luas__pool *p = h->pool;
     h->pool = NULL;
-    if (p != NULL && h->owner == getpid())
-        luas__pool_close(p);
+    if (p == NULL || h->owner != getpid())
+        return 0;
+    luas__pool_close(p);
+    lua_getfield(L, LUA_REGISTRYINDEX, POOLS);
+    lua_pushvalue(L, 1);
+    lua_pushnil(L);
+    lua_rawset(L, -3);
     return 0;
 }
 

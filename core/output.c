@@ -29,8 +29,10 @@ int luas__output_open(luas__output *o, luas__output_mode mode, const char *label
     *o = (luas__output)LUAS__OUTPUT_INIT;
     o->mode = mode;
     ends[0] = ends[1] = -1;
+    if (mode == LUAS__OUTPUT_INHERIT)
+        return 0;
     snprintf(o->tag, sizeof o->tag, "[%.40s %d] ", label, number);
-    int rc = mode == LUAS__OUTPUT_INHERIT ? 0 : open_pipe(o, 0, ends);
+    int rc = open_pipe(o, 0, ends);
     if (rc == 0 && mode == LUAS__OUTPUT_TAG)
         rc = open_pipe(o, 1, ends);
     if (rc < 0) {

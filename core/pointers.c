@@ -5,7 +5,7 @@
 
 #include "error.h"
 
-enum { FIRST_SLOTS = 64, KEPT_SLOTS = 1 << 16 };
+enum { FIRST_SLOTS = 16, KEPT_SLOTS = 1 << 16 };
 
 /* The low bits of an address are alike: the multiplication spreads the rest. */
 static inline uint32_t slot_of(const luas__pointers *h, const void *key)
