@@ -21,10 +21,31 @@
 enum { MOST_CHUNK = 4096, MOST_CHUNKS = 64, MOST_BYTES = 1 << 20, MOST_IDLE_BYTES = 1 << 12,
        GROWTH = 8 };
 
-static bool can_do(const luas__worker *w, const luas__job *job)
+static bool is_able(const luas__worker *w, const luas__job *job)
 {
     return !w->stopping && !w->reaped && !w->worn
         && (job->generation == 0 || job->generation == w->generation);
+}
+
+/* Of a job for each worker, it has had its task. If all have, since there are
+   fewer workers than there were, then another is better than none. */
+static bool has_had_its_own(const luas__pool *p, const luas__worker *w, const luas__job *job)
+{
+    if (!(job->policy.flags & LUAS__JOB_EACH) || !luas__worker_had(w, job))
+        return false;
+    int able = 0;
+    for (int i = 0; i < p->nworkers; i++) {
+        const luas__worker *other = p->workers[i];
+        if (is_able(other, job) && !luas__worker_had(other, job))
+            return true;
+        able += is_able(other, job);
+    }
+    return able < p->options.workers;
+}
+
+static bool can_do(const luas__pool *p, const luas__worker *w, const luas__job *job)
+{
+    return is_able(w, job) && !has_had_its_own(p, w, job);
 }
 
 static bool has_pending(const luas__job *job)
@@ -46,7 +67,7 @@ static bool has_room(const luas__worker *w, const luas__job *job)
 
 static uint32_t chunk_size(const luas__pool *p, luas__job *job)
 {
-    if (job->policy.flags & LUAS__JOB_CAPTURE)
+    if (job->policy.flags & (LUAS__JOB_CAPTURE | LUAS__JOB_EACH))
         return 1;
     if (job->policy.chunk > 0)
         return job->policy.chunk;
@@ -81,7 +102,7 @@ static uint32_t whom_to_avoid(const luas__pool *p, const luas__worker *w, const 
         return 0;
     for (int i = 0; i < p->nworkers; i++) {
         const luas__worker *other = p->workers[i];
-        if (other != w && idle(other) && can_do(other, job))
+        if (other != w && idle(other) && can_do(p, other, job))
             return w->serial;
     }
     return 0;
@@ -112,7 +133,7 @@ static int give(luas__pool *p, luas__worker *w, luas__job *job)
 static int serve(luas__pool *p, luas__worker *w)
 {
     for (luas__job *job = p->jobs; job != NULL; job = job->next) {
-        if (!has_pending(job) || !can_do(w, job) || !has_room(w, job))
+        if (!has_pending(job) || !can_do(p, w, job) || !has_room(w, job))
             continue;
         int rc = give(p, w, job);
         if (rc != 0)
@@ -166,7 +187,7 @@ static luas__worker *most_loaded(luas__pool *p, const luas__worker *thief, bool 
     for (int i = 0; i < p->nworkers; i++) {
         luas__worker *w = p->workers[i];
         double load = w->reaped ? 0 : backlog(w, late);
-        if (load > at_least && can_do(thief, w->chunks[w->nchunks - 1].job)) {
+        if (load > at_least && can_do(p, thief, w->chunks[w->nchunks - 1].job)) {
             at_least = load;
             found = w;
         }
@@ -230,7 +251,7 @@ static uint64_t available(const luas__pool *p)
     uint64_t n = 0;
     for (const luas__job *job = p->jobs; job != NULL; job = job->next)
         if (job->generation == 0 && has_pending(job))
-            n += job->waiting;
+            n += job->policy.flags & LUAS__JOB_EACH ? (uint64_t)p->options.workers : job->waiting;
     for (int i = 0; i < p->nworkers; i++)
         if (p->workers[i]->tasks > 1)
             n += p->workers[i]->tasks - 1;

@@ -167,7 +167,7 @@ static luas__policy read_policy(lua_State *L)
         .room = (size_t)number_field(L, "room", 0),
     };
     p.flags = flag_field(L, "process", LUAS__JOB_PROCESS) | flag_field(L, "star", LUAS__JOB_STAR)
-        | flag_field(L, "discard", LUAS__JOB_DISCARD);
+        | flag_field(L, "discard", LUAS__JOB_DISCARD) | flag_field(L, "each", LUAS__JOB_EACH);
     p.seed = seed_field(L, &p.flags);
     if (p.timeout > 0)
         p.flags |= LUAS__JOB_TIMED;

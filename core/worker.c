@@ -223,11 +223,25 @@ static int grow(void **items, int *cap, size_t size)
     return 0;
 }
 
-static luas__known_job *know_job(luas__worker *w, const luas__job *job, int *rc)
+static luas__known_job *find_job(const luas__worker *w, const luas__job *job)
 {
     for (int i = w->njobs; i-- > 0;)
         if (w->jobs[i].id == job->id)
             return &w->jobs[i];
+    return NULL;
+}
+
+bool luas__worker_had(const luas__worker *w, const luas__job *job)
+{
+    const luas__known_job *known = find_job(w, job);
+    return known != NULL && known->tasks > 0;
+}
+
+static luas__known_job *know_job(luas__worker *w, const luas__job *job, int *rc)
+{
+    luas__known_job *known = find_job(w, job);
+    if (known != NULL)
+        return known;
     if (w->njobs == w->cap_jobs
         && (*rc = grow((void **)&w->jobs, &w->cap_jobs, sizeof *w->jobs)) < 0)
         return NULL;
@@ -321,6 +335,7 @@ int luas__worker_give(luas__worker *w, luas__job *job, luas__range range, luas__
     w->chunks[w->nchunks++] = c;
     w->next_seq += c.count;
     w->tasks += c.count;
+    known->tasks += c.count;
     job->dealt += c.count;
     return 0;
 }
@@ -386,6 +401,9 @@ static void return_last(luas__worker *w, uint32_t started)
     uint32_t back = after(c, started), kept = c->count - back;
     luas__job_return(c->job, (luas__range){.first = c->index + kept, .count = back,
                                            .attempts = c->attempts});
+    luas__known_job *known = find_job(w, c->job);
+    if (known != NULL)
+        known->tasks -= back;
     c->count = kept;
     c->job->dealt -= back;
     w->tasks -= back;

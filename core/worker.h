@@ -28,6 +28,7 @@ typedef struct luas__chunk {
 typedef struct luas__known_job {
     int64_t id;
     int defined;            /* how many of the job's blobs were sent */
+    uint32_t tasks;         /* how many of its tasks, without those taken back */
 } luas__known_job;
 
 typedef struct luas__worker {
@@ -117,6 +118,9 @@ int luas__worker_give(luas__worker *w, luas__job *job, luas__range range, luas__
 int luas__worker_forget(luas__worker *w, int64_t job);
 int luas__worker_drop(luas__worker *w, int64_t blob);
 int luas__worker_stop(luas__worker *w, int status);
+
+/* Was it given a task of this job, which was not taken back? */
+bool luas__worker_had(const luas__worker *w, const luas__job *job);
 
 /* Tasks sent and not started, at this moment. */
 uint32_t luas__worker_unstarted(const luas__worker *w);

@@ -32,6 +32,7 @@ local function policy(options, how)
         timeout = options.timeout, retries = options.retries, chunk = options.chunk,
         halt = options.halt, seed = options.seed, priority = options.priority,
         star = how.star, discard = how.discard, process = how.process,
+        each = how.each,
         room = how.lazy and ROOM or nil,
     }
 end
@@ -166,7 +167,7 @@ end
 ---@param f function
 ---@param input {items: table?, n: integer?, source: function?}
 ---@param options table    checked job options
----@param how {star: boolean?, lazy: boolean?, discard: boolean?, process: boolean?}
+---@param how {star: boolean?, lazy: boolean?, discard: boolean?, process: boolean?, each: boolean?}
 ---@return luas.job        to be closed
 function Job.start(pool, f, input, options, how)
     local self = setmetatable({

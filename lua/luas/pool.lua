@@ -358,6 +358,26 @@ function Pool:apply_async(f, ...)
     return future.new(job, settle_one)
 end
 
+--- f(...) once in each worker: a table with one result for each, and their
+--- number. What it sets up there, a worker that is forked later does not have.
+--- Failures as with map.
+---@param f function
+---@param ... any
+---@return table results, integer n, table<integer, luas.outcome>? failures
+function Pool:broadcast(f, ...)
+    callable(f, "broadcast")
+    local state, arguments = state_of(self), table.pack(...)
+    local n, lists = max(1, state.size), {}
+    for i = 1, n do lists[i] = arguments end
+    local job <close> = Job.start(state, f, { items = lists, n = n }, self.defaults,
+        { star = true, each = true })
+    job.items = nil -- the same for all, so no outcome need name it
+    local results, count, first, failures = gather(job, self.defaults)
+    if first then error(first, 0) end
+    if self.defaults.on_error == "collect" then return results, count, failures end
+    return results, count
+end
+
 local function drain(job)
     while not job.exhausted do
         job:fill()
