@@ -16,8 +16,8 @@
  * everything else that can go wrong is a code. Failures
  * push one message, fit for people, and leave the stack otherwise as it was:
  * LUAS_EUNSENT names the path to what cannot travel (`field "conn": userdata
- * (FILE*)`), so that the caller can put "item 3, " before it. Stack indices
- * must be positive. Both need stack space for the values only; they may call
+ * (FILE*) cannot be sent`), so that the caller can put "item 3, " before it.
+ * Stack indices must be positive. Both need stack space for the values only; they may call
  * __luas_pack, __luas_unpack and require, in protected mode.
  */
 #ifndef LUAS_LUA_CODEC_H

@@ -228,7 +228,10 @@ void luas__push_description(lua_State *L, int index)
         lua_pushliteral(L, "light userdata");
         break;
     case LUA_TFUNCTION:
-        lua_pushliteral(L, "C function that no loaded module has");
+        lua_pushliteral(L, "a C function that no loaded module has");
+        break;
+    case LUA_TTHREAD:
+        lua_pushliteral(L, "a coroutine");
         break;
     default:
         lua_pushstring(L, lua_typename(L, lua_type(L, index)));

@@ -21,6 +21,8 @@ int luas__unsent(luas__encoder *e, const char *format, ...)
 static int unsendable(luas__encoder *e)
 {
     luas__push_description(e->L, -1);
+    lua_pushliteral(e->L, " cannot be sent");
+    lua_concat(e->L, 2);
     e->described = 1;
     return LUAS_EUNSENT;
 }

@@ -51,7 +51,7 @@ case("a class that cannot travel leaves the space usable", function()
     local Bad = {__index = {coroutine.create(print)}}
     local Good = {__index = {1}}
     local result, message = j({setmetatable({}, Good), {x = setmetatable({}, Bad)}})
-    assert(result == nil and message == '[2].x, metatable, field "__index"[1]: thread', message)
+    assert(result == nil and message == '[2].x, metatable, field "__index"[1]: a coroutine cannot be sent', message)
     result = j(setmetatable({}, Good))
     assert(getmetatable(result) == Good and result[1] == 1)
     result, message = j(function() return Bad end)
@@ -150,7 +150,7 @@ case("what goes wrong in packing is said", function()
     local function id(...) return ... end
     refuses('field "x": its class has __luas_pack but no __luas_unpack', {x = packing(id)})
     refuses("[1]: __luas_pack: oops", {packing(function() error("oops", 0) end, id)})
-    refuses("[1], value of __luas_pack 2, [1]: thread",
+    refuses("[1], value of __luas_pack 2, [1]: a coroutine cannot be sent",
             {packing(function() return 1, {coroutine.create(print)} end, id)})
     local self
     self = packing(function() return {self} end, id)
