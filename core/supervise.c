@@ -7,7 +7,9 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -279,6 +281,18 @@ static void note_process_end(luas__worker *w)
     w->process->process_gone = true;
 }
 
+static void break_in_init(luas__pool *p, const luas__worker *w)
+{
+    char words[80] = "a worker ended while it ran init";
+    size_t len = strlen(words);
+    int status = w->child.status;
+    if (WIFEXITED(status))
+        snprintf(words + len, sizeof words - len, ": it exited with status %d", WEXITSTATUS(status));
+    else if (WIFSIGNALED(status))
+        snprintf(words + len, sizeof words - len, ": it was killed by signal %d", WTERMSIG(status));
+    luas__pool_break(p, LUAS_EBROKEN, words, strlen(words));
+}
+
 /* Too many deaths without any work done are no accident. */
 static void consider_barren(luas__pool *p, const luas__worker *w)
 {
@@ -287,10 +301,8 @@ static void consider_barren(luas__pool *p, const luas__worker *w)
         p->barren = 0;
     else if (++p->barren > 3 * p->options.workers + 10)
         luas__pool_break(p, LUAS_EBROKEN, words, sizeof words - 1);
-    if (!w->ready && p->options.has_init && !w->stopping && p->broken == 0) {
-        static const char died[] = "a worker ended while it ran init";
-        luas__pool_break(p, LUAS_EBROKEN, died, sizeof died - 1);
-    }
+    if (!w->ready && p->options.has_init && !w->stopping && p->broken == 0)
+        break_in_init(p, w);
 }
 
 static bool reap(luas__pool *p, luas__worker *w)

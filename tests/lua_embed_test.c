@@ -331,7 +331,7 @@ static void test_scripts_that_do_not_load(void)
     check_unloadable(script, "not today");
     CHECK_INT(unlink(script), 0);
     write_script("os.exit(3)");
-    check_unloadable(script, "a worker ended while it ran init");
+    check_unloadable(script, "a worker ended while it ran init: it exited with status 3");
     CHECK_INT(unlink(script), 0);
 }
 

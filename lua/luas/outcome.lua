@@ -37,6 +37,12 @@ local function how_it_ended(o)
     return "ended, nobody knows how"
 end
 
+-- Who had it: a worker of a pool, or a process of one's own, which has a name.
+local function where(o)
+    local pid = ("pid %s"):format(o.pid or "?")
+    return o.name and pid or ("worker %s, %s"):format(o.worker or "?", pid)
+end
+
 local describe = {
     error = function(o)
         if type(o.value) == "table" and (o.message or ""):find "^%(error object is" then
@@ -45,18 +51,17 @@ local describe = {
         return o.message or "(no message)"
     end,
     crash = function(o)
-        return ("its worker %s (worker %s, pid %s)"):format(
-            how_it_ended(o), o.worker or "?", o.pid or "?")
+        return ("%s %s (%s)"):format(o.name and "it" or "its worker", how_it_ended(o), where(o))
     end,
     timeout = function(o)
-        if o.pending then return "not finished within the time given to wait" end
+        if o.pending then return ("not finished after %g s; it goes on"):format(o.limit) end
         return o.limit and ("timed out after %g s"):format(o.limit) or "timed out"
     end,
     cancelled = function() return "cancelled" end,
 }
 
 local function name(o)
-    local who = o.name or (o.index and "task " .. o.index) or "task"
+    local who = o.name or (o.index and "task " .. o.index) or "the future"
     if o.input == nil then return who end
     local input = inspect(o.input, { depth = 1 }):gsub("%s+", " ")
     if #input > 60 then input = input:sub(1, 57) .. "..." end
@@ -70,8 +75,7 @@ function Outcome:__tostring()
     local attempts = (self.attempts or 1) > 1 and (" (%d attempts)"):format(self.attempts) or ""
     local line = ("%s: %s%s"):format(name(self), describe[self.kind](self), attempts)
     if self.kind == "error" and self.traceback and self.traceback:find "\n" then
-        line = ("%s\n[worker %s, pid %s] %s"):format(
-            line, self.worker or "?", self.pid or "?", self.traceback)
+        line = ("%s\n[%s] %s"):format(line, where(self), self.traceback)
     end
     return line
 end
