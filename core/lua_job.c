@@ -8,6 +8,7 @@
 #include "clock.h"
 #include "error.h"
 #include "lua_codec.h"
+#include "lua_fail.h"
 #include "lua_handles.h"
 #include "lua_outcome.h"
 #include "lua_recall.h"
@@ -387,25 +388,26 @@ static void push_item_message(lua_State *L, lua_Integer index)
 static void check_list(lua_State *L, int item, lua_Integer index)
 {
     if (!lua_istable(L, item))
-        luaL_error(L, "item %I: a table of arguments expected, got %s", (LUAI_UACINT)index,
+        luas__fail(L, "item %I: a table of arguments expected, got %s", (LUAI_UACINT)index,
                    luaL_typename(L, item));
 }
 
 /* The length of a list of arguments: its field n, or its border. */
-static lua_Integer count_arguments(lua_State *L, int item)
+static lua_Integer count_arguments(lua_State *L, int item, lua_Integer index)
 {
     lua_Integer n = lua_getfield(L, item, "n") == LUA_TNIL ? luaL_len(L, item) : -1;
     if (lua_isinteger(L, -1))
         n = lua_tointeger(L, -1);
     lua_pop(L, 1);
     if (n < 0 || n > MOST_ARGUMENTS)
-        luaL_error(L, "a list of arguments has a length that none can have");
+        luas__fail(L, "item %I: its length, or field 'n', must be a whole number from 0 to %d",
+                   (LUAI_UACINT)index, MOST_ARGUMENTS);
     return n;
 }
 
-static int push_arguments(lua_State *L, int item)
+static int push_arguments(lua_State *L, int item, lua_Integer index)
 {
-    int n = (int)count_arguments(L, item);
+    int n = (int)count_arguments(L, item, index);
     luaL_checkstack(L, n, "too many arguments");
     for (int i = 1; i <= n; i++)
         lua_geti(L, item, i);
@@ -427,7 +429,7 @@ static int job_feed(lua_State *L)
         lua_geti(L, 2, i);
         if (star) {
             check_list(L, item, i);
-            n = push_arguments(L, item);
+            n = push_arguments(L, item, i);
         }
         int rc = encode_task(L, h, star ? item + 1 : item, n, space);
         if (rc == 0 && h->bytes.len > limit) {
@@ -464,9 +466,10 @@ static int job_pull(lua_State *L)
             break;
         int n = lua_gettop(L) - space;
         if (star) {
-            check_list(L, first, before + h->count + 1);
+            lua_Integer index = before + h->count + 1;
+            check_list(L, first, index);
             lua_settop(L, first);
-            n = push_arguments(L, first++);
+            n = push_arguments(L, first++, index);
         }
         if (encode_task(L, h, first, n, space) < 0)
             return push_item_message(L, before + h->count + 1), lua_error(L);

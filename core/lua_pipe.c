@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <lauxlib.h>
+#include <limits.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -13,6 +14,7 @@
 #include "fdio.h"
 #include "frame.h"
 #include "lua_codec.h"
+#include "lua_fail.h"
 #include "lua_handles.h"
 
 #define CHANNEL "luas.core.channel"
@@ -28,7 +30,7 @@ static channel_handle *check_open(lua_State *L)
 {
     channel_handle *c = luaL_checkudata(L, 1, CHANNEL);
     if (c->fd < 0)
-        luaL_error(L, "this end of the pipe is closed");
+        luas__fail(L, "this end of the pipe is closed");
     return c;
 }
 
@@ -45,7 +47,7 @@ static int channel_pair(lua_State *L)
     int fds[2];
     channel_handle *a = new_handle(L), *b = new_handle(L);
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds) < 0)
-        return luaL_error(L, "cannot make a pipe: %s", luas_strerror(-errno));
+        return luas__fail(L, "cannot make a pipe: %s", luas_strerror(-errno));
     a->fd = fds[0];
     b->fd = fds[1];
     return 2;
@@ -65,8 +67,8 @@ static int wait_for(int fd, short events, int64_t deadline)
 {
     struct pollfd p = {.fd = fd, .events = events};
     int64_t left = deadline == INT64_MAX ? -1 : deadline - luas__now();
-    int ms = deadline == INT64_MAX ? -1 : left <= 0 ? 0 : (int)((left + LUAS__MS - 1) / LUAS__MS);
-    int n = poll(&p, 1, ms);
+    int64_t ms = deadline == INT64_MAX ? -1 : left <= 0 ? 0 : (left + LUAS__MS - 1) / LUAS__MS;
+    int n = poll(&p, 1, ms > INT_MAX ? INT_MAX : (int)ms);
     return n < 0 ? -errno : n;
 }
 
@@ -76,12 +78,12 @@ static int encode_message(lua_State *L, channel_handle *c)
     size_t mark;
     int rc = luas__frame_begin(&c->out, LUAS__VALUE, &mark);
     if (rc < 0)
-        return luaL_error(L, "cannot send: %s", luas_strerror(rc));
+        return luas__fail(L, "cannot send: %s", luas_strerror(rc));
     rc = luas__encode(L, 2, lua_gettop(L) - 1, &c->out, &options);
     if (rc == 0)
         return luas__frame_end(&c->out, mark);
     luas__buffer_truncate(&c->out, mark);
-    return luaL_error(L, "cannot send: %s", lua_tostring(L, -1));
+    return luas__fail(L, "%s%s", rc == LUAS_EUNSENT ? "" : "cannot send: ", lua_tostring(L, -1));
 }
 
 /* As write, but a reader that is gone raises no signal. */
@@ -111,7 +113,7 @@ static int channel_send(lua_State *L)
         }
     if (rc < 0) {
         luas__buffer_truncate(&c->out, 0);
-        return luaL_error(L, "cannot send: %s", rc == -EPIPE
+        return luas__fail(L, "cannot send: %s", rc == -EPIPE
                           ? "no process has the other end open" : luas_strerror(rc));
     }
     lua_pushboolean(L, 1);
@@ -129,8 +131,8 @@ static int push_message(lua_State *L, channel_handle *c, luas__mp_reader *body)
                        LUAS__FUNCTIONS);
     luas__frame_drop(&c->in);
     if (n == LUAS_EPROTO)
-        return luaL_error(L, "cannot receive: %s", luas_strerror(n));
-    return n < 0 ? luaL_error(L, "cannot receive: %s", lua_tostring(L, -1)) : n + 1;
+        return luas__fail(L, "cannot receive: %s", luas_strerror(n));
+    return n < 0 ? luas__fail(L, "cannot receive: %s", lua_tostring(L, -1)) : n + 1;
 }
 
 static int channel_recv(lua_State *L)
@@ -144,7 +146,7 @@ static int channel_recv(lua_State *L)
         if (n == 0 || n == -ECONNRESET)
             return lua_pushnil(L), 1;
         if (n < 0 && n != -EAGAIN)
-            return luaL_error(L, "cannot receive: %s", luas_strerror((int)n));
+            return luas__fail(L, "cannot receive: %s", luas_strerror((int)n));
         int ready = n == -EAGAIN ? wait_for(c->fd, POLLIN, deadline) : 1;
         if (ready == -EINTR)
             return lua_pushliteral(L, "signal"), 1;

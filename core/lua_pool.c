@@ -11,6 +11,7 @@
 #include "cpus.h"
 #include "error.h"
 #include "lua_codec.h"
+#include "lua_fail.h"
 #include "lua_handles.h"
 #include "lua_recall.h"
 #include "lua_serve.h"
@@ -73,7 +74,7 @@ luas__handle *luas__check_pool(lua_State *L, int index)
 {
     luas__handle *h = luaL_checkudata(L, index, POOL);
     if (h->pool == NULL)
-        luaL_error(L, "pool is closed");
+        luas__fail(L, "pool is closed");
     return h;
 }
 
@@ -128,7 +129,7 @@ static int core_pool(lua_State *L)
     lua_rawset(L, -3);
     lua_pop(L, 1);
     int rc = luas__pool_open(&h->pool, &options);
-    return rc < 0 ? luaL_error(L, "cannot open a pool: %s", luas_strerror(rc)) : 1;
+    return rc < 0 ? luas__fail(L, "cannot open a pool: %s", luas_strerror(rc)) : 1;
 }
 
 /* In a worker the pool is the host's: its struct is just left alone. What is
@@ -323,6 +324,13 @@ static int core_report(lua_State *L)
     return 0;
 }
 
+/* "file:line: " of the script's line that called into luas, or "". */
+static int core_caller(lua_State *L)
+{
+    luas__push_caller(L);
+    return 1;
+}
+
 static int core_isatty(lua_State *L)
 {
     lua_pushboolean(L, isatty((int)luaL_checkinteger(L, 1)));
@@ -359,7 +367,7 @@ static const luaL_Reg core_functions[] = {
     {"worker", core_worker}, {"workers", core_workers}, {"now", core_now},
     {"policy", luas__core_policy},
     {"check", core_check}, {"same", core_same}, {"report", core_report},
-    {"isatty", core_isatty}, {"list", core_list}, {NULL, NULL},
+    {"caller", core_caller}, {"isatty", core_isatty}, {"list", core_list}, {NULL, NULL},
 };
 
 void luas__new_class(lua_State *L, const char *name, const luaL_Reg *methods,

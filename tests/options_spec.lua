@@ -60,10 +60,13 @@ describe("bad input to", function()
 
             for _, verb in ipairs { "starmap", "starmap_async" } do
                 it(verb .. " over what is no list of arguments names the item", function()
-                    local ok, message = pcall(p[verb], p, noop, { { 1 }, 2 })
-                    assert.is_false(ok)
-                    assert.is_truthy(tostring(message):find(
-                        "item 2: a table of arguments expected, got number", 1, true), tostring(message))
+                    local ok, message
+                    for _, carry in ipairs { "auto", "inherit" } do
+                        ok, message = pcall(p[verb], p, noop, { { 1 }, 2 }, { carry = carry })
+                        assert.is_false(ok)
+                        assert.is_truthy(tostring(message):find(
+                            "item 2: a table of arguments expected, got number", 1, true), tostring(message))
+                    end
                     local sent = 0
                     ok, message = pcall(p[verb], p, noop, function()
                         sent = sent + 1
@@ -118,6 +121,18 @@ describe("bad input to", function()
                 future:get()
             end)
 
+            it("a wait of no number of seconds that there is says so", function()
+                local future = p:apply_async(noop)
+                assert_message("bad argument #1 to 'get' (a number of seconds expected, got NaN)",
+                    function() future:get(0 / 0) end)
+                assert_message("bad argument #1 to 'step' (a number of seconds expected, got NaN)",
+                    function() p:step(0 / 0) end)
+                assert.is_true(future:wait(math.huge))
+                for _ = 1, 20 do p:step(-1) end -- nothing is under way: to wait for more would be for ever
+                assert.is_true(future:wait(-1))
+                assert.are.equal(future, pool.wait_any({ future }, math.huge))
+            end)
+
             it("wait_all and wait_any names what is no future", function()
                 assert_message("bad argument #1 to 'wait_all' (table expected, got no value)",
                     function() pool.wait_all() end)
@@ -139,6 +154,80 @@ describe("bad input to", function()
         end
     end)
 
+    it("starmap and imap names the item, on the line of the call", function()
+        local p <close> = pool.new(1)
+        local function endless() return { coroutine.create(print) } end
+        assert_message("item 2: a table of arguments expected, got number",
+            function() p:starmap(noop, { {}, 2 }) end)
+        assert_message("item 2: a table of arguments expected, got number",
+            function() p:starmap(noop, { {}, 2 }, { carry = "inherit" }) end)
+        assert_message("item 1: its length, or field 'n', must be a whole number from 0 to",
+            function() p:starmap(noop, { { n = -1 } }) end)
+        assert_message("item 1: a table of arguments expected, got thread",
+            function() p:starmap(noop, function() return endless()[1] end) end)
+        assert_message("item 2, field \"x\": a coroutine cannot be sent",
+            function() p:map(noop, { 1, { x = coroutine.create(print) } }, { carry = "ship" }) end)
+        assert_message("cannot ship the function: upvalue 'endless'",
+            function()
+                local file <close> = io.tmpfile()
+                p:map(function() return endless, file end, {}, { carry = "ship" })
+            end)
+    end)
+
+    it("a verb that got what a generic for takes names pool.iter", function()
+        local p <close> = pool.new(1)
+        local function steps(limit, i) if i < limit.last then return i + 1 end end
+        assert_message("bad argument #2 to 'map' (an iterator alone is no source: write pool.iter(pairs(t)))",
+            function() p:map(noop, pairs { a = 1 }) end)
+        assert_message("bad argument #2 to 'each' (an iterator alone is no source: write pool.iter(ipairs(t)))",
+            function() p:each(noop, ipairs { 1 }) end)
+        assert_message("becomes a source by pool.iter", function() p:imap(noop, steps, { last = 3 }, 0) end)
+        assert_message("becomes a source by pool.iter", function() p:reduce(noop, steps, noop, 0, { last = 3 }) end)
+        assert.are.same({ 2, 3, 4 }, (p:map(function(i) return i + 1 end, pool.iter(steps, { last = 3 }, 0))))
+    end)
+
+    describe("what is called with a dot in place of a colon, or the other way round:", function()
+        it("a pool's verbs", function()
+            local p <close> = pool.new(1)
+            for _, verb in ipairs { "map", "apply", "with", "size", "stats", "step", "close", "join", "terminate" } do
+                assert_message(("'%s' is a method: write p:%s(...) with a colon"):format(verb, verb),
+                    function() p[verb](noop, {}) end)
+            end
+            assert_message("'size' is a method: write p:size(...)", function() p.size() end)
+            assert.are.equal(1, pool.size(p))
+        end)
+
+        it("the functions of the modules", function()
+            for _, name in ipairs { "map", "apply", "with", "new", "cpus", "iter", "wait_all", "wait_any" } do
+                assert_message(("'%s' is a function of the module: write pool.%s(...) with a dot"):format(name, name),
+                    function() pool[name](pool, noop, {}) end)
+            end
+            for _, name in ipairs { "spawn", "new", "current", "parent", "children", "pipe" } do
+                assert_message(("'%s' is a function of the module: write process.%s(...)"):format(name, name),
+                    function() process[name](process, noop) end)
+            end
+        end)
+
+        it("the methods of a future, a process and a pipe", function()
+            local future, p, pipe = pool.apply_async(noop), process.spawn(noop), process.pipe()
+            for _, name in ipairs { "get", "wait", "ready", "successful", "cancel", "on_done" } do
+                assert_message(("'%s' is a method: write future:%s(...) with a colon"):format(name, name),
+                    function() future[name](1) end)
+            end
+            for _, name in ipairs { "start", "is_alive", "join", "result", "terminate", "kill" } do
+                assert_message(("'%s' is a method: write p:%s(...) with a colon"):format(name, name),
+                    function() p[name]() end)
+            end
+            for _, name in ipairs { "send", "recv", "close", "fileno" } do
+                assert_message(("'%s' is a method: write pipe:%s(...) with a colon"):format(name, name),
+                    function() pipe[name](1) end)
+            end
+            pipe:close()
+            p:join()
+            future:get()
+        end)
+    end)
+
     it("pool.iter names the function", function()
         assert_message("bad argument #1 to 'iter' (function expected, got table)",
             function() pool.iter({}) end)
@@ -149,14 +238,14 @@ describe("bad input to", function()
             workers = { { -1, 1.5, 5000, "2", true }, "a whole number from 0 to 4096" },
             chunk = { { 0, -1, 0.5, "3", {} }, "a whole number from 1 to" },
             window = { { 0, 2.5, "8" }, "a whole number of at least 1" },
-            timeout = { { 0, -1, "2", true, 0 / 0 }, "a number of seconds above 0" },
+            timeout = { { 0, -1, "2", true, 0 / 0, -1 / 0 }, "a number of seconds above 0" },
             retries = { { -1, 0.5, "1", 1001 }, "a whole number from 0 to 1000" },
-            on_error = { { "ignore", 1, true }, '"raise", "collect"' },
+            on_error = { { "ignore", 1, true }, '"raise" or "collect", got' },
             halt = { { 0, -1, "3" }, "a whole number of at least 1" },
             seed = { { "x", 1.5, {} }, "an integer" },
             priority = { { 0.5, "high" }, "a whole number from" },
             progress = { { 1, "yes" }, "a boolean or a function" },
-            carry = { { "pickle", true }, '"auto", "ship", "inherit"' },
+            carry = { { "pickle", true }, '"auto", "ship" or "inherit", got' },
             name = { { 5, {} }, "a string" },
             init = { { "f", {} }, "a function" },
             exit = { { 5 }, "a function" },
@@ -185,7 +274,8 @@ describe("bad input to", function()
         end)
 
         it("table that is none says so", function()
-            assert_message("pool.new: options must be a table, got string", function() pool.new("4") end)
+            assert_message("bad argument #1 to 'new' (a number of workers or a table of options expected, got string)",
+                function() pool.new("4") end)
             assert_message("option 'workers' must be", function() pool.new(-1) end)
             assert_message("option 'workers' must be", function() pool.new(2.5) end)
         end)
@@ -193,6 +283,9 @@ describe("bad input to", function()
         it("may be a float where a whole number is meant and given", function()
             local p <close> = pool.new(2.0)
             assert.are.equal("2", tostring(p:size()))
+            assert.are.equal("pool: 2 workers", tostring(p))
+            local one <close> = pool.new(1)
+            assert.are.equal("pool: 1 worker", tostring(one))
             assert.are.same({ 1 }, (p:map(function() return 1 end, { 1 }, { chunk = 2.0, retries = 1.0 })))
         end)
     end)
@@ -213,6 +306,10 @@ describe("bad input to", function()
                 function() process.new { target = "f" } end)
             assert_message("process.new: option 'args' must be a table, got number",
                 function() process.new { target = noop, args = 1 } end)
+            assert_message("process.new: option 'args': field 'n' must be a whole number, got x",
+                function() process.new { target = noop, args = { n = "x" } } end)
+            assert_message("process.new: option 'args': field 'n' must be a whole number, got -1",
+                function() process.new { target = noop, args = { n = -1 } } end)
             assert_message("process.new: option 'name' must be a string, got number",
                 function() process.new { target = noop, name = 1 } end)
             assert_message("process.new: unknown option 'arg' (there are: args, name, target)",
@@ -225,6 +322,8 @@ describe("bad input to", function()
                 assert_message("the process has not been started", function() p[verb](p) end)
             end
             assert.is_false(p:is_alive())
+            assert_message("'join': not a process that was started from here",
+                function() process.current():join() end)
         end)
 
         it("starts once", function()
@@ -238,13 +337,25 @@ describe("bad input to", function()
             local p = process.spawn(noop)
             assert_message("bad argument #1 to 'join' (a number of seconds expected, got string)",
                 function() p:join("1") end)
-            p:join()
+            assert_message("bad argument #1 to 'join' (a number of seconds expected, got NaN)",
+                function() p:join(0 / 0) end)
+            assert.is_true(p:join(math.huge))
             local a, b = process.pipe()
+            assert_message("bad argument #1 to 'recv' (a number of seconds expected, got NaN)",
+                function() a:recv(0 / 0) end)
+            assert.are.same({ n = 2, nil, "timeout" }, table.pack(a:recv(-1)))
+            b:send(0)
+            assert.are.equal(0, a:recv(1e12))
             assert_message("bad argument #1 to 'recv' (a number of seconds expected, got string)",
                 function() a:recv("1") end)
             b:send(1)
             assert.are.equal(1, a:recv(1))
             a:close()
+            for _, verb in ipairs { "send", "recv", "fileno" } do
+                assert_message("this end of the pipe is closed", function() a[verb](a) end)
+            end
+            assert_message("cannot send: no process has the other end open", function() b:send(1) end)
+            assert_message("[1]: a coroutine cannot be sent", function() b:send { coroutine.create(print) } end)
             b:close()
         end)
     end)

@@ -407,7 +407,7 @@ describe("an error", function()
         assert.is_false(ok)
         assert.is_truthy(tostring(o):find("item 1", 1, true), tostring(o))
         assert.is_truthy(tostring(o):find("co", 1, true), tostring(o))
-        assert.is_truthy(tostring(o):find("thread", 1, true), tostring(o))
+        assert.is_truthy(tostring(o):find("a coroutine cannot be sent", 1, true), tostring(o))
         assert.is_true(clock() - before < 1)
         assert.are.equal(4, p:apply(square, 2))
     end)
@@ -470,24 +470,27 @@ describe("init", function()
         assert.are.equal(counts.init, counts["exit ready"])
     end)
 
-    for name, init in pairs {
-        raises = function() error("no database") end,
-        exits = function() os.exit(3) end,
-    } do
+    local failing = {
+        raises = { function() error("no database") end, "no database" },
+        exits = { function() os.exit(3) end, "a worker ended while it ran init: it exited with status 3" },
+        ["is killed"] = { function() os.execute("kill -9 $PPID") end,
+            "a worker ended while it ran init: it was killed by signal 9" },
+    }
+    for name, case in pairs(failing) do
         it("that " .. name .. " is one clear error, not a storm of processes", function()
             local path = os.tmpname()
             local p = pool.new {
                 workers = 2,
                 init = function()
                     mark(path)
-                    init()
+                    case[1]()
                 end,
             }
             local before = clock()
             for _ = 1, 2 do
                 local ok, message = pcall(p.map, p, square, range(100))
                 assert.is_false(ok)
-                assert.is_truthy(tostring(message):find(name == "raises" and "no database" or "init", 1, true),
+                assert.is_truthy(tostring(message):find(case[2], 1, true),
                     tostring(message))
             end
             assert.is_true(clock() - before < 5)

@@ -13,6 +13,8 @@ Future.__name = "luas.future"
 
 local M = {}
 
+local wait, all
+
 -- A job goes on though nobody keeps its future: the pool does until it has
 -- ended. The ended are looked for when there are twice as many as last time.
 local function keep(job)
@@ -51,7 +53,7 @@ end
 -- Outcomes wait as bytes until somebody asks; then the job is not needed.
 local function resolve(self)
     if self.result or not self.job.handle:done() then return self.result ~= nil end
-    if self.resolving then error("the future is being read already", 0) end
+    if self.resolving then options.fail("the future is being read already") end
     self.resolving = true
     self.result = pack(self.settle(self.job))
     self.job:close()
@@ -70,8 +72,7 @@ end
 ---@param timeout number?
 ---@return boolean
 function Future:wait(timeout)
-    options.timeout(timeout, 1, "wait")
-    return M.wait_all({ self }, timeout)
+    return wait({ self }, options.timeout(timeout, 1, "wait"), all)
 end
 
 --- Its results; raises its outcome if it has none, or one of kind "timeout"
@@ -79,7 +80,7 @@ end
 ---@param timeout number?
 ---@return any ...
 function Future:get(timeout)
-    options.timeout(timeout, 1, "get")
+    timeout = options.timeout(timeout, 1, "get")
     if not self:wait(timeout) then
         error(outcome.new { kind = "timeout", pending = true, limit = timeout }, 0)
     end
@@ -160,7 +161,7 @@ local function drive(futures, left)
     end
 end
 
-local function wait(futures, timeout, enough)
+function wait(futures, timeout, enough)
     local deadline = timeout and core.now() + timeout
     while not enough(futures) do
         local left = deadline and deadline - core.now()
@@ -173,7 +174,7 @@ local function wait(futures, timeout, enough)
     return true
 end
 
-local function all(futures)
+function all(futures)
     for _, future in ipairs(futures) do
         if not resolve(future) then return false end
     end
@@ -193,8 +194,7 @@ end
 ---@return boolean
 function M.wait_all(futures, timeout)
     check_futures(futures, "wait_all")
-    options.timeout(timeout, 2, "wait_all")
-    return wait(futures, timeout, all)
+    return wait(futures, options.timeout(timeout, 2, "wait_all"), all)
 end
 
 --- Waits until one has ended: that future and its place in the list, or nil
@@ -204,11 +204,12 @@ end
 ---@return luas.future?, integer?
 function M.wait_any(futures, timeout)
     check_futures(futures, "wait_any")
-    options.timeout(timeout, 2, "wait_any")
-    wait(futures, timeout, any)
+    wait(futures, options.timeout(timeout, 2, "wait_any"), any)
     for i, future in ipairs(futures) do
         if resolve(future) then return future, i end
     end
 end
+
+options.methods(Future, Future, "future")
 
 return M

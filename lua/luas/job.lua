@@ -4,6 +4,7 @@
 --- take. A job holds no outcome back: what it gives is the caller's.
 
 local core = require "luas.core"
+local fail = require("luas.options").fail
 local outcome = require "luas.outcome"
 
 local min, max, huge = math.min, math.max, math.huge
@@ -104,7 +105,7 @@ local function ship(self)
     local forced = self.options.carry == "ship"
     local ok, modules = self.handle:carry(self.f, forced)
     if not ok then
-        if forced then error(("cannot ship the function: %s"):format(modules), 0) end
+        if forced then fail(("cannot ship the function: %s"):format(modules)) end
         return false
     end
     if not forced and not all_known(self.pool, modules) then
@@ -133,6 +134,15 @@ local function is_long(self, n)
     return n >= INHERIT_ITEMS and (n >= INHERIT_SHARE * pool.size or pool.core:live() == 0)
 end
 
+-- What is sent is checked on its way.
+local function check_lists(items, n)
+    for i = 1, n do
+        if type(items[i]) ~= "table" then
+            fail(("item %d: a table of arguments expected, got %s"):format(i, type(items[i])))
+        end
+    end
+end
+
 -- An array goes in whole, before anything is dealt: if an item cannot be
 -- encoded, or all together are large, workers inherit the array instead.
 local function start_array(self, items, n)
@@ -145,11 +155,12 @@ local function start_array(self, items, n)
             self.handle:seal()
             return
         elseif carry == "ship" then
-            error(message, 0)
+            fail(message)
         end
         self.pool.carried.ship = self.pool.carried.ship - 1
         restart(self)
     end
+    if self.star then check_lists(items, n) end
     inherit(self, items, n)
     self.handle:feed_inherited(n)
     self.handle:seal()
@@ -208,7 +219,7 @@ local function ship_call(self, ...)
         self.handle:seal()
         return true
     elseif self.options.carry == "ship" then
-        error(message, 0)
+        fail(message)
     end
     self.pool.carried.ship = self.pool.carried.ship - 1
     return false
@@ -243,7 +254,7 @@ function Job:fill()
     local room = self.window - (self.fed - self.taken)
     if self.exhausted or room < self.window // 2 then return end
     if self.pulling then
-        error("a source cannot wait for the job that reads it", 0)
+        fail("a source cannot wait for the job that reads it")
     end
     self.pulling = true -- stays after an error, which ends the job
     local before = core.now()

@@ -1,22 +1,45 @@
 --- Checking of options and arguments: a wrong name or type raises at the
 --- call and says what there is.
 
+local core = require "luas.core"
+
 local M = {}
-
--- What the names of this library's own chunks begin with.
-local OWN <const> = debug.getinfo(1, "S").source:match "^(.-)options"
-
-local function is_own(level)
-    local source = debug.getinfo(level, "S")
-    return source and source.source:sub(1, #OWN) == OWN
-end
 
 --- Raises a message that names the line outside of luas that called into it.
 ---@param message string
 function M.fail(message)
-    local level = 3
-    while is_own(level) do level = level + 1 end
-    error(message, level - 1)
+    error(core.caller() .. message, 0)
+end
+
+--- Makes each method say what to write where it is called with a dot, so that
+--- its first argument is no object.
+---@param methods table<string, function>
+---@param class table    the metatable of the objects
+---@param object string  what an object is called in messages
+function M.methods(methods, class, object)
+    for name, method in pairs(methods) do
+        if type(method) == "function" and not name:find "^__" then
+            methods[name] = function(self, ...)
+                if getmetatable(self) == class then return method(self, ...) end
+                M.fail(("'%s' is a method: write %s:%s(...) with a colon"):format(
+                    name, object, name))
+            end
+        end
+    end
+end
+
+--- Makes each function of a module say what to write where it is called with a
+--- colon, so that its first argument is the module.
+---@param module table<string, function>
+---@param called string  the module's name
+function M.functions(module, called)
+    for name, f in pairs(module) do
+        module[name] = function(first, ...)
+            if not rawequal(first, module) then return f(first, ...) end
+            M.fail(("'%s' is a function of the module: write %s.%s(...) with a dot"):format(
+                name, called, name))
+        end
+    end
 end
 
 local function whole(low, high)
@@ -40,11 +63,12 @@ end
 
 local function one_of(...)
     local words = { ... }
+    local all = ('"%s"'):format(table.concat(words, '", "')):gsub('^(.*), ', "%1 or ")
     return function(v)
         for _, word in ipairs(words) do
             if v == word then return true end
         end
-        return false, '"' .. table.concat(words, '", "') .. '"'
+        return false, all
     end
 end
 
@@ -112,24 +136,26 @@ end
 
 local function describe(v)
     if type(v) == "string" then return ("%q"):format(v) end
-    return type(v) == "number" and tostring(v) or type(v)
+    if type(v) ~= "number" then return type(v) end
+    return v ~= v and "NaN" or tostring(v)
 end
 
 --- Checks `given` (a table or nil) against `spec`; `what` names the call.
 ---@param spec table<string, fun(v: any): boolean, string?>
 ---@param given table?
 ---@param what string
+---@param hint string?  what to add where they are no options at all
 ---@return table given
-function M.check(spec, given, what)
+function M.check(spec, given, what, hint)
     if given == nil then return {} end
     if type(given) ~= "table" then
-        M.fail(("%s: options must be a table, got %s"):format(what, type(given)))
+        M.fail(("%s: options must be a table, got %s%s"):format(what, type(given), hint or ""))
     end
     for name, value in pairs(given) do
         local test = spec[name]
         if not test then
-            M.fail(("%s: unknown option %s (there are: %s)"):format(
-                what, describe(name), names(spec)))
+            M.fail(("%s: unknown option %s (there are: %s)%s"):format(
+                what, describe(name), names(spec), hint or ""))
         end
         local ok, expected = test(value)
         if not ok then
@@ -154,15 +180,31 @@ function M.argument(v, position, what, expected)
         position, what, expected, v == nil and "no value" or t))
 end
 
---- A timeout argument: nil or a number of seconds.
+--- The length of a list: its field n or, without one, its border. Nil and what
+--- is wrong where that is no whole number.
+---@param list table
+---@return integer? n, string? problem
+function M.length(list)
+    local n = rawget(list, "n")
+    local name = n == nil and "its length" or "field 'n'"
+    if n == nil then n = #list end
+    if math.type(n) == "integer" and n >= 0 then return n end
+    return nil, ("%s must be a whole number, got %s"):format(name, tostring(n))
+end
+
+--- A timeout argument: the seconds to wait, nil for as long as it takes. Less
+--- than 0 counts as 0, for a deadline that has passed.
 ---@param v number?
 ---@param position integer
 ---@param what string
+---@return number?
 function M.timeout(v, position, what)
-    if v ~= nil and type(v) ~= "number" then
+    if v == nil or v == math.huge then return nil end
+    if type(v) ~= "number" or v ~= v then
         M.fail(("bad argument #%d to '%s' (a number of seconds expected, got %s)"):format(
-            position, what, type(v)))
+            position, what, type(v) == "number" and "NaN" or type(v)))
     end
+    return math.max(v, 0)
 end
 
 --- The second table's fields over the first's, in a new table.

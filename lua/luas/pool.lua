@@ -97,13 +97,8 @@ end
 -- ---- arguments ----
 
 local function length(items, what)
-    local n = rawget(items, "n")
-    local name = n == nil and "its length" or "field 'n'"
-    if n == nil then n = #items end
-    if math.type(n) ~= "integer" or n < 0 then
-        options.fail(("bad argument #2 to '%s' (%s must be a whole number, got %s)"):format(
-            what, name, tostring(n)))
-    end
+    local n, problem = options.length(items)
+    if not n then options.fail(("bad argument #2 to '%s' (%s)"):format(what, problem)) end
     return n
 end
 
@@ -114,22 +109,32 @@ local function callable(f, what, position)
     end
 end
 
+-- What pairs and ipairs give first needs their other two values, too.
+local next_index = ipairs {}
+
 local function input(source, what)
     options.argument(source, 2, what, "table or function")
-    if type(source) == "function" then return { source = source } end
+    if source == next or source == next_index then
+        options.fail(("bad argument #2 to '%s' (an iterator alone is no source: write pool.iter(%s(t)))")
+            :format(what, source == next and "pairs" or "ipairs"))
+    elseif type(source) == "function" then
+        return { source = source }
+    end
     return { items = source, n = length(source, what) }
 end
 
-local function job_options(self, given, what)
+local HINT <const> = "; what a generic for takes becomes a source by pool.iter"
+
+local function job_options(self, given, what, source)
     if given == nil then return self.defaults end
-    options.check(options.job, given, "pool." .. what)
+    options.check(options.job, given, "pool." .. what, type(source) == "function" and HINT)
     return options.merge(self.defaults, given)
 end
 
 local function start(self, what, f, source, given, how)
     callable(f, what)
     local given_input = input(source, what)
-    local all = job_options(self, given, what)
+    local all = job_options(self, given, what, source)
     if all.progress then
         all = options.merge(all, { progress = progress.reporter(all.progress) })
     end
@@ -297,7 +302,7 @@ function Pool:reduce(f, source, combine, init, opts)
     callable(f, "reduce")
     callable(combine, "reduce", 3)
     local given = input(source, "reduce")
-    local all = job_options(self, opts, "reduce")
+    local all = job_options(self, opts, "reduce", source)
     local size = all.chunk or (given.n and max(1, min(1000, given.n // (4 * max(1, self:size()))))) or 100
     local function combine_list(list)
         local total = f(list[1])
@@ -473,8 +478,8 @@ end
 ---@param timeout number?
 ---@return boolean
 function Pool:step(timeout)
-    options.timeout(timeout, 1, "step")
-    return state_of(self):drive(timeout or 0)
+    local wait = timeout == nil and 0 or options.timeout(timeout, 1, "step")
+    return state_of(self):drive(wait)
 end
 
 --- No further jobs; what was submitted still gets done.
@@ -512,7 +517,7 @@ end
 ---@param timeout number?
 ---@return boolean
 function Pool:join(timeout)
-    options.timeout(timeout, 1, "join")
+    timeout = options.timeout(timeout, 1, "join")
     local state = self.state
     if state.owner ~= core.pid() or state.ended then return true end
     if not state.closed then options.fail("close the pool before you join it") end
@@ -544,8 +549,8 @@ local methods = { __index = Pool, __name = "luas.pool", __close = leave }
 
 function methods:__tostring()
     local state = self.state
-    return ("pool%s: %d workers%s"):format(state.name and " " .. state.name or "", state.size,
-        state.closed and ", closed" or "")
+    return ("pool%s: %d worker%s%s"):format(state.name and " " .. state.name or "", state.size,
+        state.size == 1 and "" or "s", state.closed and ", closed" or "")
 end
 
 -- ---- the module: constructors, and the verbs on a default pool ----
@@ -561,7 +566,12 @@ end
 ---@return luas.pool
 function M.new(n_or_options)
     local given = n_or_options
-    if type(given) == "number" then given = { workers = given } end
+    if type(given) == "number" then
+        given = { workers = given }
+    elseif given ~= nil and type(given) ~= "table" then
+        options.fail(("bad argument #1 to 'new' (a number of workers or a table of options expected, got %s)")
+            :format(type(given)))
+    end
     given = options.check(options.pool, given, "pool.new")
     local defaults = {}
     for name in pairs(options.job) do defaults[name] = given[name] end
@@ -579,6 +589,8 @@ local function default_pool()
     default = M.new { workers = worker and not process and 0 or core.workers() or nil }
     return default
 end
+
+options.methods(Pool, methods, "p")
 
 for name, verb in pairs(Pool) do
     M[name] = function(first, ...)
@@ -603,5 +615,6 @@ end
 
 M.wait_all = future.wait_all
 M.wait_any = future.wait_any
+options.functions(M, "pool")
 
 return M

@@ -100,9 +100,10 @@ function M.new(given)
     end
     if not given.target then options.fail("process.new: option 'target' is missing") end
     local args = given.args or {}
+    local n, problem = options.length(args)
+    if not n then options.fail("process.new: option 'args': " .. problem) end
     return setmetatable({
-        target = given.target, name = given.name,
-        args = pack(unpack(args, 1, args.n or #args)),
+        target = given.target, name = given.name, args = pack(unpack(args, 1, n)),
     }, meta)
 end
 
@@ -127,7 +128,7 @@ function Process:start()
     local ok, job = pcall(Job.start, own, self.target, { items = { self.args }, n = 1 },
         { carry = "inherit" }, { star = true, process = true })
     current = before
-    if not ok then error(job, 2) end
+    if not ok then error(job, 0) end
     self.job = job
     self.known_pid = job.handle:process()
     own.running[self] = true
@@ -152,7 +153,9 @@ local function settle(self)
 end
 
 local function started(self, what)
-    if not self.job and not self.ended then
+    if self.ours then
+        options.fail(("'%s': not a process that was started from here"):format(what))
+    elseif not self.job and not self.ended then
         options.fail(("'%s': the process has not been started"):format(what))
     end
 end
@@ -171,7 +174,7 @@ end
 ---@return boolean
 function Process:join(timeout)
     started(self, "join")
-    options.timeout(timeout, 1, "join")
+    timeout = options.timeout(timeout, 1, "join")
     local deadline = timeout and core.now() + timeout
     while self:is_alive() do
         local left = deadline and deadline - core.now()
@@ -216,7 +219,7 @@ end
 --- The process that started this one, or nil in the first.
 ---@return luas.process?
 function M.parent()
-        if not core.worker() then return nil end
+    if not core.worker() then return nil end
     return setmetatable({ name = "parent", ours = true, known_pid = core.parent() }, meta)
 end
 
@@ -253,7 +256,7 @@ end
 ---@param timeout number?
 ---@return any ...
 function Pipe:recv(timeout)
-    options.timeout(timeout, 1, "recv")
+    timeout = options.timeout(timeout, 1, "recv")
     local deadline = timeout and core.now() + timeout
     local function give(there, ...)
         if there then return ... end
@@ -276,5 +279,9 @@ function M.pipe()
     local a, b = channel.pair()
     return setmetatable({ channel = a }, Pipe), setmetatable({ channel = b }, Pipe)
 end
+
+options.methods(Process, meta, "p")
+options.methods(Pipe, Pipe, "pipe")
+options.functions(M, "process")
 
 return M
