@@ -1,25 +1,21 @@
 /*
  * The program luas: what `lua` does with its command line, with the modules of
  * luas as globals, the options -j and -h, and a prompt of its own (repl.h).
- *
- * The library leaves signals alone; here SIGINT and SIGTERM become errors while
- * Lua runs, so that the script unwinds, closes its pools and ends with one
- * message and the status that a shell gives to a program that died of them.
+ * The library leaves signals alone; the program makes errors of them (stop.h).
  */
 #include <errno.h>
 #include <lauxlib.h>
 #include <lua.h>
 #include <lualib.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "luas.h"
 #include "repl.h"
+#include "stop.h"
 
 #define EXIT_USAGE 2
 #define MAX_WORKERS 4096
@@ -32,128 +28,6 @@ typedef struct command {
     int workers; /* of -j; -1 when not given */
     bool ignore_environment, interactive, version, execute, help;
 } command;
-
-/* ---- Signals -------------------------------------------------------------- */
-
-/* What a handler needs to know, which nobody can pass to it. */
-static struct {
-    lua_State *L; /* the main state: the one that may be told from a handler */
-    pid_t owner;  /* a forked child has the handlers until it drops them */
-    volatile sig_atomic_t signal; /* which one came, or 0 */
-    volatile sig_atomic_t raised; /* whether Lua has seen it */
-    time_t since;
-} stop;
-
-static const char stopped_key = 0; /* of the message in the registry */
-
-/* The nearest line that is not of C or of the library, which is where most waiting is. */
-static void push_position(lua_State *L)
-{
-    lua_Debug ar;
-
-    for (int level = 0; lua_getstack(L, level, &ar); level++) {
-        lua_getinfo(L, "Sl", &ar);
-        if (ar.currentline > 0 && strncmp(ar.source, "@luas/", 6) != 0) {
-            lua_pushfstring(L, "%s:%d: ", ar.short_src, ar.currentline);
-            return;
-        }
-    }
-    lua_pushliteral(L, "");
-}
-
-/* Pushes what the error says, and remembers it as the mark of a stop. */
-static void push_stopped(lua_State *L)
-{
-    if (stop.signal == SIGTERM) {
-        lua_pushliteral(L, "terminated");
-    } else {
-        push_position(L);
-        lua_pushliteral(L, "interrupted!");
-        lua_concat(L, 2);
-    }
-    lua_pushvalue(L, -1);
-    lua_rawsetp(L, LUA_REGISTRYINDEX, &stopped_key);
-}
-
-static void raise_stopped(lua_State *L, lua_Debug *ar)
-{
-    (void)ar;
-    lua_sethook(L, NULL, 0, 0);
-    stop.raised = 1;
-    push_stopped(L);
-    lua_error(L);
-}
-
-/* Only the hook may be touched from a handler; the next instruction raises. */
-static void request_stop(int signo)
-{
-    if (getpid() != stop.owner) {
-        signal(signo, SIG_DFL);
-        raise(signo);
-        return;
-    }
-    if (stop.signal != SIGTERM) {
-        stop.signal = signo;
-    }
-    stop.raised = 0;
-    lua_sethook(stop.L, raise_stopped, LUA_MASKCALL | LUA_MASKRET | LUA_MASKLINE | LUA_MASKCOUNT, 1);
-}
-
-/*
- * At the prompt a session is at stake. Ctrl-C pressed twice in a hurry stays
- * one; it kills only where Lua has not come back to be told for a while.
- */
-static void request_stop_at_prompt(int signo)
-{
-    time_t now = time(NULL);
-
-    if (stop.signal == SIGINT && now - stop.since <= 1) {
-        return;
-    }
-    if (stop.signal == SIGINT && !stop.raised) {
-        signal(signo, SIG_DFL);
-        raise(signo);
-        return;
-    }
-    stop.since = now;
-    request_stop(signo);
-}
-
-/* No SA_RESTART: a library call that waits must come back to Lua. */
-static void handle(int signo, void (*handler)(int), int flags, struct sigaction *before)
-{
-    struct sigaction action = {.sa_handler = handler, .sa_flags = flags};
-
-    sigemptyset(&action.sa_mask);
-    sigaction(signo, &action, before);
-}
-
-static void watch(lua_State *L)
-{
-    stop.L = L;
-    stop.owner = getpid();
-    stop.signal = 0;
-}
-
-/* Returns whether a signal came too late for the hook to raise it. */
-static bool take_late_stop(lua_State *L)
-{
-    if (lua_gethook(L) != raise_stopped) {
-        return false;
-    }
-    lua_sethook(L, NULL, 0, 0);
-    return true;
-}
-
-/* Where in a message that of the latest stop ends; NULL where it is not in it. */
-static const char *find_stop(lua_State *L, const char *message)
-{
-    lua_rawgetp(L, LUA_REGISTRYINDEX, &stopped_key);
-    const char *mark = lua_tostring(L, -1);
-    const char *found = mark == NULL ? NULL : strstr(message, mark);
-    lua_pop(L, 1);
-    return found == NULL ? NULL : found + strlen(mark);
-}
 
 /* ---- Running Lua ---------------------------------------------------------- */
 
@@ -176,7 +50,7 @@ static int explain(lua_State *L)
     } else if (message == NULL) {
         message = lua_pushfstring(L, "(error object is a %s value)", luaL_typename(L, 1));
     }
-    const char *end = find_stop(L, message);
+    const char *end = luas__stop_find(L, message);
     if (end != NULL) {
         lua_pushlstring(L, message, (size_t)(end - message));
     } else if (!whole) {
@@ -185,28 +59,14 @@ static int explain(lua_State *L)
     return 1;
 }
 
-/*
- * lua_pcall of the function below nargs arguments, which the signals can stop.
- * A second signal of the same kind finds the default action and kills.
- */
+/* Calls the function below nargs arguments; the signals can stop it. */
 static int run(lua_State *L, int nargs, int nresults)
 {
     int base = lua_gettop(L) - nargs;
-    struct sigaction interrupt, terminate;
 
     lua_pushcfunction(L, explain);
     lua_insert(L, base);
-    watch(L);
-    handle(SIGINT, request_stop, (int)SA_RESETHAND, &interrupt);
-    handle(SIGTERM, request_stop, (int)SA_RESETHAND, &terminate);
-    int status = lua_pcall(L, nargs, nresults, base);
-    sigaction(SIGINT, &interrupt, NULL);
-    sigaction(SIGTERM, &terminate, NULL);
-    if (take_late_stop(L) && status == LUA_OK) {
-        lua_settop(L, base);
-        push_stopped(L);
-        status = LUA_ERRRUN;
-    }
+    int status = luas__stop_pcall(L, nargs, nresults, base);
     lua_remove(L, base);
     return status;
 }
@@ -221,7 +81,7 @@ static int report(lua_State *L, const command *cmd, int status)
     if (message == NULL) {
         message = "(error message not a string)";
     }
-    int code = find_stop(L, message) != NULL ? 128 + (int)stop.signal : EXIT_FAILURE;
+    int code = luas__stop_find(L, message) != NULL ? luas__stop_status() : EXIT_FAILURE;
     complain(cmd, message);
     lua_pop(L, 1);
     return code;
@@ -238,42 +98,11 @@ static int run_string(lua_State *L, const command *cmd, const char *code, const 
     return run_loaded(L, cmd, luaL_loadbuffer(L, code, strlen(code), chunk));
 }
 
-/*
- * call(f, handler): an xpcall that Ctrl-C stops. SIGTERM ends the session even
- * where the statement caught it.
- */
-static int call_at_prompt(lua_State *L)
-{
-    struct sigaction before;
-
-    luaL_checktype(L, 1, LUA_TFUNCTION);
-    luaL_checktype(L, 2, LUA_TFUNCTION);
-    lua_settop(L, 2);
-    lua_insert(L, 1);
-    watch(L);
-    handle(SIGINT, request_stop_at_prompt, 0, &before);
-    int status = lua_pcall(L, 0, LUA_MULTRET, 1);
-    sigaction(SIGINT, &before, NULL);
-    bool late = take_late_stop(L);
-    if (stop.signal == SIGTERM) {
-        push_stopped(L);
-        return lua_error(L);
-    }
-    if (late && status == LUA_OK) {
-        lua_settop(L, 1);
-        lua_pushliteral(L, "interrupted!");
-        status = LUA_ERRRUN;
-    }
-    lua_pushboolean(L, status == LUA_OK);
-    lua_replace(L, 1);
-    return lua_gettop(L);
-}
-
 /* Pushes what run is to call for the prompt, and one argument. */
 static void push_prompt(lua_State *L)
 {
     lua_pushcfunction(L, luas__prompt);
-    lua_pushcfunction(L, call_at_prompt);
+    lua_pushcfunction(L, luas__stop_xpcall);
 }
 
 /* ---- The command line ----------------------------------------------------- */
@@ -288,7 +117,7 @@ static void print_usage(void)
           "  -j N      workers of the default pool; 0 runs every task in the script itself\n"
           "  -l mod    require library 'mod' into global 'mod'\n"
           "  -l g=mod  require library 'mod' into global 'g'\n"
-          "  -v        show version information\n"
+          "  -v        show version information (also --version)\n"
           "  -E        ignore environment variables\n"
           "  -W        turn warnings on\n"
           "  -h        show this help\n"
@@ -366,7 +195,7 @@ static bool parse_option(command *cmd, int *i)
         cmd->ignore_environment = true;
     } else if (strcmp(option, "-i") == 0) {
         cmd->interactive = true;
-    } else if (strcmp(option, "-v") == 0) {
+    } else if (strcmp(option, "-v") == 0 || strcmp(option, "--version") == 0) {
         cmd->version = true;
     } else if (strcmp(option, "-W") != 0) {
         return refuse(cmd, "unrecognized option '%s'", option);
@@ -423,6 +252,7 @@ static void open_state(lua_State *L, const command *cmd)
         lua_setfield(L, LUA_REGISTRYINDEX, "luas.workers");
     }
     luaL_openlibs(L);
+    luas__stop_open(L);
     luas_openlibs(L);
     set_arg(L, cmd);
     lua_gc(L, LUA_GCGEN, 0, 0);

@@ -4,6 +4,7 @@
 local LUAS = os.getenv("LUAS") or "build/luas"
 local LUA = os.getenv("LUA") or "lua5.4"
 
+local helpers = require("tests.helpers")
 local sh = require("tests.shell")
 
 local root = io.popen("pwd"):read()
@@ -132,6 +133,10 @@ describe("-v", function()
         assert.matches("^luas %d+%.%d+%.%d+  %(Lua 5%.4%.%d+  Copyright %(C%) 1994%-%d+ Lua%.org, PUC%-Rio%)\n$", out)
     end)
 
+    it("is --version, too", function()
+        assert.are.equal((shell('"$PROG" -v')), (shell('"$PROG" --version')))
+    end)
+
     it("stands in front of what the script prints", function()
         assert.matches("^luas [^\n]*\nprinted\ta\n$", (shell('"$PROG" -v print.lua a')))
     end)
@@ -175,7 +180,7 @@ end)
 describe("a bad command line gives one line on stderr and status 2, and nothing runs:", function()
     local bad = {
         ["-x"] = "unrecognized option '%-x'", ["-iv"] = "unrecognized option '%-iv'",
-        ["-E1"] = "unrecognized option '%-E1'", ["--version"] = "unrecognized option '%-%-version'",
+        ["-E1"] = "unrecognized option '%-E1'", ["--versions"] = "unrecognized option '%-%-versions'",
         ["-Wx"] = "unrecognized option '%-Wx'", ["-j"] = "'%-j' needs an argument", ["-l"] = "'%-l' needs an argument",
         ["-e -i"] = "'%-e' needs an argument", ["-j x"] = "from 0 to 4096, not 'x'",
         ["-j -1"] = "from 0 to 4096, not '%-1'", ["-j 4097"] = "not '4097'", ["-j 1.5"] = "not '1.5'",
@@ -244,6 +249,55 @@ describe("a signal while a script runs", function()
         assert.are.equal("closed\n", out)
         assert.matches("^[^\n]*: terminated\n$", err)
         assert.are.equal(143, status)
+    end)
+
+    it("TERM ends it through every pcall, and closes on the way", function()
+        local out, err, status = interrupt([[
+            local function closing(name)
+                return setmetatable({}, { __close = function()
+                    for i = 1, 1000 do pcall(error, i) end
+                    print("closed " .. name)
+                end })
+            end
+            local function work()
+                local inner <close> = closing("inner")
+                pool.map(function() while true do end end, { 1, 2, 3 })
+            end
+            local outer <close> = closing("outer")
+            local function forever()
+                while true do
+                    local last
+                    print(xpcall(function() while true do last = pcall(work) end end, debug.traceback))
+                end
+            end
+            ]] .. READY .. [[ while true do pcall(pcall, forever) end ]], "TERM")
+        assert.are.equal("closed inner\nclosed outer\n", out)
+        assert.matches("^[^\n]*: terminated\n$", err)
+        assert.are.equal(143, status)
+    end)
+
+    it("TERM in a pcall closes a pool and leaves no worker", function()
+        local out, _, status = interrupt([[
+            while true do
+                pcall(function()
+                    local p <close> = pool.new(2)
+                    p:map(function(i)
+                        local file <close> = io.open("worker" .. i, "w")
+                        file:write(process.current().pid)
+                        file:close()
+                        if i == 2 then io.open("ready", "w"):close() end
+                        while true do end
+                    end, { 1, 2 }, { chunk = 1 })
+                end)
+                print("swallowed")
+            end ]], "TERM")
+        assert.are.equal("", out)
+        assert.are.equal(143, status)
+        for i = 1, 2 do
+            local pid = sh.read(dir .. "/worker" .. i)
+            assert.is_truthy(tonumber(pid), "worker " .. i .. " did not start")
+            assert.is_false(helpers.alive(tonumber(pid)))
+        end
     end)
 
     it("runs the finalizers of the state", function()
