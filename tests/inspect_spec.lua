@@ -57,6 +57,14 @@ describe("inspect", function()
         assert.are.equal("{{1}, {1}}", inspect({ shared, shared }))
     end)
 
+    it("writes a longer table once, unless more of it would be seen", function()
+        local big = { text = ("x"):rep(40) }
+        local line = '{text = "' .. big.text .. '"}'
+        assert.are.equal("{a = " .. line .. ", b = <repeated>}", inspect({ a = big, b = big }))
+        assert.are.equal("{\n  {" .. line .. "},\n  " .. line .. "\n}", inspect({ { big }, big }, { width = 60 }))
+        assert.are.equal("{{{...}}, " .. line .. "}", inspect({ { { big } }, big }, { depth = 2 }))
+    end)
+
     it("says what its limits leave out", function()
         assert.are.equal("{{{{...}}}}", inspect({ { { { 1 } } } }, { depth = 3 }))
         assert.are.equal("{{{{}}}}", inspect({ { { {} } } }, { depth = 3 }))
@@ -69,6 +77,12 @@ describe("inspect", function()
         local wide = {}
         for i = 1, 200 do wide[i] = wide[i - 1] and { wide[i - 1], wide[i - 1], wide[i - 1] } or { 1 } end
         assert.is_true(#inspect(wide, { depth = 100 }) < 200000)
+        local text, same = ("x"):rep(3000), { tostring = ("y"):rep(5000) }
+        for i = 1, 5000 do same[i] = { text, i } end
+        assert.is_true(#inspect(same) < 100000)
+        local long = setmetatable({}, { __tostring = function() return ("z"):rep(1000000) end })
+        assert.are.equal("zz... (999998 more bytes)", inspect(long, { bytes = 2 }))
+        assert.is_true(#inspect({ long, [long] = long }) < 20000)
         local deep = {}
         for _ = 1, 100000 do deep = { deep } end
         assert.are.equal("{{{{...}}}}", inspect({ deep }, { depth = 3 }))

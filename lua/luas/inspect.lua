@@ -11,9 +11,12 @@ local ipairs, pairs, setmetatable = ipairs, pairs, setmetatable
 ---@field width? integer columns of a line (80)
 ---@field depth? integer levels of tables shown, before `{...}` (8)
 ---@field items? integer entries shown of one table (100), and ten times as many in all
----@field bytes? integer bytes shown of one string (4096)
+---@field bytes? integer bytes shown of one string (4096), and of all of them 16 times as many
 
 local DEFAULTS = { width = 80, depth = 8, items = 100, bytes = 4096 }
+
+-- A table that is met again is written again if its text is this short.
+local SHORT <const> = 32
 
 local KEYWORDS = {}
 for word in ([[and break do else elseif end false for function goto if in local nil
@@ -47,11 +50,19 @@ local function quote(s)
     return '"' .. concat(parts) .. '"'
 end
 
-local function cut(s, limit)
+-- At most `limit` bytes of a text, whole characters, as `write` puts them.
+local function cut(s, limit, write)
+    if #s <= limit then
+        return write(s)
+    end
     while limit > 0 and find(s, "^[\x80-\xBF]", limit + 1) do
         limit = limit - 1
     end
-    return format("%s... (%d more bytes)", quote(sub(s, 1, limit)), #s - limit)
+    return format("%s... (%d more bytes)", write(sub(s, 1, limit)), #s - limit)
+end
+
+local function as_it_is(s)
+    return s
 end
 
 local function describe_function(f)
@@ -69,20 +80,23 @@ local function describe(value)
 end
 
 local function scalar(value, state)
-    local kind = type(value)
+    local kind, text = type(value), nil
     if kind == "string" then
-        return #value > state.bytes and cut(value, state.bytes) or quote(value)
+        text = cut(value, state.bytes, quote)
     elseif kind == "function" then
-        return describe_function(value)
+        text = describe_function(value)
+    else
+        text = cut(describe(value), state.bytes, as_it_is)
     end
-    return describe(value)
+    state.room = state.room - #text
+    return text
 end
 
 local function key_text(key, state)
     if type(key) == "string" and find(key, "^[%a_][%w_]*$") and not KEYWORDS[key] then
         return key
     elseif type(key) == "table" then
-        return "[" .. describe(key) .. "]"
+        return "[" .. cut(describe(key), state.bytes, as_it_is) .. "]"
     end
     return "[" .. scalar(key, state) .. "]"
 end
@@ -119,17 +133,20 @@ local function entries(t, level, state)
     local texts, length = {}, rawlen(t)
     local keys = sorted_keys(t, length)
     local limit = state.items
+    local function full()
+        return limit <= 0 or state.left <= 0 or state.room <= 0
+    end
     local function add(name, value)
-        limit, state.left = limit - 1, state.left - 1
+        limit, state.left, state.room = limit - 1, state.left - 1, state.room - #name
         texts[#texts + 1] = name .. render(value, level + 1, state, #name)
     end
     for i = 1, length do
-        if limit <= 0 or state.left <= 0 then break end
+        if full() then break end
         add("", rawget(t, i))
     end
     local items = #texts
     for _, key in ipairs(keys) do
-        if limit <= 0 or state.left <= 0 then break end
+        if full() then break end
         add(key_text(key, state) .. " = ", rawget(t, key))
     end
     local hidden = length + #keys - #texts
@@ -167,6 +184,21 @@ local function class_name(t)
     return type(name) == "string" and name .. " " or ""
 end
 
+-- What stands for a table that was written before, with as many levels of it
+-- shown as would be here; nil where it was not.
+local function repeated(t, level, state)
+    local shown = state.shown[t]
+    if shown and shown.level <= level then
+        state.room = state.room - #(shown.text or "")
+        return shown.text or "<repeated>"
+    end
+end
+
+local function note_shown(t, level, line, state)
+    local short = #line <= SHORT and not find(line, "<cycle>", 1, true)
+    state.shown[t] = { level = level, text = short and line or nil }
+end
+
 local function render_table(t, level, state, column)
     local name = class_name(t)
     if state.path[t] then
@@ -176,10 +208,15 @@ local function render_table(t, level, state, column)
     elseif level >= state.depth or state.left <= 0 then
         return name .. "{...}"
     end
+    local again = repeated(t, level, state)
+    if again then
+        return name .. again
+    end
     state.path[t] = true
     local texts, items = entries(t, level, state)
     state.path[t] = nil
     local line = "{" .. concat(texts, ", ") .. "}"
+    note_shown(t, level, line, state)
     if 2 * level + column + #name + #line < state.width and not find(line, "\n", 1, true) then
         return name .. line
     end
@@ -209,19 +246,19 @@ local function check_options(opts)
 end
 
 local function begin(value, opts)
-    local state = { path = {} }
+    local state = { path = {}, shown = {} }
     for name, default in pairs(DEFAULTS) do
         state[name] = opts and opts[name] or default
     end
-    state.left = 10 * state.items
+    state.left, state.room = 10 * state.items, 16 * state.bytes
     return render(value, 0, state, 0)
 end
 
 local inspect = { quote = quote }
 
 ---A value as readable text: short tables on one line as `{1, 4, x = "y"}`, longer
----ones folded and indented, keys sorted, cycles marked `<cycle>`, and a note
----where the limits of `opts` leave something out. Raises on a wrong option only.
+---ones folded and indented, keys sorted, cycles marked `<cycle>`, longer tables
+---that were written before `<repeated>`, and a note where the limits of `opts` leave something out. Raises on a wrong option only.
 ---The module itself may be called in its place.
 ---@param value any
 ---@param opts? luas.inspect.options
