@@ -62,8 +62,8 @@ describe("the prompt through a pipe", function()
         }, "\n"), session("function f() error('oops') end", "f() f()", "1"))
     end)
 
-    it("shows error objects as lua does", function()
-        assert.are.equal("> (error object is a table value)\n> mine\n> (error object is a nil value)\n", session("error({})",
+    it("shows what error objects hold or say", function()
+        assert.are.equal('> raised {1, code = "E5"}\n> mine\n> (error object is a nil value)\n', session("error{1, code = 'E5'}",
             "error(setmetatable({}, {__tostring = function() return 'mine' end}))", "error()"))
     end)
 

@@ -190,6 +190,8 @@ local function object_text(err)
     local meta = getmetatable(err)
     if type(meta) == "table" and rawget(meta, "__tostring") then
         return tostring(err)
+    elseif type(err) == "table" then
+        return "raised " .. inspect(err)
     end
     return format("(error object is a %s value)", type(err))
 end
