@@ -161,4 +161,15 @@ describe("examples", function()
         assert.equal("wordcount: cannot read /no/such/file: No such file or directory\n", output)
         assert.equal(1, status)
     end)
+
+    it("wordcount: a folder that cannot be read to its end is one line and status 1", function()
+        local find = folder .. "/find"
+        shell.write(find, "#!/bin/sh\necho \"find: '/x/y': Permission denied\" >&2\nprintf '/x/z\\0'\nexit 1\n")
+        shell.must("chmod +x " .. shell.quote(find))
+        local output, status = shell.run(("PATH=%s:$PATH %s scripts/examples/wordcount.lua /usr"):format(
+            shell.quote(folder), luas))
+        shell.must("rm " .. shell.quote(find))
+        assert.equal("wordcount: cannot read all of /usr: '/x/y': Permission denied\n", output)
+        assert.equal(1, status)
+    end)
 end)

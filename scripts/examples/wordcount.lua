@@ -31,9 +31,13 @@ end
 -- The files in a folder and below it, or the file itself.
 local function list(path)
     local quoted = "'" .. path:gsub("^%-", "./-"):gsub("'", "'\\''") .. "'"
-    local find <close> = assert(io.popen("find -H " .. quoted .. " -type f -print0"))
+    local find = assert(io.popen("find -H " .. quoted .. " -type f -print0 2>&1"))
+    local output = find:read("a")
+    if not find:close() then
+        fail("cannot read all of " .. path .. ": " .. (output:match("find: ([^\n]*)") or "find failed"))
+    end
     local files = {}
-    for file in find:read("a"):gmatch("%Z+") do
+    for file in output:gmatch("%Z+") do
         files[#files + 1] = file
     end
     table.sort(files)
