@@ -90,13 +90,13 @@ static void skip_exit_handlers(void)
 #endif
 }
 
-static void close_stdin(void)
+/* The number that close frees is the one that open takes, so this works where
+   the host has used up all the others, too. */
+static void empty_stdin(void)
 {
-    int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    if (null > 0) {
-        dup2(null, STDIN_FILENO);
-        close(null);
-    }
+    close(STDIN_FILENO);
+    int null = open("/dev/null", O_RDONLY);
+    (void)null; /* without one it stays closed */
 }
 
 static int runs_in_main_thread(void)
@@ -132,7 +132,7 @@ int luas__child_fork(luas__child *c, const sigset_t *handled)
         setpgid(0, 0);
         reset_signals(handled);
         die_with_parent(parent, from_main_thread);
-        close_stdin();
+        empty_stdin();
         skip_exit_handlers();
         return 0;
     }

@@ -44,11 +44,19 @@ int luas__output_open(luas__output *o, luas__output_mode mode, const char *label
     return rc;
 }
 
+/* Nothing that a task prints may go where the host's own output goes. */
+static void redirect(int from, int to)
+{
+    while (dup2(from, to) < 0)
+        if (errno != EINTR && errno != EBUSY)
+            _exit(1);
+}
+
 void luas__output_become(int ends[2])
 {
     if (ends[0] >= 0) {
-        dup2(ends[0], STDOUT_FILENO);
-        dup2(ends[1] >= 0 ? ends[1] : ends[0], STDERR_FILENO);
+        redirect(ends[0], STDOUT_FILENO);
+        redirect(ends[1] >= 0 ? ends[1] : ends[0], STDERR_FILENO);
     }
     luas__close(&ends[0]);
     luas__close(&ends[1]);
