@@ -413,6 +413,8 @@ static size_t generous(size_t bytes)
 static void weigh(luas__pool *p, luas__worker *w)
 {
     size_t now = luas__resident(w->pid);
+    if (w->resident == 0) /* nobody could tell when it was forked */
+        w->resident = now;
     size_t grown = now > w->resident ? now - w->resident : 0;
     if (p->options.max_memory > 0 && grown > p->options.max_memory)
         w->worn = true;
