@@ -34,6 +34,14 @@ if(TARGET tests_nomem_test)
     target_link_options(tests_nomem_test PRIVATE
         -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free)
 endif()
+# And so do its system calls.
+if(TARGET tests_nosys_test)
+    foreach(call read write close pipe2 fcntl poll epoll_create1 epoll_ctl epoll_wait eventfd
+            timerfd_create timerfd_settime mmap fork syscall waitpid waitid setpgid kill open
+            pthread_create dup2 prctl sigaction pthread_sigmask)
+        target_link_options(tests_nosys_test PRIVATE -Wl,--wrap=${call})
+    endforeach()
+endif()
 find_program(VALGRIND valgrind)
 set(memcheck ${VALGRIND} -q --error-exitcode=99 --leak-check=full
     --errors-for-leak-kinds=definite
