@@ -253,11 +253,14 @@ static int receive_all(luas__pool *p, luas__worker *w)
     return rc == 0 ? luas__catch_up(p, w) : rc;
 }
 
-/* Its running task dies with it. So does that of a process, started or not. */
-static const luas__chunk *culprit(const luas__worker *w)
+/* Its running task dies with it. So does that of a process, started or not,
+   and one whose input alone was more than the worker may have. */
+static const luas__chunk *culprit(const luas__pool *p, const luas__worker *w)
 {
     const luas__chunk *running = luas__worker_running(w);
-    return running == NULL && w->process != NULL && w->nchunks > 0 ? &w->chunks[0] : running;
+    bool too_large = w->over_memory && (w->ready || !p->options.has_init);
+    bool doomed = (w->process != NULL || too_large) && w->nchunks > 0;
+    return running == NULL && doomed ? &w->chunks[0] : running;
 }
 
 /* More than one only after a worker's words were not understood: what it
@@ -266,9 +269,11 @@ static int settle_culprits(luas__pool *p, luas__worker *w)
 {
     const luas__chunk *c;
     int rc = 0;
-    while (rc == 0 && (c = culprit(w)) != NULL) {
+    while (rc == 0 && (c = culprit(p, w)) != NULL) {
         bool stopped = w->stop_seq != 0 && w->stop_seq == c->seq;
         rc = end_task(p, w, stopped ? w->stop_kind : LUAS__KIND_CRASH, NULL, w->child.status);
+        if (rc == 0)
+            w->over_memory = false; /* the others were not at fault */
     }
     return rc;
 }
@@ -286,7 +291,9 @@ static void break_in_init(luas__pool *p, const luas__worker *w)
     char words[80] = "a worker ended while it ran init";
     size_t len = strlen(words);
     int status = w->child.status;
-    if (WIFEXITED(status))
+    if (w->over_memory)
+        snprintf(words + len, sizeof words - len, ": it passed its memory limit");
+    else if (WIFEXITED(status))
         snprintf(words + len, sizeof words - len, ": it exited with status %d", WEXITSTATUS(status));
     else if (WIFSIGNALED(status))
         snprintf(words + len, sizeof words - len, ": it was killed by signal %d", WTERMSIG(status));
