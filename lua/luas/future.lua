@@ -42,6 +42,7 @@ function M.new(job, settle)
     local self = setmetatable({ job = job, settle = settle }, Future)
     job.pool.futures[self] = true
     keep(job)
+    if not job.pool.ended then job:set_aside() end
     return self
 end
 
@@ -55,9 +56,18 @@ local function resolve(self)
     if self.result or not self.job.handle:done() then return self.result ~= nil end
     if self.resolving then options.fail("the future is being read already") end
     self.resolving = true
+    self.job:take_up()
     self.result = pack(self.settle(self.job))
     self.job:close()
     return true
+end
+
+--- Reads all that have ended, for the engine of their pool is about to go.
+---@param pool table
+function M.settle(pool)
+    for future in pairs(pool.futures) do
+        if not future.resolving then resolve(future) end
+    end
 end
 
 --- Has it ended? Does not wait.

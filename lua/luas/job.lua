@@ -28,6 +28,19 @@ local BATCH <const> = 4096
 local Job = {}
 Job.__index = Job
 
+-- A verb that is under way keeps the engine of a pool that ends meanwhile, by a
+-- callback or in a loop's body, until it has read its outcomes.
+local function enter(self)
+    self.pool.under_way[self] = true
+    return self
+end
+
+local function leave(self)
+    local pool = self.pool
+    pool.under_way[self] = nil
+    if pool.ended and next(pool.under_way) == nil then pool.core:close() end
+end
+
 local function policy(options, how)
     return {
         timeout = options.timeout, retries = options.retries, chunk = options.chunk,
@@ -87,6 +100,7 @@ local function await_room(self)
         end
         if #images >= most then pool:step() end
     end
+    self:check_pool()
     if not self.lazy then images[#images + 1] = self.handle end
 end
 
@@ -190,10 +204,11 @@ function Job.start(pool, f, input, options, how)
     }, Job)
     self.alone = not pool.core:busy()
     self.handle = pool.core:job(self.policy)
+    enter(self)
     local ok, message = pcall(input.items and start_array or start_source,
         self, input.items, input.n)
     if not ok then
-        self.handle:drop()
+        self:close()
         error(message, 0)
     end
     return self
@@ -240,11 +255,30 @@ function Job.call(pool, f, options, ...)
             fed = 1, taken = 0, exhausted = true,
         }, Job)
         local ok, sent = pcall(ship_call, self, ...)
-        if sent == true then return self end
+        if sent == true then return enter(self) end
         handle:drop()
         if not ok then error(sent, 0) end
     end
     return Job.start(pool, f, { items = { table.pack(...) }, n = 1 }, options, { star = true })
+end
+
+-- Around the calls of a source: after an error in it nothing more is taken.
+local Pull = {}
+
+function Pull:__close(raised)
+    self.job.pulling = nil
+    if raised ~= nil then self.job:finish() end
+end
+
+local function pull(self, most)
+    if self.pulling then fail("a source cannot wait for the job that reads it") end
+    self:check_pool()
+    local guard <close> = setmetatable({ job = self }, Pull)
+    self.pulling = true
+    local n, more = self.handle:pull(self.source, most, self.fed, self.star)
+    self.fed = self.fed + n
+    self:check_pool()
+    if not more then self:finish() end
 end
 
 --- Takes from the source as much as the window has room for, in batches that
@@ -253,19 +287,24 @@ end
 function Job:fill()
     local room = self.window - (self.fed - self.taken)
     if self.exhausted or room < self.window // 2 then return end
-    if self.pulling then
-        fail("a source cannot wait for the job that reads it")
-    end
-    self.pulling = true -- stays after an error, which ends the job
     local before = core.now()
-    local n, more = self.handle:pull(self.source, min(room, self.batch, BATCH), self.fed, self.star)
-    self.fed, self.pulling = self.fed + n, nil
+    pull(self, min(room, self.batch, BATCH))
     if core.now() - before < 0.0005 then
         self.batch = min(2 * self.batch, BATCH)
     else
         self.batch = max(1, self.batch // 2)
     end
-    if not more then self:finish() end
+end
+
+--- Raises where the pool was terminated, so that there is nothing to wait for.
+function Job:check_pool()
+    if self.pool.ended then error("the pool was terminated", 0) end
+end
+
+--- Is its source being read now, or is it to be read further by a call that is
+--- under way? Who waits there for the whole job waits for himself.
+function Job:reading()
+    return self.pulling or not (self.exhausted or self.lazy)
 end
 
 --- Nothing more is taken from the source.
@@ -351,13 +390,38 @@ end
 
 --- Lets it go on while no call drives the pool.
 function Job:pump()
-    if not self.pool.polled then self.handle:pump() end
+    local pool = self.pool
+    if not (pool.polled or pool.ended) then self.handle:pump() end
+end
+
+--- Nobody reads its outcomes for now: a pool that ends does not wait for it.
+function Job:set_aside()
+    leave(self)
+end
+
+--- Its outcomes are being read.
+function Job:take_up()
+    enter(self)
+end
+
+-- Closes the job when its scope is left by an error.
+local Unless = {}
+
+function Unless:__close(raised)
+    if raised ~= nil then self.job:close() end
+end
+
+--- To be closed where the job is about to be handed to somebody: an error on
+--- the way closes it.
+function Job:unless_handed_over()
+    return setmetatable({ job = self }, Unless)
 end
 
 --- Cancels what is not over and frees what the job held.
 function Job:close()
     if self.lazy then self.pool.lazy[self] = nil end
     self.handle:drop()
+    leave(self)
 end
 Job.__close = Job.close
 

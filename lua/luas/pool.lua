@@ -56,6 +56,7 @@ local function new_state(given)
         size = size, name = given.name, output = given.output, known = {}, watched = {},
         kept = { jobs = {}, n = 0, most = 64 }, images = {},
         futures = setmetatable({}, { __mode = "k" }), lazy = setmetatable({}, { __mode = "k" }),
+        under_way = setmetatable({}, { __mode = "k" }),
         carried = { ship = 0, inherit = 0 }, owner = core.pid(),
         core = size == 0 and inline.new() or core.pool {
             workers = size, init = given.init, exit = given.exit, max_tasks = given.max_tasks,
@@ -68,6 +69,7 @@ end
 
 --- Drives the pool once, and calls back for what has ended by that.
 function State:drive(timeout)
+    if self.ended then return false end -- all outcomes are known
     local news = self.core:step(timeout)
     if next(self.watched) then future.notify(self) end
     return news
@@ -77,7 +79,7 @@ end
 -- the application's poll loop waiting.
 function State:step(timeout)
     local news = self:drive(timeout)
-    if news and self.polled then self.core:wake() end
+    if news and self.polled and not self.ended then self.core:wake() end
     return news
 end
 
@@ -223,6 +225,7 @@ end
 
 local function lazily(self, what, f, source, given, iterate)
     local job, all = start(self, what, f, source, given, { lazy = true })
+    local undo <close> = job:unless_handed_over()
     job.pool.lazy[job] = true
     job:fill()
     job:pump()
@@ -358,6 +361,7 @@ end
 ---@return luas.future
 function Pool:apply_async(f, ...)
     local job = call(self, "apply_async", f, ...)
+    local undo <close> = job:unless_handed_over()
     job.pool:step(0)
     job:pump()
     return future.new(job, settle_one)
@@ -392,6 +396,7 @@ end
 
 local function map_async(self, what, f, source, given, star)
     local job, all = start(self, what, f, source, given, { star = star })
+    local undo <close> = job:unless_handed_over()
     job.window = math.maxinteger
     drain(job)
     job:step(0)
@@ -488,16 +493,10 @@ function Pool:close()
     if state.owner == core.pid() then state.closed = true end
 end
 
--- The pool's core ends with its last worker; views and futures see it closed.
-local function wind_up(state, deadline)
-    local engine = state.core
-    while engine:busy() do
-        local left = deadline and deadline - core.now()
-        if left and left <= 0 then return false end
-        state:step(left)
-    end
-    engine:stop()
-    while engine:live() > 0 do
+-- Drives the pool while its engine is so, or until a callback has ended it:
+-- false when the time is over first.
+local function drive_while(state, is_so, deadline)
+    while not state.ended and is_so(state.core) do
         local left = deadline and deadline - core.now()
         if left and left <= 0 then return false end
         state:step(left)
@@ -505,11 +504,26 @@ local function wind_up(state, deadline)
     return true
 end
 
--- Futures keep their results beyond the engine.
+local function is_busy(engine) return engine:busy() end
+local function has_workers(engine) return engine:live() > 0 end
+
+-- Futures keep their results beyond the engine; views see the pool closed.
 local function release(state)
-    for waiting in pairs(state.futures) do waiting:ready() end
-    state.ended = true
-    state.core:close()
+    if state.ended then return end
+    state.ended, state.under_way[state] = true, true
+    future.settle(state)
+    state.under_way[state] = nil
+    if next(state.under_way) == nil then state.core:close() end
+end
+
+-- Lazy jobs do what they have read so far; other calls have to read on.
+local function finish_lazy(state)
+    for job in pairs(state.under_way) do
+        if job:reading() then
+            options.fail("'join' cannot wait inside a call that still reads its source")
+        end
+    end
+    for job in pairs(state.lazy) do job:finish() end
 end
 
 --- Waits until all is done and every worker has ended, at most `timeout`
@@ -521,20 +535,24 @@ function Pool:join(timeout)
     local state = self.state
     if state.owner ~= core.pid() or state.ended then return true end
     if not state.closed then options.fail("close the pool before you join it") end
-    for job in pairs(state.lazy) do job:finish() end
-    if not wind_up(state, timeout and core.now() + timeout) then return false end
+    finish_lazy(state)
+    local deadline = timeout and core.now() + timeout
+    if not drive_while(state, is_busy, deadline) then return false end
+    if not state.ended then state.core:stop() end
+    if not drive_while(state, has_workers, deadline) then return false end
     release(state)
     return true
 end
 
 --- Ends everything at once: running tasks are killed, all unfinished ones
---- are cancelled.
+--- are cancelled. A call that is under way meanwhile (this came from its
+--- source, a callback, the body of its loop) raises.
 function Pool:terminate()
     local state = self.state
     if state.owner ~= core.pid() or state.ended then return end
     state.closed = true
     state.core:terminate()
-    while state.core:live() > 0 do state:step(1) end
+    drive_while(state, has_workers)
     release(state)
 end
 

@@ -31,6 +31,7 @@ local function own_state()
     if not state or state.owner ~= core.pid() then
         state = setmetatable({
             owner = core.pid(), size = 1, known = {}, watched = {}, running = {}, started = 0,
+            under_way = {},
             carried = { ship = 0, inherit = 0 }, core = core.pool { workers = 0 },
         }, State)
     end
