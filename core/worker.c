@@ -11,7 +11,7 @@
 #include "error.h"
 #include "fdio.h"
 
-enum { FIRST_READ = 1 << 12, READ_SIZE = 1 << 16, READ_MOST = 4 << 20 };
+enum { FIRST_READ = 1 << 9, READ_SIZE = 1 << 16, READ_MOST = 4 << 20 };
 
 uint64_t luas__worker_key(const luas__worker *w, enum luas__worker_event event)
 {
@@ -198,7 +198,7 @@ int luas__worker_receive(luas__worker *w, luas__poller *poller)
         total += (size_t)n;
         if ((size_t)n < most)
             return 0; /* empty now, or soon reported again */
-        most = READ_MOST / 4;
+        most = most < READ_SIZE ? READ_SIZE : READ_MOST / 4;
     }
     return 0;
 }
