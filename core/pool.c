@@ -226,6 +226,8 @@ static int cancel(luas__pool *p, luas__job *job, uint64_t from, uint64_t to)
 
 int luas__pool_cancel(luas__pool *p, luas__job *job, uint64_t from, uint64_t to)
 {
+    if (p->owner != getpid())
+        return LUAS_EFOREIGN;
     pthread_mutex_lock(&p->lock);
     int rc = cancel(p, job, from, to);
     if (rc == 0)

@@ -152,6 +152,17 @@ describe("a future", function()
             assert.are.equal("cancelled", o.kind)
         end)
 
+        it("by a worker that inherited it goes on", function()
+            local items = { n = 20 }
+            for i = 1, items.n do items[i] = 0.05 end
+            local future = p:map_async(later, items)
+            local other <close> = pool.new { workers = 1, carry = "inherit" }
+            local ok, o = pcall(other.apply, other, function() return future:cancel() end)
+            assert.is_false(ok)
+            assert.is_truthy(o.message:find("another process", 1, true))
+            assert.are.equal(20, select(2, future:get(20)))
+        end)
+
         it("too late says so and changes nothing", function()
             local future = p:apply_async(square, 3)
             assert.is_true(future:wait(10))
