@@ -15,6 +15,15 @@ luas__page *luas__page_map(void)
     return p == MAP_FAILED ? NULL : p; /* all zero */
 }
 
+void luas__page_hide(luas__page *p)
+{
+#ifdef MADV_DONTFORK
+    madvise(p, sizeof *p, MADV_DONTFORK); /* if not, forks cost a little more */
+#else
+    (void)p;
+#endif
+}
+
 void luas__page_unmap(luas__page *p)
 {
     if (p != NULL)

@@ -35,8 +35,10 @@ typedef struct luas__page {
     char ring[LUAS__RING];
 } luas__page;
 
-/* Shared with children forked later; NULL when there is no memory. */
+/* Shared with children forked later, until it is hidden from those that still
+   come; NULL when there is no memory. */
 luas__page *luas__page_map(void);
+void luas__page_hide(luas__page *p);
 void luas__page_unmap(luas__page *p);
 
 /* Worker: may task `seq` start? From 1 on it counts as started. */

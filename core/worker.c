@@ -130,6 +130,8 @@ int luas__worker_open(luas__worker **worker, luas__channel *channel, luas__polle
         become_channel(w, channel, child_out);
         return 0;
     }
+    if (rc > 0)
+        luas__page_hide(w->page);
     luas__close(&child_out);
     luas__close(&prints[0]);
     luas__close(&prints[1]);
