@@ -1,0 +1,140 @@
+/*
+ * The outcomes of a job: values decoded, one by one or straight into a table;
+ * whatever else there is as lua_outcome.h has it.
+ */
+#define _GNU_SOURCE
+#include "lua_codec.h"
+#include "lua_job.h"
+#include "lua_outcome.h"
+
+static void push_printed(lua_State *L)
+{
+    if (lua_getiuservalue(L, AT_JOB, JOB_PRINTED) == LUA_TNIL) {
+        lua_pop(L, 1);
+        lua_newtable(L);
+        lua_pushvalue(L, -1);
+        lua_setiuservalue(L, AT_JOB, JOB_PRINTED);
+    }
+}
+
+static void keep_printed(lua_State *L, const luas__outcome *o, const char *payload)
+{
+    push_printed(L);
+    lua_pushlstring(L, payload + o->len, o->printed);
+    lua_rawseti(L, -2, (lua_Integer)o->index);
+    lua_pop(L, 1);
+}
+
+static const luas__outcome *next_outcome(lua_State *L, luas__job_handle *h, const char **payload)
+{
+    luas__job_check_alive(L, h); /* reading the last one may have run anything */
+    const luas__outcome *o = luas__pool_take(h->pool->pool, h->job)
+        ? luas__job_next(h->job, payload) : NULL;
+    if (o != NULL && o->printed > 0)
+        keep_printed(L, o, *payload);
+    return o;
+}
+
+static int job_printed(lua_State *L)
+{
+    luas__job_of(L);
+    push_printed(L);
+    return 1;
+}
+
+/* Decodes the results; what they run (__luas_unpack) may end the pool. */
+static int read_values(lua_State *L, luas__job_handle *h, uint32_t len, const char *payload,
+                       int space)
+{
+    h->pool->readers++;
+    int n = luas__decode(L, payload, len, space, LUAS__FUNCTIONS);
+    h->pool->readers--;
+    return n;
+}
+
+/* The first of a task's results, or nil, into the table at 2: 0; where they
+   cannot be read a message is pushed. */
+static int keep_value(lua_State *L, luas__job_handle *h, uint64_t index, uint32_t len,
+                      const char *payload, int space)
+{
+    int n = read_values(L, h, len, payload, space);
+    if (n < 0)
+        return n;
+    if (n != 1)
+        lua_settop(L, space + 1);
+    lua_rawseti(L, 2, (lua_Integer)index);
+    return 0;
+}
+
+/* The values that were settled together with *o, up to one that cannot be
+   read: *o is then that one's outcome. */
+static int keep_run(lua_State *L, luas__job_handle *h, int space, luas__outcome *o,
+                    lua_Integer *taken)
+{
+    const char *payload;
+    uint32_t len;
+    while ((payload = luas__job_next_value(h->job, &o->index, &len)) != NULL) {
+        ++*taken;
+        if (keep_value(L, h, o->index, len, payload, space) < 0)
+            return -1;
+        luas__job_check_alive(L, h);
+    }
+    return 0;
+}
+
+static int give_taken(lua_State *L, int space, lua_Integer taken)
+{
+    lua_pushinteger(L, taken);
+    lua_insert(L, space + 1);
+    return lua_gettop(L) - space;
+}
+
+static int job_collect(lua_State *L)
+{
+    luas__job_handle *h = luas__job_check(L);
+    const luas__outcome *next;
+    const char *payload;
+    lua_Integer taken = 0;
+    lua_settop(L, 2);
+    int space = luas__job_space(L);
+    while ((next = next_outcome(L, h, &payload)) != NULL) {
+        luas__outcome o = *next; /* reading it may run anything */
+        taken += (lua_Integer)o.count;
+        if (o.kind != LUAS__KIND_VALUE) {
+            luas__push_outcome(L, &o, payload, space);
+            break;
+        }
+        if (keep_value(L, h, o.index, o.len, payload, space) < 0
+            || keep_run(L, h, space, &o, &taken) < 0) {
+            luas__push_unreadable(L, &o, space);
+            break;
+        }
+    }
+    return give_taken(L, space, taken);
+}
+
+static int job_next(lua_State *L)
+{
+    luas__job_handle *h = luas__job_check(L);
+    const char *payload;
+    int space = luas__job_space(L);
+    const luas__outcome *o = next_outcome(L, h, &payload);
+    if (o == NULL)
+        return 0;
+    lua_pushinteger(L, (lua_Integer)o->index);
+    if (o->kind != LUAS__KIND_VALUE) {
+        luas__push_outcome(L, o, payload, space);
+        return 2;
+    }
+    lua_pushnil(L);
+    int n = read_values(L, h, o->len, payload, space);
+    if (n >= 0)
+        return n + 2;
+    luas__push_unreadable(L, o, space);
+    lua_remove(L, -2);
+    return 2;
+}
+
+const luaL_Reg luas__collect_methods[] = {
+    {"collect", job_collect}, {"next", job_next}, {"printed", job_printed}, {NULL, NULL},
+};
