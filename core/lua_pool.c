@@ -12,6 +12,7 @@
 #include "error.h"
 #include "lua_codec.h"
 #include "lua_fail.h"
+#include "lua_guard.h"
 #include "lua_handles.h"
 #include "lua_recall.h"
 #include "lua_serve.h"
@@ -284,12 +285,7 @@ static int core_workers(lua_State *L)
 /* Can these values travel? Nothing, or a message that says which cannot. */
 static int core_check(lua_State *L)
 {
-    luas__encode_options options = {0};
-    luas__buffer *scratch = lua_newuserdatauv(L, sizeof *scratch, 0);
-    *scratch = (luas__buffer)LUAS__BUFFER_INIT;
-    int rc = luas__encode(L, 1, lua_gettop(L) - 1, scratch, &options);
-    luas__buffer_release(scratch);
-    return rc < 0;
+    return !luas__check_values(L, 1, lua_gettop(L));
 }
 
 /* Arguments: a table, a copy of it, how many fields that has. Are they the same? */
@@ -365,7 +361,7 @@ static const luaL_Reg pool_meta[] = {
 static const luaL_Reg core_functions[] = {
     {"pool", core_pool}, {"cpus", core_cpus}, {"pid", core_pid}, {"parent", core_parent},
     {"worker", core_worker}, {"workers", core_workers}, {"now", core_now},
-    {"policy", luas__core_policy},
+    {"policy", luas__core_policy}, {"guard", luas__core_guard}, {"stop", luas__core_stop},
     {"check", core_check}, {"same", core_same}, {"report", core_report},
     {"caller", core_caller}, {"isatty", core_isatty}, {"list", core_list}, {NULL, NULL},
 };

@@ -32,11 +32,16 @@ static const char traceback_key = 't';
 
 /* ---- stopping a task politely ---- */
 
+bool luas__task_stopped(void)
+{
+    return serving.busy && atomic_load(&serving.page->stop) == serving.seq;
+}
+
 static void raise_if_meant(lua_State *L, lua_Debug *ar)
 {
     (void)ar;
     lua_sethook(L, NULL, 0, 0);
-    if (serving.busy && atomic_load(&serving.page->stop) == serving.seq)
+    if (luas__task_stopped())
         luaL_error(L, "stopped by the pool");
 }
 

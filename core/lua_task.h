@@ -36,6 +36,9 @@ typedef struct luas__chunk_run {
    means to stop, if that runs in this state and has not ended meanwhile. */
 void luas__task_catch_stop(lua_State *L, luas__page *page);
 
+/* Does this worker's running task have to end? False in a host. */
+bool luas__task_stopped(void);
+
 /* Runs and answers all of it. On the top of the stack, and popped: the
    function, the space, the inherited inputs or nil. */
 void luas__task_run(lua_State *L, luas__chunk_run *chunk);

@@ -21,13 +21,17 @@ static struct {
     time_t since;
 } stop;
 
-static const char stopped_key = 0; /* of the message in the registry */
+/* Registry: the message of the latest stop, for the library too (lua_guard.h);
+   false while there was none. */
+#define STOPPED_KEY "luas.stopped"
 
 void luas__stop_open(lua_State *L)
 {
     static const char *const names[] = {"pcall", "xpcall"};
 
     stop.L = L;
+    lua_pushboolean(L, 0);
+    lua_setfield(L, LUA_REGISTRYINDEX, STOPPED_KEY);
     for (int i = 0; i < 2; i++) {
         lua_getglobal(L, names[i]);
         stop.catchers[i] = lua_tocfunction(L, -1);
@@ -48,7 +52,7 @@ static void push_stopped(lua_State *L)
         lua_concat(L, 2);
     }
     lua_pushvalue(L, -1);
-    lua_rawsetp(L, LUA_REGISTRYINDEX, &stopped_key);
+    lua_setfield(L, LUA_REGISTRYINDEX, STOPPED_KEY);
 }
 
 /* How many calls are under way. */
@@ -219,7 +223,7 @@ int luas__stop_xpcall(lua_State *L)
 
 const char *luas__stop_find(lua_State *L, const char *message)
 {
-    lua_rawgetp(L, LUA_REGISTRYINDEX, &stopped_key);
+    lua_getfield(L, LUA_REGISTRYINDEX, STOPPED_KEY);
     const char *mark = lua_tostring(L, -1);
     const char *found = mark == NULL ? NULL : strstr(message, mark);
     lua_pop(L, 1);

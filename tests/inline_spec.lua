@@ -25,7 +25,8 @@ end
 local function without_place(o)
     return {
         kind = o.kind, index = o.index, input = o.input, value = o.value, message = o.message,
-        attempts = o.attempts, count = o.count,
+        attempts = o.attempts, count = o.count, traceback = o.traceback, limit = o.limit,
+        exitcode = o.exitcode, signal = o.signal,
     }
 end
 
@@ -99,6 +100,69 @@ local cases = {
     ["failures collected by map"] = function(p)
         local results, n, failures = p:map(fail_at(2, 4), range(5), { on_error = "collect" })
         return results, n, without_place(failures[2]), without_place(failures[4]), failures[1]
+    end,
+    ["an error in deep recursion"] = function(p)
+        return p:apply(function()
+            local function down(n)
+                if n == 0 then error("deep") end
+                return 1 + down(n - 1)
+            end
+            return down(60)
+        end)
+    end,
+    ["an error behind a tail call"] = function(p)
+        local function inner() error("inner") end
+        return p:apply(function() return inner() end)
+    end,
+    ["an error object that cannot describe itself"] = function(p)
+        return p:apply(function() error(setmetatable({}, { __tostring = function() error("worse") end })) end)
+    end,
+    ["an error object that cannot travel"] = function(p)
+        return p:apply(function() error({ co = coroutine.create(print) }) end)
+    end,
+    ["an outcome raised in an outcome"] = function(p)
+        return select(2, pcall(p.map, p, function() error("inner", 0) end, { 1 })).message
+    end,
+    ["the end of C's stack"] = function(p)
+        return select(2, pcall(p.apply, p, function()
+            local function deeper(text) return text:gsub(".", deeper) end
+            deeper("x")
+        end)).kind
+    end,
+    ["os.exit"] = function(p)
+        local _, _, failures = p:map(function(x) os.exit(x) end, { n = 4, 7, true, false, 300 },
+            { on_error = "collect" })
+        return without_place(failures[1]), failures[2].exitcode, failures[3].exitcode, failures[4].exitcode
+    end,
+    ["os.exit without a status"] = function(p)
+        return select(2, pcall(p.apply, p, function() os.exit() end)).exitcode
+    end,
+    ["os.exit as the task's function"] = function(p) return p:apply(os.exit, 5) end,
+    ["os.exit with what is no status"] = function(p) return p:apply(function() os.exit("no") end) end,
+    ["os.exit under pcall"] = function(p)
+        return p:apply(function()
+            while true do pcall(os.exit, 3) end
+        end)
+    end,
+    ["retries of a crash"] = function(p)
+        local ok, o = pcall(p.map, p, function() os.exit(2) end, { 1 }, { retries = 3 })
+        return ok, without_place(o), tostring(o):match("%(%d attempts%)"), p:stats().retries, p:stats().crashes
+    end,
+    ["retries of an error, of which there are none"] = function(p)
+        local ok, o = pcall(p.map, p, error, { "no" }, { retries = 3 })
+        return ok, without_place(o), p:stats().retries
+    end,
+    ["progress"] = function(p)
+        local last
+        p:map(square, range(20), { progress = function(done, total) last = { done, total } end })
+        return last
+    end,
+    ["what carry and chunk say"] = function(p)
+        return p:map(square, range(9), { chunk = 4 }), p:map(square, range(9), { carry = "inherit" }),
+            p:map(square, range(9), { carry = "ship", priority = 3, window = 2 })
+    end,
+    ["a coroutine that the task yields out of"] = function(p)
+        return select(2, pcall(p.apply, p, coroutine.yield)).kind
     end,
     ["failures collected by imap"] = function(p)
         local list = {}
@@ -183,6 +247,27 @@ describe("a pool without workers", function()
         assert.are.equal("cancelled", failures[50].kind)
     end)
 
+    it("counts crashes as failures, too", function()
+        local p <close> = pool.new(0)
+        local _, _, failures = p:map(function(x)
+            if x == 1 then os.exit(1) end
+            error("no")
+        end, range(5), { halt = 2, on_error = "collect" })
+        assert.are.same({ "crash", "error", "cancelled" },
+            { failures[1].kind, failures[2].kind, failures[3].kind })
+    end)
+
+    it("deals jobs by their priority", function()
+        local p <close> = pool.new(0)
+        local order = {}
+        for i, priority in ipairs { 0, 5, -1, 5 } do
+            p:with { priority = priority }:apply_async(function() order[#order + 1] = i end)
+        end
+        p:apply(square, 1)
+        while p:step() do end
+        assert.are.same({ 2, 4, 1, 3 }, order)
+    end)
+
     it("counts in its stats", function()
         local p <close> = pool.new(0)
         p:map(square, range(5))
@@ -192,11 +277,15 @@ describe("a pool without workers", function()
             { stats.tasks, stats.values, stats.errors, stats.forks, stats.workers })
     end)
 
-    it("has a traceback that shows the script's own lines", function()
+    it("has outcomes that show the script's own lines, and no worker", function()
         local p <close> = pool.new(0)
-        local ok, o = pcall(p.apply, p, function() error("here") end)
+        local ok, o = pcall(p.map, p, function() error("here", 0) end, { 5 })
         assert.is_false(ok)
-        assert.is_truthy(tostring(o):find("inline_spec.lua:%d+"))
+        assert.matches("^task 1 %(input 5%): here\nstack traceback:\n\t%[C%]: in function 'error'\n"
+            .. "\t[^\n]*inline_spec.lua:%d+: in function <[^\n]*>$", tostring(o))
+        ok, o = pcall(p.map, p, os.exit, { 7 })
+        assert.is_false(ok)
+        assert.are.equal("task 1 (input 7): exited with status 7", tostring(o))
     end)
 
     it("calls back when a future is done", function()
@@ -232,6 +321,39 @@ describe("inside a task", function()
                     return p:apply(function() return p:apply(function() return true end) end)
                 end)
                 print(results[4], nested)]], by):gsub("\t", " "))
+        end)
+
+        it("each of many tasks may wait for tasks of its own, under " .. by, function()
+            assert.are.equal("2000 1000\n", helpers.output([[
+                local p <close> = pool.new(0)
+                local list = {}
+                for i = 1, 1000 do list[i] = i end
+                local results, n = p:map(function(x)
+                    return p:apply(function() return 2 * x end)
+                end, list)
+                print(results[1000] .. " " .. n)]], by))
+        end)
+
+        it("what is submitted and not waited for runs, under " .. by, function()
+            assert.are.equal("5\n", helpers.output([[
+                print((pool.apply(function()
+                    local ran = 0
+                    for _ = 1, 2 do pool.apply_async(function() ran = ran + 1 end) end
+                    pool.map_async(function() ran = ran + 1 end, { 1, 2, 3 })
+                    return ran
+                end)))]], by))
+        end)
+
+        it("a stop of the task ends those inside it, under " .. by, function()
+            assert.are.equal("timeout nil\n", helpers.output([[
+                local p <close> = pool.new(1)
+                local path = os.tmpname()
+                os.remove(path)
+                local _, _, failures = p:map(function()
+                    pool.map(function() while true do end end, { 1 }, { on_error = "collect" })
+                    io.open(path, "w"):close()
+                end, { 1 }, { timeout = 0.2, on_error = "collect" })
+                print(failures[1].kind .. " " .. tostring(io.open(path)))]], by))
         end)
 
         it("a pool of its own works, and ends with it, under " .. by, function()

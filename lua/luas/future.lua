@@ -82,7 +82,7 @@ end
 ---@param timeout number?
 ---@return boolean
 function Future:wait(timeout)
-    return wait({ self }, options.timeout(timeout, 1, "wait"), all)
+    return wait({ self }, options.timeout(timeout, 1, "wait"), all())
 end
 
 --- Its results; raises its outcome if it has none, or one of kind "timeout"
@@ -156,6 +156,15 @@ local function check_futures(futures, what)
     end
 end
 
+-- The pool of all of them, if it is one.
+local function common_pool(futures)
+    local pool = futures[1] and futures[1].job.pool
+    for _, future in ipairs(futures) do
+        if future.job.pool ~= pool then return nil end
+    end
+    return pool
+end
+
 -- Futures may be of several pools: each is driven in turn.
 local function drive(futures, left)
     local pools, n = {}, 0
@@ -173,22 +182,22 @@ end
 
 function wait(futures, timeout, enough)
     local deadline = timeout and core.now() + timeout
+    local pool = common_pool(futures)
     while not enough(futures) do
-        local left = deadline and deadline - core.now()
-        if left and left <= 0 then
-            drive(futures, 0)
-            return enough(futures)
-        end
-        drive(futures, left)
+        local left = deadline and math.max(0, deadline - core.now())
+        if pool then pool:await(left) else drive(futures, left) end
+        if left == 0 then return enough(futures) end
     end
     return true
 end
 
-function all(futures)
-    for _, future in ipairs(futures) do
-        if not resolve(future) then return false end
+-- Looks at each only until it has ended.
+function all()
+    local at = 1
+    return function(futures)
+        while futures[at] and resolve(futures[at]) do at = at + 1 end
+        return not futures[at]
     end
-    return true
 end
 
 local function any(futures)
@@ -204,7 +213,7 @@ end
 ---@return boolean
 function M.wait_all(futures, timeout)
     check_futures(futures, "wait_all")
-    return wait(futures, options.timeout(timeout, 2, "wait_all"), all)
+    return wait(futures, options.timeout(timeout, 2, "wait_all"), all())
 end
 
 --- Waits until one has ended: that future and its place in the list, or nil

@@ -5,7 +5,7 @@
 
 local core = require "luas.core"
 
-local pack, unpack = table.pack, table.unpack
+local pack, unpack, randomseed = table.pack, table.unpack, math.randomseed
 
 ---@class luas.inlinepool
 local Pool = {}
@@ -14,34 +14,68 @@ Pool.__index = Pool
 local Job = {}
 Job.__index = Job
 
---- A pool with the methods of luas.core's (core/lua_pool.h).
+-- A task in hand. Whatever leaves its call, it has one outcome in the end.
+local Task = {}
+Task.__index = Task
+
+--- A pool with the methods of luas.core's (core/lua_pool.h). Its tasks run when
+--- a call drives it, inside a task of a worker also at their submission: there
+--- nobody may drive it again.
+---@param given {init: function?, exit: function?}
 ---@return table
-local function new()
-    return setmetatable({ jobs = {}, counts = { tasks = 0 } }, Pool)
+local function new(given)
+    local self = setmetatable({
+        jobs = {}, running = {}, counts = {}, eager = core.worker() ~= nil,
+        init = given.init, exit = given.exit,
+    }, Pool)
+    self.jobs.before, self.jobs.after = self.jobs, self.jobs -- a ring of those not done
+    return self
+end
+
+-- What a task submitted is before what was there, for the task may wait for it;
+-- then comes what has a higher priority, then what was first.
+local function goes_before(a, b)
+    if a.depth ~= b.depth then return a.depth > b.depth end
+    return (a.policy.priority or 0) >= (b.policy.priority or 0)
 end
 
 function Pool:job(policy)
+    if self.broken then error(self.broken, 0) end
     local job = setmetatable({
-        pool = self, policy = policy, queue = {}, first = 1, last = 0,
-        outcomes = {}, taken = 0, posted = 0, fed = 0, failures = 0,
+        pool = self, policy = policy, depth = #self.running, queue = {}, first = 1, last = 0,
+        outcomes = {}, taken = 0, posted = 0, fed = 0, settled_count = 0, failures = 0,
     }, Job)
-    table.insert(self.jobs, job)
+    local before = self.jobs.before
+    while before ~= self.jobs and not goes_before(before, job) do before = before.before end
+    job.before, job.after = before, before.after
+    before.after, job.after.before = job, job
     return job
 end
 
 function Pool:live() return 0 end
 
-function Pool:busy()
-    for _, job in ipairs(self.jobs) do
-        if not job:done() then return true end
+function Pool:busy() return self.jobs.after ~= self.jobs end
+
+--- Runs `exit`, as a worker does at its end, if anything ran here.
+function Pool:stop()
+    if self.ready and self.exit and not self.left then
+        self.left = true
+        local kind, value, message = core.guard(self, nil, true, self.exit)
+        if kind == "stopped" then error(value, 0) end
+        if kind == "error" then core.report("exit raised: " .. message) end
     end
-    return false
 end
 
-function Pool:stop() self.closing = true end
-
 function Pool:terminate()
-    for _, job in ipairs(self.jobs) do job:cancel() end
+    self.closed = true
+    local job = self.jobs.after
+    while job ~= self.jobs do
+        local after = job.after
+        job.sealed = true
+        job:cancel()
+        job:leave_if_done()
+        job = after
+    end
 end
 
 Pool.close = Pool.terminate
@@ -51,29 +85,51 @@ function Pool:resize() end
 function Pool:foreign() return false end
 
 function Pool:stats()
-    local all = { forks = 0 }
-    for _, name in ipairs { "tasks", "values", "errors", "timeouts", "crashes", "cancelled" } do
+    local all = {}
+    for _, name in ipairs { "tasks", "values", "errors", "timeouts", "crashes", "cancelled",
+        "forks", "retries", "chunks", "steals" } do
         all[name] = self.counts[name] or 0
     end
     return all
 end
 
-function Pool:count(kind, n)
-    local name = kind .. (kind == "crash" and "es" or kind == "cancelled" and "" or "s")
+function Pool:count(name, n)
     self.counts[name] = (self.counts[name] or 0) + n
-    self.counts.tasks = self.counts.tasks + n
+end
+
+-- The first task finds what init made; without that there is no task.
+local function prepare(self)
+    if self.broken then error(self.broken, 0) end
+    if self.ready then return end
+    self.ready = true -- for verbs that it uses
+    if not self.init then return end
+    local kind, value, message, traceback = core.guard(self, nil, true, self.init)
+    if kind == "value" then return end
+    self.ready = false
+    if kind == "stopped" then error(value, 0) end
+    self.broken = kind == "error" and message .. "\n" .. (traceback or "")
+        or ("a worker ended while it ran init: it exited with status %d"):format(value)
+    error(self.broken, 0)
+end
+
+local function next_job(self)
+    local job = self.jobs.after
+    while job ~= self.jobs and job.first > job.last do job = job.after end
+    return job ~= self.jobs and job or nil
 end
 
 --- Runs one task: false when there is none.
 function Pool:step()
-    for i = 1, #self.jobs do
-        local job = self.jobs[i]
-        if job.first <= job.last then
-            job:run()
-            return true
-        end
-    end
-    return false
+    local job = next_job(self)
+    if not job then return false end
+    prepare(self)
+    job:run()
+    return true
+end
+
+--- Is there nothing to run but what runs already, further down the stack?
+function Pool:stuck()
+    return #self.running > 0 and not next_job(self)
 end
 
 function Job:carry(f)
@@ -94,7 +150,9 @@ end
 
 local function push(self, arguments)
     self.last, self.fed = self.last + 1, self.fed + 1
-    self.queue[self.last] = { index = self.fed, arguments = arguments }
+    self.queue[self.last] = setmetatable({
+        job = self, index = self.fed, arguments = arguments, attempts = 0,
+    }, Task)
 end
 
 function Job:feed(items, first, last, star)
@@ -123,7 +181,7 @@ end
 function Job:pull(source, most, before, star)
     for n = 1, most do
         local arguments = pack(source())
-        if arguments[1] == nil then return n - 1, false end
+        if self.dropped or self.pool.closed or arguments[1] == nil then return n - 1, false end
         if star then arguments = unpack_item(arguments[1], before + n) end
         check_item(before + n, arguments)
         push(self, arguments)
@@ -131,68 +189,127 @@ function Job:pull(source, most, before, star)
     return most, true
 end
 
-function Job:seal() self.sealed = true end
+function Job:seal()
+    self.sealed = true
+    self:leave_if_done()
+end
 
 function Job:pump() end
 
-function Job:post(o, n)
+--- Nobody waits for it yet.
+function Job:detach()
+    while self.pool.eager and self.first <= self.last do
+        prepare(self.pool)
+        self:run()
+    end
+end
+
+function Job:leave_if_done()
+    if not self.after or not self:done() then return end
+    self.before.after, self.after.before = self.after, self.before
+    self.before, self.after = nil, nil
+end
+
+local counters = {
+    value = "values", error = "errors", timeout = "timeouts", crash = "crashes",
+    cancelled = "cancelled",
+}
+
+function Job:post(o)
     self.posted = self.posted + 1
     self.outcomes[self.posted] = o
-    self.settled_count = (self.settled_count or 0) + n
-    self.pool:count(o.fields and o.fields.kind or "value", n)
+    self.settled_count = self.settled_count + 1
+    self.pool:count("tasks", 1)
+    self.pool:count(counters[o.fields and o.fields.kind or "value"], 1)
+    self:leave_if_done()
 end
 
-local function on_raise(value)
-    local kind, meta = type(value), getmetatable(value)
-    local describes = kind == "string" or kind == "number"
-        or (type(meta) == "table" and meta.__tostring)
-    return {
-        value = value, traceback = debug.traceback(nil, 2),
-        message = describes and tostring(value) or ("(error object is a %s value)"):format(kind),
-    }
+function Task:fail(fields)
+    fields.index, fields.count, fields.attempts = self.index, 1, self.attempts
+    if self.attempts > 0 then fields.pid, fields.worker = core.pid(), 0 end
+    self.settled = true
+    self.job:post { index = self.index, fields = fields }
 end
 
-local function call(f, task, policy)
-    if policy.seed then math.randomseed(policy.seed, task.index) end
-    local results = pack(f(unpack(task.arguments, 1, task.arguments.n)))
-    if policy.discard then return pack() end
-    local message = core.check(unpack(results, 1, results.n))
-    if message then
-        error(("result%s%s"):format(message:find(": ", 1, true) and ", " or ": ", message), 0)
-    end
-    return results
+function Task:__close()
+    table.remove(self.job.pool.running)
+    if not self.settled then self:fail { kind = "cancelled" } end
 end
 
-function Job:run()
+local function start(self)
     local task = self.queue[self.first]
     self.queue[self.first] = nil
     self.first = self.first + 1
-    local ok, results = xpcall(call, on_raise, self.f, task, self.policy)
-    if ok then
-        return self:post({ index = task.index, results = results }, 1)
-    end
-    local pid = core.pid()
-    results.kind, results.index, results.count = "error", task.index, 1
-    results.attempts, results.pid, results.worker = 1, pid, 0
-    self.failures = self.failures + 1
-    self:post({ index = task.index, fields = results }, 1)
-    if self.policy.halt and self.failures >= self.policy.halt then self:cancel() end
+    table.insert(self.pool.running, task)
+    return task
 end
 
-function Job:cancel(from, to)
+function Task:again(kind)
+    return (kind == "crash" or kind == "timeout")
+        and self.attempts <= (self.job.policy.retries or 0)
+end
+
+function Task:settle(kind, ...)
+    if kind == "timeout" and self.cancelled then kind = "cancelled" end
+    if self:again(kind) then
+        self.job.pool:count("retries", 1)
+        return self:call()
+    elseif kind == "value" then
+        self.settled = true
+        return self.job:post { index = self.index, results = pack(...) }
+    elseif kind == "stopped" then
+        error(..., 0)
+    end
+    local value, message, traceback = ...
+    if kind == "crash" then
+        self:fail { kind = kind, exitcode = value }
+    else
+        self:fail { kind = kind, value = value, message = message, traceback = traceback }
+    end
+    if kind ~= "cancelled" then self.job:count_failure() end
+end
+
+function Task:call()
+    local policy, arguments = self.job.policy, self.arguments
+    self.attempts = self.attempts + 1
+    if policy.seed then randomseed(policy.seed, self.index) end
+    return self:settle(core.guard(self, policy.timeout, policy.discard, self.job.f,
+        unpack(arguments, 1, arguments.n)))
+end
+
+function Job:count_failure()
+    self.failures = self.failures + 1
+    if self.policy.halt and self.failures >= self.policy.halt then self:cancel_queued() end
+end
+
+function Job:run()
+    local task <close> = start(self)
+    task:call()
+end
+
+function Job:cancel_queued(from, to)
     local kept, last = self.first, self.last
     for i = self.first, last do
         local task = self.queue[i]
         self.queue[i] = nil
         if task.index >= (from or 0) and task.index <= (to or math.maxinteger) then
-            self:post({ index = task.index, fields = {
-                kind = "cancelled", index = task.index, count = 1, attempts = 0 } }, 1)
+            task:fail { kind = "cancelled" }
         else
             self.queue[kept] = task
             kept = kept + 1
         end
     end
     self.last = kept - 1
+end
+
+function Job:cancel(from, to)
+    self:cancel_queued(from, to)
+    for _, task in ipairs(self.pool.running) do
+        if task.job == self and task.index >= (from or 0) and task.index <= (to or math.maxinteger) then
+            task.cancelled = true
+            core.stop(task)
+        end
+    end
 end
 
 local function shift(self)
@@ -221,17 +338,16 @@ end
 
 function Job:printed() return {} end
 
-function Job:settled() return self.settled_count or 0 end
+function Job:settled() return self.settled_count end
 
 function Job:done()
-    return self.dropped or (self.sealed and self:settled() == self.fed)
+    return self.dropped or (self.sealed and self.settled_count == self.fed)
 end
 
 function Job:drop()
-    self.dropped, self.last = true, self.first - 1
-    for i, job in ipairs(self.pool.jobs) do
-        if job == self then return table.remove(self.pool.jobs, i) end
-    end
+    self:cancel()
+    self.dropped = true
+    self:leave_if_done()
 end
 
 return { new = new }

@@ -106,7 +106,7 @@ end
 
 local function inherit(self, items, most)
     local pool = self.pool
-    if not self.policy.process then await_room(self) end
+    if not self.policy.process and pool.size > 0 then await_room(self) end
     if pool.core:live() == 0 then note_modules(pool) end
     local images = self.outdated and pool.size or max(1, min(pool.size, most))
     self.handle:inherit(self.f, items, images)
@@ -122,7 +122,7 @@ local function ship(self)
         if forced then fail(("cannot ship the function: %s"):format(modules)) end
         return false
     end
-    if not forced and not all_known(self.pool, modules) then
+    if not forced and self.pool.size > 0 and not all_known(self.pool, modules) then
         self.outdated = self.alone
         return false
     end
@@ -415,6 +415,14 @@ end
 --- the way closes it.
 function Job:unless_handed_over()
     return setmetatable({ job = self }, Unless)
+end
+
+--- What was submitted asynchronously starts, and goes on by itself. Without
+--- workers it waits for a call that drives the pool.
+function Job:detach()
+    if self.pool.size == 0 then return self.handle:detach() end
+    self:step(0)
+    self:pump()
 end
 
 --- Cancels what is not over and frees what the job held.

@@ -8,7 +8,7 @@
 ---@field message string?    the same as text
 ---@field traceback string?  the worker's
 ---@field pid integer?       of the worker that had it
----@field worker integer?    its number in the pool
+---@field worker integer?    its number in the pool; 0: the caller itself
 ---@field exitcode integer?  of a crash
 ---@field signal integer?    of a crash
 ---@field output string?     what it printed, in a pool that captures that
@@ -51,6 +51,7 @@ local describe = {
         return o.message or "(no message)"
     end,
     crash = function(o)
+        if o.worker == 0 then return how_it_ended(o) end
         return ("%s %s (%s)"):format(o.name and "it" or "its worker", how_it_ended(o), where(o))
     end,
     timeout = function(o)
@@ -75,7 +76,8 @@ function Outcome:__tostring()
     local attempts = (self.attempts or 1) > 1 and (" (%d attempts)"):format(self.attempts) or ""
     local line = ("%s: %s%s"):format(name(self), describe[self.kind](self), attempts)
     if self.kind == "error" and self.traceback and self.traceback:find "\n" then
-        line = ("%s\n[%s] %s"):format(line, where(self), self.traceback)
+        local place = self.worker ~= 0 and ("[%s] "):format(where(self)) or ""
+        line = ("%s\n%s%s"):format(line, place, self.traceback)
     end
     return line
 end

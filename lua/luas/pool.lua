@@ -58,7 +58,7 @@ local function new_state(given)
         futures = setmetatable({}, { __mode = "k" }), lazy = setmetatable({}, { __mode = "k" }),
         under_way = setmetatable({}, { __mode = "k" }),
         carried = { ship = 0, inherit = 0 }, owner = core.pid(),
-        core = size == 0 and inline.new() or core.pool {
+        core = size == 0 and inline.new(given) or core.pool {
             workers = size, init = given.init, exit = given.exit, max_tasks = given.max_tasks,
             output = given.output, name = given.name,
             memory = given.memory and options.bytes(given.memory),
@@ -81,6 +81,13 @@ function State:step(timeout)
     local news = self:drive(timeout)
     if news and self.polled and not self.ended then self.core:wake() end
     return news
+end
+
+--- As step, for a wait that only the tasks of this pool can end.
+function State:await(timeout)
+    if not self:step(timeout) and self.size == 0 and timeout ~= 0 and self.core:stuck() then
+        options.fail("a task cannot wait for its own end")
+    end
 end
 
 -- A pool that was opened before this process was forked is its host's; here
@@ -362,8 +369,7 @@ end
 function Pool:apply_async(f, ...)
     local job = call(self, "apply_async", f, ...)
     local undo <close> = job:unless_handed_over()
-    job.pool:step(0)
-    job:pump()
+    job:detach()
     return future.new(job, settle_one)
 end
 
@@ -390,7 +396,7 @@ end
 local function drain(job)
     while not job.exhausted do
         job:fill()
-        job:step(0)
+        if job.pool.size > 0 then job:step(0) end
     end
 end
 
@@ -399,8 +405,7 @@ local function map_async(self, what, f, source, given, star)
     local undo <close> = job:unless_handed_over()
     job.window = math.maxinteger
     drain(job)
-    job:step(0)
-    job:pump()
+    job:detach()
     return future.new(job, function()
         local results, n, first, failures = gather(job, all)
         if first then return false, first end
@@ -499,7 +504,7 @@ local function drive_while(state, is_so, deadline)
     while not state.ended and is_so(state.core) do
         local left = deadline and deadline - core.now()
         if left and left <= 0 then return false end
-        state:step(left)
+        state:await(left)
     end
     return true
 end
