@@ -209,16 +209,23 @@ static void stop_running(luas__pool *p, const luas__job *job, uint64_t from, uin
     }
 }
 
-static int cancel(luas__pool *p, luas__job *job, uint64_t from, uint64_t to)
+int luas__pool_cancel_pending(luas__pool *p, luas__job *job, uint64_t from, uint64_t to)
 {
     uint64_t settled = job->settled;
+    int rc = luas__job_cancel_pending(job, from, to);
+    settled = job->settled - settled;
+    p->stats.cancelled += settled;
+    p->stats.tasks += settled;
+    p->progress += settled;
+    return rc;
+}
+
+static int cancel(luas__pool *p, luas__job *job, uint64_t from, uint64_t to)
+{
     int rc = revoke_job(p, job);
     if (rc == 0)
-        rc = luas__job_cancel_pending(job, from, to);
+        rc = luas__pool_cancel_pending(p, job, from, to);
     stop_running(p, job, from, to);
-    p->stats.cancelled += job->settled - settled;
-    p->stats.tasks += job->settled - settled;
-    p->progress += job->settled - settled;
     if (luas__job_finished(job))
         luas__pool_job_done(p, job);
     return rc;

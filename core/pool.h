@@ -133,6 +133,9 @@ bool luas__worker_is_spare(const luas__pool *p, const luas__worker *w);
 /* pool.c: takes in what happened, and deals anew. */
 int luas__pool_handle(luas__pool *p, const luas__event *events, int n);
 
+/* pool.c: as luas__job_cancel_pending, and counts. */
+int luas__pool_cancel_pending(luas__pool *p, luas__job *job, uint64_t from, uint64_t to);
+
 /* pump.c */
 int luas__pump_start(luas__pool *p);
 void luas__pump_resume(luas__pool *p);

@@ -64,7 +64,7 @@ static int settle(luas__pool *p, luas__worker *w, const luas__outcome *o, const 
     w->stop_seq = 0;
     p->progress++;
     if (job->policy.halt > 0 && job->failures >= job->policy.halt)
-        luas__job_cancel_pending(job, 0, UINT64_MAX);
+        luas__pool_cancel_pending(p, job, 0, UINT64_MAX);
     if (luas__job_finished(job))
         luas__pool_job_done(p, job);
     return 0;

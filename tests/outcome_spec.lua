@@ -428,6 +428,9 @@ describe("halt", function()
         assert.are.equal(n, kinds.error + kinds.cancelled)
         assert.are.equal(kinds.error, marks(path))
         os.remove(path)
+        local stats = p:stats()
+        assert.are.same({ n, kinds.error, kinds.cancelled },
+            { stats.tasks, stats.errors, stats.cancelled })
     end)
 
     it("stops reading the source, too", function()
