@@ -72,7 +72,56 @@ void luas__bind_object(luas__decoder *d, uint32_t number)
 
 /* Taking a value. */
 
-/* A table of n elements, each of at least `size` bytes. */
+static int take(luas__decoder *d);
+
+/* By the lead byte: no array, map or ext. */
+static inline int is_scalar(unsigned char lead)
+{
+    if (lead < 0xc0)
+        return lead < 0x80 || lead > 0x9f;
+    return !(lead >= 0xc7 && lead <= 0xc9) && !(lead >= 0xd4 && lead <= 0xd8)
+        && !(lead >= 0xdc && lead <= 0xdf);
+}
+
+/* Takes the elements before the first container, at most n: how many, or negative. */
+static int64_t take_elements(luas__decoder *d, int base, uint32_t n)
+{
+    uint32_t i = 0;
+    while (i < n && d->in.at < d->in.end && is_scalar(*d->in.at)) {
+        int rc = take(d);
+        if (rc < 0)
+            return rc;
+        lua_rawseti(d->L, base, ++i);
+    }
+    return i;
+}
+
+/* Is a pair of a short string and a scalar next? */
+static inline int has_field(const luas__decoder *d)
+{
+    const unsigned char *p = d->in.at;
+    size_t left = (size_t)(d->in.end - p);
+    return left > 0 && (*p & 0xe0) == 0xa0 && (*p & 0x1fU) + 1 < left
+        && is_scalar(p[1 + (*p & 0x1f)]);
+}
+
+/* Takes the pairs before the first that is no such field, at most n: how many, or negative. */
+static int64_t take_fields(luas__decoder *d, int base, uint32_t n)
+{
+    uint32_t i = 0;
+    for (; i < n && has_field(d); i++) {
+        size_t len = *d->in.at & 0x1f;
+        lua_pushlstring(d->L, (const char *)d->in.at + 1, len);
+        d->in.at += 1 + len;
+        int rc = take(d);
+        if (rc < 0)
+            return rc;
+        lua_rawset(d->L, base);
+    }
+    return i;
+}
+
+/* A table of n elements, each of at least `size` bytes: it needs a frame only for what is no scalar. */
 static int open_table(luas__decoder *d, luas__open_kind kind, uint32_t n, size_t size)
 {
     if (n > (size_t)(d->in.end - d->in.at) / size)
@@ -83,7 +132,14 @@ static int open_table(luas__decoder *d, luas__open_kind kind, uint32_t n, size_t
     lua_createtable(d->L, kind == OPEN_ARRAY ? ahead : 0, kind == OPEN_MAP ? ahead : 0);
     uint32_t number = luas__number_object(d);
     luas__bind_object(d, number);
-    return n == 0 ? TAKEN : luas__open_frame(d, kind, lua_gettop(d->L), n, number);
+    int base = lua_gettop(d->L);
+    int64_t taken = kind == OPEN_ARRAY ? take_elements(d, base, n) : take_fields(d, base, n);
+    if (taken == n)
+        return TAKEN;
+    int rc = taken < 0 ? (int)taken : luas__open_frame(d, kind, base, n, number);
+    if (rc == OPENED)
+        luas__open_top(d)->count = (uint32_t)taken;
+    return rc;
 }
 
 /* All that does not fit in one byte. */
@@ -114,7 +170,7 @@ static int take_token(luas__decoder *d)
 }
 
 /* The commonest forms without a detour. */
-static inline int take(luas__decoder *d)
+static int take(luas__decoder *d)
 {
     const unsigned char *p = d->in.at;
     size_t left = (size_t)(d->in.end - p);
@@ -310,35 +366,45 @@ static int unwrap(luas__decoder *d)
     return 0;
 }
 
-/* By the lead byte: no array, map or ext. */
-static int is_scalar(unsigned char lead)
+static int is_ext(unsigned char lead)
 {
-    if (lead < 0xc0)
-        return lead < 0x80 || lead > 0x9f;
-    return !(lead >= 0xc7 && lead <= 0xc9) && !(lead >= 0xd4 && lead <= 0xd8)
-        && !(lead >= 0xdc && lead <= 0xdf);
+    return (lead >= 0xc7 && lead <= 0xc9) || (lead >= 0xd4 && lead <= 0xd8);
 }
 
-/* Scalars at the front need none of the rest: how many of `count` were taken, or negative. */
-static int take_scalars(luas__decoder *d, int count)
+/* Plain values at the front need none of the rest: how many of `count` were taken, or negative. */
+static int take_plain(luas__decoder *d, int count)
 {
-    for (int done = 0; done < count; done++) {
-        if (d->in.at < d->in.end && !is_scalar(*d->in.at))
+    int done = 0, rc = TAKEN;
+    while (done < count && rc == TAKEN) {
+        if (d->in.at < d->in.end && is_ext(*d->in.at))
             return done;
-        int rc = take(d);
-        if (rc < 0)
-            return rc;
+        rc = take(d);
+        done += rc == TAKEN;
     }
-    return count;
+    return rc < 0 ? rc : done;
+}
+
+/* Puts the slots below the table whose frame take_plain left open, and goes on with it. */
+static int finish_opened(luas__decoder *d)
+{
+    if (d->depth == 0)
+        return 0;
+    int base = d->frames[0].base;
+    lua_rotate(d->L, base, HELD);
+    d->held = base;
+    d->frames[0].base += HELD;
+    return run(d, 0);
 }
 
 /* The rest of the values, with slots below them while that lasts. */
 static int take_others(luas__decoder *d, int count, int space)
 {
     lua_State *L = d->L;
-    int rc = luas__decoder_enter(d, L, space);
+    int opened = (int)d->depth, rc = luas__decoder_enter(d, L, space);
     if (rc == 0)
-        rc = take_list(d, (uint32_t)count);
+        rc = finish_opened(d);
+    if (rc == 0)
+        rc = take_list(d, (uint32_t)(count - opened));
     if (rc < 0)
         return rc;
     luas__set_pending(d);
@@ -351,7 +417,7 @@ static int take_values(luas__decoder *d, int count, int space)
 {
     if (!lua_checkstack(d->L, count + SLOTS))
         return fail(d, LUAS_ETOOBIG);
-    int done = take_scalars(d, count), rc = done;
+    int done = d->remembers ? 0 : take_plain(d, count), rc = done;
     if (done >= 0 && done < count)
         rc = take_others(d, count - done, space);
     if (rc >= 0 && d->in.at != d->in.end)

@@ -1,4 +1,4 @@
-/* Entering the encoder: scalars at once, all else in a protected call. */
+/* Entering the encoder: scalars and small tables of them at once, all else in a protected call. */
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,7 +8,8 @@
 #include "lua_names.h"
 #include "wire.h"
 
-enum { SHARED_HEAD = 6, KEPT_FRAMES = 4096 };
+/* ROW: bytes up to which a table is tried without a protected call. */
+enum { SHARED_HEAD = 6, KEPT_FRAMES = 4096, ROW = 1024 };
 
 static const char scratch_key, scratch_type_key;
 
@@ -38,21 +39,38 @@ static void push_scratch_metatable(lua_State *L)
     lua_rawsetp(L, LUA_REGISTRYINDEX, &scratch_type_key);
 }
 
-/* Pushes a scratch that nobody is using: one in use stays with its user, who holds it. */
+/* Pushes a new scratch, which becomes the one that is kept: one in use stays with its user, who holds it. */
 static luas__scratch *push_scratch(lua_State *L)
 {
-    lua_rawgetp(L, LUA_REGISTRYINDEX, &scratch_key);
-    luas__scratch *s = lua_touserdata(L, -1);
-    if (s != NULL && !s->busy)
-        return s;
-    lua_pop(L, 1);
-    s = lua_newuserdatauv(L, sizeof *s, 0);
+    luas__scratch *s = lua_newuserdatauv(L, sizeof *s, 0);
     memset(s, 0, sizeof *s);
     push_scratch_metatable(L);
     lua_setmetatable(L, -2);
     lua_pushvalue(L, -1);
     lua_rawsetp(L, LUA_REGISTRYINDEX, &scratch_key);
     return s;
+}
+
+static void enter_scratch(luas__encoder *e, luas__scratch *s)
+{
+    e->scratch = s;
+    e->seen = &s->seen[e->defining];
+    s->busy = 1;
+    s->depth = 0;
+    luas__pointers_clear(e->seen);
+}
+
+/* Pushes the scratch that is kept, or nil if there is none that nobody uses. */
+static void take_scratch(luas__encoder *e, lua_State *L)
+{
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &scratch_key);
+    luas__scratch *s = lua_touserdata(L, -1);
+    if (s != NULL && !s->busy) {
+        enter_scratch(e, s);
+    } else {
+        lua_pop(L, 1);
+        lua_pushnil(L);
+    }
 }
 
 static void leave_scratch(luas__scratch *s)
@@ -81,15 +99,13 @@ static void enter_space(luas__encoder *e)
 static void enter(luas__encoder *e, lua_State *L)
 {
     e->L = L;
-    e->scratch = push_scratch(L);
-    lua_replace(L, SLOT_SCRATCH);
-    e->scratch->busy = 1;
-    e->scratch->depth = 0;
-    e->seen = &e->scratch->seen[e->defining];
-    luas__pointers_clear(e->seen);
+    if (e->scratch == NULL) {
+        enter_scratch(e, push_scratch(L));
+        lua_replace(L, SLOT_SCRATCH);
+    }
     luas__names_push(L);
     lua_replace(L, SLOT_NAMES);
-    e->named = luas__names_known(L, SLOT_NAMES);
+    e->named = e->scratch->named = luas__names_known(L, SLOT_NAMES);
     lua_pushglobaltable(L);
     e->globals = lua_topointer(L, -1);
     lua_pop(L, 1);
@@ -163,20 +179,17 @@ static int encode_protected(lua_State *L)
     return 1;
 }
 
-/* Pushes what encode_protected returned, or the message of the error that it raised. */
+/* After the scratch or nil: pushes what encode_protected returned, or the message of its error. */
 static int call_protected(luas__encoder *e, lua_State *L, int space, int first, int count)
 {
-    if (!lua_checkstack(L, SLOT_FIRST + count + 1)) {
-        lua_pushstring(L, luas_strerror(LUAS_ETOOBIG));
-        return LUAS_ETOOBIG;
-    }
     lua_pushcfunction(L, encode_protected);
     if (space == 0)
         lua_pushnil(L);
     else
         lua_pushvalue(L, space);
     lua_pushlightuserdata(L, e);
-    lua_settop(L, lua_gettop(L) + SLOT_FIRST - SLOT_SCRATCH);
+    lua_pushvalue(L, -4);
+    lua_settop(L, lua_gettop(L) + SLOT_FIRST - SLOT_NAMES);
     for (int i = 0; i < count; i++)
         lua_pushvalue(L, first + i);
     int status = lua_pcall(L, SLOT_FIRST - 1 + count, 1, 0);
@@ -190,32 +203,72 @@ static size_t bounded(size_t limit)
     return limit == 0 || limit > WIRE_MAX ? WIRE_MAX : limit;
 }
 
-/* `start`: where in out the message begins. */
-static void prepare(luas__encoder *e, luas__buffer *out, size_t start, size_t limit)
+/* `start`: where in out the message begins. Pushes the scratch or nil, with room for `count` values. */
+static int prepare(luas__encoder *e, lua_State *L, luas__buffer *out, size_t start, size_t limit,
+                   int count)
 {
-    memset(e, 0, sizeof *e);
+    if (!lua_checkstack(L, SLOT_FIRST + count + 2)) {
+        lua_pushstring(L, luas_strerror(LUAS_ETOOBIG));
+        return LUAS_ETOOBIG;
+    }
+    e->L = L;
     e->out = out;
     e->start = start;
     e->limit = bounded(limit);
     e->most = e->start + e->limit;
+    take_scratch(e, L);
+    return 0;
 }
 
-/* The values from the first that is no scalar on. */
-static int encode_rest(lua_State *L, int first, int count, int done, luas__buffer *out,
-                       size_t start, const luas__encode_options *o)
+/* Has this table neither class, name nor number, and is it not the globals? */
+static int is_plain(const luas__encoder *e, int index, const void *address)
 {
-    luas__encoder e;
-    prepare(&e, out, start, o->limit);
-    e.defines = o->defines;
-    e.total = count;
-    e.offset = done;
-    size_t defined = o->defines == NULL ? 0 : o->defines->len;
-    int rc = call_protected(&e, L, o->space, first + done, count - done);
-    if (rc == 0)
+    lua_State *L = e->L;
+    if (lua_getmetatable(L, index)) {
         lua_pop(L, 1);
-    else if (o->defines != NULL)
-        luas__buffer_truncate(o->defines, defined);
-    return rc;
+        return 0;
+    }
+    lua_pushglobaltable(L);
+    const void *globals = lua_topointer(L, -1);
+    lua_pop(L, 1);
+    return address != globals && luas__pointers_find(e->scratch->named, address) < 0
+        && luas__pointers_find(e->seen, address) < 0
+        && (e->space == NULL || luas__pointers_find(&e->space->numbers, address) < 0);
+}
+
+/* Writes the table at this index if it is small, plain and holds scalars only: 1; 0 if not. */
+static int put_row(luas__encoder *e, int index)
+{
+    const void *address = lua_topointer(e->L, index);
+    size_t most = e->most;
+    if (!is_plain(e, index, address))
+        return 0;
+    if (most - e->out->len > ROW)
+        e->most = e->out->len + ROW;
+    lua_pushvalue(e->L, index);
+    int written = luas__put_row(e);
+    e->most = most;
+    if (!written)
+        return 0;
+    uint32_t number = e->objects++;
+    return luas__pointers_add(e->seen, address, &number);
+}
+
+/* How many of the first values are scalars and rows, which are written; or negative. */
+static int put_rows(luas__encoder *e, int first, int count)
+{
+    int rc = 1, done = 0;
+    if (e->scratch == NULL || e->scratch->named == NULL)
+        return 0;
+    while (done < count) {
+        rc = luas__put_scalar(e->L, first + done, e->out, e->most);
+        if (rc == 0 && lua_istable(e->L, first + done))
+            rc = put_row(e, first + done);
+        if (rc <= 0)
+            return rc < 0 ? rc : done;
+        done++;
+    }
+    return e->out->len > e->most ? LUAS_ETOOBIG : done;
 }
 
 /* How many of the first values are scalars, which are written; or negative. */
@@ -229,6 +282,41 @@ static int encode_scalars(lua_State *L, int first, int count, luas__buffer *out,
         done++;
     }
     return out->len > most ? LUAS_ETOOBIG : done;
+}
+
+/* As call_protected, if any of the values needs it; else pushes nil. */
+static int encode_others(luas__encoder *e, int space, int first, int count)
+{
+    int rc = put_rows(e, first, count);
+    if (rc >= 0 && rc < count) {
+        e->offset += rc;
+        return call_protected(e, e->L, space, first + rc, count - rc);
+    }
+    leave_scratch(e->scratch);
+    if (rc < 0)
+        lua_pushstring(e->L, luas_strerror(rc));
+    else
+        lua_pushnil(e->L);
+    return rc < 0 ? rc : 0;
+}
+
+/* The values from the first that is no scalar on. */
+static int encode_rest(lua_State *L, int first, int count, int done, luas__buffer *out,
+                       size_t start, const luas__encode_options *o)
+{
+    luas__encoder e = {.defines = o->defines, .total = count, .offset = done};
+    size_t defined = o->defines == NULL ? 0 : o->defines->len;
+    int rc = prepare(&e, L, out, start, o->limit, count);
+    if (rc < 0)
+        return rc;
+    e.space = o->space == 0 ? NULL : lua_touserdata(L, o->space);
+    rc = encode_others(&e, o->space, first + done, count - done);
+    lua_remove(L, -2);
+    if (rc == 0)
+        lua_pop(L, 1);
+    else if (o->defines != NULL)
+        luas__buffer_truncate(o->defines, defined);
+    return rc;
 }
 
 static int encode_all(lua_State *L, int first, int count, luas__buffer *out, size_t start,
@@ -279,12 +367,12 @@ int luas__encode_value(lua_State *L, int index, luas__buffer *out,
 int luas__carry(lua_State *L, int function, int space, luas__buffer *out, size_t limit,
                 luas__carried *info)
 {
-    luas__encoder e;
-    prepare(&e, out, out->len, limit);
-    e.defining = 1;
-    e.defines = out;
-    e.total = 1;
-    int rc = call_protected(&e, L, space, function, 1);
+    luas__encoder e = {.defining = 1, .defines = out, .total = 1};
+    int rc = prepare(&e, L, out, out->len, limit, 1);
+    if (rc < 0)
+        return rc;
+    rc = call_protected(&e, L, space, function, 1);
+    lua_remove(L, -2);
     if (rc < 0)
         luas__buffer_truncate(out, e.start);
     info->dynamic = e.dynamic;

@@ -1,8 +1,9 @@
 /*
- * The inside of the encoder, shared by its five files: the calls from outside
+ * The inside of the encoder, shared by its six files: the calls from outside
  * (lua_encode.c), the forms that values take (lua_value.c), the containers that
- * are open (lua_frames.c), functions and define messages (lua_carry.c), and
- * the path to what could not be encoded (lua_path.c).
+ * are open (lua_frames.c), what is in a table (lua_table.c), functions and
+ * define messages (lua_carry.c), and the path to what could not be encoded
+ * (lua_path.c).
  *
  * Nothing recurses with the value: open containers are frames on a stack of
  * the encoder's own, each with its container at the index `base` of the Lua
@@ -21,8 +22,8 @@
 
 typedef enum luas__frame_kind {
     FRAME_LIST,     /* the values from base, by count; pops them */
-    FRAME_ARRAY,    /* base: table, its key above it */
-    FRAME_MAP,
+    FRAME_ARRAY,    /* base: table, whose keys are 1..limit in order */
+    FRAME_MAP,      /* base: table, its key above it, and the value before that is begun */
     FRAME_OBJECT,   /* base: table with a metatable */
     FRAME_PACKED,   /* base: object, then what __luas_pack returned */
     FRAME_FUNCTION,
@@ -32,7 +33,7 @@ typedef enum luas__frame_kind {
 /* What a step does next, for the kinds that have several. */
 enum {
     PHASE_CONTENT, PHASE_CLASS, PHASE_END,      /* OBJECT, PACKED */
-    PHASE_KEY = 0, PHASE_VALUE,                 /* MAP */
+    PHASE_PAIRS = 0, PHASE_KEY, PHASE_VALUE,    /* MAP */
     PHASE_ROOT = 0, PHASE_MAP, PHASE_GLOBALS, PHASE_LISTS    /* DEFINE */
 };
 
@@ -42,7 +43,6 @@ enum { PASS_ALL, PASS_EARLY, PASS_LATE };
 typedef struct luas__frame {
     unsigned char kind, phase;
     unsigned char pass;     /* MAP */
-    unsigned char sure;     /* ARRAY: the keys are known to be 1..limit in order */
     int base;
     uint32_t count;         /* elements, pairs, values or upvalues begun */
     uint32_t limit;         /* of them in all; DEFINE: names looked at */
@@ -56,6 +56,7 @@ typedef struct luas__scratch {
     uint32_t depth, capacity;
     luas__pointers seen[2]; /* objects and cells of a message; cells of a define message */
     luas__buffer text;      /* a path */
+    const luas__pointers *named;    /* NULL before the first message */
     int busy;               /* in use further up the C stack, or abandoned by an error */
 } luas__scratch;
 
@@ -143,8 +144,6 @@ static inline int luas__put_scalar(lua_State *L, int index, luas__buffer *out, s
 
 /* Pops and encodes the value at the top, or opens a frame that will. */
 int luas__encode_item(luas__encoder *e);
-/* The same for a table that already has its number, without its metatable. */
-int luas__open_content(luas__encoder *e);
 /* The same for a metatable: by number or name if it can be. */
 int luas__encode_class(luas__encoder *e);
 /* LUAS_EUNSENT, with a reason at the top of the stack. */
@@ -154,6 +153,8 @@ int luas__unsent(luas__encoder *e, const char *format, ...);
 
 /* Opens a frame for the container at `base`, head at the end of out, all else 0. */
 int luas__frame_open(luas__encoder *e, luas__frame_kind kind, int base);
+/* Opens one that is a copy of this. */
+int luas__frame_push(luas__encoder *e, const luas__frame *f);
 /* The innermost frame is done: pops it, and its slots. */
 void luas__frame_close(luas__encoder *e);
 /* Goes on until only `bottom` frames are open. */
@@ -170,6 +171,15 @@ static inline luas__frame *luas__frame_top(const luas__encoder *e)
 {
     return &e->scratch->frames[e->scratch->depth - 1];
 }
+
+/* lua_table.c */
+
+/* Pops and encodes a table that already has its number, without its metatable, or opens a frame. */
+int luas__open_content(luas__encoder *e);
+/* Pops a table without a metatable. 1: it holds scalars only, and was written; 0. Cannot raise. */
+int luas__put_row(luas__encoder *e);
+int luas__step_array(luas__encoder *e, luas__frame *f);
+int luas__step_map(luas__encoder *e, luas__frame *f);
 
 /* lua_carry.c */
 int luas__open_function(luas__encoder *e);

@@ -23,7 +23,7 @@ static int grow_frames(luas__scratch *s)
     return 0;
 }
 
-int luas__frame_open(luas__encoder *e, luas__frame_kind kind, int base)
+int luas__frame_push(luas__encoder *e, const luas__frame *f)
 {
     luas__scratch *s = e->scratch;
     if (e->out->len > e->most)
@@ -31,14 +31,15 @@ int luas__frame_open(luas__encoder *e, luas__frame_kind kind, int base)
     if (s->depth >= WIRE_DEPTH || !lua_checkstack(e->L, SLOTS))
         return LUAS_EDEEP;
     int rc = s->depth == s->capacity ? grow_frames(s) : 0;
-    if (rc < 0)
-        return rc;
-    luas__frame *f = &s->frames[s->depth++];
-    memset(f, 0, sizeof *f);
-    f->kind = (unsigned char)kind;
-    f->base = base;
-    f->head = e->out->len;
-    return 0;
+    if (rc == 0)
+        s->frames[s->depth++] = *f;
+    return rc;
+}
+
+int luas__frame_open(luas__encoder *e, luas__frame_kind kind, int base)
+{
+    luas__frame f = {.kind = (unsigned char)kind, .base = base, .head = e->out->len};
+    return luas__frame_push(e, &f);
 }
 
 void luas__frame_close(luas__encoder *e)
@@ -124,129 +125,6 @@ static int step_list(luas__encoder *e, luas__frame *f)
     return luas__encode_item(e);
 }
 
-/* What was written of an array turns out to be a map's: only scalars, so that nothing was numbered. */
-static int restart_as_map(luas__encoder *e, luas__frame *f)
-{
-    if (f->sure)
-        return luas__unsent(e, "table changed while it was encoded");
-    lua_settop(e->L, f->base);
-    lua_pushnil(e->L);
-    luas__buffer_truncate(e->out, f->head);
-    f->kind = FRAME_MAP;
-    f->count = 0;
-    return luas__map_open(e, &f->head);
-}
-
-static int is_key(lua_State *L, int index, uint32_t i)
-{
-    return lua_isinteger(L, index) && lua_tointeger(L, index) == (lua_Integer)i;
-}
-
-/* After [key i, value] at the top: are the keys after i those up to limit, in order? */
-static int rest_in_order(lua_State *L, const luas__frame *f, uint32_t i)
-{
-    int top = lua_gettop(L);
-    lua_pushvalue(L, -2);
-    while (lua_next(L, f->base) != 0) {
-        lua_pop(L, 1);
-        if (i++ == f->limit || !is_key(L, -1, i)) {
-            lua_settop(L, top);
-            return 0;
-        }
-    }
-    return i == f->limit;
-}
-
-/* The first container must not be opened before the array is known to be one. */
-static int array_container(luas__encoder *e, luas__frame *f, uint32_t i)
-{
-    if (!f->sure && !rest_in_order(e->L, f, i))
-        return restart_as_map(e, f);
-    f->sure = 1;
-    f->count = i;
-    return luas__encode_item(e);
-}
-
-static int step_array(luas__encoder *e, luas__frame *f)
-{
-    lua_State *L = e->L;
-    uint32_t i = f->count;
-    while (lua_next(L, f->base) != 0) {
-        if (i++ == f->limit || !is_key(L, -2, i))
-            return restart_as_map(e, f);
-        int rc = luas__put_scalar(L, -1, e->out, e->most);
-        if (rc <= 0)
-            return rc < 0 ? rc : array_container(e, f, i);
-        if (e->out->len > e->most)
-            return LUAS_ETOOBIG;
-        lua_pop(L, 1);
-    }
-    if (i != f->limit)
-        return restart_as_map(e, f);
-    luas__frame_close(e);
-    return 0;
-}
-
-static int is_late(lua_State *L, int index)
-{
-    int type = lua_type(L, index);
-    return type == LUA_TTABLE || type == LUA_TUSERDATA;
-}
-
-/* The next pair of this pass: 1, [key, value] pushed; 0 after the last pass. */
-static int next_pair(lua_State *L, luas__frame *f)
-{
-    for (;;) {
-        while (lua_next(L, f->base) != 0) {
-            if (f->pass == PASS_ALL || is_late(L, -1) == (f->pass == PASS_LATE))
-                return 1;
-            lua_pop(L, 1);
-        }
-        if (f->pass != PASS_EARLY)
-            return 0;
-        f->pass = PASS_LATE;
-        lua_pushnil(L);
-    }
-}
-
-/* An empty table is an array by agreement: it was opened as a map to save a look into it. */
-static int end_map(luas__encoder *e, luas__frame *f)
-{
-    luas__map_close(e, f->head, f->count);
-    if (f->count == 0)
-        luas__buffer_bytes(e->out)[f->head] = (char)0x90;
-    luas__frame_close(e);
-    return 0;
-}
-
-static int step_map(luas__encoder *e, luas__frame *f)
-{
-    lua_State *L = e->L;
-    int rc;
-    for (;;) {
-        if (f->phase == PHASE_KEY) {
-            if (!next_pair(L, f))
-                return end_map(e, f);
-            f->count++;
-            f->phase = PHASE_VALUE;
-            rc = luas__put_scalar(L, -2, e->out, e->most);
-            if (rc == 0) {
-                lua_pushvalue(L, -2);
-                return luas__encode_item(e);
-            }
-            if (rc < 0)
-                return rc;
-        }
-        f->phase = PHASE_KEY;
-        rc = luas__put_scalar(L, -1, e->out, e->most);
-        if (rc <= 0)
-            return rc < 0 ? rc : luas__encode_item(e);
-        if (e->out->len > e->most)
-            return LUAS_ETOOBIG;
-        lua_pop(L, 1);
-    }
-}
-
 static int step_class(luas__encoder *e, luas__frame *f)
 {
     f->phase = PHASE_END;
@@ -289,8 +167,8 @@ static int step(luas__encoder *e, luas__frame *f)
 {
     switch ((luas__frame_kind)f->kind) {
     case FRAME_LIST: return step_list(e, f);
-    case FRAME_ARRAY: return step_array(e, f);
-    case FRAME_MAP: return step_map(e, f);
+    case FRAME_ARRAY: return luas__step_array(e, f);
+    case FRAME_MAP: return luas__step_map(e, f);
     case FRAME_OBJECT: return step_object(e, f);
     case FRAME_PACKED: return step_packed(e, f);
     case FRAME_FUNCTION: return luas__step_function(e, f);

@@ -128,59 +128,6 @@ static int name_class(luas__encoder *e)
 
 /* Tables. */
 
-/* Nothing follows key n: the keys are 1..n, if there is no hole and none stands before. */
-static int may_be_array(lua_State *L, lua_Unsigned n)
-{
-    lua_pushinteger(L, (lua_Integer)n);
-    if (lua_next(L, -2) == 0)
-        return 1;
-    lua_pop(L, 2);
-    return 0;
-}
-
-/* Each element takes a byte at least: one too many need not be looked at. */
-static int open_array(luas__encoder *e, lua_Unsigned n)
-{
-    if (n > e->most || e->out->len > e->most - n)
-        return LUAS_ETOOBIG;
-    int rc = luas__frame_open(e, FRAME_ARRAY, lua_gettop(e->L));
-    if (rc < 0)
-        return rc;
-    luas__frame_top(e)->limit = (uint32_t)n;
-    lua_pushnil(e->L);
-    return luas__mp_write_array(e->out, (uint32_t)n);
-}
-
-static int open_map(luas__encoder *e, int pass)
-{
-    int rc = luas__frame_open(e, FRAME_MAP, lua_gettop(e->L));
-    if (rc < 0)
-        return rc;
-    luas__frame_top(e)->pass = (unsigned char)pass;
-    lua_pushnil(e->L);
-    return luas__map_open(e, &luas__frame_top(e)->head);
-}
-
-/* A class whose objects unpack themselves: its functions must be there before such objects. */
-static int unpacks(luas__encoder *e)
-{
-    if (!e->defining && !e->packs)
-        return 0;
-    lua_pushliteral(e->L, "__luas_unpack");
-    int type = lua_rawget(e->L, -2);
-    lua_pop(e->L, 1);
-    return type != LUA_TNIL;
-}
-
-/* The table at the top, leaving its metatable aside. */
-int luas__open_content(luas__encoder *e)
-{
-    lua_Unsigned n = lua_rawlen(e->L, -1);
-    if (n > 0 && n <= UINT32_MAX && may_be_array(e->L, n))
-        return open_array(e, n);
-    return open_map(e, unpacks(e) ? PASS_EARLY : PASS_ALL);
-}
-
 /* After [object, metatable, __luas_pack] at the top. */
 static int call_pack(luas__encoder *e)
 {

@@ -7,11 +7,16 @@
 
 enum { FIRST_SLOTS = 16, KEPT_SLOTS = 1 << 16 };
 
-/* The low bits of an address are alike: the multiplication spreads the rest. */
+/*
+ * What was allocated together is looked up together: each kilobyte of memory
+ * has slots side by side, so that neighbours share cache lines. The
+ * multiplication spreads the kilobytes.
+ */
 static inline uint32_t slot_of(const luas__pointers *h, const void *key)
 {
-    uint64_t mixed = ((uint64_t)(uintptr_t)key >> 4) * UINT64_C(0x9e3779b97f4a7c15);
-    return (uint32_t)(mixed >> 32) & h->mask;
+    uint64_t line = (uint64_t)(uintptr_t)key >> 6;
+    uint64_t mixed = (line >> 4) * UINT64_C(0x9e3779b97f4a7c15);
+    return ((uint32_t)(mixed >> 32 << 4) | (uint32_t)(line & 15)) & h->mask;
 }
 
 /* The slot that holds key, or the free one where it belongs. */

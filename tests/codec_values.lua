@@ -53,6 +53,28 @@ case("tables of every shape", function()
     end
 end)
 
+-- Small tables of scalars are written without much ado, whatever stands beside them.
+case("several tables keep their order and what they share", function()
+    local row, list = {id = 1, name = "a"}, {1, 2.5, "x"}
+    local wide, long = {}, {}
+    for i = 1, 40 do
+        wide["k" .. i], long[i] = i, ("x"):rep(50)
+    end
+    local kinds = {
+        1, row, list, {}, wide, long, {row}, {a = 1, b = row, c = 2}, {1, 2, list, 3}, {[list] = row},
+        setmetatable({1}, {__index = row}), string, {x = wide, wide}, {[2] = 1}, {1, nil, 3},
+    }
+    for a = 1, #kinds do
+        for b = 1, #kinds do
+            for c = 1, codec.slow and 2 or #kinds do
+                local sent = {n = 3, kinds[a], kinds[b], kinds[c]}
+                assert(same(sent, table.pack(codec.trip(table.unpack(sent)))))
+            end
+        end
+    end
+    assert(codec.bytes(row, {1}) == codec.bytes({id = 1, name = "a"}, {1}))
+end)
+
 case("array keys that lie in the hash in any order", function()
     for first = 1, 6 do
         for second = 1, 6 do
