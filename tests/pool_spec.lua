@@ -111,6 +111,17 @@ describe("a pool's verb", function()
             end
         end)
 
+        it("forks workers to inherit 60 000 items where few are enough", function()
+            local function inherited_by(workers)
+                local some <close> = pool.new(workers)
+                some:map(square, range(workers), { chunk = 1 })
+                assert.are.equal(60000, select(2, some:map(square, range(60000))))
+                return some:stats().carried.inherit
+            end
+            assert.are.equal(1, inherited_by(2))
+            assert.are.equal(0, inherited_by(30))
+        end)
+
         it("spreads its tasks over the workers", function()
             local pids = p:map(function()
                 nap(0.02)

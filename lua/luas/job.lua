@@ -12,7 +12,7 @@ local min, max, huge = math.min, math.max, math.huge
 -- An array this long is inherited by fresh workers rather than encoded, if that
 -- makes this many items for each worker: so many can be sent while one is forked.
 local INHERIT_ITEMS <const> = 50000
-local INHERIT_SHARE <const> = 4096
+local INHERIT_SHARE <const> = 2048
 -- And so is one that takes this many bytes.
 local INHERIT_BYTES <const> = 16 << 20
 -- Bytes of results that may wait for a slow consumer before dealing stops.
