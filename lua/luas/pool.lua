@@ -2,12 +2,12 @@
 
 local core = require "luas.core"
 local future = require "luas.future"
-local inline = require "luas.inline"
 local Job = require "luas.job"
 local lazy = require "luas.lazy"
 local options = require "luas.options"
 local outcome = require "luas.outcome"
 local progress = require "luas.progress"
+local State = require "luas.state"
 
 local min, max = math.min, math.max
 
@@ -44,51 +44,6 @@ local Pool = {}
 
 ---@class luas.poolmodule: luas.pool
 local M = {}
-
--- ---- a pool's state, which views of it (`with`) share ----
-
-local State = {}
-State.__index = State
-
-local function new_state(given)
-    local size = math.tointeger(given.workers or M.cpus())
-    return setmetatable({
-        size = size, name = given.name, output = given.output, known = {}, watched = {},
-        kept = { jobs = {}, n = 0, most = 64 }, images = {},
-        futures = setmetatable({}, { __mode = "k" }), lazy = setmetatable({}, { __mode = "k" }),
-        under_way = setmetatable({}, { __mode = "k" }),
-        carried = { ship = 0, inherit = 0 }, owner = core.pid(),
-        core = size == 0 and inline.new(given) or core.pool {
-            workers = size, init = given.init, exit = given.exit, max_tasks = given.max_tasks,
-            output = given.output, name = given.name,
-            memory = given.memory and options.bytes(given.memory),
-            max_memory = given.max_memory and options.bytes(given.max_memory),
-        },
-    }, State)
-end
-
---- Drives the pool once, and calls back for what has ended by that.
-function State:drive(timeout)
-    if self.ended then return false end -- all outcomes are known
-    local news = self.core:step(timeout)
-    if next(self.watched) then future.notify(self) end
-    return news
-end
-
--- From inside another call: what it takes in for other jobs must not leave
--- the application's poll loop waiting.
-function State:step(timeout)
-    local news = self:drive(timeout)
-    if news and self.polled and not self.ended then self.core:wake() end
-    return news
-end
-
---- As step, for a wait that only the tasks of this pool can end.
-function State:await(timeout)
-    if not self:step(timeout) and self.size == 0 and timeout ~= 0 and self.core:stuck() then
-        options.fail("a task cannot wait for its own end")
-    end
-end
 
 -- A pool that was opened before this process was forked is its host's; here
 -- its verbs run inline. So do those of a closed one's copy.
@@ -498,67 +453,19 @@ function Pool:close()
     if state.owner == core.pid() then state.closed = true end
 end
 
--- Drives the pool while its engine is so, or until a callback has ended it:
--- false when the time is over first.
-local function drive_while(state, is_so, deadline)
-    while not state.ended and is_so(state.core) do
-        local left = deadline and deadline - core.now()
-        if left and left <= 0 then return false end
-        state:await(left)
-    end
-    return true
-end
-
-local function is_busy(engine) return engine:busy() end
-local function has_workers(engine) return engine:live() > 0 end
-
--- Futures keep their results beyond the engine; views see the pool closed.
-local function release(state)
-    if state.ended then return end
-    state.ended, state.under_way[state] = true, true
-    future.settle(state)
-    state.under_way[state] = nil
-    if next(state.under_way) == nil then state.core:close() end
-end
-
--- Lazy jobs do what they have read so far; other calls have to read on.
-local function finish_lazy(state)
-    for job in pairs(state.under_way) do
-        if job:reading() then
-            options.fail("'join' cannot wait inside a call that still reads its source")
-        end
-    end
-    for job in pairs(state.lazy) do job:finish() end
-end
-
 --- Waits until all is done and every worker has ended, at most `timeout`
 --- seconds: false if not. The pool must have been closed.
 ---@param timeout number?
 ---@return boolean
 function Pool:join(timeout)
-    timeout = options.timeout(timeout, 1, "join")
-    local state = self.state
-    if state.owner ~= core.pid() or state.ended then return true end
-    if not state.closed then options.fail("close the pool before you join it") end
-    finish_lazy(state)
-    local deadline = timeout and core.now() + timeout
-    if not drive_while(state, is_busy, deadline) then return false end
-    if not state.ended then state.core:stop() end
-    if not drive_while(state, has_workers, deadline) then return false end
-    release(state)
-    return true
+    return self.state:join(options.timeout(timeout, 1, "join"))
 end
 
 --- Ends everything at once: running tasks are killed, all unfinished ones
 --- are cancelled. A call that is under way meanwhile (this came from its
 --- source, a callback, the body of its loop) raises.
 function Pool:terminate()
-    local state = self.state
-    if state.owner ~= core.pid() or state.ended then return end
-    state.closed = true
-    state.core:terminate()
-    drive_while(state, has_workers)
-    release(state)
+    self.state:terminate()
 end
 
 -- Left in good order it does what was submitted; left by an error, nothing.
@@ -598,7 +505,7 @@ function M.new(n_or_options)
     given = options.check(options.pool, given, "pool.new")
     local defaults = {}
     for name in pairs(options.job) do defaults[name] = given[name] end
-    return setmetatable({ state = new_state(given), defaults = defaults }, methods)
+    return setmetatable({ state = State.new(given), defaults = defaults }, methods)
 end
 
 local default

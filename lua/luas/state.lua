@@ -1,0 +1,119 @@
+--- The state of a pool, which the pool and all views of it (`with`) share: its
+--- engine, what is under way in it, and how it ends.
+
+local core = require "luas.core"
+local future = require "luas.future"
+local inline = require "luas.inline"
+local options = require "luas.options"
+
+---@class luas.poolstate
+---@field size integer        how many workers it may have
+---@field core table          the engine: luas.core's or luas.inline's
+---@field owner integer       the process that opened it
+---@field closed boolean?     it takes no further jobs
+---@field ended boolean?      all outcomes are known
+---@field polled boolean?     a poll loop of the application's drives it
+local State = {}
+State.__index = State
+
+--- Opens a pool with these options, which have been checked.
+---@param given luas.pooloptions
+---@return luas.poolstate
+function State.new(given)
+    local size = math.tointeger(given.workers or core.cpus())
+    return setmetatable({
+        size = size, name = given.name, output = given.output, known = {}, watched = {},
+        kept = { jobs = {}, n = 0, most = 64 }, images = {},
+        futures = setmetatable({}, { __mode = "k" }), lazy = setmetatable({}, { __mode = "k" }),
+        under_way = setmetatable({}, { __mode = "k" }),
+        carried = { ship = 0, inherit = 0 }, owner = core.pid(),
+        core = size == 0 and inline.new(given) or core.pool {
+            workers = size, init = given.init, exit = given.exit, max_tasks = given.max_tasks,
+            output = given.output, name = given.name,
+            memory = given.memory and options.bytes(given.memory),
+            max_memory = given.max_memory and options.bytes(given.max_memory),
+        },
+    }, State)
+end
+
+--- Drives the pool once, and calls back for what has ended by that.
+function State:drive(timeout)
+    if self.ended then return false end -- all outcomes are known
+    local news = self.core:step(timeout)
+    if next(self.watched) then future.notify(self) end
+    return news
+end
+
+-- From inside another call: what it takes in for other jobs must not leave
+-- the application's poll loop waiting.
+function State:step(timeout)
+    local news = self:drive(timeout)
+    if news and self.polled and not self.ended then self.core:wake() end
+    return news
+end
+
+--- As step, for a wait that only the tasks of this pool can end.
+function State:await(timeout)
+    if not self:step(timeout) and self.size == 0 and timeout ~= 0 and self.core:stuck() then
+        options.fail("a task cannot wait for its own end")
+    end
+end
+
+-- Drives the pool while its engine is so, or until a callback has ended it:
+-- false when the time is over first.
+local function drive_while(state, is_so, deadline)
+    while not state.ended and is_so(state.core) do
+        local left = deadline and deadline - core.now()
+        if left and left <= 0 then return false end
+        state:await(left)
+    end
+    return true
+end
+
+local function is_busy(engine) return engine:busy() end
+local function has_workers(engine) return engine:live() > 0 end
+
+-- Futures keep their results beyond the engine; views see the pool closed.
+local function release(state)
+    if state.ended then return end
+    state.ended, state.under_way[state] = true, true
+    future.settle(state)
+    state.under_way[state] = nil
+    if next(state.under_way) == nil then state.core:close() end
+end
+
+-- Lazy jobs do what they have read so far; other calls have to read on.
+local function finish_lazy(state)
+    for job in pairs(state.under_way) do
+        if job:reading() then
+            options.fail("'join' cannot wait inside a call that still reads its source")
+        end
+    end
+    for job in pairs(state.lazy) do job:finish() end
+end
+
+--- Waits for the end of all, at most `timeout` seconds: false if not.
+---@param timeout number?
+---@return boolean
+function State:join(timeout)
+    if self.owner ~= core.pid() or self.ended then return true end
+    if not self.closed then options.fail("close the pool before you join it") end
+    finish_lazy(self)
+    local deadline = timeout and core.now() + timeout
+    if not drive_while(self, is_busy, deadline) then return false end
+    if not self.ended then self.core:stop() end
+    if not drive_while(self, has_workers, deadline) then return false end
+    release(self)
+    return true
+end
+
+--- Kills what runs and cancels all that is not over.
+function State:terminate()
+    if self.owner ~= core.pid() or self.ended then return end
+    self.closed = true
+    self.core:terminate()
+    drive_while(self, has_workers)
+    release(self)
+end
+
+return State
