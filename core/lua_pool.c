@@ -161,7 +161,9 @@ static int pool_close_method(lua_State *L)
 static int pool_step(lua_State *L)
 {
     luas__handle *h = luas__check_pool(L, 1);
-    int64_t timeout = lua_isnoneornil(L, 2) ? -1 : luas__seconds(luaL_checknumber(L, 2));
+    /* Callers that wait for more come again. A signal that came just before
+       the wait does not end it, but its hook shall not wait for long. */
+    int64_t timeout = lua_isnoneornil(L, 2) ? LUAS__SECOND : luas__seconds(luaL_checknumber(L, 2));
     luas__fork_point at = {.L = L, .pool = 1};
     int rc = luas__pool_step(h->pool, timeout, &at);
     if (rc < 0 && rc != LUAS_EINTR)

@@ -455,9 +455,15 @@ static int prepare(luas__pool *p, void *host)
 static int wait_and_handle(luas__pool *p, int64_t timeout)
 {
     luas__event events[MOST_EVENTS];
+    if (timeout != 0 && luas__linger(p))
+        return 0;
     pthread_mutex_unlock(&p->lock);
+    int64_t began = luas__now();
     int n = luas__poller_wait(&p->poller, events, MOST_EVENTS, timeout);
+    int64_t waited = luas__now() - began;
     pthread_mutex_lock(&p->lock);
+    if (timeout != 0)
+        luas__linger_learn(p, waited);
     int rc = luas__pool_handle(p, events, n);
     if (rc < 0)
         return rc;

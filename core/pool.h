@@ -61,6 +61,9 @@ typedef struct luas__pool {
     uint64_t progress;          /* counts what an owner could wait for */
     uint64_t noticed;           /* what the owner has had a chance to see */
     bool alarmed;               /* the alarm went off and nobody looked yet */
+    bool lingers;               /* the last wait was so short that it pays */
+    int lingered;               /* times in a row */
+    int cpus;                   /* that there are; 0: not asked yet */
     luas__stats stats;
     struct luas__pump *pump;    /* the thread, once there was one */
     int drivers;                /* calls that drive the pool now */
@@ -135,6 +138,11 @@ int luas__pool_handle(luas__pool *p, const luas__event *events, int n);
 
 /* pool.c: as luas__job_cancel_pending, and counts. */
 int luas__pool_cancel_pending(luas__pool *p, luas__job *job, uint64_t from, uint64_t to);
+
+/* linger.c: looks for a result that is about to come, for a moment at most:
+   true when it is there; and learns from how long a wait was (ns). */
+bool luas__linger(luas__pool *p);
+void luas__linger_learn(luas__pool *p, int64_t waited);
 
 /* pump.c */
 int luas__pump_start(luas__pool *p);

@@ -221,18 +221,12 @@ int luas__receive(luas__pool *p, luas__worker *w)
     return rc < 0 ? rc : taken;
 }
 
-/* The worker has committed results that the host has not taken in. */
-static bool behind(const luas__worker *w)
-{
-    return atomic_load(&w->page->head) > w->received;
-}
-
 /* What was committed is in the pipe, in the ring, or just on its way from the
    one to the other: then a second look finds it. */
 int luas__catch_up(luas__pool *p, luas__worker *w)
 {
     int rc = 0;
-    for (int looks = 0; looks < 4 && rc == 0 && behind(w); looks++) {
+    for (int looks = 0; looks < 4 && rc == 0 && luas__worker_is_ahead(w); looks++) {
         rc = luas__worker_receive(w, &p->poller);
         if (rc == 0)
             rc = luas__worker_peek(w);

@@ -205,6 +205,11 @@ int luas__worker_receive(luas__worker *w, luas__poller *poller)
     return 0;
 }
 
+bool luas__worker_is_ahead(const luas__worker *w)
+{
+    return atomic_load(&w->page->head) > w->received;
+}
+
 int luas__worker_peek(luas__worker *w)
 {
     int64_t n = luas__page_peek(w->page, w->received, &w->in);

@@ -108,6 +108,9 @@ int luas__worker_flush(luas__worker *w, luas__poller *poller);
 /* Reads what the pipe has into `in`. */
 int luas__worker_receive(luas__worker *w, luas__poller *poller);
 
+/* Has it committed results that were not received? */
+bool luas__worker_is_ahead(const luas__worker *w);
+
 /* Takes committed results that are not in the pipe yet into `in`. */
 int luas__worker_peek(luas__worker *w);
 
