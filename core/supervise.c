@@ -451,12 +451,20 @@ static int64_t watch_unstarted(luas__pool *p, luas__worker *w, int64_t timeout, 
     return now + earlier(timeout, TICK);
 }
 
+/* What waits behind the task is taken back first, for the task may end before
+   the signal comes, and then the next one would be hit. */
+static void kill_stopped(luas__worker *w)
+{
+    if (luas__worker_revoke(w) == 0 && luas__page_started(w->page) == w->stop_seq)
+        luas__child_signal_group(&w->child, SIGKILL);
+}
+
 /* When to look at the worker's deadline next; stops what is over it. */
 static int64_t watch_deadline(luas__pool *p, luas__worker *w, int64_t now)
 {
     if (w->stop_seq != 0) {
         if (now >= w->kill_at)
-            luas__child_signal_group(&w->child, SIGKILL);
+            kill_stopped(w);
         return now >= w->kill_at ? now + TICK : w->kill_at;
     }
     const luas__job *job = w->nchunks > 0 ? w->chunks[0].job : NULL;

@@ -92,7 +92,6 @@ WRAP(MMAP, void *, mmap, (void *at, size_t len, int prot, int flags, int fd, off
 WRAP(WAITID, int, waitid, (idtype_t type, id_t id, siginfo_t *info, int options),
      (type, id, info, options))
 WRAP(SETPGID, int, setpgid, (pid_t pid, pid_t group), (pid, group))
-WRAP(KILL, int, kill, (pid_t pid, int signal), (pid, signal))
 WRAP(DUP, int, dup2, (int from, int to), (from, to))
 WRAP(SIGACTION, int, sigaction,
      (int signal, const struct sigaction *new, struct sigaction *old), (signal, new, old))
@@ -102,6 +101,7 @@ WRAP(SIGACTION, int, sigaction,
     type __wrap_##name parameters
 
 DECLARE(int, close, (int fd));
+DECLARE(int, kill, (pid_t pid, int signal));
 DECLARE(int, fcntl, (int fd, int what, ...));
 DECLARE(int, open, (const char *path, int flags, ...));
 DECLARE(int, prctl, (int what, ...));
@@ -111,6 +111,15 @@ DECLARE(pid_t, waitpid, (pid_t pid, int *status, int options));
 DECLARE(int, pthread_create, (pthread_t *thread, const pthread_attr_t *attributes,
                               void *(*main)(void *), void *arg));
 DECLARE(int, pthread_sigmask, (int how, const sigset_t *new, sigset_t *old));
+
+static long kill_after; /* ms that a SIGKILL takes to be sent */
+
+int __wrap_kill(pid_t pid, int signal)
+{
+    if (signal == SIGKILL && kill_after > 0)
+        sleep_ms(kill_after);
+    return fails(KILL) ? -1 : __real_kill(pid, signal);
+}
 
 /* What fails to close is closed all the same. */
 int __wrap_close(int fd)
@@ -530,6 +539,32 @@ static void test_a_worker_of_unknown_size_is_not_over_its_memory(void)
     free(ballast);
 }
 
+/* A worker whose tasks do not hear that they are to stop. */
+static int serve_deaf(void *host, luas__channel *c)
+{
+    signal(SIGUSR1, SIG_IGN);
+    return serve(host, c);
+}
+
+/* A task that is over its time ends by itself while it is being killed. */
+static void test_a_kill_never_hits_the_next_task(void)
+{
+    luas__pool *pool = open_pool(1, serve_deaf);
+    kill_after = 20;
+    for (int round = 0; round < 5; round++) {
+        luas__job *timed = start_job(pool, &(luas__policy){.timeout = 4 * LUAS__MS});
+        luas__job *next = start_job(pool, &(luas__policy){0});
+        feed(pool, timed, "s10", 1);
+        feed(pool, next, "s40", 1);
+        tally *t = finish(pool, next);
+        CHECK_INT(t->kinds[LUAS__KIND_VALUE], 1);
+        free(t);
+        free(finish(pool, timed));
+    }
+    kill_after = 0;
+    luas__pool_close(pool);
+}
+
 /* The streams are files that nothing else has, so that a worker with one of
    them is noticed. */
 static void set_up(void)
@@ -550,6 +585,7 @@ static void set_up(void)
 int main(void)
 {
     set_up();
+    RUN(test_a_kill_never_hits_the_next_task);
     RUN(test_one_call_of_the_host_fails);
     RUN(test_all_calls_of_the_host_fail_from_one_on);
     RUN(test_one_call_of_each_starting_worker_fails);
