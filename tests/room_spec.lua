@@ -1,0 +1,215 @@
+-- Where there is little room: memory, descriptors, processes. Errors with their
+-- reason and no hang; and large results from workers that die.
+
+local luas = require("luas")
+local pool = luas.pool
+local helpers = require("tests.helpers")
+local sh = require("tests.shell")
+
+local MB <const> = 1 << 20
+
+local function range(n)
+    local t = {}
+    for i = 1, n do t[i] = i end
+    return t
+end
+
+-- A script that runs a map, and then says that it has come to its end.
+local MAP = [[
+    local items = {}
+    for i = 1, 60 do items[i] = i end
+    local ok, message = pcall(function()
+        local p <close> = pool.new(8)
+        local results, n = p:map(function(i)
+            local till = os.clock() + 0.002
+            while os.clock() < till do end
+            return i
+        end, items, { retries = 1 })
+        for i = 1, n do assert(results[i] == i) end
+        assert(n == 60)
+        print("mapped", p:stats().forks)
+    end)
+    if not ok then print(message) end
+    print "end"
+]]
+
+helpers.each_interpreter(function(by)
+    describe("under " .. by .. ", with few descriptors", function()
+        it("a map does with fewer workers, or says why not", function()
+            local mapped, refused = 0, 0
+            for _, limit in ipairs { 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 16, 20, 28 } do
+                local output, status = helpers.run(MAP, { by = by, before = "ulimit -n " .. limit .. ";" })
+                -- Where not even the module can be loaded, that is not luas's doing.
+                if output:find("\nend\n$") then
+                    assert.are.equal(0, status, output)
+                    local forks = tonumber(output:match "^mapped\t(%d+)\n")
+                    if forks then
+                        assert.is_true(forks >= 1 and forks <= 8)
+                        mapped = mapped + 1
+                    else
+                        assert.is_truthy(output:find("Too many open files", 1, true), output)
+                        refused = refused + 1
+                    end
+                else
+                    assert.is_truthy(output:find("open", 1, true), output)
+                    assert.are_not.equal(137, status, "it hung")
+                end
+            end
+            assert.is_true(mapped > 2, mapped)
+            assert.is_true(refused > 0)
+        end)
+    end)
+end)
+
+-- A user without other processes, for the limit counts all of a user's.
+local function with_processes(most)
+    return "exec setpriv --reuid=64321 --clear-groups prlimit --nproc=" .. most
+end
+
+local can_limit = select(2, sh.run(with_processes(5) .. " " .. sh.quote(helpers.program) .. " -v")) == 0
+
+describe("with few processes", function()
+    local function run(text, most)
+        local path = helpers.write_script(text)
+        sh.must("chmod 644 " .. path)
+        local output, status = sh.run(("timeout -s KILL 30 sh -c %s"):format(sh.quote(
+            with_processes(most) .. " " .. sh.quote(helpers.program) .. " " .. path)))
+        os.remove(path)
+        return output, status
+    end
+
+    it("a map does with fewer workers, or says why not", function()
+        if not can_limit then return pending("needs root, setpriv and prlimit") end
+        for most = 1, 10 do
+            local output, status = run(MAP, most)
+            assert.are.equal(0, status, output)
+            assert.is_truthy(output:find("end\n$"), output)
+            if most == 1 then
+                assert.is_truthy(output:find("Resource temporarily unavailable", 1, true), output)
+            else
+                local forks = tonumber(output:match "^mapped\t(%d+)\n")
+                assert.is_true(forks ~= nil and forks < most, output)
+            end
+        end
+    end)
+
+    it("what cannot be submitted is refused, and join does not wait for it", function()
+        if not can_limit then return pending("needs root, setpriv and prlimit") end
+        local output, status = run([[
+            local p = pool.new(2)
+            print(pcall(p.apply_async, p, print))
+            print(pcall(p.map_async, p, print, { 1, 2 }))
+            print(pcall(process.spawn, print))
+            p:close()
+            print(p:join(10))
+        ]], 1)
+        assert.are.equal(0, status, output)
+        local reason = "Resource temporarily unavailable"
+        local refusals = select(2, output:gsub("false\t[^\n]*" .. reason, ""))
+        assert.are.equal(3, refusals, output)
+        assert.is_truthy(output:find("true\n$"), output)
+    end)
+end)
+
+describe("results of a megabyte", function()
+    for _, verb in ipairs { "imap", "imap_unordered" } do
+        it("wait in the workers for a slow consumer of " .. verb .. ", not in the host", function()
+            local output = helpers.output(([[
+                local function peak()
+                    for line in io.lines "/proc/self/status" do
+                        local kb = line:match "^VmHWM:%%s*(%%d+)"
+                        if kb then return kb // 1024 end
+                    end
+                end
+                local n, sum = 0, 0
+                local p <close> = pool.new(2)
+                local function source()
+                    n = n + 1
+                    if n <= 200 then return n end
+                end
+                for i, text in p:%s(function(i) return ("x"):rep((1 << 20) + i) end, source) do
+                    if i %% 100 == 5 then os.execute "sleep 1" end
+                    sum = sum + #text
+                end
+                print(sum, peak())
+            ]]):format(verb))
+            local sum, peak = output:match "^(%d+)\t(%d+)\n"
+            assert.are.equal(200 * MB + 200 * 201 // 2, tonumber(sum))
+            assert.is_true(tonumber(peak) < 150 or helpers.sanitized, peak) -- MB, of 200
+        end)
+    end
+
+    it("flow while inputs as large flow the other way", function()
+        local p <close> = pool.new(2)
+        local i, total = 0, 0
+        local function source()
+            i = i + 1
+            if i <= 60 then return ("x"):rep(MB) .. i end
+        end
+        for k, text in p:imap(function(s) return s .. s end, source, { chunk = 4 }) do
+            assert.are.equal(2 * (MB + #tostring(k)), #text)
+            total = total + 1
+        end
+        assert.are.equal(60, total)
+    end)
+end)
+
+describe("a worker killed at any moment", function()
+    -- A shell kills workers, each once, while results of some megabytes flow.
+    it("while large results flow fails one task at most, and mixes up no other", function()
+        local p <close> = pool.new(3)
+        local path = os.tmpname()
+        local future = p:map_async(function(i)
+            local file <close> = assert(io.open(path, "a"))
+            file:write(io.open("/proc/self/stat"):read("n"), "\n")
+            file:close()
+            return { i, (string.char(97 + i % 26)):rep(3 * MB + i) }
+        end, range(90), { on_error = "collect", chunk = 1 })
+        local kills, killed = 0, {}
+        while not future:wait(0.01) and kills < 25 do
+            local pids = helpers.lines("tail -n 2 " .. path)
+            local pid = pids[math.random(math.max(1, #pids))]
+            if pid and not killed[pid] then
+                killed[pid] = true
+                kills = kills + (os.execute("kill -9 " .. pid .. " 2>/dev/null") and 1 or 0)
+            end
+        end
+        local results, n, failures = future:get()
+        os.remove(path)
+        assert.are.equal(90, n)
+        local failed = 0
+        for i = 1, n do
+            if results[i] then
+                assert.are.equal(i, results[i][1])
+                assert.are.equal(string.char(97 + i % 26):rep(3 * MB + i), results[i][2])
+            else
+                failed = failed + 1
+                assert.are.same({ "crash", i, 9 },
+                    { failures[i].kind, failures[i].index, failures[i].signal })
+            end
+        end
+        assert.is_true(kills > 0)
+        assert.is_true(failed <= kills, failed .. " failures of " .. kills .. " kills")
+    end)
+
+    it("by its own finalizer, while its result is made, fails its own task", function()
+        local p <close> = pool.new(2)
+        local Deadly = { __luas_pack = function() os.exit(3) end, __luas_unpack = function() end }
+        local results, _, failures = p:map(function(i)
+            if i == 3 then
+                return { ("x"):rep(MB), setmetatable({}, Deadly) }
+            elseif i == 6 then
+                setmetatable({}, { __gc = function() os.exit(6) end })
+                collectgarbage()
+            end
+            return i
+        end, range(10), { on_error = "collect" })
+        for i = 1, 10 do
+            local dies = i == 3 or i == 6
+            assert.are.equal(not dies and i or nil, results[i])
+            if dies then
+                assert.are.same({ "crash", i }, { failures[i].kind, failures[i].exitcode })
+            end
+        end
+    end)
+end)
