@@ -27,11 +27,14 @@ static int unsendable(luas__encoder *e)
     return LUAS_EUNSENT;
 }
 
-/* A packed object exists for its reader only when it is complete. */
+/* A packed object exists for its reader only when it is complete. Below the
+   frame of a define message are those of another one, with other numbers. */
 static int is_being_packed(const luas__encoder *e, uint32_t number)
 {
     for (uint32_t i = e->scratch->depth; i > 0; i--) {
         const luas__frame *f = &e->scratch->frames[i - 1];
+        if (f->kind == FRAME_DEFINE)
+            return 0;
         if (f->kind == FRAME_PACKED && f->number == number)
             return 1;
     }

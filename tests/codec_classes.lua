@@ -46,6 +46,20 @@ case("classes that only arguments have are defined on the way", function()
     end
 end)
 
+case("a class refers to itself while it is defined for an object that is being packed", function()
+    for before = 0, 8 do
+        local Pair, list, j = {}, {}, job(function(...) return ... end)
+        function Pair.__luas_pack(p) return p.a end
+        function Pair.__luas_unpack(a) return setmetatable({a = a}, Pair) end
+        for i = 1, before do
+            list[i] = {}
+        end
+        list.pair = setmetatable({a = before}, Pair)
+        local result, message = j(list)
+        assert(result and result.pair.a == before and getmetatable(result.pair) == Pair, message)
+    end
+end)
+
 case("a class that cannot travel leaves the space usable", function()
     local j = job(function(...) return ... end)
     local Bad = {__index = {coroutine.create(print)}}
