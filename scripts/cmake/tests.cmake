@@ -29,12 +29,14 @@ set(core_tests "")
 if(core_sources)
     add_programs(core_tests tests "${core_sources}" luas_core)
 endif()
-# Its allocations fail when it wants them to.
-if(TARGET tests_nomem_test)
-    target_link_options(tests_nomem_test PRIVATE
-        -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free)
-endif()
-# And so do its system calls.
+# Their allocations fail when they want them to.
+foreach(test nomem_test lua_nomem_test)
+    if(TARGET tests_${test})
+        target_link_options(tests_${test} PRIVATE
+            -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free)
+    endif()
+endforeach()
+# And its system calls.
 if(TARGET tests_nosys_test)
     foreach(call read write close pipe2 fcntl poll epoll_create1 epoll_ctl epoll_wait eventfd
             timerfd_create timerfd_settime mmap fork syscall waitpid waitid setpgid kill open
