@@ -72,7 +72,41 @@ void luas__bind_object(luas__decoder *d, uint32_t number)
 
 /* Taking a value. */
 
-static int take(luas__decoder *d);
+enum { LONG = 2 };
+
+/* The commonest forms, which need no look at their type: TAKEN; or LONG, any other. */
+static inline int take_common(luas__decoder *d)
+{
+    const unsigned char *p = d->in.at;
+    size_t left = (size_t)(d->in.end - p);
+    if (left == 0)
+        return LONG;
+    if (*p < 0x80) {
+        lua_pushinteger(d->L, (lua_Integer)*p);
+        d->in.at = p + 1;
+        return TAKEN;
+    }
+    if ((*p & 0xe0) == 0xa0 && (*p & 0x1fU) < left) {
+        lua_pushlstring(d->L, (const char *)p + 1, *p & 0x1fU);
+        d->in.at = p + 1 + (*p & 0x1fU);
+        return TAKEN;
+    }
+    if (*p >= 0xcc && *p <= 0xcd && left > 2) {
+        int size = *p - 0xcb;
+        lua_pushinteger(d->L, (lua_Integer)luas__mp_get_bytes(p + 1, (size_t)size));
+        d->in.at = p + 1 + size;
+        return TAKEN;
+    }
+    return LONG;
+}
+
+static int take_token(luas__decoder *d);
+
+static inline int take(luas__decoder *d)
+{
+    int rc = take_common(d);
+    return rc == TAKEN ? rc : take_token(d);
+}
 
 /* By the lead byte: no array, map or ext. */
 static inline int is_scalar(unsigned char lead)
@@ -142,11 +176,13 @@ static int open_table(luas__decoder *d, luas__open_kind kind, uint32_t n, size_t
     return rc;
 }
 
-/* All that does not fit in one byte. */
+/* Any form but the commonest. */
 static int take_token(luas__decoder *d)
 {
     lua_State *L = d->L;
     luas__mp_token t;
+    if (d->in.at == d->in.end)
+        return luas__refuse(d, "ends too early");
     unsigned lead = *d->in.at;
     if (lead <= 0x9f) {
         d->in.at++;
@@ -167,32 +203,6 @@ static int take_token(luas__decoder *d)
     case MP_EXT: return luas__take_ext(d, &t);
     }
     return TAKEN;
-}
-
-/* The commonest forms without a detour. */
-static int take(luas__decoder *d)
-{
-    const unsigned char *p = d->in.at;
-    size_t left = (size_t)(d->in.end - p);
-    if (left == 0)
-        return luas__refuse(d, "ends too early");
-    if (*p < 0x80) {
-        lua_pushinteger(d->L, (lua_Integer)*p);
-        d->in.at = p + 1;
-        return TAKEN;
-    }
-    if ((*p & 0xe0) == 0xa0 && (*p & 0x1fU) < left) {
-        lua_pushlstring(d->L, (const char *)p + 1, *p & 0x1fU);
-        d->in.at = p + 1 + (*p & 0x1fU);
-        return TAKEN;
-    }
-    if (*p >= 0xcc && *p <= 0xcd && left > 2) {
-        int size = *p - 0xcb;
-        lua_pushinteger(d->L, (lua_Integer)luas__mp_get_bytes(p + 1, (size_t)size));
-        d->in.at = p + 1 + size;
-        return TAKEN;
-    }
-    return take_token(d);
 }
 
 int luas__take(luas__decoder *d)

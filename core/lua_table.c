@@ -67,7 +67,10 @@ int luas__step_array(luas__encoder *e, luas__frame *f)
 {
     lua_State *L = e->L;
     while (f->count < f->limit) {
-        if (lua_rawgeti(L, f->base, ++f->count) == LUA_TNIL)
+        int type = lua_rawgeti(L, f->base, ++f->count);
+        if (type == LUA_TTABLE)
+            return luas__encode_item(e);
+        if (type == LUA_TNIL)
             return luas__unsent(e, "table changed while it was encoded");
         int rc = luas__put_scalar(L, -1, e->out, e->most);
         if (rc <= 0)
@@ -201,13 +204,15 @@ static int end_head(luas__encoder *e, const luas__frame *f)
     return DONE;
 }
 
-/* The table at `base` as a map. */
+/* The table at `base` as a map, after what may have been begun as an array. */
 static int begin_map(luas__encoder *e, luas__frame *f)
 {
-    lua_settop(e->L, f->base);
-    luas__buffer_truncate(e->out, f->head);
+    if (f->kind == FRAME_ARRAY) {
+        lua_settop(e->L, f->base);
+        luas__buffer_truncate(e->out, f->head);
+        f->count = f->limit = 0;
+    }
     f->kind = FRAME_MAP;
-    f->count = f->limit = 0;
     if (luas__buffer_reserve(e->out, 1) < 0)
         return LUAS_ENOMEM;
     e->out->len++;
