@@ -117,6 +117,31 @@ return {
         conf.level = 2
         print(first, p:apply(f, 1))]], "1\t2", shipped = "1\t1" },
 
+    { "a table in a module changed after the workers were started", [[
+        package.preload.conf = function() return { a = { b = { c = 1 } }, list = { {} } } end
+        local conf = require "conf"
+        conf.self = conf
+        local p <close> = pool.new(1)
+        local f = function() return conf.a.b.c .. #conf.list[1] end
+        local out = { p:apply(f) }
+        conf.a.b.c = 2
+        out[2] = p:apply(f)
+        table.insert(conf.list[1], "x")
+        print(out[1], out[2], p:apply(f))]], "10\t20\t21", shipped = "10\t10\t10" },
+
+    { "a module with many tables changed after the workers were started", [[
+        package.preload.data = function()
+            local rows = {}
+            for i = 1, 100 do rows[i] = { i } end
+            return { rows = rows, version = 1 }
+        end
+        local data = require "data"
+        local p <close> = pool.new(1)
+        local f = function() return data.version + #data.rows end
+        local first = p:apply(f)
+        data.version = 2
+        print(first, p:apply(f))]], "101\t102", shipped = "101\t101" },
+
     { "a module's function redefined after the workers were started", [[
         package.preload.mymod = function() return { f = function() return "old" end } end
         local mymod = require "mymod"

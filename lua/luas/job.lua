@@ -51,29 +51,54 @@ local function policy(options, how)
     }
 end
 
--- Fields of a module that are watched for changes.
-local FIELDS <const> = 1000
+-- A module is watched for changes: its own fields, and those of the tables in
+-- it, in those, and so on. One that has more of them than this is watched in
+-- its own fields only, or not at all.
+local FIELDS <const>, TABLES <const> = 1000, 32
 
-local function remember(module)
-    if type(module) ~= "table" then return { value = module } end
+local function note(watched, t)
     local fields, n = {}, 0
-    for k, v in next, module do
+    for k, v in next, t do
         n = n + 1
-        if n > FIELDS then return { value = module } end
+        if n > FIELDS then return nil end
         fields[k] = v
     end
-    return { value = module, fields = fields, n = n }
+    watched[#watched + 1] = { t = t, fields = fields, n = n }
+    return fields
+end
+
+-- Other modules are watched by themselves.
+local function remember(module, modules)
+    local watched, passed = {}, setmetatable({}, { __index = modules })
+    if type(module) ~= "table" or not note(watched, module) then return { value = module, watched = {} } end
+    local i = 0
+    while i < #watched do
+        i = i + 1
+        for _, v in next, watched[i].fields do
+            if type(v) == "table" and not passed[v] then
+                passed[v] = true
+                if #watched == TABLES or not note(watched, v) then
+                    return { value = module, watched = { watched[1] } }
+                end
+            end
+        end
+    end
+    return { value = module, watched = watched }
 end
 
 local function unchanged(known, module)
     if not known or not rawequal(known.value, module) then return false end
-    return not known.fields or core.same(module, known.fields, known.n)
+    for _, w in ipairs(known.watched) do
+        if not core.same(w.t, w.fields, w.n) then return false end
+    end
+    return true
 end
 
 -- Workers were forked when at least these modules were loaded, with these fields.
 local function note_modules(pool)
-    local known = {}
-    for name, module in pairs(package.loaded) do known[name] = remember(module) end
+    local known, modules = {}, { [package.loaded] = true }
+    for _, module in pairs(package.loaded) do modules[module] = true end
+    for name, module in pairs(package.loaded) do known[name] = remember(module, modules) end
     pool.known = known
 end
 
