@@ -95,9 +95,9 @@ static bool is_value(const char *p, size_t size, uint32_t seq)
 
 uint32_t luas__frame_values(const luas__buffer *b, uint32_t seq, uint32_t most, size_t *len)
 {
-    const char *p = luas__buffer_bytes(b);
     size_t at = 0;
     uint32_t n = 0;
+    const char *p = b->len > 0 ? luas__buffer_bytes(b) : NULL;
     for (; n < most && b->len - at >= LUAS__OUTCOME_HEAD; n++) {
         size_t size = LUAS__FRAME_HEAD + (size_t)load_size(p + at);
         size_t limit = n > 0 ? MOST_RUN : UINT32_MAX;
