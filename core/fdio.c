@@ -7,12 +7,34 @@
 #include <poll.h>
 #include <unistd.h>
 
+/* Out of the way of stdin, stdout and stderr, which a child replaces, also
+   where the application has closed its own. */
+static int lift(int *fd)
+{
+    if (*fd > STDERR_FILENO)
+        return 0;
+    int above = fcntl(*fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    if (above < 0)
+        return -errno;
+    close(*fd);
+    *fd = above;
+    return 0;
+}
+
 int luas__pipe(int fds[2])
 {
-    if (pipe2(fds, O_CLOEXEC) == 0)
-        return 0;
-    fds[0] = fds[1] = -1;
-    return -errno;
+    if (pipe2(fds, O_CLOEXEC) < 0) {
+        fds[0] = fds[1] = -1;
+        return -errno;
+    }
+    int rc = lift(&fds[0]);
+    if (rc == 0)
+        rc = lift(&fds[1]);
+    if (rc < 0) {
+        luas__close(&fds[0]);
+        luas__close(&fds[1]);
+    }
+    return rc;
 }
 
 int luas__set_nonblocking(int fd)

@@ -9,7 +9,7 @@
 
 #include "buffer.h"
 
-/* Both ends close-on-exec; on failure both are -1. */
+/* Both ends close-on-exec and above stderr; on failure both are -1. */
 int luas__pipe(int fds[2]);
 int luas__set_nonblocking(int fd);
 

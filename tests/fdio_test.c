@@ -39,6 +39,20 @@ static void test_close_closes_once(void)
     luas__close(&none);
 }
 
+static void test_pipes_leave_the_standard_streams_free(void)
+{
+    int fds[2], kept[2] = {dup(STDIN_FILENO), dup(STDOUT_FILENO)};
+    CHECK(kept[0] > STDERR_FILENO && kept[1] > STDERR_FILENO);
+    close(STDIN_FILENO);
+    close(STDOUT_FILENO);
+    open_pipe(fds);
+    CHECK(fds[0] > STDERR_FILENO && fds[1] > STDERR_FILENO);
+    close_pipe(fds);
+    CHECK_INT(dup2(kept[0], STDIN_FILENO), STDIN_FILENO);
+    CHECK_INT(dup2(kept[1], STDOUT_FILENO), STDOUT_FILENO);
+    close_pipe(kept);
+}
+
 static void test_reads_what_is_there(void)
 {
     luas__buffer b = LUAS__BUFFER_INIT;
@@ -231,6 +245,7 @@ static void test_waits_as_long_as_it_was_told(void)
 int main(void)
 {
     RUN(test_close_closes_once);
+    RUN(test_pipes_leave_the_standard_streams_free);
     RUN(test_reads_what_is_there);
     RUN(test_writes_what_fits);
     RUN(test_writes_everything_when_it_may_wait);

@@ -212,6 +212,22 @@ describe("a worker", function()
         assert.are.equal("one\tnil\ttwo\nthree\n\n", output)
     end)
 
+    it("gets its tasks where the host has closed its standard input", function()
+        local output, status = helpers.run([[
+            local first = pool.new(1)
+            first:apply(print, "first")
+            local p <close> = pool.new(1)
+            p:apply(print, "second")
+            first:close()
+            first:join() -- and the lowest numbers are free again
+            p:resize(4)
+            local results, n = p:map(function(i) os.execute "sleep 0.02" return i end,
+                { 1, 2, 3, 4, 5, 6, 7, 8 }, { chunk = 1 })
+            print(n, p:stats().forks)
+        ]], { after = "<&-" })
+        assert.are.same({ "first\nsecond\n8\t4\n", 0 }, { output, status })
+    end)
+
     it("killed with what it started takes that along", function()
         with_file(function(path)
             helpers.output(([[

@@ -132,7 +132,7 @@ int __wrap_fcntl(int fd, int what, ...)
 {
     va_list args;
     va_start(args, what);
-    int value = what == F_SETFL ? va_arg(args, int) : 0;
+    int value = what != F_GETFL ? va_arg(args, int) : 0;
     va_end(args);
     return fails(FCNTL) ? -1 : __real_fcntl(fd, what, value);
 }
