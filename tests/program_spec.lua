@@ -242,6 +242,23 @@ describe("a signal while a script runs", function()
         end)
     end
 
+    for name, join in pairs({
+        join = "p:close() p:join()",
+        ["the close of a pool"] = "do local q <close> = p end",
+        ["the exit function of a worker"] = "p:close() p:join()",
+    }) do
+        it("INT interrupts " .. name .. ", and leaves no worker", function()
+            local out, err, status = interrupt("local p = pool.new { workers = 1, exit = function() "
+                .. READY .. "os.execute 'sleep 20' end }\nprint(p:apply(function() "
+                .. "return io.open('/proc/self/stat'):read('n') end)) io.stdout:flush()\n"
+                .. (name:find "exit" and "" or "p:apply_async(function() " .. READY
+                    .. "while true do end end)\n") .. join, "INT")
+            assert.matches("^[^\n]*: job.lua:[34]: interrupted!\n$", err)
+            assert.are.equal(130, status)
+            assert.is_nil(io.open("/proc/" .. out:match "%d+" .. "/cmdline"))
+        end)
+    end
+
     it("TERM unwinds it, with one line and status 143", function()
         local out, err, status = interrupt(
             "local t <close> = setmetatable({}, { __close = function() print('closed') end })\n"

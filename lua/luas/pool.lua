@@ -32,7 +32,7 @@ local AHEAD <const> = 1 << 22
 ---@field workers integer?    0: run everything in the caller, for debugging
 ---@field name string?
 ---@field init function?      run once in each worker, first
----@field exit function?      run once in each worker, last
+---@field exit function?      run once in each worker, last; join waits for it
 ---@field max_tasks integer?  tasks after which a worker is replaced
 ---@field output "inherit"|"tag"|"capture"|nil  what becomes of what tasks print
 ---@field memory integer|string|nil      bytes that a worker may allocate ("200M")
