@@ -221,15 +221,15 @@ int luas__receive(luas__pool *p, luas__worker *w)
     return rc < 0 ? rc : taken;
 }
 
-/* What was committed is in the pipe, in the ring, or just on its way from the
-   one to the other: then a second look finds it. */
+/* What was committed is in the ring, in the pipe, or just on its way from the
+   one to the other: then a second look finds it. The ring costs no call. */
 int luas__catch_up(luas__pool *p, luas__worker *w)
 {
     int rc = 0;
     for (int looks = 0; looks < 4 && rc == 0 && luas__worker_is_ahead(w); looks++) {
-        rc = luas__worker_receive(w, &p->poller);
-        if (rc == 0)
-            rc = luas__worker_peek(w);
+        rc = luas__worker_peek(w);
+        if (rc == 0 && luas__worker_is_ahead(w))
+            rc = luas__worker_receive(w, &p->poller);
     }
     return rc < 0 ? rc : take_messages(p, w);
 }
