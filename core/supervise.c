@@ -435,9 +435,17 @@ static int64_t earlier(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
+/* Takes back what has not started; the worker goes if that was all. */
+static void give_up(luas__worker *w)
+{
+    if (luas__worker_revoke(w) < 0 || w->tasks > 0)
+        return;
+    w->worn = true;
+    luas__child_signal_group(&w->child, SIGKILL);
+}
+
 /* A task that waits in a worker which somebody has stopped would never begin
-   and so never time out: after as long that worker is killed, and the task is
-   dealt anew. */
+   and so never time out: after as long it is dealt anew. */
 static int64_t watch_unstarted(luas__pool *p, luas__worker *w, int64_t timeout, int64_t now)
 {
     if (p->alarmed) {
@@ -446,7 +454,7 @@ static int64_t watch_unstarted(luas__pool *p, luas__worker *w, int64_t timeout, 
         else if (w->stuck_since == 0)
             w->stuck_since = now;
         else if (now - w->stuck_since > timeout)
-            luas__child_signal_group(&w->child, SIGKILL);
+            give_up(w);
     }
     return now + earlier(timeout, TICK);
 }
