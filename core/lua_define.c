@@ -96,6 +96,8 @@ static int take_message(luas__decoder *d)
     uint32_t count;
     lua_getiuservalue(L, d->space_index, SPACE_NAMES);
     lua_getiuservalue(L, d->space_index, SPACE_ENVIRONMENT);
+    if (!lua_istable(L, -1) || !lua_istable(L, -2))
+        return luas__refuse(d, "a definition where there is nothing to be defined");
     int rc = take_count(d, MP_ARRAY, &count);
     if (rc == 0 && count != 4)
         return luas__refuse(d, "not a define message");

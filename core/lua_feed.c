@@ -180,7 +180,8 @@ static int job_pull(lua_State *L)
             n = push_arguments(L, first++, index);
         }
         if (encode_task(L, h, first, n, space) < 0)
-            return push_item_message(L, before + h->count + 1), lua_error(L);
+            return push_item_message(L, before + h->count + 1),
+                   luas__fail(L, "%s", lua_tostring(L, -1));
         lua_settop(L, space);
     }
     lua_Integer count = h->count;

@@ -158,6 +158,38 @@ static int pool_close_method(lua_State *L)
     return h->readers > 0 ? 0 : pool_close(L);
 }
 
+/* For people, by way of the program if it listens (it may print; the library
+   may not), else as a warning of Lua's. */
+static int core_report(lua_State *L)
+{
+    const char *message = luaL_checkstring(L, 1);
+    if (lua_getfield(L, LUA_REGISTRYINDEX, "luas.report") == LUA_TFUNCTION) {
+        lua_pushvalue(L, 1);
+        lua_call(L, 1, 0);
+    } else {
+        lua_warning(L, "luas: ", 1);
+        lua_warning(L, message, 0);
+    }
+    return 0;
+}
+
+/* What went wrong where nobody waits for an answer. */
+static void pass_on_complaint(lua_State *L, luas__pool *p)
+{
+    pthread_mutex_lock(&p->lock);
+    size_t len = p->complaint.len;
+    pthread_mutex_unlock(&p->lock);
+    if (len == 0)
+        return;
+    lua_pushcfunction(L, core_report);
+    lua_pushliteral(L, "exit raised: ");
+    lua_pushlstring(L, luas__buffer_bytes(&p->complaint), len);
+    lua_concat(L, 2);
+    luas__buffer_truncate(&p->complaint, 0);
+    p->complained = true;
+    lua_call(L, 1, 0);
+}
+
 static int pool_step(lua_State *L)
 {
     luas__handle *h = luas__check_pool(L, 1);
@@ -168,6 +200,7 @@ static int pool_step(lua_State *L)
     int rc = luas__pool_step(h->pool, timeout, &at);
     if (rc < 0 && rc != LUAS_EINTR)
         return luas__raise(L, h->pool, rc);
+    pass_on_complaint(L, h->pool);
     lua_pushboolean(L, rc > 0);
     return 1;
 }
@@ -305,21 +338,6 @@ static int core_same(lua_State *L)
     }
     lua_pushboolean(L, same && left == 0);
     return 1;
-}
-
-/* For people, by way of the program if it listens (it may print; the library
-   may not), else as a warning of Lua's. */
-static int core_report(lua_State *L)
-{
-    const char *message = luaL_checkstring(L, 1);
-    if (lua_getfield(L, LUA_REGISTRYINDEX, "luas.report") == LUA_TFUNCTION) {
-        lua_pushvalue(L, 1);
-        lua_call(L, 1, 0);
-    } else {
-        lua_warning(L, "luas: ", 1);
-        lua_warning(L, message, 0);
-    }
-    return 0;
 }
 
 /* "file:line: " of the script's line that called into luas, or "". */

@@ -2,6 +2,7 @@
 #include "lua_recall.h"
 
 #include <lauxlib.h>
+#include <lualib.h>
 #include <string.h>
 
 #include "lua_names.h"
@@ -235,11 +236,14 @@ void luas__recall_libraries(lua_State *L, int space, int modules)
             continue;
         lua_pushnil(L);
         push_present(L, base + 4, base + 2);
-        if (lua_istable(L, -1)) {
+        if (strcmp(lua_tostring(L, base + 2), "require") == 0)
+            lua_pushliteral(L, LUA_LOADLIBNAME);
+        else if (lua_istable(L, -1))
             lua_pushvalue(L, base + 2);
-            lua_pushboolean(L, 1);
-            lua_rawset(L, modules);
-        }
+        else
+            continue;
+        lua_pushboolean(L, 1);
+        lua_rawset(L, modules);
     }
     lua_settop(L, base);
 }

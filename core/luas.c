@@ -38,6 +38,13 @@ static void complain(const command *cmd, const char *message)
     fflush(stderr);
 }
 
+/* What the library has to say to people: luas.report in the registry. */
+static int tell(lua_State *L)
+{
+    complain(lua_touserdata(L, lua_upvalueindex(1)), luaL_checkstring(L, 1));
+    return 0;
+}
+
 /* The message handler: text with a traceback, except where none helps. */
 static int explain(lua_State *L)
 {
@@ -251,6 +258,9 @@ static void open_state(lua_State *L, const command *cmd)
         lua_pushinteger(L, cmd->workers);
         lua_setfield(L, LUA_REGISTRYINDEX, "luas.workers");
     }
+    lua_pushlightuserdata(L, (void *)cmd);
+    lua_pushcclosure(L, tell, 1);
+    lua_setfield(L, LUA_REGISTRYINDEX, "luas.report");
     luaL_openlibs(L);
     luas__stop_open(L);
     luas_openlibs(L);

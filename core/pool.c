@@ -68,6 +68,7 @@ void luas__pool_close(luas__pool *p)
     free_jobs(p->done);
     luas__blobs_release(&p->blobs);
     luas__buffer_release(&p->why);
+    luas__buffer_release(&p->complaint);
     pthread_mutex_destroy(&p->lock);
     free(p);
 }

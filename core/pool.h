@@ -53,6 +53,8 @@ typedef struct luas__pool {
     luas__blobs blobs;
     int broken;                 /* why no worker can start, or 0 */
     luas__buffer why;           /* the same in words, ending in a zero */
+    luas__buffer complaint;     /* what the first exit that failed raised */
+    bool complained;            /* the owner has passed it on */
     int barren;                 /* deaths in a row without a task started */
     bool closing;               /* no new jobs, no new workers */
     sigset_t handled;           /* by this process, as of the call that drives */

@@ -40,14 +40,15 @@ static void count(luas__stats *s, const luas__outcome *o)
     s->tasks += o->count;
 }
 
-/* What the task printed that is just over: where output is captured a worker
-   has one task at a time, so all that came is that task's. */
+/* What the task printed that is just over, read before its outcome is known:
+   where output is captured a worker has one task at a time, so all that came
+   is that task's. NULL where it is passed on. */
 static luas__buffer *captured(luas__pool *p, luas__worker *w)
 {
-    if (w->output.mode != LUAS__OUTPUT_CAPTURE)
+    if (w->output.mode == LUAS__OUTPUT_INHERIT)
         return NULL;
     luas__output_read(&w->output, &p->poller);
-    return &w->output.text[0];
+    return w->output.mode == LUAS__OUTPUT_CAPTURE ? &w->output.text[0] : NULL;
 }
 
 static int settle(luas__pool *p, luas__worker *w, const luas__outcome *o, const char *payload)
@@ -160,12 +161,16 @@ static int take_values(luas__pool *p, luas__worker *w)
     return 1;
 }
 
-static int take_failure(luas__pool *p, luas__mp_reader *body)
+/* Without init there is no worker; one whose exit fails has done its work. */
+static int take_failure(luas__pool *p, const luas__worker *w, luas__mp_reader *body)
 {
     luas__mp_token words;
     if (luas__mp_read(body, &words) != 1 || (words.type != MP_STR && words.type != MP_BIN))
         return LUAS_EPROTO;
-    luas__pool_break(p, LUAS_EBROKEN, words.bytes, words.len);
+    if (!w->stopping)
+        luas__pool_break(p, LUAS_EBROKEN, words.bytes, words.len);
+    else if (p->complaint.len == 0 && !p->complained)
+        return luas__buffer_append(&p->complaint, words.bytes, words.len);
     return 0;
 }
 
@@ -182,7 +187,7 @@ static int take_message(luas__pool *p, luas__worker *w, luas__mp_reader *body)
         w->ready = true;
         return 0;
     case LUAS__FAILED:
-        return take_failure(p, body);
+        return take_failure(p, w, body);
     default:
         return LUAS_EPROTO;
     }

@@ -159,6 +159,40 @@ describe("carry", function()
             print(before, after, p:stats().forks == forks) ]]))
     end)
 
+    it("of a standard library that has changed since works for every verb", function()
+        assert.are.equal("a! b! c! d! e! 7\n", helpers.output([[
+            local p <close> = pool.new(2)
+            p:map(type, { 1, 2 })
+            function string.bang(s) return s .. "!" end
+            local function bang(s) return string.bang(s) end
+            local got = { p:map(bang, { "a" })[1], p:apply(bang, "b"), p:map_async(bang, { "c" }):get()[1] }
+            for _, text in p:imap(bang, { "d" }) do got[4] = text end
+            got[5] = p:broadcast(bang, "e")[1]
+            math.five = 5
+            got[6] = p:apply(function(x) return math.five + math.floor(x) end, 2.5)
+            print(table.concat(got, " ")) ]]))
+    end)
+
+    it("of what require finds sees where it looks as of the call", function()
+        assert.are.equal("false 42 5 6 true\n", helpers.output([[
+            local p <close> = pool.new(2)
+            local function value(name) return require(name).value end
+            local got = { tostring((pcall(p.apply, p, value, "only.preloaded"))) }
+            package.preload["only.preloaded"] = function() return { value = 42 } end
+            got[2] = p:apply(value, "only.preloaded")
+            package.loaded["only.loaded"] = { value = 5 }
+            got[3] = p:apply(value, "only.loaded")
+            local name = os.tmpname()
+            io.open(name, "w"):write("return { value = 6 }"):close()
+            package.path = name:match "^(.*)/" .. "/?;" .. package.path
+            got[4] = p:apply(value, name:match "[^/]*$")
+            os.remove(name)
+            local forks = p:stats().forks
+            for _ = 1, 20 do p:apply(value, "only.loaded") end
+            got[5] = tostring(p:stats().forks == forks)
+            print(table.concat(got, " ")) ]]))
+    end)
+
     it("of repeated small jobs forks no worker anew", function()
         assert.are.equal("true\n", helpers.output([[
             local p <close> = pool.new(2)

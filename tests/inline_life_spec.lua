@@ -1,5 +1,5 @@
--- The life of a pool without workers: futures whose tasks wait for a call that
--- drives it, what ends it from inside, init and exit.
+-- The life of a pool without workers: its futures, what ends it from inside,
+-- init and exit.
 
 local luas = require("luas")
 local pool = luas.pool
@@ -18,100 +18,39 @@ describe("a future without workers", function()
     before_each(function() p = pool.new(0) end)
     after_each(function() p:terminate() end)
 
-    it("has its task run by the first call that drives the pool", function()
-        local ran = 0
-        local future = p:apply_async(function()
+    it("has had its task run when it was made, with the values of that moment", function()
+        local v, ran = 1, 0
+        local argument = { 5 }
+        local future = p:apply_async(function(t)
             ran = ran + 1
-            return "done"
-        end)
-        assert.are.equal(0, ran)
-        assert.are.equal(4, p:apply(square, 2))
-        assert.are.equal("done", future:get())
+            return v, t[1]
+        end, argument)
+        v, argument[1] = 2, 6
         assert.are.equal(1, ran)
-        local polled = p:map_async(square, range(5))
-        while not polled:ready() do end
-        assert.are.same({ 1, 4, 9, 16, 25 }, (polled:get()))
+        assert.is_true(future:ready())
+        assert.are.same({ 1, 5 }, { future:get() })
+        assert.are.equal(1, ran)
     end)
 
-    it("that is cancelled never runs its task", function()
-        local ran = false
-        local function note() ran = true end
-        for _, future in ipairs { p:apply_async(note), p:map_async(note, range(9)),
-            p:starmap_async(note, { {}, {} }) } do
-            assert.is_true(future:cancel())
-            local ok, o = pcall(future.get, future)
-            assert.is_false(ok)
-            assert.are.same({ "cancelled", 0, 1 }, { o.kind, o.attempts, o.index })
-            assert.is_nil(o.pid)
+    it("has ended, so that it cannot be cancelled", function()
+        for _, future in ipairs { p:apply_async(square, 2), p:map_async(square, range(9)),
+            p:starmap_async(square, { { 1 }, { 2 } }) } do
             assert.is_false(future:cancel())
+            assert.is_true(future:successful())
         end
-        p:close()
-        p:join()
-        assert.is_false(ran)
-        assert.are.equal(12, p.state.core:stats().cancelled)
+        assert.are.equal(0, p:stats().cancelled)
     end)
 
-    it("runs its task though nobody asks, before the pool ends", function()
-        local ran = 0
-        for _ = 1, 5 do p:apply_async(function() ran = ran + 1 end) end
-        p:close()
-        assert.is_true(p:join(10))
-        assert.are.equal(5, ran)
-    end)
-
-    it("is cancelled when the pool is terminated", function()
-        local ran = false
-        local future = p:map_async(function() ran = true end, range(3))
+    it("keeps its results when the pool is terminated", function()
+        local future = p:map_async(square, range(3))
         p:terminate()
-        local ok, o = pcall(future.get, future)
-        assert.are.same({ false, "cancelled", false }, { ok, o.kind, ran })
+        assert.are.same({ 1, 4, 9 }, (future:get()))
     end)
 
-    it("may be cancelled by its own task, which that stops", function()
-        local closed, past = false, false
-        local future
-        future = p:map_async(function(x)
-            local guard <close> = setmetatable({}, { __close = function() closed = true end })
-            if x == 2 then
-                future:cancel()
-                while true do past = not past end
-            end
-            return x
-        end, range(5), { on_error = "collect", retries = 3 })
-        local results, n, failures = future:get()
-        assert.are.same({ { 1 }, 5, true }, { results, n, closed })
-        assert.are.same({ "cancelled", 1 }, { failures[2].kind, failures[2].attempts })
-        assert.are.same({ "cancelled", 0 }, { failures[5].kind, failures[5].attempts })
-        assert.are.equal(9, p:apply(square, 3))
-    end)
-
-    it("says so when its own task waits for it", function()
-        local future
-        future = p:apply_async(function() return (future:get()) end)
-        local ok, o = pcall(future.get, future)
-        assert.is_false(ok)
-        assert.matches("a task cannot wait for its own end", o.message)
-        assert.matches("inline_life_spec.lua:%d+", o.message)
-    end)
-
-    it("may wait for another that was not begun", function()
+    it("may be waited for by another task", function()
         local first = p:apply_async(square, 3)
         local second = p:with { priority = 1 }:apply_async(function() return first:get() + 1 end)
         assert.are.equal(10, second:get())
-    end)
-
-    it("may cancel others from its callback", function()
-        local ran = 0
-        local futures = {}
-        for i = 1, 4 do futures[i] = p:apply_async(function() ran = ran + 1 end) end
-        futures[1]:on_done(function()
-            for i = 2, 4 do futures[i]:cancel() end
-        end)
-        futures[1]:wait()
-        p:step()
-        local ok, o = pcall(futures[4].get, futures[4])
-        assert.are.same({ false, "cancelled" }, { ok, o.kind })
-        assert.is_true(ran < 4)
     end)
 end)
 

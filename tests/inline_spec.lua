@@ -175,10 +175,6 @@ local cases = {
         local n, failures = p:each(fail_at(2), range(3), { on_error = "collect" })
         return n, without_place(failures[2])
     end,
-    ["a cancelled future"] = function(p)
-        local future = p:map_async(function() os.execute("sleep 0.05") end, range(100))
-        return future:cancel(), select(2, pcall(future.get, future)).kind
-    end,
     ["seeded random numbers"] = function(p)
         return p:map(function() return math.random(1 << 40) end, range(50), { seed = 42 })
     end,
@@ -255,17 +251,6 @@ describe("a pool without workers", function()
         end, range(5), { halt = 2, on_error = "collect" })
         assert.are.same({ "crash", "error", "cancelled" },
             { failures[1].kind, failures[2].kind, failures[3].kind })
-    end)
-
-    it("deals jobs by their priority", function()
-        local p <close> = pool.new(0)
-        local order = {}
-        for i, priority in ipairs { 0, 5, -1, 5 } do
-            p:with { priority = priority }:apply_async(function() order[#order + 1] = i end)
-        end
-        p:apply(square, 1)
-        while p:step() do end
-        assert.are.same({ 2, 4, 1, 3 }, order)
     end)
 
     it("counts in its stats", function()

@@ -134,7 +134,7 @@ describe("bad input to", function()
             end)
 
             it("wait_all and wait_any names what is no future", function()
-                assert_message("bad argument #1 to 'wait_all' (table expected, got no value)",
+                assert_message("bad argument #1 to 'wait_all' (a list of futures expected, got no value)",
                     function() pool.wait_all() end)
                 assert_message("bad argument #1 to 'wait_any' (element 1 is not a future)",
                     function() pool.wait_any { 5 } end)
@@ -149,7 +149,7 @@ describe("bad input to", function()
     it("pool.resize asks for a size that there can be", function()
         local p <close> = pool.new(1)
         for _, n in ipairs { 0, -1, 1.5, 5000, "2", true } do
-            assert_message("bad argument #1 to 'resize' (a whole number from 1 to 4096 expected)",
+            assert_message("bad argument #1 to 'resize' (a whole number from 1 to 4096 expected, got ",
                 function() p:resize(n) end)
         end
     end)

@@ -359,6 +359,46 @@ describe("a pool's verb", function()
             assert.are.equal(5, p:reduce(square, { 1, 2 }, function(a, b) return a + b end))
         end)
 
+        it("names the task that failed and its input, with any number of workers", function()
+            local function add(a, b) return a + b end
+            for workers = 0, 4 do
+                local q <close> = pool.new(workers)
+                local ok, o = pcall(q.reduce, q, function(x)
+                    if x >= 77 then error { code = x } end
+                    return x
+                end, range(100), add)
+                assert.is_false(ok)
+                assert.are.same({ "error", 77, 77, 77 }, { o.kind, o.index, o.input, o.value.code })
+                assert.is_nil(o.traceback:find("luas/", 1, true), o.traceback)
+                ok, o = pcall(q.reduce, q, function(x)
+                    if x == 77 then os.exit(3) end
+                    return x
+                end, range(100), add)
+                assert.is_false(ok)
+                assert.are.same({ "crash", 3 }, { o.kind, o.exitcode })
+                assert.is_true(o.index <= 77 and o.index + o.count > 77)
+            end
+        end)
+
+        it("takes the options of a job for each task", function()
+            local function add(a, b) return a + b end
+            local sums = {}
+            for workers = 0, 2 do
+                local q <close> = pool.new(workers)
+                sums[#sums + 1] = q:reduce(function() return math.random(1000) end, range(60), add, 0, { seed = 7 })
+                assert.are.equal(60, q:reduce(function()
+                    nap(0.02)
+                    return 1
+                end, range(60), add, 0, { timeout = 1 }))
+                local sum, failures = q:reduce(function(x)
+                    if x == 5 then error("five", 0) end
+                    return x
+                end, range(10), add, 0, { on_error = "collect" })
+                assert.are.same({ 50, "five", 5 }, { sum, failures[5].message, failures[5].input })
+            end
+            assert.are.same({ sums[1], sums[1], sums[1] }, sums)
+        end)
+
         it("over nothing gives the initial value", function()
             assert.are.equal(7, p:reduce(square, {}, join, 7))
             assert.is_nil(p:reduce(square, {}, join))
@@ -518,7 +558,43 @@ describe("broadcast", function()
     end)
 end)
 
+describe("a pool that was closed", function()
+    it("can be stepped, and tells its counts to the end", function()
+        local p = pool.new(2)
+        p:fileno()
+        local future = p:apply_async(square, 3)
+        p:close()
+        for _ = 1, 500 do
+            if future:ready() then break end
+            p:step(0.02)
+        end
+        assert.are.equal(9, future:get())
+        assert.are.equal(1, p:stats().values)
+        assert.is_true(p:join(10))
+        assert.are.same({ 1, 0, 1 }, { p:stats().values, p:stats().workers, p:stats().carried.ship })
+        assert.is_false(p:step())
+    end)
+
+    it("tells what exit raised, once", function()
+        local output = helpers.output([[
+            local p = pool.new { workers = 2, exit = function() error("exit oops", 0) end }
+            p:map(function(x) return x end, { 1, 2, 3, 4 })
+            p:close()
+            print(p:join(10)) ]])
+        assert.are.equal(1, select(2, output:gsub("exit raised: exit oops", "")), output)
+        assert.matches("true", output)
+    end)
+end)
+
 describe("the default pool", function()
+    it("is still the one to join once it is closed", function()
+        assert.are.equal("true 1 1 2\n", helpers.output([[
+            local future = pool.apply_async(function() return 1 end)
+            pool.close()
+            print(tostring(pool.join(10)) .. " " .. pool.stats().tasks .. " " .. future:get() .. " "
+                .. pool.apply(function() return 2 end))]]))
+    end)
+
     it("has a worker for each CPU, and the module has all verbs", function()
         assert.is_true(math.type(pool.cpus()) == "integer" and pool.cpus() >= 1)
         assert.are.equal(tostring(pool.cpus()), helpers.output("print(pool.size())"):match("%d+"))

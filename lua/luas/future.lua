@@ -114,8 +114,13 @@ function Future:cancel()
     return true
 end
 
+-- Without what called the callback.
+local function own_traceback(message)
+    return (debug.traceback(message, 2):gsub("\n%s*%[C%]: in function 'xpcall'.*", ""))
+end
+
 local function call_back(self, callback)
-    local ok, message = xpcall(callback, debug.traceback, self)
+    local ok, message = xpcall(callback, own_traceback, self)
     if not ok then core.report("a callback raised: " .. tostring(message)) end
 end
 
@@ -148,9 +153,12 @@ function M.notify(pool)
 end
 
 local function check_futures(futures, what)
-    options.argument(futures, 1, what, "table")
-    for i, future in ipairs(futures) do
-        if getmetatable(future) ~= Future then
+    if type(futures) ~= "table" or getmetatable(futures) == Future then
+        options.fail(("bad argument #1 to '%s' (a list of futures expected, got %s)"):format(
+            what, futures == nil and "no value" or type(futures) == "table" and "a future" or type(futures)))
+    end
+    for i = 1, #futures do
+        if getmetatable(futures[i]) ~= Future then
             options.fail(("bad argument #1 to '%s' (element %d is not a future)"):format(what, i))
         end
     end

@@ -4,6 +4,7 @@
 --- verbs need not know. What a task changes stays changed here.
 
 local core = require "luas.core"
+local options = require "luas.options"
 
 local pack, unpack, randomseed = table.pack, table.unpack, math.randomseed
 
@@ -19,13 +20,13 @@ local Task = {}
 Task.__index = Task
 
 --- A pool with the methods of luas.core's (core/lua_pool.h). Its tasks run when
---- a call drives it, inside a task of a worker also at their submission: there
---- nobody may drive it again.
+--- a call drives it; those that nobody waits for yet run at their submission, as
+--- they shall see what is there now.
 ---@param given {init: function?, exit: function?}
 ---@return table
 local function new(given)
     local self = setmetatable({
-        jobs = {}, running = {}, counts = {}, eager = core.worker() ~= nil,
+        jobs = {}, running = {}, counts = {},
         init = given.init, exit = given.exit,
     }, Pool)
     self.jobs.before, self.jobs.after = self.jobs, self.jobs -- a ring of those not done
@@ -132,8 +133,10 @@ function Pool:stuck()
     return #self.running > 0 and not next_job(self)
 end
 
-function Job:carry(f)
+function Job:carry(f, forced)
     self.f = f
+    local why = forced and core.check(f)
+    if why then return nil, why end
     return true, {}
 end
 
@@ -142,9 +145,7 @@ function Job:inherit(f, items)
 end
 
 local function unpack_item(list, index)
-    if type(list) ~= "table" then
-        error(("item %d: a table of arguments expected, got %s"):format(index, type(list)), 0)
-    end
+    options.check_list(list, index)
     return pack(unpack(list, 1, list.n or #list))
 end
 
@@ -174,7 +175,7 @@ end
 local function check_item(index, arguments)
     local message = core.check(unpack(arguments, 1, arguments.n))
     if message then
-        error(("item %d%s%s"):format(index, message:find(": ", 1, true) and ", " or ": ", message), 0)
+        options.fail(("item %d%s%s"):format(index, message:find(": ", 1, true) and ", " or ": ", message))
     end
 end
 
@@ -198,7 +199,7 @@ function Job:pump() end
 
 --- Nobody waits for it yet.
 function Job:detach()
-    while self.pool.eager and self.first <= self.last do
+    while self.first <= self.last do
         prepare(self.pool)
         self:run()
     end

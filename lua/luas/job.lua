@@ -4,8 +4,10 @@
 --- take. A job holds no outcome back: what it gives is the caller's.
 
 local core = require "luas.core"
-local fail = require("luas.options").fail
+local checks = require "luas.options"
 local outcome = require "luas.outcome"
+
+local fail, check_list = checks.fail, checks.check_list
 
 local min, max, huge = math.min, math.max, math.huge
 
@@ -94,11 +96,21 @@ local function unchanged(known, module)
     return true
 end
 
+-- What `require` goes by.
+local function remember_package()
+    local watched = {}
+    for _, t in ipairs { package, package.loaded, package.preload, package.searchers } do
+        note(watched, t)
+    end
+    return { value = package, watched = watched }
+end
+
 -- Workers were forked when at least these modules were loaded, with these fields.
 local function note_modules(pool)
     local known, modules = {}, { [package.loaded] = true }
     for _, module in pairs(package.loaded) do modules[module] = true end
     for name, module in pairs(package.loaded) do known[name] = remember(module, modules) end
+    known.package = remember_package()
     pool.known = known
 end
 
@@ -140,25 +152,28 @@ local function inherit(self, items, most)
     self.carried = "inherit"
 end
 
+-- Without what was defined for it already.
+local function restart(self)
+    self.handle:drop()
+    self.handle = self.pool.core:job(self.policy)
+end
+
+-- False when the function must be inherited; the job is then as it was before.
 local function ship(self)
     local forced = self.options.carry == "ship"
     local ok, modules = self.handle:carry(self.f, forced)
-    if not ok then
-        if forced then fail(("cannot ship the function: %s"):format(modules)) end
-        return false
-    end
-    if not forced and self.pool.size > 0 and not all_known(self.pool, modules) then
+    if not ok and forced then fail(("cannot ship the function: %s"):format(modules)) end
+    if ok and not forced and self.pool.size > 0 and not all_known(self.pool, modules) then
         self.outdated = self.alone
+        ok = false
+    end
+    if not ok then
+        restart(self)
         return false
     end
     self.pool.carried.ship = self.pool.carried.ship + 1
     self.carried = "ship"
     return true
-end
-
-local function restart(self)
-    self.handle:drop()
-    self.handle = self.pool.core:job(self.policy)
 end
 
 local function feed_all(self, items, n)
@@ -175,11 +190,7 @@ end
 
 -- What is sent is checked on its way.
 local function check_lists(items, n)
-    for i = 1, n do
-        if type(items[i]) ~= "table" then
-            fail(("item %d: a table of arguments expected, got %s"):format(i, type(items[i])))
-        end
-    end
+    for i = 1, n do check_list(items[i], i) end
 end
 
 -- An array goes in whole, before anything is dealt: if an item cannot be
@@ -206,10 +217,7 @@ local function start_array(self, items, n)
 end
 
 local function start_source(self)
-    if self.options.carry == "inherit" or not ship(self) then
-        if self.carried == nil and self.options.carry ~= "inherit" then restart(self) end
-        inherit(self, nil, huge)
-    end
+    if self.options.carry == "inherit" or not ship(self) then inherit(self, nil, huge) end
 end
 
 --- Starts a job of `f` over `items` (an array of `n`) or `source` (a function).
@@ -274,14 +282,14 @@ end
 ---@return luas.job        to be closed
 function Job.call(pool, f, options, ...)
     if options.carry ~= "inherit" then
-        local handle = pool.core:job(call_policy(pool, options))
+        local policy = call_policy(pool, options)
         local self = setmetatable({
-            pool = pool, f = f, options = options, handle = handle,
+            pool = pool, f = f, options = options, handle = pool.core:job(policy), policy = policy,
             fed = 1, taken = 0, exhausted = true,
         }, Job)
         local ok, sent = pcall(ship_call, self, ...)
         if sent == true then return enter(self) end
-        handle:drop()
+        self.handle:drop()
         if not ok then error(sent, 0) end
     end
     return Job.start(pool, f, { items = { table.pack(...) }, n = 1 }, options, { star = true })
@@ -356,19 +364,12 @@ function Job:step(timeout)
     self.pool:step(self:hungry() and 0 or timeout)
 end
 
--- A traceback without the engine's frames at its end; nil if nothing is left.
-local function own_lines(traceback)
-    local n = 1
-    while n > 0 do traceback, n = traceback:gsub("\n%s*%[C%]: in %?$", "") end
-    return traceback ~= "" and traceback or nil
-end
-
 local function describe(self, fields)
     local o = outcome.new(fields)
     if o.index and o.count == 1 then o.output = self:printed()[o.index] end
     if self.items and o.index and o.count == 1 then o.input = self.items[o.index] end
     if o.kind == "timeout" then o.limit = self.options.timeout end
-    o.traceback = o.traceback and own_lines(o.traceback)
+    o.traceback = o.traceback and outcome.own_lines(o.traceback)
     return o
 end
 

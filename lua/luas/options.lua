@@ -192,6 +192,39 @@ function M.length(list)
     return nil, ("%s must be a whole number, got %s"):format(name, tostring(n))
 end
 
+-- More arguments than this no call takes.
+local MOST_ARGUMENTS <const> = 200000
+
+--- Raises unless `list`, item `index` of a starmap, is a list of arguments.
+---@param list any
+---@param index integer
+function M.check_list(list, index)
+    if type(list) ~= "table" then
+        M.fail(("item %d: a table of arguments expected, got %s"):format(index, type(list)))
+    end
+    local n = list.n == nil and #list or list.n
+    if math.type(n) ~= "integer" or n < 0 or n > MOST_ARGUMENTS then
+        M.fail(("item %d: its length, or field 'n', must be a whole number from 0 to %d"):format(
+            index, MOST_ARGUMENTS))
+    end
+end
+
+--- Can it be called?
+---@param f any
+---@return boolean
+function M.is_callable(f)
+    local meta = getmetatable(f)
+    return type(f) == "function" or type(meta) == "table" and meta.__call ~= nil
+end
+
+--- Raises unless `f` can be called.
+---@param f any
+---@param what string
+---@param position integer?  by default 1
+function M.callable(f, what, position)
+    if not M.is_callable(f) then M.argument(f, position or 1, what, "function") end
+end
+
 --- A timeout argument: the seconds to wait, nil for as long as it takes. Less
 --- than 0 counts as 0, for a deadline that has passed.
 ---@param v number?

@@ -63,6 +63,10 @@ local describe = {
 
 local function name(o)
     local who = o.name or (o.index and "task " .. o.index) or "the future"
+    if o.index and (o.count or 1) > 1 then
+        who = ("%stasks %d to %d"):format(
+            o.kind == "cancelled" and "" or "one of ", o.index, o.index + o.count - 1)
+    end
     if o.input == nil then return who end
     local input = inspect(o.input, { depth = 1 }):gsub("%s+", " ")
     if #input > 60 then input = input:sub(1, 57) .. "..." end
@@ -80,6 +84,17 @@ function Outcome:__tostring()
         line = ("%s\n%s%s"):format(line, place, self.traceback)
     end
     return line
+end
+
+--- A traceback without the engine's frames; nil if nothing is left.
+---@param traceback string
+---@return string?
+function M.own_lines(traceback)
+    local n = 1
+    traceback = traceback:gsub("\n%s*luas/reduce%.lua:[^\n]*", "")
+    while n > 0 do traceback, n = traceback:gsub("\n%s*%[C%]: in %?$", "") end
+    traceback = traceback:gsub("\n%s*%[C%]: in function 'xpcall'$", "")
+    return traceback ~= "" and traceback or nil
 end
 
 --- Makes an outcome of a table of its fields.

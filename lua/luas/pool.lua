@@ -7,9 +7,10 @@ local lazy = require "luas.lazy"
 local options = require "luas.options"
 local outcome = require "luas.outcome"
 local progress = require "luas.progress"
+local reduce = require "luas.reduce"
 local State = require "luas.state"
 
-local min, max = math.min, math.max
+local callable, max, min = options.callable, math.max, math.min
 
 -- Room for so many results is made ahead; a wrong `n` must not take all memory.
 local AHEAD <const> = 1 << 22
@@ -47,14 +48,16 @@ local M = {}
 
 -- A pool that was opened before this process was forked is its host's; here
 -- its verbs run inline. So do those of a closed one's copy.
-local function state_of(self)
+local function present(self)
     local state = self.state
-    if state.owner ~= core.pid() then
-        state = state.here or new_state { workers = 0 }
-        self.state.here = state
-    elseif state.closed then
-        options.fail("pool is closed")
-    end
+    if state.owner == core.pid() then return state end
+    state.here = state.here or State.new { workers = 0 }
+    return state.here
+end
+
+local function state_of(self)
+    local state = present(self)
+    if state.closed then options.fail("pool is closed") end
     return state
 end
 
@@ -64,13 +67,6 @@ local function length(items, what)
     local n, problem = options.length(items)
     if not n then options.fail(("bad argument #2 to '%s' (%s)"):format(what, problem)) end
     return n
-end
-
-local function callable(f, what, position)
-    local meta = getmetatable(f)
-    if type(f) ~= "function" and not (type(meta) == "table" and meta.__call) then
-        options.argument(f, position or 1, what, "function")
-    end
 end
 
 -- What pairs and ipairs give first needs their other two values, too.
@@ -229,57 +225,41 @@ end
 
 -- ---- reduce ----
 
--- Items in lists, so that a worker combines a list before it answers.
-local function lists(given, size)
-    local at = 0
-    return function()
-        local list, n = {}, 0
-        while n < size do
-            local item
-            if given.items then
-                at = at + 1
-                if at > given.n then break end
-                item = given.items[at]
-            else
-                item = given.source()
-                if item == nil then break end
-            end
-            n = n + 1
-            list[n] = item
-        end
-        if n == 0 then return nil end
-        list.n = n
-        return list
-    end
-end
-
 --- combine(... combine(combine(init, f(item 1)), f(item 2)) ..., f(item n)),
 --- provided that combine is associative: runs of items are combined in the
 --- workers first, in order. Without `init` it starts with the first result;
---- over nothing it gives `init`.
+--- over nothing it gives `init`. Raises the first failing outcome; with
+--- `on_error = "collect"` it combines what there is, and gives the failures.
 ---@param f function
 ---@param source luas.source
 ---@param combine fun(a: any, b: any): any
 ---@param init any
 ---@param opts luas.joboptions?
----@return any
+---@return any, table<integer, luas.outcome>? failures
 function Pool:reduce(f, source, combine, init, opts)
     callable(f, "reduce")
     callable(combine, "reduce", 3)
     local given = input(source, "reduce")
     local all = job_options(self, opts, "reduce", source)
-    local size = all.chunk or (given.n and max(1, min(1000, given.n // (4 * max(1, self:size()))))) or 100
-    local function combine_list(list)
-        local total = f(list[1])
-        for i = 2, list.n do total = combine(total, f(list[i])) end
-        return total
-    end
-    local total, started = init, init ~= nil
-    local inner = options.merge(all, { chunk = 1, on_error = "raise" })
+    local collect = all.on_error == "collect"
+    local size = reduce.size(all, given.n, self:size())
+    local inner = options.merge(all, { on_error = "collect" })
+    if size > 1 then inner.chunk = 1 end
     local view = setmetatable({ state = self.state, defaults = inner }, getmetatable(self))
-    for _, part in view:imap(combine_list, lists(given, size)) do
-        if started then total = combine(total, part) else total, started = part, true end
+    local total, started, failures = init, init ~= nil, {}
+    local parts = size > 1 and reduce.lists(given, size) or source
+    for k, ok, part in view:imap(reduce.task(f, combine, size), parts) do
+        if not ok then
+            part = reduce.outcome(part, k, size, given.n)
+            if not collect then error(part, 0) end
+            failures[part.index] = part
+        elseif started then
+            total = combine(total, part)
+        else
+            total, started = part, true
+        end
     end
+    if collect then return total, failures end
     return total
 end
 
@@ -410,8 +390,10 @@ end
 ---@param n integer
 function Pool:resize(n)
     local state = state_of(self)
-    if math.type(n) ~= "integer" or n < 1 or n > 4096 or state.size == 0 then
-        options.fail("bad argument #1 to 'resize' (a whole number from 1 to 4096 expected)")
+    if state.size == 0 then options.fail("a pool without workers cannot be resized") end
+    if math.type(n) ~= "integer" or n < 1 or n > 4096 then
+        options.fail(("bad argument #1 to 'resize' (a whole number from 1 to 4096 expected, got %s)")
+            :format(type(n) == "number" and n or type(n)))
     end
     state.core:resize(n)
     state.size = n
@@ -421,18 +403,15 @@ end
 --- steals, and how many jobs were carried which way (`carried`).
 ---@return table
 function Pool:stats()
-    local state = state_of(self)
-    local stats = state.core:stats()
-    stats.carried = { ship = state.carried.ship, inherit = state.carried.inherit }
-    stats.workers = state.core:live()
-    return stats
+    return present(self):stats()
 end
 
 --- A descriptor that is readable when `step` has something to do, for a poll
 --- loop of the application's. From then on that loop drives asynchronous jobs.
 ---@return integer
 function Pool:fileno()
-    local state = state_of(self)
+    local state = present(self)
+    if state.ended then options.fail("pool is closed") end
     if state.size == 0 then options.fail("a pool without workers has no descriptor") end
     state.polled = true
     return state.core:fileno()
@@ -444,7 +423,7 @@ end
 ---@return boolean
 function Pool:step(timeout)
     local wait = timeout == nil and 0 or options.timeout(timeout, 1, "step")
-    return state_of(self):drive(wait)
+    return present(self):drive(wait)
 end
 
 --- No further jobs; what was submitted still gets done.
@@ -520,12 +499,20 @@ local function default_pool()
     return default
 end
 
+-- These are about the pool that there was last; the others open one if need be.
+local about = { close = true, join = true, terminate = true, stats = true, size = true, step = true }
+
+local function pool_for(name)
+    local here = default and default.state.owner == core.pid()
+    return here and about[name] and default or default_pool()
+end
+
 options.methods(Pool, methods, "p")
 
 for name, verb in pairs(Pool) do
     M[name] = function(first, ...)
         if getmetatable(first) == methods then return verb(first, ...) end
-        return verb(default_pool(), first, ...)
+        return verb(pool_for(name), first, ...)
     end
 end
 

@@ -79,8 +79,7 @@ end
 
 function meta:__gc()
     if described(self) and not self.ours then
-        core.report(("process %s ended without being asked for its result: %s"):format(
-            self.name, tostring(self.outcome)))
+        core.report(("nobody asked for the result of %s"):format(tostring(self.outcome)))
     end
 end
 
@@ -94,7 +93,7 @@ function M.new(given)
         if not expected then
             options.fail(("process.new: unknown option '%s' (there are: args, name, target)"):format(
                 tostring(name)))
-        elseif type(value) ~= expected then
+        elseif type(value) ~= expected and not (name == "target" and options.is_callable(value)) then
             options.fail(("process.new: option '%s' must be a %s, got %s"):format(
                 name, expected, type(value)))
         end
@@ -113,13 +112,14 @@ end
 ---@param ... any
 ---@return luas.process
 function M.spawn(f, ...)
-    options.argument(f, 1, "spawn", "function")
+    options.callable(f, "spawn")
     return M.new { target = f, args = pack(...) }:start()
 end
 
 --- Starts it: once only.
 ---@return luas.process self
 function Process:start()
+    if self.ours then options.fail("'start': this process was started long ago") end
     if self.job or self.ended then options.fail("the process has been started already") end
     local own = own_state()
     own.started = own.started + 1
@@ -188,6 +188,7 @@ end
 --- Waits for it: the function's results; raises its outcome if it has none.
 ---@return any ...
 function Process:result()
+    started(self, "result")
     self:join()
     self.asked = true
     if self.outcome then error(self.outcome, 2) end

@@ -76,6 +76,7 @@ local function has_workers(engine) return engine:live() > 0 end
 -- Futures keep their results beyond the engine; views see the pool closed.
 local function release(state)
     if state.ended then return end
+    state.counts = state:stats()
     state.ended, state.under_way[state] = true, true
     future.settle(state)
     state.under_way[state] = nil
@@ -90,6 +91,16 @@ local function finish_lazy(state)
         end
     end
     for job in pairs(state.lazy) do job:finish() end
+end
+
+--- Its counts (luas.pool's stats); after its end the last ones.
+---@return table
+function State:stats()
+    if self.ended then return options.merge(self.counts, {}) end
+    local stats = self.core:stats()
+    stats.carried = { ship = self.carried.ship, inherit = self.carried.inherit }
+    stats.workers = self.core:live()
+    return stats
 end
 
 --- Waits for the end of all, at most `timeout` seconds: false if not.

@@ -6,7 +6,7 @@
 
 static void report(const luas_outcome *o)
 {
-    if (o->kind == LUAS_VALUE)
+    if (o->kind == LUAS_VALUE && o->count == 2)
         printf("call %d: %s, %d\n", (int)o->call, o->results[0].bytes, (int)o->results[1].as.integer);
     else
         printf("call %d: %s\n", (int)o->call, o->message);
