@@ -30,19 +30,15 @@ static void on_parent_death(int signal)
         kill(0, SIGKILL);
 }
 
-static void die_with_parent(pid_t parent, int from_main_thread)
+/* Not SIGKILL, for what the tasks have started must end, too. (A group that is
+   stopped is told to go on, and by SIGHUP to end, when its parent has.) */
+static void die_with_parent(pid_t parent)
 {
 #ifdef __linux__
-    if (from_main_thread) {
-        prctl(PR_SET_PDEATHSIG, SIGKILL);
-    } else {
-        host = parent;
-        struct sigaction action = {.sa_handler = on_parent_death, .sa_flags = SA_RESTART};
-        sigaction(SIGUSR2, &action, NULL);
-        prctl(PR_SET_PDEATHSIG, SIGUSR2);
-    }
-#else
-    (void)from_main_thread;
+    host = parent;
+    struct sigaction action = {.sa_handler = on_parent_death, .sa_flags = SA_RESTART};
+    sigaction(SIGUSR2, &action, NULL);
+    prctl(PR_SET_PDEATHSIG, SIGUSR2);
 #endif
     if (getppid() != parent)    /* it ended before the lines above */
         _exit(1);
@@ -99,15 +95,6 @@ static void empty_stdin(void)
     (void)null; /* without one it stays closed */
 }
 
-static int runs_in_main_thread(void)
-{
-#ifdef __linux__
-    return syscall(SYS_gettid) == getpid();
-#else
-    return 1;
-#endif
-}
-
 static int open_watch(pid_t pid)
 {
 #ifdef SYS_pidfd_open
@@ -121,7 +108,6 @@ static int open_watch(pid_t pid)
 int luas__child_fork(luas__child *c, const sigset_t *handled)
 {
     pid_t parent = getpid();
-    int from_main_thread = runs_in_main_thread();
     fflush(NULL); /* or what is buffered would be printed by both */
     sigset_t all, before;
     sigfillset(&all);
@@ -131,7 +117,7 @@ int luas__child_fork(luas__child *c, const sigset_t *handled)
     if (pid == 0) {
         setpgid(0, 0);
         reset_signals(handled);
-        die_with_parent(parent, from_main_thread);
+        die_with_parent(parent);
         empty_stdin();
         skip_exit_handlers();
         return 0;

@@ -59,6 +59,7 @@ typedef struct luas__job {
     uint64_t fed, settled;      /* tasks 1 .. fed exist */
     uint64_t dealt;             /* tasks in workers now */
     uint64_t failures;
+    int barren;                 /* workers in a row that ended before they began a task */
     luas__batch *batches, *last_batch, *cursor;
     luas__range *pending;       /* a stack: the next to deal is on top */
     size_t npending, cap_pending;

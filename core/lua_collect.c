@@ -4,6 +4,7 @@
  */
 #define _GNU_SOURCE
 #include "lua_codec.h"
+#include "lua_fail.h"
 #include "lua_job.h"
 #include "lua_outcome.h"
 
@@ -28,6 +29,8 @@ static void keep_printed(lua_State *L, const luas__outcome *o, const char *paylo
 static const luas__outcome *next_outcome(lua_State *L, luas__job_handle *h, const char **payload)
 {
     luas__job_check_alive(L, h); /* reading the last one may have run anything */
+    if (h->reading)
+        luas__fail(L, "these results are being read already");
     const luas__outcome *o = luas__pool_take(h->pool->pool, h->job)
         ? luas__job_next(h->job, payload) : NULL;
     if (o != NULL && o->printed > 0)
@@ -47,7 +50,9 @@ static int read_values(lua_State *L, luas__job_handle *h, uint32_t len, const ch
                        int space)
 {
     h->pool->readers++;
+    h->reading = true;
     int n = luas__decode(L, payload, len, space, LUAS__FUNCTIONS);
+    h->reading = false;
     h->pool->readers--;
     return n;
 }

@@ -10,6 +10,7 @@
 #include "clock.h"
 #include "error.h"
 #include "lua_codec.h"
+#include "lua_fail.h"
 #include "lua_recall.h"
 #include "lua_serve.h"
 #include "lua_space.h"
@@ -91,6 +92,8 @@ static int job_drop(lua_State *L)
 {
     luas__job_handle *h = luas__job_of(L);
     luas__job *job = h->job;
+    if (h->reading && job != NULL)
+        return luas__fail(L, "the results of this job are being read");
     h->job = NULL;
     release_scratch(h);
     if (job != NULL && h->pool->pool != NULL && h->pool->owner == getpid()) {

@@ -24,6 +24,7 @@ typedef struct luas__job_handle {
     luas__buffer defines;   /* what they need defined before them */
     size_t *ends;           /* in `bytes`, of the `count` tasks; room for `cap` */
     uint32_t count, cap;
+    bool reading;           /* an outcome, of which the job has the bytes */
 } luas__job_handle;
 
 /* The job, whatever has become of it. */

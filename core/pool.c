@@ -186,7 +186,7 @@ static void free_closed(luas__pool *p, luas__job *job)
     }
 }
 
-static int revoke_job(luas__pool *p, const luas__job *job)
+int luas__pool_revoke_job(luas__pool *p, const luas__job *job)
 {
     int rc = 0;
     for (int i = 0; i < p->nworkers && rc == 0; i++) {
@@ -223,7 +223,7 @@ int luas__pool_cancel_pending(luas__pool *p, luas__job *job, uint64_t from, uint
 
 static int cancel(luas__pool *p, luas__job *job, uint64_t from, uint64_t to)
 {
-    int rc = revoke_job(p, job);
+    int rc = luas__pool_revoke_job(p, job);
     if (rc == 0)
         rc = luas__pool_cancel_pending(p, job, from, to);
     stop_running(p, job, from, to);
@@ -348,6 +348,15 @@ static int respawn_images(luas__pool *p, void *host)
     return rc;
 }
 
+/* A task that is for each worker waits for those that are not there yet. */
+static bool wants_all(const luas__pool *p)
+{
+    for (const luas__job *job = p->jobs; job != NULL; job = job->next)
+        if (job->policy.flags & LUAS__JOB_EACH && job->waiting > 0 && !job->closed)
+            return true;
+    return false;
+}
+
 /* Brings the workers up to what the tasks can use. A failing fork matters
    only when there is no worker at all. */
 static int staff(luas__pool *p, void *host)
@@ -360,7 +369,8 @@ static int staff(luas__pool *p, void *host)
     if (rc == 0)
         rc = respawn_images(p, host);
     p->tight = rc < 0;
-    return rc < 0 && p->nworkers > 0 && rc != LUAS_ENOMEM ? 0 : rc;
+    bool can_do_with_fewer = p->nworkers > 0 && !wants_all(p);
+    return rc < 0 && can_do_with_fewer && rc != LUAS_ENOMEM ? 0 : rc;
 }
 
 int luas__pool_populate(luas__pool *p, void *host)

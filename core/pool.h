@@ -56,6 +56,7 @@ typedef struct luas__pool {
     luas__buffer complaint;     /* what the first exit that failed raised */
     bool complained;            /* the owner has passed it on */
     int barren;                 /* deaths in a row without a task started */
+    bool initialized;           /* init has run in some worker */
     bool closing;               /* no new jobs, no new workers */
     sigset_t handled;           /* by this process, as of the call that drives */
     bool knows_handled;         /* false at the start of each such call */
@@ -137,6 +138,9 @@ bool luas__worker_is_spare(const luas__pool *p, const luas__worker *w);
 
 /* pool.c: takes in what happened, and deals anew. */
 int luas__pool_handle(luas__pool *p, const luas__event *events, int n);
+
+/* pool.c: takes back what no worker has begun of a job. */
+int luas__pool_revoke_job(luas__pool *p, const luas__job *job);
 
 /* pool.c: as luas__job_cancel_pending, and counts. */
 int luas__pool_cancel_pending(luas__pool *p, luas__job *job, uint64_t from, uint64_t to);

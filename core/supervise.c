@@ -20,6 +20,12 @@
 /* How often to look at workers that something unusual is the matter with. */
 #define TICK (5 * LUAS__MS)
 
+/* A worker that has had a task for so long has begun it, or never will. */
+#define TIME_TO_BEGIN (2 * LUAS__SECOND)
+
+/* After so many workers that end before they do anything it is no accident. */
+enum { MOST_BARREN = 3 };
+
 void luas__pool_break(luas__pool *p, int code, const char *words, size_t len)
 {
     if (p->broken != 0)
@@ -62,13 +68,16 @@ static int settle(luas__pool *p, luas__worker *w, const luas__outcome *o, const 
     if (text != NULL)
         luas__buffer_truncate(text, 0);
     luas__worker_answered(w, (uint32_t)o->count);
+    job->barren = 0;
     w->stop_seq = 0;
     p->progress++;
-    if (job->policy.halt > 0 && job->failures >= job->policy.halt)
+    if (job->policy.halt > 0 && job->failures >= job->policy.halt) {
+        rc = luas__pool_revoke_job(p, job); /* else it may do more than it should */
         luas__pool_cancel_pending(p, job, 0, UINT64_MAX);
+    }
     if (luas__job_finished(job))
         luas__pool_job_done(p, job);
-    return 0;
+    return rc;
 }
 
 /* Retries go to the front, elsewhere if there is an elsewhere. */
@@ -184,7 +193,7 @@ static int take_message(luas__pool *p, luas__worker *w, luas__mp_reader *body)
     case LUAS__ERROR:
         return take_outcome(p, w, (int)code, body);
     case LUAS__READY:
-        w->ready = true;
+        w->ready = p->initialized = true;
         return 0;
     case LUAS__FAILED:
         return take_failure(p, w, body);
@@ -257,8 +266,10 @@ static int receive_all(luas__pool *p, luas__worker *w)
 static const luas__chunk *culprit(const luas__pool *p, const luas__worker *w)
 {
     const luas__chunk *running = luas__worker_running(w);
-    bool too_large = w->over_memory && (w->ready || !p->options.has_init);
-    bool doomed = (w->process != NULL || too_large) && w->nchunks > 0;
+    bool came_to_tasks = w->ready || !p->options.has_init;
+    bool doomed = w->nchunks > 0
+        && (w->process != NULL || (w->over_memory && came_to_tasks) || w->stop_seq != 0
+            || w->chunks[0].job->barren > MOST_BARREN);
     return running == NULL && doomed ? &w->chunks[0] : running;
 }
 
@@ -305,9 +316,11 @@ static void consider_barren(luas__pool *p, const luas__worker *w)
     static const char words[] = "workers end before they run anything";
     if (w->stopping || w->served > 0 || luas__page_started(w->page) > 0)
         p->barren = 0;
-    else if (++p->barren > 3 * p->options.workers + 10)
+    else if (++p->barren > MOST_BARREN * p->options.workers + 10)
         luas__pool_break(p, LUAS_EBROKEN, words, sizeof words - 1);
-    if (!w->ready && p->options.has_init && !w->stopping && p->broken == 0)
+    /* Where init has run before, another may be luckier. */
+    if (!w->ready && p->options.has_init && !w->stopping && p->broken == 0
+        && (!p->initialized || p->barren > MOST_BARREN))
         break_in_init(p, w);
 }
 
@@ -321,16 +334,39 @@ static bool reap(luas__pool *p, luas__worker *w)
     return w->reaped;
 }
 
+/* A worker that had all it was sent and died before it began a task may have
+   died of the job's definition: gives a job of which several have. */
+static luas__job *blame_job(const luas__pool *p, const luas__worker *w)
+{
+    if (w->nchunks == 0 || w->out.len > 0 || w->stopping || luas__worker_running(w) != NULL
+        || (p->options.has_init && !w->ready))
+        return NULL;
+    luas__job *job = w->chunks[0].job;
+    return ++job->barren > MOST_BARREN ? job : NULL;
+}
+
+/* Its first task has the crash; the others would have the same. */
+static int give_up_job(luas__pool *p, luas__job *job)
+{
+    int rc = luas__pool_cancel_pending(p, job, 0, UINT64_MAX);
+    if (luas__job_finished(job))
+        luas__pool_job_done(p, job);
+    return rc;
+}
+
 /* Also called again by the clock, after there was no memory for it. */
 static int on_end(luas__pool *p, luas__worker *w)
 {
     if (w->ended || !reap(p, w))
         return 0;
     int rc = receive_all(p, w);
+    luas__job *guilty = blame_job(p, w);
     if (rc == 0)
         rc = settle_culprits(p, w);
     if (rc == 0)
         rc = luas__worker_revoke(w);
+    if (rc == 0 && guilty != NULL)
+        rc = give_up_job(p, guilty);
     if (rc < 0)
         return rc;
     consider_barren(p, w);
@@ -449,16 +485,38 @@ static void give_up(luas__worker *w)
     luas__child_signal_group(&w->child, SIGKILL);
 }
 
-/* A task that waits in a worker which somebody has stopped would never begin
-   and so never time out: after as long it is dealt anew. */
+/* Its first task has timed out before it began: at the worker's end. */
+static void end_unstarted(luas__worker *w)
+{
+    w->stop_seq = w->chunks[0].seq;
+    w->stop_kind = LUAS__KIND_TIMEOUT;
+    w->kill_at = INT64_MAX;
+    luas__child_signal_group(&w->child, SIGKILL);
+}
+
+/* That a task is about to begin takes less, on a busy machine, too, unless
+   somebody has stopped the worker or a definition does not end. */
+static bool is_overdue(const luas__pool *p, const luas__worker *w, int64_t timeout, int64_t now)
+{
+    int64_t waited = now - w->waiting_since;
+    if (luas__child_is_stopped(&w->child))
+        return waited > timeout;
+    return waited > timeout && waited > TIME_TO_BEGIN && w->out.len == 0
+        && (w->ready || !p->options.has_init);
+}
+
+/* A task that waits in such a worker would never begin and so never time out:
+   it is dealt anew. Where that does not help it has timed out. */
 static int64_t watch_unstarted(luas__pool *p, luas__worker *w, int64_t timeout, int64_t now)
 {
-    if (p->alarmed) {
-        if (!luas__child_is_stopped(&w->child))
-            w->stuck_since = 0;
-        else if (w->stuck_since == 0)
-            w->stuck_since = now;
-        else if (now - w->stuck_since > timeout)
+    luas__chunk *c = &w->chunks[0];
+    if (w->waiting_since == 0 || w->waiting_seq != c->seq) {
+        w->waiting_since = now;
+        w->waiting_seq = c->seq;
+    } else if (p->alarmed && is_overdue(p, w, timeout, now)) {
+        if (++c->job->barren > MOST_BARREN)
+            end_unstarted(w);
+        else
             give_up(w);
     }
     return now + earlier(timeout, TICK);
@@ -489,7 +547,7 @@ static int64_t watch_deadline(luas__pool *p, luas__worker *w, int64_t now)
     int64_t since = atomic_load(&w->page->since);
     if (running == NULL || since == 0)
         return watch_unstarted(p, w, job->policy.timeout, now);
-    w->stuck_since = 0;
+    w->waiting_since = 0;
     if (luas__page_started(w->page) != running->seq)
         return now + TICK; /* answers wait in the pipe or the ring */
     if (now - since < job->policy.timeout)
@@ -507,6 +565,8 @@ static int look_at(luas__pool *p, luas__worker *w, int64_t now, int64_t *next)
         if (p->alarmed && rc == 0)
             rc = luas__catch_up(p, w);
         *next = earlier(*next, now + TICK);
+    } else if (w->tasks == 1 && luas__worker_unstarted(w) == 1) {
+        *next = earlier(*next, now + 4 * TICK); /* an idle one may be quicker */
     }
     if (w->child.watch < 0)
         *next = earlier(*next, now + TICK);

@@ -65,7 +65,8 @@ typedef struct luas__worker {
     uint32_t stop_seq;      /* task that was asked to stop; 0: none */
     uint16_t stop_kind;     /* why: LUAS__KIND_TIMEOUT or _CANCELLED */
     int64_t kill_at;        /* ns; when it is killed if it has not */
-    int64_t stuck_since;    /* ns; seen stopped while a timed task waited; 0: not */
+    int64_t waiting_since;  /* ns; since when a timed task has not begun; 0: it has */
+    uint32_t waiting_seq;   /* of that task */
     size_t resident;        /* bytes that it had when it was forked */
     bool worn;              /* has grown so large that it is to be replaced */
     bool over_memory;       /* was killed for its memory */

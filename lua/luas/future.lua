@@ -51,13 +51,19 @@ function Future:__tostring()
     return "future: " .. how
 end
 
+-- What reading raises (a progress function, say) is what get raises.
+local function settled(ok, ...)
+    if ok then return pack(...) end
+    return pack(false, ...)
+end
+
 -- Outcomes wait as bytes until somebody asks; then the job is not needed.
 local function resolve(self)
     if self.result or not self.job.handle:done() then return self.result ~= nil end
     if self.resolving then options.fail("the future is being read already") end
     self.resolving = true
     self.job:take_up()
-    self.result = pack(self.settle(self.job))
+    self.result = settled(pcall(self.settle, self.job))
     self.job:close()
     return true
 end
@@ -147,8 +153,9 @@ function M.notify(pool)
         end
     end
     for _, future in ipairs(ended or {}) do
-        pool.watched[future] = nil
-        for _, callback in ipairs(future.callbacks) do call_back(future, callback) end
+        local theirs = pool.watched[future] and future.callbacks or {}
+        pool.watched[future] = nil -- a callback may come here again
+        for _, callback in ipairs(theirs) do call_back(future, callback) end
     end
 end
 

@@ -79,6 +79,7 @@ local function release(state)
     state.counts = state:stats()
     state.ended, state.under_way[state] = true, true
     future.settle(state)
+    future.notify(state)
     state.under_way[state] = nil
     if next(state.under_way) == nil then state.core:close() end
 end
