@@ -175,7 +175,8 @@ static int next_name(luas__encoder *e, luas__frame *f)
     lua_getiuservalue(L, SLOT_SPACE, SPACE_NAMES);
     lua_rawgeti(L, -1, ++f->limit);
     push_global(e);
-    int state = lua_isnil(L, -1) ? NAME_ABSENT : is_standard(e) ? NAME_STANDARD : NAME_CARRIED;
+    int state = lua_isnil(L, -1) ? NAME_ABSENT
+        : e->space->inherited || is_standard(e) ? NAME_STANDARD : NAME_CARRIED;
     set_state(e, f->base + 1, f->base + 2, state);
     return state;
 }

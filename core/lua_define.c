@@ -96,6 +96,10 @@ static int take_message(luas__decoder *d)
     uint32_t count;
     lua_getiuservalue(L, d->space_index, SPACE_NAMES);
     lua_getiuservalue(L, d->space_index, SPACE_ENVIRONMENT);
+    if (!d->space->worker) { /* it came with the fork, and so did all globals */
+        lua_pop(L, 1);
+        lua_pushglobaltable(L);
+    }
     if (!lua_istable(L, -1) || !lua_istable(L, -2))
         return luas__refuse(d, "a definition where there is nothing to be defined");
     int rc = take_count(d, MP_ARRAY, &count);

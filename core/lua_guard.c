@@ -273,7 +273,7 @@ static int describe(lua_State *L)
     lua_insert(L, 2);
     lua_settop(L, 2);
     if (!luas__check_values(L, 1, 1)) {
-        lua_pop(L, 1);
+        luas__task_add_reason(L, 2);
         lua_pushnil(L);
         lua_replace(L, 1);
     }

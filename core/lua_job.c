@@ -265,6 +265,9 @@ static int job_inherit(lua_State *L)
     lua_settop(L, 4);
     int space = luas__job_space(L);
     luas__space_survey(L, 2, space, SURVEY);
+    if (lua_istable(L, 3))
+        luas__space_survey(L, 3, space, SURVEY);
+    luas__space_at(L, space)->inherited = 1;
     h->job->policy.flags |= LUAS__JOB_INHERIT;
     lua_getfield(L, LUA_REGISTRYINDEX, LUAS__CARRIED_KEY);
     lua_createtable(L, 3, 0);

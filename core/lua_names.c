@@ -176,7 +176,9 @@ int luas__names_is_class(lua_State *L, int table)
 {
     static const char *const fields[] = {
         "__index", "__name", "__tostring", "__gc", "__eq", "__close", "__call", "__luas_pack",
-        "__add", "__lt", "__len", "__concat", "__newindex", "__metatable",
+        "__add", "__lt", "__len", "__concat", "__newindex", "__metatable", "__le", "__sub", "__mul",
+        "__div", "__mod", "__pow", "__unm", "__idiv", "__band", "__bor", "__bxor", "__shl", "__shr",
+        "__bnot", "__pairs", "__mode",
     };
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
         int type = raw_field(L, table, fields[i]);

@@ -359,6 +359,15 @@ static int core_now(lua_State *L)
     return 1;
 }
 
+/* Functions that were carried are carried anew. */
+static int pool_forget(lua_State *L)
+{
+    luas__check_pool(L, 1);
+    luas__recall_new(L);
+    lua_setiuservalue(L, 1, LUAS__POOL_RECALLED);
+    return 0;
+}
+
 /* A table with room for an array of as many, so that it need not grow. */
 static int core_list(lua_State *L)
 {
@@ -371,7 +380,7 @@ static const luaL_Reg pool_methods[] = {
     {"job", luas__pool_job}, {"step", pool_step}, {"stop", pool_stop},
     {"terminate", pool_terminate}, {"close", pool_close_method}, {"resize", pool_resize},
     {"live", pool_live}, {"busy", pool_busy}, {"stats", pool_stats}, {"fileno", pool_fileno}, {"wake", pool_wake},
-    {"foreign", pool_foreign}, {NULL, NULL},
+    {"foreign", pool_foreign}, {"forget", pool_forget}, {NULL, NULL},
 };
 
 static const luaL_Reg pool_meta[] = {

@@ -13,7 +13,8 @@
  * name goes to the worker's globals.
  *
  * A space is a userdata. A fork inherits it and may use it as a worker's side
- * without an environment: addresses are the same there. Functions may raise
+ * without an environment: addresses are the same there, and what is defined
+ * later has the fork's own globals. Functions may raise
  * memory errors.
  */
 #ifndef LUAS_LUA_SPACE_H
@@ -30,6 +31,7 @@ typedef struct luas__space {
     uint32_t names_defined;     /* so many of them stand in a define message */
     uint32_t known, names_known;    /* objects and names as of the last commit */
     int worker;                 /* has an environment */
+    int inherited;              /* the workers are forks, which have all globals */
 } luas__space;
 
 /* User values: number -> object; names (below); environment or nil. */
@@ -70,7 +72,7 @@ int luas__space_is_environment(lua_State *L, int index);
 
 /*
  * For a job that workers inherit instead of being sent it: walks from the
- * function at `function` over upvalues, the globals it names, tables and
+ * function (or inputs) at `function` over upvalues, the globals it names, tables and
  * metatables, nearest first, and adds the tables that look like classes to
  * the space, before the workers are forked. Looks at `limit` values at most,
  * and not far into any one table. Gives the number of classes added.

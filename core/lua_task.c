@@ -183,11 +183,11 @@ static int run_tasks(lua_State *L)
 
 /* ---- a task that raised ---- */
 
-static void encode_or_nil(lua_State *L, int index, luas__buffer *out, int space)
+static void encode_or_nil(lua_State *L, int index, int message, luas__buffer *out, int space)
 {
     luas__encode_options options = {.space = space};
     if (luas__encode_value(L, index, out, &options) < 0) {
-        lua_pop(L, 1);
+        luas__task_add_reason(L, message);
         luas__task_check(L, luas__mp_write_nil(out));
     }
 }
@@ -207,6 +207,14 @@ void luas__task_describe(lua_State *L, int value)
         lua_pushfstring(L, "(error object is a %s value)", luaL_typename(L, value));
 }
 
+void luas__task_add_reason(lua_State *L, int index)
+{
+    const char *message = lua_tostring(L, index), *reason = lua_tostring(L, -1);
+    lua_pushfstring(L, "%s, whose value is lost: %s", message != NULL ? message : "?", reason);
+    lua_replace(L, index);
+    lua_pop(L, 1);
+}
+
 /* Arguments: server, space, raised value, traceback. */
 static int encode_raised(lua_State *L)
 {
@@ -215,7 +223,7 @@ static int encode_raised(lua_State *L)
     luas__task_describe(L, 3);
     int message = lua_gettop(L);
     luas__task_check(L, luas__mp_write_array(reply, 3));
-    encode_or_nil(L, 3, reply, 2);
+    encode_or_nil(L, 3, message, reply, 2);
     encode_text(L, message, reply);
     encode_text(L, 4, reply);
     return 0;

@@ -50,4 +50,8 @@ int luas__task_check(lua_State *L, int rc);
 /* Pushes what a raised value at `index` says, for people. */
 void luas__task_describe(lua_State *L, int index);
 
+/* Of a raised value that cannot travel: adds the reason at the top (popped) to
+   the message at `index`. */
+void luas__task_add_reason(lua_State *L, int index);
+
 #endif

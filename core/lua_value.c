@@ -81,6 +81,16 @@ static void note_module(luas__encoder *e, const char *payload, size_t len)
     lua_rawset(e->L, SLOT_MODULES);
 }
 
+/* The payload is its name. */
+static void note_library(luas__encoder *e, const char *payload, size_t len)
+{
+    if (!lua_istable(e->L, SLOT_MODULES))
+        return;
+    lua_pushlstring(e->L, payload, len);
+    lua_pushboolean(e->L, 1);
+    lua_rawset(e->L, SLOT_MODULES);
+}
+
 /* Writes the payload at the top and pops it with the object below: 1. */
 static int put_name(luas__encoder *e, int type)
 {
@@ -88,6 +98,8 @@ static int put_name(luas__encoder *e, int type)
     const char *payload = lua_tolstring(e->L, -1, &len);
     if (type == WIRE_NAME)
         note_module(e, payload, len);
+    else if (type == WIRE_STANDARD && lua_istable(e->L, -2))
+        note_library(e, payload, len);
     int rc = luas__mp_write_ext(e->out, (int8_t)type, (uint32_t)len);
     if (rc == 0)
         rc = luas__buffer_append(e->out, payload, len);

@@ -623,6 +623,15 @@ static int reserve_worker(luas__pool *p)
     return 0;
 }
 
+/* What has been defined for the job whose image this is. */
+static int count_blobs(const luas__pool *p, uint32_t generation)
+{
+    for (const luas__job *job = p->jobs; job != NULL && generation != 0; job = job->next)
+        if (job->generation == generation)
+            return job->nblobs;
+    return 0;
+}
+
 int luas__supervise_spawn(luas__pool *p, uint32_t generation, void *host)
 {
     luas__channel channel;
@@ -643,6 +652,7 @@ int luas__supervise_spawn(luas__pool *p, uint32_t generation, void *host)
         _exit(p->options.main(host, &channel));
     }
     (*slot)->generation = generation;
+    (*slot)->inherited_blobs = count_blobs(p, generation);
     (*slot)->resident = weighs(p) ? luas__resident((*slot)->pid) : 0;
     p->nworkers++;
     p->stats.forks++;

@@ -256,7 +256,9 @@ static luas__known_job *know_job(luas__worker *w, const luas__job *job, int *rc)
                             (int64_t[]){job->id, job->policy.flags, job->policy.seed}, 3);
     if (*rc < 0)
         return NULL;
-    w->jobs[w->njobs] = (luas__known_job){.id = job->id};
+    bool is_image = job->generation != 0 && job->generation == w->generation;
+    w->jobs[w->njobs] = (luas__known_job){.id = job->id, .is_inherited = is_image,
+                                          .defined = is_image ? w->inherited_blobs : 0};
     return &w->jobs[w->njobs++];
 }
 
@@ -351,6 +353,8 @@ int luas__worker_forget(luas__worker *w, int64_t job)
 {
     for (int i = 0; i < w->njobs; i++)
         if (w->jobs[i].id == job) {
+            /* What an inherited function changed it changed for good. */
+            w->worn |= w->jobs[i].is_inherited && w->jobs[i].tasks > 0;
             w->jobs[i] = w->jobs[--w->njobs];
             return luas__frame_write(&w->out, LUAS__FORGET, &job, 1);
         }

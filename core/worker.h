@@ -29,12 +29,14 @@ typedef struct luas__known_job {
     int64_t id;
     int defined;            /* how many of the job's blobs were sent */
     uint32_t tasks;         /* how many of its tasks, without those taken back */
+    bool is_inherited;      /* its function is in the worker's image */
 } luas__known_job;
 
 typedef struct luas__worker {
     int number;             /* from 1; a worker that replaces another has its */
     uint32_t serial;        /* never used twice in a pool */
     uint32_t generation;    /* whose image it has; 0: only what is shipped */
+    int inherited_blobs;    /* so many of that job's blobs are in the image */
     luas__child child;
     pid_t pid;              /* stays when the child is reaped */
     bool reaped;
@@ -68,7 +70,7 @@ typedef struct luas__worker {
     int64_t waiting_since;  /* ns; since when a timed task has not begun; 0: it has */
     uint32_t waiting_seq;   /* of that task */
     size_t resident;        /* bytes that it had when it was forked */
-    bool worn;              /* has grown so large that it is to be replaced */
+    bool worn;              /* is to be replaced: large, stuck, or an image that was used */
     bool over_memory;       /* was killed for its memory */
 } luas__worker;
 

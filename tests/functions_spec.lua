@@ -154,7 +154,9 @@ describe("carry", function()
             local function f() return mymod.f() end
             local before = p:apply(f)
             function mymod.f() return "new" end
-            local after, forks = p:apply(f), p:stats().forks
+            local after = p:apply(f)
+            p:apply(f)
+            local forks = p:stats().forks
             for _ = 1, 50 do assert(p:apply(f) == "new") end
             print(before, after, p:stats().forks == forks) ]]))
     end)
@@ -187,10 +189,77 @@ describe("carry", function()
             package.path = name:match "^(.*)/" .. "/?;" .. package.path
             got[4] = p:apply(value, name:match "[^/]*$")
             os.remove(name)
+            p:apply(value, "only.loaded")
             local forks = p:stats().forks
             for _ = 1, 20 do p:apply(value, "only.loaded") end
             got[5] = tostring(p:stats().forks == forks)
             print(table.concat(got, " ")) ]]))
+    end)
+
+    it("inherited, knows the classes of what comes later, and sends them back", function()
+        assert.are.equal("true 1 2 3 number true true\n", helpers.output([[
+            local Point = {}
+            Point.__index = Point
+            function Point:get() return tostring(self.x) end
+            local file, i = io.tmpfile(), 0
+            local function source()
+                i = i + 1
+                if i <= 3 then return setmetatable({ x = i }, Point) end
+            end
+            local points = pool.map(function(p)
+                file:write(p:get())
+                return p
+            end, source)
+            local got = { tostring(getmetatable(points[1]) == Point) }
+            for k = 1, 3 do got[k + 1] = points[k]:get() end
+            local once = true
+            got[5] = pool.map(function(f) return file and type(f()) end, function()
+                if once then
+                    once = false
+                    return function() return tonumber("5") end
+                end
+            end)[1]
+            local back = pool.map(function(p) return file and p end, { setmetatable({ x = 1 }, Point) })
+            got[6] = tostring(getmetatable(back[1]) == Point)
+            local p = process.spawn(function(q) return q end, setmetatable({}, Point))
+            got[7] = tostring(getmetatable(p:result()) == Point)
+            print(table.concat(got, " ")) ]]))
+    end)
+
+    it("inherited, leaves no later job what it changed", function()
+        assert.are.equal("5 9 9 9 9\n", helpers.output([[
+            local config = { level = 9 }
+            package.loaded.config = config
+            local file = io.tmpfile()
+            local p <close> = pool.new(2)
+            local function level() os.execute "sleep 0.02" return config.level end
+            p:map(level, { 1, 2, 3, 4 })
+            p:map(function() tostring = nil return file and 1 end, { 1, 2 })
+            config.level = 10
+            p:map(function() return file and config.level end, { 1 })
+            config.level = 9
+            print(p:apply(function(x) return tostring(x) end, 5), table.unpack((p:map(level, { 1, 2, 3, 4 }))))]])
+            :gsub("\t", " ") .. "")
+    end)
+
+    it("remembered, calls what it called when a module's name leads elsewhere", function()
+        assert.are.equal("old old old\n", helpers.output([[
+            local m = { fn = function() return "old" end }
+            package.loaded.m = m
+            local old = m.fn
+            local function job() return old() end
+            local got = { pool.apply(job) }
+            m.fn = function() return "wrapped " .. old() end
+            got[2], got[3] = pool.apply(job), pool.apply(job)
+            print(table.concat(got, " ")) ]]))
+    end)
+
+    it("sees a library that it has in a local as of the call", function()
+        assert.are.equal("6\n", helpers.output([[
+            local m = math
+            pool.map(type, { 1, 2 })
+            m.six = 6
+            print(pool.apply(function() return m.six end)) ]]))
     end)
 
     it("of repeated small jobs forks no worker anew", function()

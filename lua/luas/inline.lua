@@ -83,6 +83,8 @@ Pool.close = Pool.terminate
 
 function Pool:resize() end
 
+function Pool:forget() end
+
 function Pool:foreign() return false end
 
 function Pool:stats()

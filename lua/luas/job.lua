@@ -112,12 +112,14 @@ local function note_modules(pool)
     for name, module in pairs(package.loaded) do known[name] = remember(module, modules) end
     known.package = remember_package()
     pool.known = known
+    pool.core:forget() -- names in what was carried before may mean something else now
 end
 
 -- Would the workers find in these modules what the host has in them?
 local function all_known(pool, modules)
     if pool.core:live() == 0 then note_modules(pool) end
     local known, loaded = pool.known, package.loaded
+    if modules.package then modules = loaded end -- what it may require it has from there
     for name in pairs(modules) do
         if not unchanged(known[name], loaded[name]) then return false end
     end
