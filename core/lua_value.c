@@ -81,6 +81,16 @@ static void note_module(luas__encoder *e, const char *payload, size_t len)
     lua_rawset(e->L, SLOT_MODULES);
 }
 
+/* Standard functions whose result may use any global. */
+static int loads_text(const char *name, size_t len)
+{
+    static const char *const names[] = {"load", "loadfile", "dofile"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strlen(names[i]) == len && memcmp(names[i], name, len) == 0)
+            return 1;
+    return 0;
+}
+
 /* The payload is its name. */
 static void note_library(luas__encoder *e, const char *payload, size_t len)
 {
@@ -96,6 +106,7 @@ static int put_name(luas__encoder *e, int type)
 {
     size_t len;
     const char *payload = lua_tolstring(e->L, -1, &len);
+    e->dynamic |= e->defining && type == WIRE_STANDARD && loads_text(payload, len);
     if (type == WIRE_NAME)
         note_module(e, payload, len);
     else if (type == WIRE_STANDARD && lua_istable(e->L, -2))
@@ -224,8 +235,11 @@ static int put_stand_in(luas__encoder *e, const void *address, int has_class)
 {
     int64_t class = class_number(e, address);
     int rc;
-    if (address == e->globals || (has_class && luas__space_is_environment(e->L, -1)))
+    if (address == e->globals || (has_class && luas__space_is_environment(e->L, -1))) {
+        /* What an upvalue reaches its function names; through a table nobody knows. */
+        e->dynamic |= e->defining && luas__frame_top(e)->kind != FRAME_FUNCTION;
         rc = luas__mp_write_ext(e->out, WIRE_GLOBALS, 0);
+    }
     else if (class >= 0)
         rc = luas__put_number(e, WIRE_SPACE, (uint32_t)class);
     else

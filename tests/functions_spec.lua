@@ -262,6 +262,32 @@ describe("carry", function()
             print(pool.apply(function() return m.six end)) ]]))
     end)
 
+    it("reaches globals that were made since, however it gets to them", function()
+        assert.are.equal("8 6 2 2 ship\n", helpers.output([[
+            local got = {}
+            local function try(f, ...)
+                local p <close> = pool.new(2)
+                p:map(type, { 1, 2 })
+                late = function(x) return 2 * x end
+                got[#got + 1] = p:apply(f, ...)
+                late = nil
+                return p:stats().carried
+            end
+            local sandboxed
+            do
+                local _ENV = setmetatable({}, { __index = _G })
+                function sandboxed(x) return late(x) end
+            end
+            try(sandboxed, 4)
+            local load = load
+            try(function() return load("return late(3)")() end)
+            local t = { G = _G }
+            try(function() return t.G.late(1) end)
+            local G = _G
+            local carried = try(function() return G.late(1) end)
+            print(table.concat(got, " ") .. (carried.ship == 2 and " ship" or " inherit")) ]]))
+    end)
+
     it("of repeated small jobs forks no worker anew", function()
         assert.are.equal("true\n", helpers.output([[
             local p <close> = pool.new(2)
