@@ -129,7 +129,7 @@ void luas__pool_resize(luas__pool *p, int workers);
 /* Kills all workers: their tasks are settled as cancelled. */
 void luas__pool_terminate(luas__pool *p);
 
-/* ---- between pool.c, deal.c and supervise.c, with the lock held ---- */
+/* ---- between these files, with the lock held ---- */
 
 /* deal.c: gives pending tasks to workers with room, and evens out. */
 int luas__deal(luas__pool *p, bool alarmed);
@@ -155,13 +155,21 @@ int luas__pump_start(luas__pool *p);
 void luas__pump_resume(luas__pool *p);
 void luas__pump_end(luas__pool *p);     /* without the lock */
 
+/* After so many workers that end before they do anything it is no accident. */
+enum { LUAS__MOST_BARREN = 3 };
+
+/* watch.c */
+int luas__supervise_clock(luas__pool *p);   /* deadlines, peeks; sets the alarm */
+void luas__supervise_stop_task(luas__pool *p, luas__worker *w, uint16_t kind);
+bool luas__pool_weighs(const luas__pool *p);    /* is memory looked at? */
+
 /* supervise.c */
 int luas__supervise_spawn(luas__pool *p, uint32_t generation, void *host);
 int luas__supervise_event(luas__pool *p, uint64_t key);
-int luas__supervise_clock(luas__pool *p);   /* deadlines, peeks; sets the alarm */
-void luas__supervise_stop_task(luas__pool *p, luas__worker *w, uint16_t kind);
+int luas__supervise_end(luas__pool *p, luas__worker *w);    /* once it may be reaped */
 void luas__supervise_bury(luas__pool *p);   /* frees the ended; owner's thread */
 int luas__receive(luas__pool *p, luas__worker *w);
+int luas__take_messages(luas__pool *p, luas__worker *w);
 int luas__catch_up(luas__pool *p, luas__worker *w); /* with what is in the ring */
 void luas__pool_break(luas__pool *p, int code, const char *words, size_t len);
 void luas__pool_job_done(luas__pool *p, luas__job *job);

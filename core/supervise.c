@@ -1,11 +1,10 @@
 /*
  * Supervising workers: what arrives from them, what became of their tasks,
- * deadlines, deaths, and their replacement.
+ * deaths, and their replacement. (watch.c has deadlines and limits.)
  */
 #define _GNU_SOURCE
 #include "pool.h"
 
-#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,18 +12,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "clock.h"
 #include "error.h"
 #include "memory.h"
-
-/* How often to look at workers that something unusual is the matter with. */
-#define TICK (5 * LUAS__MS)
-
-/* A worker that has had a task for so long has begun it, or never will. */
-#define TIME_TO_BEGIN (2 * LUAS__SECOND)
-
-/* After so many workers that end before they do anything it is no accident. */
-enum { MOST_BARREN = 3 };
 
 void luas__pool_break(luas__pool *p, int code, const char *words, size_t len)
 {
@@ -216,7 +205,7 @@ static int take_next(luas__pool *p, luas__worker *w)
     return 1;
 }
 
-static int take_messages(luas__pool *p, luas__worker *w)
+int luas__take_messages(luas__pool *p, luas__worker *w)
 {
     int rc;
     while ((rc = take_next(p, w)) > 0)
@@ -231,7 +220,7 @@ static int take_messages(luas__pool *p, luas__worker *w)
 int luas__receive(luas__pool *p, luas__worker *w)
 {
     int rc = luas__worker_receive(w, &p->poller);
-    int taken = take_messages(p, w);
+    int taken = luas__take_messages(p, w);
     return rc < 0 ? rc : taken;
 }
 
@@ -245,7 +234,7 @@ int luas__catch_up(luas__pool *p, luas__worker *w)
         if (rc == 0 && luas__worker_is_ahead(w))
             rc = luas__worker_receive(w, &p->poller);
     }
-    return rc < 0 ? rc : take_messages(p, w);
+    return rc < 0 ? rc : luas__take_messages(p, w);
 }
 
 /* ---- death ---- */
@@ -269,7 +258,7 @@ static const luas__chunk *culprit(const luas__pool *p, const luas__worker *w)
     bool came_to_tasks = w->ready || !p->options.has_init;
     bool doomed = w->nchunks > 0
         && (w->process != NULL || (w->over_memory && came_to_tasks) || w->stop_seq != 0
-            || w->chunks[0].job->barren > MOST_BARREN);
+            || w->chunks[0].job->barren > LUAS__MOST_BARREN);
     return running == NULL && doomed ? &w->chunks[0] : running;
 }
 
@@ -316,11 +305,11 @@ static void consider_barren(luas__pool *p, const luas__worker *w)
     static const char words[] = "workers end before they run anything";
     if (w->stopping || w->served > 0 || luas__page_started(w->page) > 0)
         p->barren = 0;
-    else if (++p->barren > MOST_BARREN * p->options.workers + 10)
+    else if (++p->barren > LUAS__MOST_BARREN * p->options.workers + 10)
         luas__pool_break(p, LUAS_EBROKEN, words, sizeof words - 1);
     /* Where init has run before, another may be luckier. */
     if (!w->ready && p->options.has_init && !w->stopping && p->broken == 0
-        && (!p->initialized || p->barren > MOST_BARREN))
+        && (!p->initialized || p->barren > LUAS__MOST_BARREN))
         break_in_init(p, w);
 }
 
@@ -342,7 +331,7 @@ static luas__job *blame_job(const luas__pool *p, const luas__worker *w)
         || (p->options.has_init && !w->ready))
         return NULL;
     luas__job *job = w->chunks[0].job;
-    return ++job->barren > MOST_BARREN ? job : NULL;
+    return ++job->barren > LUAS__MOST_BARREN ? job : NULL;
 }
 
 /* Its first task has the crash; the others would have the same. */
@@ -355,7 +344,7 @@ static int give_up_job(luas__pool *p, luas__job *job)
 }
 
 /* Also called again by the clock, after there was no memory for it. */
-static int on_end(luas__pool *p, luas__worker *w)
+int luas__supervise_end(luas__pool *p, luas__worker *w)
 {
     if (w->ended || !reap(p, w))
         return 0;
@@ -418,183 +407,16 @@ int luas__supervise_event(luas__pool *p, uint64_t key)
     switch ((enum luas__worker_event)(key & 3)) {
     case LUAS__ON_RESULT: {
         int rc = luas__receive(p, w);
-        return rc == 0 && w->result < 0 ? on_end(p, w) : rc;
+        return rc == 0 && w->result < 0 ? luas__supervise_end(p, w) : rc;
     }
     case LUAS__ON_REQUEST:
         return luas__worker_flush(w, &p->poller);
     case LUAS__ON_END:
-        return on_end(p, w);
+        return luas__supervise_end(p, w);
     case LUAS__ON_OUTPUT:
         return luas__output_read(&w->output, &p->poller);
     }
     return 0;
-}
-
-/* ---- the clock ---- */
-
-void luas__supervise_stop_task(luas__pool *p, luas__worker *w, uint16_t kind)
-{
-    const luas__chunk *running = luas__worker_running(w);
-    if (running == NULL || w->stop_seq == running->seq)
-        return;
-    w->stop_seq = running->seq;
-    w->stop_kind = kind;
-    w->kill_at = luas__now() + running->job->policy.grace;
-    atomic_store(&w->page->stop, running->seq);
-    luas__child_signal(&w->child, SIGUSR1);
-    luas__poller_alarm(&p->poller, w->kill_at);
-}
-
-/* A worker may have more than Lua's share: libraries, stacks, fragments. */
-static size_t generous(size_t bytes)
-{
-    return bytes + bytes / 4 + (16 << 20);
-}
-
-/* What Lua's own limit does not see: memory that C code took. */
-static void weigh(luas__pool *p, luas__worker *w)
-{
-    size_t now = luas__resident(w->pid);
-    if (w->resident == 0) /* nobody could tell when it was forked */
-        w->resident = now;
-    size_t grown = now > w->resident ? now - w->resident : 0;
-    if (p->options.max_memory > 0 && grown > p->options.max_memory)
-        w->worn = true;
-    if (p->options.memory > 0 && grown > generous(p->options.memory)) {
-        w->over_memory = true;
-        luas__child_signal_group(&w->child, SIGKILL);
-    }
-}
-
-static bool weighs(const luas__pool *p)
-{
-    return p->options.memory > 0 || p->options.max_memory > 0;
-}
-
-static int64_t earlier(int64_t a, int64_t b)
-{
-    return a < b ? a : b;
-}
-
-/* Takes back what has not started; the worker goes if that was all. */
-static void give_up(luas__worker *w)
-{
-    if (luas__worker_revoke(w) < 0 || w->tasks > 0)
-        return;
-    w->worn = true;
-    luas__child_signal_group(&w->child, SIGKILL);
-}
-
-/* Its first task has timed out before it began: at the worker's end. */
-static void end_unstarted(luas__worker *w)
-{
-    w->stop_seq = w->chunks[0].seq;
-    w->stop_kind = LUAS__KIND_TIMEOUT;
-    w->kill_at = INT64_MAX;
-    luas__child_signal_group(&w->child, SIGKILL);
-}
-
-/* That a task is about to begin takes less, on a busy machine, too, unless
-   somebody has stopped the worker or a definition does not end. */
-static bool is_overdue(const luas__pool *p, const luas__worker *w, int64_t timeout, int64_t now)
-{
-    int64_t waited = now - w->waiting_since;
-    if (luas__child_is_stopped(&w->child))
-        return waited > timeout;
-    return waited > timeout && waited > TIME_TO_BEGIN && w->out.len == 0
-        && (w->ready || !p->options.has_init);
-}
-
-/* A task that waits in such a worker would never begin and so never time out:
-   it is dealt anew. Where that does not help it has timed out. */
-static int64_t watch_unstarted(luas__pool *p, luas__worker *w, int64_t timeout, int64_t now)
-{
-    luas__chunk *c = &w->chunks[0];
-    if (w->waiting_since == 0 || w->waiting_seq != c->seq) {
-        w->waiting_since = now;
-        w->waiting_seq = c->seq;
-    } else if (p->alarmed && is_overdue(p, w, timeout, now)) {
-        if (++c->job->barren > MOST_BARREN)
-            end_unstarted(w);
-        else
-            give_up(w);
-    }
-    return now + earlier(timeout, TICK);
-}
-
-/* What waits behind the task is taken back first, for the task may end before
-   the signal comes, and then the next one would be hit. */
-static void kill_stopped(luas__worker *w)
-{
-    if (luas__worker_revoke(w) == 0 && luas__page_started(w->page) == w->stop_seq)
-        luas__child_signal_group(&w->child, SIGKILL);
-}
-
-/* When to look at the worker's deadline next; stops what is over it. */
-static int64_t watch_deadline(luas__pool *p, luas__worker *w, int64_t now)
-{
-    if (w->stop_seq != 0) {
-        if (now >= w->kill_at)
-            kill_stopped(w);
-        return now >= w->kill_at ? now + TICK : w->kill_at;
-    }
-    const luas__job *job = w->nchunks > 0 ? w->chunks[0].job : NULL;
-    if (job == NULL || job->policy.timeout == 0)
-        return INT64_MAX;
-    const luas__chunk *running = luas__worker_running(w);
-    /* The worker notes the time and then claims, so what is read between two
-       sights of the same claim is that task's. */
-    int64_t since = atomic_load(&w->page->since);
-    if (running == NULL || since == 0)
-        return watch_unstarted(p, w, job->policy.timeout, now);
-    w->waiting_since = 0;
-    if (luas__page_started(w->page) != running->seq)
-        return now + TICK; /* answers wait in the pipe or the ring */
-    if (now - since < job->policy.timeout)
-        return since + job->policy.timeout;
-    luas__supervise_stop_task(p, w, LUAS__KIND_TIMEOUT);
-    return w->kill_at;
-}
-
-static int look_at(luas__pool *p, luas__worker *w, int64_t now, int64_t *next)
-{
-    /* What there was no memory for is still there. */
-    int rc = w->in.len > 0 ? take_messages(p, w) : 0;
-    /* Finished results may wait in the ring behind a long task. */
-    if (w->tasks > 1) {
-        if (p->alarmed && rc == 0)
-            rc = luas__catch_up(p, w);
-        *next = earlier(*next, now + TICK);
-    } else if (w->tasks == 1 && luas__worker_unstarted(w) == 1) {
-        *next = earlier(*next, now + 4 * TICK); /* an idle one may be quicker */
-    }
-    if (w->child.watch < 0)
-        *next = earlier(*next, now + TICK);
-    if (weighs(p) && p->alarmed)
-        weigh(p, w);
-    if (weighs(p) && w->tasks > 0)
-        *next = earlier(*next, now + 2 * TICK);
-    *next = earlier(*next, watch_deadline(p, w, now));
-    return rc;
-}
-
-int luas__supervise_clock(luas__pool *p)
-{
-    int64_t next = INT64_MAX, now = luas__now();
-    int rc = 0;
-    for (int i = 0; i < p->nworkers && rc == 0; i++) {
-        luas__worker *w = p->workers[i];
-        if (!w->ended && (w->reaped || w->child.watch < 0))
-            rc = on_end(p, w);
-        if (!w->ended && rc == 0)
-            rc = look_at(p, w, now, &next);
-    }
-    p->alarmed = false;
-    if (rc < 0)
-        return rc;
-    if (p->tight)
-        next = earlier(next, now + 20 * TICK);
-    return next < INT64_MAX ? luas__poller_alarm(&p->poller, next) : 0;
 }
 
 /* ---- birth ---- */
@@ -653,7 +475,7 @@ int luas__supervise_spawn(luas__pool *p, uint32_t generation, void *host)
     }
     (*slot)->generation = generation;
     (*slot)->inherited_blobs = count_blobs(p, generation);
-    (*slot)->resident = weighs(p) ? luas__resident((*slot)->pid) : 0;
+    (*slot)->resident = luas__pool_weighs(p) ? luas__resident((*slot)->pid) : 0;
     p->nworkers++;
     p->stats.forks++;
     return 0;

@@ -1,0 +1,182 @@
+/*
+ * Watching workers as time passes: deadlines of tasks, limits of memory, and
+ * those that do not come to their tasks at all.
+ */
+#define _GNU_SOURCE
+#include "pool.h"
+
+#include <signal.h>
+
+#include "clock.h"
+#include "memory.h"
+
+/* How often to look at workers that something unusual is the matter with. */
+#define TICK (5 * LUAS__MS)
+
+/* A worker that has had a task for so long has begun it, or never will. */
+#define TIME_TO_BEGIN (2 * LUAS__SECOND)
+
+void luas__supervise_stop_task(luas__pool *p, luas__worker *w, uint16_t kind)
+{
+    const luas__chunk *running = luas__worker_running(w);
+    if (running == NULL || w->stop_seq == running->seq)
+        return;
+    w->stop_seq = running->seq;
+    w->stop_kind = kind;
+    w->kill_at = luas__now() + running->job->policy.grace;
+    atomic_store(&w->page->stop, running->seq);
+    luas__child_signal(&w->child, SIGUSR1);
+    luas__poller_alarm(&p->poller, w->kill_at);
+}
+
+/* A worker may have more than Lua's share: libraries, stacks, fragments. */
+static size_t generous(size_t bytes)
+{
+    return bytes + bytes / 4 + (16 << 20);
+}
+
+/* What Lua's own limit does not see: memory that C code took. */
+static void weigh(luas__pool *p, luas__worker *w)
+{
+    size_t now = luas__resident(w->pid);
+    if (w->resident == 0) /* nobody could tell when it was forked */
+        w->resident = now;
+    size_t grown = now > w->resident ? now - w->resident : 0;
+    if (p->options.max_memory > 0 && grown > p->options.max_memory)
+        w->worn = true;
+    if (p->options.memory > 0 && grown > generous(p->options.memory)) {
+        w->over_memory = true;
+        luas__child_signal_group(&w->child, SIGKILL);
+    }
+}
+
+bool luas__pool_weighs(const luas__pool *p)
+{
+    return p->options.memory > 0 || p->options.max_memory > 0;
+}
+
+static int64_t earlier(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Takes back what has not started; the worker goes if that was all. */
+static void give_up(luas__worker *w)
+{
+    if (luas__worker_revoke(w) < 0 || w->tasks > 0)
+        return;
+    w->worn = true;
+    luas__child_signal_group(&w->child, SIGKILL);
+}
+
+/* Its first task has timed out before it began: at the worker's end. */
+static void end_unstarted(luas__worker *w)
+{
+    w->stop_seq = w->chunks[0].seq;
+    w->stop_kind = LUAS__KIND_TIMEOUT;
+    w->kill_at = INT64_MAX;
+    luas__child_signal_group(&w->child, SIGKILL);
+}
+
+/* That a task is about to begin takes less, on a busy machine, too, unless
+   somebody has stopped the worker or a definition does not end. */
+static bool is_overdue(const luas__pool *p, const luas__worker *w, int64_t timeout, int64_t now)
+{
+    int64_t waited = now - w->waiting_since;
+    if (luas__child_is_stopped(&w->child))
+        return waited > timeout;
+    return waited > timeout && waited > TIME_TO_BEGIN && w->out.len == 0
+        && (w->ready || !p->options.has_init);
+}
+
+/* A task that waits in such a worker would never begin and so never time out:
+   it is dealt anew. Where that does not help it has timed out. */
+static int64_t watch_unstarted(luas__pool *p, luas__worker *w, int64_t timeout, int64_t now)
+{
+    luas__chunk *c = &w->chunks[0];
+    if (w->waiting_since == 0 || w->waiting_seq != c->seq) {
+        w->waiting_since = now;
+        w->waiting_seq = c->seq;
+    } else if (p->alarmed && is_overdue(p, w, timeout, now)) {
+        if (++c->job->barren > LUAS__MOST_BARREN)
+            end_unstarted(w);
+        else
+            give_up(w);
+    }
+    return now + earlier(timeout, TICK);
+}
+
+/* What waits behind the task is taken back first, for the task may end before
+   the signal comes, and then the next one would be hit. */
+static void kill_stopped(luas__worker *w)
+{
+    if (luas__worker_revoke(w) == 0 && luas__page_started(w->page) == w->stop_seq)
+        luas__child_signal_group(&w->child, SIGKILL);
+}
+
+/* When to look at the worker's deadline next; stops what is over it. */
+static int64_t watch_deadline(luas__pool *p, luas__worker *w, int64_t now)
+{
+    if (w->stop_seq != 0) {
+        if (now >= w->kill_at)
+            kill_stopped(w);
+        return now >= w->kill_at ? now + TICK : w->kill_at;
+    }
+    const luas__job *job = w->nchunks > 0 ? w->chunks[0].job : NULL;
+    if (job == NULL || job->policy.timeout == 0)
+        return INT64_MAX;
+    const luas__chunk *running = luas__worker_running(w);
+    /* The worker notes the time and then claims, so what is read between two
+       sights of the same claim is that task's. */
+    int64_t since = atomic_load(&w->page->since);
+    if (running == NULL || since == 0)
+        return watch_unstarted(p, w, job->policy.timeout, now);
+    w->waiting_since = 0;
+    if (luas__page_started(w->page) != running->seq)
+        return now + TICK; /* answers wait in the pipe or the ring */
+    if (now - since < job->policy.timeout)
+        return since + job->policy.timeout;
+    luas__supervise_stop_task(p, w, LUAS__KIND_TIMEOUT);
+    return w->kill_at;
+}
+
+static int look_at(luas__pool *p, luas__worker *w, int64_t now, int64_t *next)
+{
+    /* What there was no memory for is still there. */
+    int rc = w->in.len > 0 ? luas__take_messages(p, w) : 0;
+    /* Finished results may wait in the ring behind a long task. */
+    if (w->tasks > 1) {
+        if (p->alarmed && rc == 0)
+            rc = luas__catch_up(p, w);
+        *next = earlier(*next, now + TICK);
+    } else if (w->tasks == 1 && luas__worker_unstarted(w) == 1) {
+        *next = earlier(*next, now + 4 * TICK); /* an idle one may be quicker */
+    }
+    if (w->child.watch < 0)
+        *next = earlier(*next, now + TICK);
+    if (luas__pool_weighs(p) && p->alarmed)
+        weigh(p, w);
+    if (luas__pool_weighs(p) && w->tasks > 0)
+        *next = earlier(*next, now + 2 * TICK);
+    *next = earlier(*next, watch_deadline(p, w, now));
+    return rc;
+}
+
+int luas__supervise_clock(luas__pool *p)
+{
+    int64_t next = INT64_MAX, now = luas__now();
+    int rc = 0;
+    for (int i = 0; i < p->nworkers && rc == 0; i++) {
+        luas__worker *w = p->workers[i];
+        if (!w->ended && (w->reaped || w->child.watch < 0))
+            rc = luas__supervise_end(p, w);
+        if (!w->ended && rc == 0)
+            rc = look_at(p, w, now, &next);
+    }
+    p->alarmed = false;
+    if (rc < 0)
+        return rc;
+    if (p->tight)
+        next = earlier(next, now + 20 * TICK);
+    return next < INT64_MAX ? luas__poller_alarm(&p->poller, next) : 0;
+}
