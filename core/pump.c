@@ -15,6 +15,7 @@
 struct luas__pump {
     pthread_t thread;
     pthread_cond_t resume;
+    bool begun;         /* it runs, and does nothing without the pool's lock */
     bool quit;
 };
 
@@ -44,6 +45,8 @@ static void *run(void *arg)
 {
     luas__pool *p = arg;
     pthread_mutex_lock(&p->lock);
+    p->pump->begun = true;
+    pthread_cond_broadcast(&p->pump->resume);
     while (!p->pump->quit)
         if (p->drivers > 0 || p->pumped == 0)
             pthread_cond_wait(&p->pump->resume, &p->lock);
@@ -53,6 +56,16 @@ static void *run(void *arg)
     return NULL;
 }
 
+/* A fork must not meet a thread that is half made, with locks of whose nobody
+   knows. Later on the pool's lock keeps the two apart. */
+static void await_begin(luas__pool *p)
+{
+    pthread_mutex_lock(&p->lock);
+    while (!p->pump->begun)
+        pthread_cond_wait(&p->pump->resume, &p->lock);
+    pthread_mutex_unlock(&p->lock);
+}
+
 static int start_thread(luas__pool *p)
 {
     sigset_t all, before;
@@ -60,6 +73,8 @@ static int start_thread(luas__pool *p)
     pthread_sigmask(SIG_SETMASK, &all, &before);
     int error = pthread_create(&p->pump->thread, NULL, run, p);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (error == 0)
+        await_begin(p);
     return -error;
 }
 
