@@ -46,6 +46,14 @@ static luas__buffer *captured(luas__pool *p, luas__worker *w)
     return w->output.mode == LUAS__OUTPUT_CAPTURE ? &w->output.text[0] : NULL;
 }
 
+/* Without memory for it the job does more than it should; the outcome that
+   led here is settled all the same. */
+static void halt(luas__pool *p, luas__job *job)
+{
+    if (luas__pool_revoke_job(p, job) == 0)
+        luas__pool_cancel_pending(p, job, 0, UINT64_MAX);
+}
+
 static int settle(luas__pool *p, luas__worker *w, const luas__outcome *o, const char *payload)
 {
     luas__job *job = w->chunks[0].job;
@@ -60,13 +68,11 @@ static int settle(luas__pool *p, luas__worker *w, const luas__outcome *o, const 
     job->barren = 0;
     w->stop_seq = 0;
     p->progress++;
-    if (job->policy.halt > 0 && job->failures >= job->policy.halt) {
-        rc = luas__pool_revoke_job(p, job); /* else it may do more than it should */
-        luas__pool_cancel_pending(p, job, 0, UINT64_MAX);
-    }
+    if (job->policy.halt > 0 && job->failures >= job->policy.halt)
+        halt(p, job);
     if (luas__job_finished(job))
         luas__pool_job_done(p, job);
-    return rc;
+    return 0;
 }
 
 /* Retries go to the front, elsewhere if there is an elsewhere. */
@@ -81,6 +87,7 @@ static int retry(luas__pool *p, luas__worker *w)
     luas__buffer *text = captured(p, w); /* the last attempt's is what counts */
     if (text != NULL)
         luas__buffer_truncate(text, 0);
+    c->job->barren = 0;
     p->stats.retries++;
     luas__worker_answered(w, 1);
     w->stop_seq = 0;
@@ -88,10 +95,11 @@ static int retry(luas__pool *p, luas__worker *w)
     return 0;
 }
 
+/* Not what has been tried elsewhere already without its having begun. */
 static bool retriable(const luas__chunk *c, int kind)
 {
     return (kind == LUAS__KIND_CRASH || kind == LUAS__KIND_TIMEOUT)
-        && c->attempts < (uint32_t)c->job->policy.retries && !c->job->closed;
+        && c->job->barren <= LUAS__MOST_BARREN && c->attempts < (uint32_t)c->job->policy.retries && !c->job->closed;
 }
 
 /* The first unanswered task of a worker has ended so. */
@@ -349,7 +357,7 @@ int luas__supervise_end(luas__pool *p, luas__worker *w)
     if (w->ended || !reap(p, w))
         return 0;
     int rc = receive_all(p, w);
-    luas__job *guilty = blame_job(p, w);
+    luas__job *guilty = rc == 0 ? blame_job(p, w) : NULL;
     if (rc == 0)
         rc = settle_culprits(p, w);
     if (rc == 0)

@@ -78,30 +78,34 @@ static void end_unstarted(luas__worker *w)
     luas__child_signal_group(&w->child, SIGKILL);
 }
 
-/* That a task is about to begin takes less, on a busy machine, too, unless
-   somebody has stopped the worker or a definition does not end. */
-static bool is_overdue(const luas__pool *p, const luas__worker *w, int64_t timeout, int64_t now)
+/* It has had all that it was sent for longer than it takes to begin, on a busy
+   machine, too: a definition does not end. */
+static bool is_stuck(const luas__pool *p, const luas__worker *w, int64_t waited)
 {
-    int64_t waited = now - w->waiting_since;
-    if (luas__child_is_stopped(&w->child))
-        return waited > timeout;
-    return waited > timeout && waited > TIME_TO_BEGIN && w->out.len == 0
-        && (w->ready || !p->options.has_init);
+    return waited > TIME_TO_BEGIN && w->out.len == 0 && (w->ready || !p->options.has_init);
 }
 
-/* A task that waits in such a worker would never begin and so never time out:
-   it is dealt anew. Where that does not help it has timed out. */
+/* A task that waits in a worker which somebody has stopped, or which is stuck,
+   would never begin and so never time out: it is dealt anew. Where that does
+   not help, and nobody stops workers, it has timed out. */
+static void move_unstarted(const luas__pool *p, luas__worker *w, int64_t waited)
+{
+    if (luas__child_is_stopped(&w->child))
+        give_up(w);
+    else if (is_stuck(p, w, waited) && ++w->chunks[0].job->barren > LUAS__MOST_BARREN)
+        end_unstarted(w);
+    else if (is_stuck(p, w, waited))
+        give_up(w);
+}
+
 static int64_t watch_unstarted(luas__pool *p, luas__worker *w, int64_t timeout, int64_t now)
 {
-    luas__chunk *c = &w->chunks[0];
-    if (w->waiting_since == 0 || w->waiting_seq != c->seq) {
+    uint32_t seq = w->chunks[0].seq;
+    if (w->waiting_since == 0 || w->waiting_seq != seq) {
         w->waiting_since = now;
-        w->waiting_seq = c->seq;
-    } else if (p->alarmed && is_overdue(p, w, timeout, now)) {
-        if (++c->job->barren > LUAS__MOST_BARREN)
-            end_unstarted(w);
-        else
-            give_up(w);
+        w->waiting_seq = seq;
+    } else if (p->alarmed && now - w->waiting_since > timeout) {
+        move_unstarted(p, w, now - w->waiting_since);
     }
     return now + earlier(timeout, TICK);
 }

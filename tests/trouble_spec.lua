@@ -36,6 +36,17 @@ describe("a definition", function()
         assert.is_true(p:stats().forks < 30)
     end)
 
+    it("that ends its workers is not retried for ever, nor lost to retries", function()
+        local p <close> = pool.new(2)
+        local deadly = setmetatable({ v = 1 }, class(function() os.exit(5) end))
+        local _, _, failures = p:map(function() return deadly.v end, { 1, 2, 3 },
+            { on_error = "collect", carry = "ship", retries = 5 })
+        local crashes = 0
+        for i = 1, 3 do crashes = crashes + (failures[i].exitcode == 5 and 1 or 0) end
+        assert.is_true(crashes >= 1)
+        assert.is_true(p:stats().forks < 30)
+    end)
+
     it("that does not end is a timeout, and the worker goes", function()
         local p <close> = pool.new { workers = 1, timeout = 0.2 }
         local endless = setmetatable({ v = 1 }, class(function() while true do end end))
