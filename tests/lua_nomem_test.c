@@ -2,70 +2,17 @@
  * The nth allocation fails, Lua's or the codec's own, for each n until there
  * are none left to fail, while a job with functions, classes and cycles goes
  * to a worker's space and back: the error says that there is no memory,
- * nothing leaks, and the same state does the same job afterwards. The linker
- * puts the functions below before the library's (--wrap).
+ * nothing leaks, and the same state does the same job afterwards.
  */
 #include <lauxlib.h>
 #include <lualib.h>
-#include <stdbool.h>
 
+#include "failing_malloc.h"
 #include "lua_codec.h"
 #include "lua_names.h"
 #include "lua_space.h"
 #include "msgpack.h"
 #include "testing.h"
-
-static long until_failure = -1; /* allocations that still succeed; < 0: all do */
-static long failures_left;
-static bool failed;             /* at least one did not */
-static long live;               /* blocks that were not freed yet */
-
-void *__real_malloc(size_t size);
-void *__real_calloc(size_t n, size_t size);
-void *__real_realloc(void *block, size_t size);
-void __real_free(void *block);
-void *__wrap_malloc(size_t size);
-void *__wrap_calloc(size_t n, size_t size);
-void *__wrap_realloc(void *block, size_t size);
-void __wrap_free(void *block);
-
-static bool fails(void)
-{
-    if (until_failure < 0 || until_failure-- > 0)
-        return false;
-    failed = true;
-    until_failure = --failures_left > 0 ? 0 : -1;
-    return true;
-}
-
-static void *counted(void *block)
-{
-    live += block != NULL;
-    return block;
-}
-
-void *__wrap_malloc(size_t size)
-{
-    return fails() ? NULL : counted(__real_malloc(size));
-}
-
-void *__wrap_calloc(size_t n, size_t size)
-{
-    return fails() ? NULL : counted(__real_calloc(n, size));
-}
-
-void *__wrap_realloc(void *block, size_t size)
-{
-    if (fails())
-        return NULL;
-    return block == NULL ? counted(__real_realloc(NULL, size)) : __real_realloc(block, size);
-}
-
-void __wrap_free(void *block)
-{
-    live -= block != NULL;
-    __real_free(block);
-}
 
 /* Lua's; it counts on blocks that become smaller. */
 static void *allocate(void *context, void *block, size_t old_size, size_t size)

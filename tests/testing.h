@@ -57,13 +57,14 @@ typedef struct leftovers {
     int descriptors, shared;
 } leftovers;
 
-static inline int count_descriptors(void)
+/* The files of a folder: of /proc/self/fd, say, or of /proc/self/task. */
+static inline int count_files(const char *path)
 {
     int n = 0;
-    DIR *folder = opendir("/proc/self/fd");
+    DIR *folder = opendir(path);
     CHECK(folder != NULL);
-    while (readdir(folder) != NULL)
-        n++;
+    for (const struct dirent *file; (file = readdir(folder)) != NULL;)
+        n += file->d_name[0] != '.';
     closedir(folder);
     return n;
 }
@@ -83,7 +84,7 @@ static inline int count_shared(void)
 
 static inline leftovers count_leftovers(void)
 {
-    return (leftovers){.descriptors = count_descriptors(), .shared = count_shared()};
+    return (leftovers){.descriptors = count_files("/proc/self/fd"), .shared = count_shared()};
 }
 
 static inline void check_leftovers(leftovers before)
