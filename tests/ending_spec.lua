@@ -4,6 +4,7 @@
 local luas = require("luas")
 local pool = luas.pool
 local helpers = require("tests.helpers")
+local range = helpers.range
 
 local TERMINATED <const> = "the pool was terminated"
 
@@ -12,12 +13,6 @@ local function square(x) return x * x end
 local function slowly(x)
     os.execute("sleep 0.02")
     return x
-end
-
-local function range(n)
-    local t = {}
-    for i = 1, n do t[i] = i end
-    return t
 end
 
 -- A source of 1 .. n that calls `act` before it gives the fifth.

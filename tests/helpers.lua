@@ -103,6 +103,15 @@ function helpers.survivors(pids, seconds)
     return left
 end
 
+---The integers from 1 to n.
+---@param n integer
+---@return integer[]
+function helpers.range(n)
+    local t = {}
+    for i = 1, n do t[i] = i end
+    return t
+end
+
 ---@param seconds number
 function helpers.sleep(seconds)
     os.execute(("sleep %g"):format(seconds))

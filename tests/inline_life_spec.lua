@@ -3,14 +3,10 @@
 
 local luas = require("luas")
 local pool = luas.pool
+local helpers = require("tests.helpers")
+local range = helpers.range
 
 local function square(x) return x * x end
-
-local function range(n)
-    local t = {}
-    for i = 1, n do t[i] = i end
-    return t
-end
 
 describe("a future without workers", function()
     local p

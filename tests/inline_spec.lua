@@ -4,14 +4,9 @@
 local luas = require("luas")
 local pool = luas.pool
 local helpers = require("tests.helpers")
+local range = helpers.range
 
 local function square(x) return x * x end
-
-local function range(n)
-    local t = {}
-    for i = 1, n do t[i] = i end
-    return t
-end
 
 local function read_only(list)
     local i = 0

@@ -4,14 +4,9 @@
 local luas = require("luas")
 local pool = luas.pool
 local helpers = require("tests.helpers")
+local range = helpers.range
 
 local MB <const> = 1 << 20
-
-local function range(n)
-    local t = {}
-    for i = 1, n do t[i] = i end
-    return t
-end
 
 local function pid() return io.open("/proc/self/stat"):read("n") end
 

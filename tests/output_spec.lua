@@ -5,12 +5,7 @@ local luas = require("luas")
 local pool = luas.pool
 local helpers = require("tests.helpers")
 local sh = require("tests.shell")
-
-local function range(n)
-    local t = {}
-    for i = 1, n do t[i] = i end
-    return t
-end
+local range = helpers.range
 
 -- A task prints lines that can be recognised: its index, the line's number,
 -- and as many letters as the two say.

@@ -5,14 +5,9 @@ local luas = require("luas")
 local pool = luas.pool
 local helpers = require("tests.helpers")
 local sh = require("tests.shell")
+local range = helpers.range
 
 local MB <const> = 1 << 20
-
-local function range(n)
-    local t = {}
-    for i = 1, n do t[i] = i end
-    return t
-end
 
 -- A script that runs a map, and then says that it has come to its end.
 local MAP = [[
