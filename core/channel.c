@@ -21,11 +21,10 @@ int luas__channel_next(luas__channel *c, luas__mp_reader *body)
         int rc = luas__channel_flush(c);
         if (rc < 0)
             return rc;
-        size_t most = c->reads_much ? READ_SIZE : FIRST_READ;
+        size_t most = c->requests.cap > FIRST_READ ? READ_SIZE : FIRST_READ;
         ssize_t n = luas__read_some(c->in, &c->requests, most);
         if (n <= 0)
             return n == 0 ? LUAS_ECLOSED : (int)n;
-        c->reads_much |= (size_t)n == most;
     }
     return 0;
 }

@@ -9,8 +9,6 @@
 #ifndef LUAS_CHANNEL_H
 #define LUAS_CHANNEL_H
 
-#include <stdbool.h>
-
 #include "frame.h"
 #include "page.h"
 
@@ -19,7 +17,6 @@ typedef struct luas__channel {
     int worker;             /* its number in the pool, from 1 */
     luas__page *page;
     luas__buffer requests;  /* bytes read from `in` */
-    bool reads_much;        /* a small read was not enough */
     luas__buffer reply;     /* the frame being made */
     int64_t flushed_at;     /* coarse ns */
     int64_t clock;          /* coarse ns; when the last reply was made, or later */

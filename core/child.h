@@ -2,10 +2,11 @@
  * A child process that was forked without exec. What is Linux-only about
  * processes (pidfd, the parent-death signal) is in child.c and nowhere else.
  *
- * The caller: 0. luas__child_handled(); 1. luas__child_fork(); in the child 2. it closes what is not
- * the child's and runs, ending in _exit; in the parent 3. it waits for `watch`
- * to become readable, or calls luas__child_reap from time to time where
- * `watch` is -1; 4. luas__child_reap until it gives 1; 5. luas__child_release.
+ * The caller: 1. luas__child_handled(), then luas__child_fork(); in the child
+ * 2. it closes what is not the child's and runs, ending in _exit; in the
+ * parent 3. it waits for `watch` to become readable, or calls luas__child_reap
+ * from time to time where `watch` is -1; 4. luas__child_reap until it gives 1;
+ * 5. luas__child_release.
  */
 #ifndef LUAS_CHILD_H
 #define LUAS_CHILD_H

@@ -1,6 +1,8 @@
 /* Frames in and out of byte buffers. */
 #include "frame.h"
 
+#include <stdbool.h>
+
 #include "error.h"
 
 /* A longer run of values would keep others waiting. */

@@ -31,8 +31,6 @@
 #ifndef LUAS_FRAME_H
 #define LUAS_FRAME_H
 
-#include <stdbool.h>
-
 #include "buffer.h"
 #include "msgpack.h"
 

@@ -68,8 +68,8 @@ static void flush_defines(lua_State *L, luas__job_handle *h)
     while (r.at < r.end) {
         const unsigned char *from = r.at;
         luas__job_try(L, h, luas__mp_skip(&r));
-        luas__job_try(L, h, luas__pool_define(h->pool->pool, h->job, (const char *)from,
-                                      (size_t)(r.at - from)));
+        size_t len = (size_t)(r.at - from);
+        luas__job_try(L, h, luas__pool_define(h->pool->pool, h->job, (const char *)from, len));
     }
     luas__buffer_truncate(&h->defines, 0);
 }
@@ -93,16 +93,12 @@ static void push_item_message(lua_State *L, lua_Integer index)
                     strstr(where, ": ") != NULL ? ", " : ": ", where);
 }
 
-static void check_list(lua_State *L, int item, lua_Integer index)
+/* The length of a list of arguments: its field n, or its border. */
+static lua_Integer count_arguments(lua_State *L, int item, lua_Integer index)
 {
     if (!lua_istable(L, item))
         luas__fail(L, "item %I: a table of arguments expected, got %s", (LUAI_UACINT)index,
                    luaL_typename(L, item));
-}
-
-/* The length of a list of arguments: its field n, or its border. */
-static lua_Integer count_arguments(lua_State *L, int item, lua_Integer index)
-{
     lua_Integer n = lua_getfield(L, item, "n") == LUA_TNIL ? luaL_len(L, item) : -1;
     if (lua_isinteger(L, -1))
         n = lua_tointeger(L, -1);
@@ -111,6 +107,13 @@ static lua_Integer count_arguments(lua_State *L, int item, lua_Integer index)
         luas__fail(L, "item %I: its length, or field 'n', must be a whole number from 0 to %d",
                    (LUAI_UACINT)index, MOST_ARGUMENTS);
     return n;
+}
+
+int luas__core_check_list(lua_State *L)
+{
+    lua_settop(L, 2);
+    count_arguments(L, 1, luaL_checkinteger(L, 2));
+    return 0;
 }
 
 static int push_arguments(lua_State *L, int item, lua_Integer index)
@@ -135,10 +138,8 @@ static int job_feed(lua_State *L)
     for (lua_Integer i = from; i <= to; i++) {
         int n = 1, item = space + 1;
         lua_geti(L, 2, i);
-        if (star) {
-            check_list(L, item, i);
+        if (star)
             n = push_arguments(L, item, i);
-        }
         int rc = encode_task(L, h, star ? item + 1 : item, n, space);
         if (rc == 0 && h->bytes.len > limit) {
             lua_pushliteral(L, "the inputs are large");
@@ -174,10 +175,9 @@ static int job_pull(lua_State *L)
             break;
         int n = lua_gettop(L) - space;
         if (star) {
-            lua_Integer index = before + h->count + 1;
-            check_list(L, first, index);
             lua_settop(L, first);
-            n = push_arguments(L, first++, index);
+            n = push_arguments(L, first, before + h->count + 1);
+            first++;
         }
         if (encode_task(L, h, first, n, space) < 0)
             return push_item_message(L, before + h->count + 1),
@@ -207,8 +207,8 @@ static int job_call(lua_State *L)
 static int job_feed_inherited(lua_State *L)
 {
     luas__job_handle *h = luas__job_check(L);
-    luas__job_try(L, h, luas__pool_feed_inherited(h->pool->pool, h->job,
-                                          (uint64_t)luaL_checkinteger(L, 2)));
+    uint64_t n = (uint64_t)luaL_checkinteger(L, 2);
+    luas__job_try(L, h, luas__pool_feed_inherited(h->pool->pool, h->job, n));
     return 0;
 }
 

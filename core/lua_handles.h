@@ -36,6 +36,11 @@ void luas__new_class(lua_State *L, const char *name, const luaL_Reg *methods,
 /* lua_job.c: the method P:job and the class of what it gives; core.policy. */
 int luas__pool_job(lua_State *L);
 int luas__core_policy(lua_State *L);
+
+/* lua_feed.c: core.check_list(list, index) raises unless item `index` of a
+   starmap is a list of arguments. */
+int luas__core_check_list(lua_State *L);
+
 void luas__job_class(lua_State *L);
 
 #endif

@@ -392,7 +392,8 @@ static const luaL_Reg core_functions[] = {
     {"worker", core_worker}, {"workers", core_workers}, {"now", core_now},
     {"policy", luas__core_policy}, {"guard", luas__core_guard}, {"stop", luas__core_stop},
     {"check", core_check}, {"same", core_same}, {"report", core_report},
-    {"caller", core_caller}, {"isatty", core_isatty}, {"list", core_list}, {NULL, NULL},
+    {"caller", core_caller}, {"isatty", core_isatty}, {"list", core_list},
+    {"check_list", luas__core_check_list}, {NULL, NULL},
 };
 
 void luas__new_class(lua_State *L, const char *name, const luaL_Reg *methods,

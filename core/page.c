@@ -64,7 +64,8 @@ static void copy_in(luas__page *p, uint64_t at, const char *bytes, size_t len)
     size_t offset = (size_t)(at % LUAS__RING);
     size_t first = LUAS__RING - offset < len ? LUAS__RING - offset : len;
     memcpy(p->ring + offset, bytes, first);
-    memcpy(p->ring, bytes + first, len - first);
+    if (first < len)
+        memcpy(p->ring, bytes + first, len - first);
 }
 
 int luas__page_commit(luas__page *p, const char *bytes, size_t len)
@@ -73,10 +74,7 @@ int luas__page_commit(luas__page *p, const char *bytes, size_t len)
     uint64_t tail = atomic_load_explicit(&p->tail, memory_order_relaxed);
     if (len > LUAS__RING - (head - tail))
         return 0;
-    if (head % LUAS__RING + len <= LUAS__RING)
-        memcpy(p->ring + head % LUAS__RING, bytes, len);
-    else
-        copy_in(p, head, bytes, len);
+    copy_in(p, head, bytes, len);
     atomic_store_explicit(&p->head, head + len, memory_order_release);
     return 1;
 }

@@ -147,7 +147,7 @@ function Job:inherit(f, items)
 end
 
 local function unpack_item(list, index)
-    options.check_list(list, index)
+    core.check_list(list, index)
     return pack(unpack(list, 1, list.n or #list))
 end
 

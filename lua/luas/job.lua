@@ -4,10 +4,8 @@
 --- take. A job holds no outcome back: what it gives is the caller's.
 
 local core = require "luas.core"
-local checks = require "luas.options"
+local fail = require("luas.options").fail
 local outcome = require "luas.outcome"
-
-local fail, check_list = checks.fail, checks.check_list
 
 local min, max, huge = math.min, math.max, math.huge
 
@@ -179,9 +177,8 @@ local function ship(self)
 end
 
 local function feed_all(self, items, n)
-    local bytes = 0
-    if self.options.carry ~= "ship" then bytes = INHERIT_BYTES end
-    return self.handle:feed(items, 1, n, self.star, bytes > 0 and bytes or nil)
+    local most = self.options.carry ~= "ship" and INHERIT_BYTES or nil
+    return self.handle:feed(items, 1, n, self.star, most)
 end
 
 -- Is the array so long that it had better be inherited?
@@ -192,7 +189,7 @@ end
 
 -- What is sent is checked on its way.
 local function check_lists(items, n)
-    for i = 1, n do check_list(items[i], i) end
+    for i = 1, n do core.check_list(items[i], i) end
 end
 
 -- An array goes in whole, before anything is dealt: if an item cannot be

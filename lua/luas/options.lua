@@ -28,6 +28,14 @@ function M.methods(methods, class, object)
     end
 end
 
+--- Raises for a function that was called with a colon.
+---@param called string  its module's name
+---@param name string
+function M.ask_for_dot(called, name)
+    M.fail(("'%s' is a function of the module: write %s.%s(...) with a dot"):format(
+        name, called, name))
+end
+
 --- Makes each function of a module say what to write where it is called with a
 --- colon, so that its first argument is the module.
 ---@param module table<string, function>
@@ -35,9 +43,8 @@ end
 function M.functions(module, called)
     for name, f in pairs(module) do
         module[name] = function(first, ...)
-            if not rawequal(first, module) then return f(first, ...) end
-            M.fail(("'%s' is a function of the module: write %s.%s(...) with a dot"):format(
-                name, called, name))
+            if rawequal(first, module) then M.ask_for_dot(called, name) end
+            return f(first, ...)
         end
     end
 end
@@ -190,23 +197,6 @@ function M.length(list)
     if n == nil then n = #list end
     if math.type(n) == "integer" and n >= 0 then return n end
     return nil, ("%s must be a whole number, got %s"):format(name, tostring(n))
-end
-
--- More arguments than this no call takes.
-local MOST_ARGUMENTS <const> = 200000
-
---- Raises unless `list`, item `index` of a starmap, is a list of arguments.
----@param list any
----@param index integer
-function M.check_list(list, index)
-    if type(list) ~= "table" then
-        M.fail(("item %d: a table of arguments expected, got %s"):format(index, type(list)))
-    end
-    local n = list.n == nil and #list or list.n
-    if math.type(n) ~= "integer" or n < 0 or n > MOST_ARGUMENTS then
-        M.fail(("item %d: its length, or field 'n', must be a whole number from 0 to %d"):format(
-            index, MOST_ARGUMENTS))
-    end
 end
 
 --- Can it be called?

@@ -503,17 +503,8 @@ end
 local about = { close = true, join = true, terminate = true, stats = true, size = true, step = true }
 
 local function pool_for(name)
-    local here = default and default.state.owner == core.pid()
-    return here and about[name] and default or default_pool()
-end
-
-options.methods(Pool, methods, "p")
-
-for name, verb in pairs(Pool) do
-    M[name] = function(first, ...)
-        if getmetatable(first) == methods then return verb(first, ...) end
-        return verb(pool_for(name), first, ...)
-    end
+    local last = about[name] and default
+    return last and last.state.owner == core.pid() and last or default_pool()
 end
 
 --- A source made of a generic-`for` triple: pool.iter(pairs(t)).
@@ -533,5 +524,15 @@ end
 M.wait_all = future.wait_all
 M.wait_any = future.wait_any
 options.functions(M, "pool")
+
+for name, verb in pairs(Pool) do
+    M[name] = function(first, ...)
+        if getmetatable(first) == methods then return verb(first, ...) end
+        if rawequal(first, M) then options.ask_for_dot("pool", name) end
+        return verb(pool_for(name), first, ...)
+    end
+end
+
+options.methods(Pool, methods, "p")
 
 return M
