@@ -179,17 +179,24 @@ static int encode_protected(lua_State *L)
     return 1;
 }
 
-/* After the scratch or nil: pushes what encode_protected returned, or the message of its error. */
-static int call_protected(luas__encoder *e, lua_State *L, int space, int first, int count)
+/* After the scratch or nil: pushes what encode_protected returned, or the message of its error.
+   `space` and `modules` are stack indices or 0. */
+static int call_protected(luas__encoder *e, lua_State *L, int space, int modules, int first,
+                          int count)
 {
     lua_pushcfunction(L, encode_protected);
+    int function = lua_gettop(L);
     if (space == 0)
         lua_pushnil(L);
     else
         lua_pushvalue(L, space);
     lua_pushlightuserdata(L, e);
     lua_pushvalue(L, -4);
-    lua_settop(L, lua_gettop(L) + SLOT_FIRST - SLOT_NAMES);
+    lua_settop(L, function + SLOT_FIRST - 1);
+    if (modules != 0) {
+        lua_pushvalue(L, modules);
+        lua_replace(L, function + SLOT_MODULES);
+    }
     for (int i = 0; i < count; i++)
         lua_pushvalue(L, first + i);
     int status = lua_pcall(L, SLOT_FIRST - 1 + count, 1, 0);
@@ -285,12 +292,12 @@ static int encode_scalars(lua_State *L, int first, int count, luas__buffer *out,
 }
 
 /* As call_protected, if any of the values needs it; else pushes nil. */
-static int encode_others(luas__encoder *e, int space, int first, int count)
+static int encode_others(luas__encoder *e, const luas__encode_options *o, int first, int count)
 {
     int rc = put_rows(e, first, count);
     if (rc >= 0 && rc < count) {
         e->offset += rc;
-        return call_protected(e, e->L, space, first + rc, count - rc);
+        return call_protected(e, e->L, o->space, o->modules, first + rc, count - rc);
     }
     leave_scratch(e->scratch);
     if (rc < 0)
@@ -304,15 +311,18 @@ static int encode_others(luas__encoder *e, int space, int first, int count)
 static int encode_rest(lua_State *L, int first, int count, int done, luas__buffer *out,
                        size_t start, const luas__encode_options *o)
 {
-    luas__encoder e = {.defines = o->defines, .total = count, .offset = done};
+    luas__encoder e = {.defines = o->defines, .modules = o->modules != 0, .total = count,
+                       .offset = done};
     size_t defined = o->defines == NULL ? 0 : o->defines->len;
     int rc = prepare(&e, L, out, start, o->limit, count);
     if (rc < 0)
         return rc;
     e.space = o->space == 0 ? NULL : lua_touserdata(L, o->space);
-    rc = encode_others(&e, o->space, first + done, count - done);
+    rc = encode_others(&e, o, first + done, count - done);
     lua_remove(L, -2);
-    if (rc == 0)
+    if (rc == 0 && lua_istable(L, -1))
+        lua_replace(L, o->modules);
+    else if (rc == 0)
         lua_pop(L, 1);
     else if (o->defines != NULL)
         luas__buffer_truncate(o->defines, defined);
@@ -367,11 +377,11 @@ int luas__encode_value(lua_State *L, int index, luas__buffer *out,
 int luas__carry(lua_State *L, int function, int space, luas__buffer *out, size_t limit,
                 luas__carried *info)
 {
-    luas__encoder e = {.defining = 1, .defines = out, .total = 1};
+    luas__encoder e = {.defining = 1, .defines = out, .modules = 1, .total = 1};
     int rc = prepare(&e, L, out, out->len, limit, 1);
     if (rc < 0)
         return rc;
-    rc = call_protected(&e, L, space, function, 1);
+    rc = call_protected(&e, L, space, 0, function, 1);
     lua_remove(L, -2);
     if (rc < 0)
         luas__buffer_truncate(out, e.start);

@@ -82,6 +82,7 @@ typedef struct luas__encoder {
     size_t limit;
     uint32_t objects, cells;
     const void *globals;
+    int modules;                /* the names of modules are wanted */
     int defining;               /* this is a define message: objects belong to the space */
     int shared, dynamic;
     int packs;                  /* some object has packed itself */

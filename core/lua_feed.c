@@ -38,12 +38,20 @@ static void begin_batch(lua_State *L, luas__job_handle *h, uint32_t expected)
     luas__job_try(L, h, reserve_ends(h, expected));
 }
 
+/* Pushes the job's space and behind it nil, for the modules that inputs name. */
+static int push_space(lua_State *L)
+{
+    int space = luas__job_space(L);
+    lua_pushnil(L);
+    return space;
+}
+
 /* Encodes the `n` values from `first` as one task; a message is pushed where
    that fails. */
 static int encode_task(lua_State *L, luas__job_handle *h, int first, int n, int space)
 {
     luas__job_check(L);
-    luas__encode_options options = {.space = space, .defines = &h->defines};
+    luas__encode_options options = {.space = space, .defines = &h->defines, .modules = space + 1};
     size_t mark = h->bytes.len;
     luas__job_try(L, h, luas__buffer_append(&h->bytes, "\xce\0\0\0\0", SIZE_HEAD));
     int rc = luas__encode(L, first, n, &h->bytes, &options);
@@ -74,7 +82,7 @@ static void flush_defines(lua_State *L, luas__job_handle *h)
     luas__buffer_truncate(&h->defines, 0);
 }
 
-static void end_batch(lua_State *L, luas__job_handle *h)
+static void submit_batch(lua_State *L, luas__job_handle *h)
 {
     luas__job_check(L); /* what ran meanwhile may have ended the pool */
     flush_defines(L, h);
@@ -83,6 +91,21 @@ static void end_batch(lua_State *L, luas__job_handle *h)
     luas__job_try(L, h, luas__pool_feed(h->pool->pool, h->job, &h->bytes, h->ends, h->count));
     h->ends = NULL; /* the job's now */
     h->count = h->cap = 0;
+}
+
+/* Submits the batch, or leaves that to its owner if it refers to modules: the
+   set of their names is pushed then, or nil. */
+static void end_batch(lua_State *L, luas__job_handle *h, int space)
+{
+    lua_pushvalue(L, space + 1);
+    if (lua_isnil(L, -1))
+        submit_batch(L, h);
+}
+
+static int job_submit(lua_State *L)
+{
+    submit_batch(L, luas__job_check(L));
+    return 0;
 }
 
 /* The codec's message on the top says where inside the item. */
@@ -125,7 +148,9 @@ static int push_arguments(lua_State *L, int item, lua_Integer index)
     return n;
 }
 
-/* Arguments: job, items, first and last index, star, most bytes. */
+/* Arguments: job, items, first and last index, star, most bytes. Gives true,
+   and the modules that the items refer to, if any: their owner has to look
+   after these and then to call `submit`; or nil and what cannot be sent. */
 static int job_feed(lua_State *L)
 {
     luas__job_handle *h = luas__job_check(L);
@@ -133,10 +158,10 @@ static int job_feed(lua_State *L)
     bool star = lua_toboolean(L, 5);
     size_t limit = (size_t)luaL_optinteger(L, 6, LUA_MAXINTEGER);
     lua_settop(L, 2);
-    int space = luas__job_space(L);
+    int space = push_space(L);
     begin_batch(L, h, to >= from ? (uint32_t)(to - from + 1) : 0);
     for (lua_Integer i = from; i <= to; i++) {
-        int n = 1, item = space + 1;
+        int n = 1, item = space + 2;
         lua_geti(L, 2, i);
         if (star)
             n = push_arguments(L, item, i);
@@ -149,31 +174,32 @@ static int job_feed(lua_State *L)
             push_item_message(L, i);
             return luas__job_refuse(L);
         }
-        lua_settop(L, space);
+        lua_settop(L, space + 1);
     }
-    end_batch(L, h);
     lua_pushboolean(L, 1);
-    return 1;
+    end_batch(L, h, space);
+    return 2;
 }
 
 /* Arguments: job, source function, the most tasks, index of the first one,
-   star. Gives their number, and whether the source may have more. */
+   star. Gives their number, whether the source may have more, and the modules
+   that they refer to, as `feed` does. */
 static int job_pull(lua_State *L)
 {
     luas__job_handle *h = luas__job_check(L);
     lua_Integer most = luaL_checkinteger(L, 3), before = luaL_checkinteger(L, 4);
     bool star = lua_toboolean(L, 5), more = true;
     lua_settop(L, 2);
-    int space = luas__job_space(L);
+    int space = push_space(L);
     begin_batch(L, h, 0);
     while ((lua_Integer)h->count < most && more) {
-        int first = space + 1;
+        int first = space + 2;
         lua_pushvalue(L, 2);
         lua_call(L, 0, LUA_MULTRET);
         more = !lua_isnoneornil(L, first);
         if (!more)
             break;
-        int n = lua_gettop(L) - space;
+        int n = lua_gettop(L) - first + 1;
         if (star) {
             lua_settop(L, first);
             n = push_arguments(L, first, before + h->count + 1);
@@ -182,26 +208,26 @@ static int job_pull(lua_State *L)
         if (encode_task(L, h, first, n, space) < 0)
             return push_item_message(L, before + h->count + 1),
                    luas__fail(L, "%s", lua_tostring(L, -1));
-        lua_settop(L, space);
+        lua_settop(L, space + 1);
     }
-    lua_Integer count = h->count;
-    end_batch(L, h);
-    lua_pushinteger(L, count);
+    lua_pushinteger(L, h->count);
     lua_pushboolean(L, more);
-    return 2;
+    end_batch(L, h, space);
+    return 3;
 }
 
+/* Arguments: job, the task's; what it gives is as of `feed`. */
 static int job_call(lua_State *L)
 {
     luas__job_handle *h = luas__job_check(L);
     int n = lua_gettop(L) - 1;
-    int space = luas__job_space(L);
+    int space = push_space(L);
     begin_batch(L, h, 1);
     if (encode_task(L, h, 2, n, space) < 0)
         return luas__job_refuse(L);
-    end_batch(L, h);
     lua_pushboolean(L, 1);
-    return 1;
+    end_batch(L, h, space);
+    return 2;
 }
 
 static int job_feed_inherited(lua_State *L)
@@ -221,5 +247,6 @@ static int job_seal(lua_State *L)
 
 const luaL_Reg luas__feed_methods[] = {
     {"feed", job_feed}, {"pull", job_pull}, {"call", job_call},
+    {"submit", job_submit},
     {"feed_inherited", job_feed_inherited}, {"seal", job_seal}, {NULL, NULL},
 };

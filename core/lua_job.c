@@ -58,9 +58,11 @@ static int push_recalled(lua_State *L)
     return lua_gettop(L);
 }
 
-/* The job's memo can serve another one. */
-static void return_memo(lua_State *L)
+/* The job's memo can serve another one, if it was not to be forgotten. */
+static void return_memo(lua_State *L, const luas__job_handle *h)
 {
+    if (h->forgotten != h->pool->forgotten)
+        return;
     int cache = push_recalled(L);
     if (lua_getiuservalue(L, AT_JOB, JOB_MEMO) == LUA_TTABLE)
         luas__recall_keep(L, cache);
@@ -98,7 +100,7 @@ static int job_drop(lua_State *L)
     release_scratch(h);
     if (job != NULL && h->pool->pool != NULL && h->pool->owner == getpid()) {
         forget_carried(L, job);
-        return_memo(L);
+        return_memo(L, h);
         luas__pool_drop(h->pool->pool, job);
     }
     return 0;
@@ -229,6 +231,7 @@ static int job_carry(lua_State *L)
     luas__job_handle *h = luas__job_check(L);
     luaL_checkany(L, 2);
     bool forced = lua_toboolean(L, 3);
+    h->forgotten = h->pool->forgotten;
     int cache = push_recalled(L);
     if (luas__recall_take(L, cache, 2))
         return carry_again(L, h);
@@ -277,6 +280,17 @@ static int job_inherit(lua_State *L)
         lua_rawseti(L, -2, i + 1);
     }
     lua_rawseti(L, -2, h->job->id);
+    lua_getiuservalue(L, AT_JOB, JOB_POOL);
+    luas__fork_point at = {.L = L, .pool = lua_gettop(L)};
+    luas__job_try(L, h, luas__pool_inherit(h->pool->pool, h->job, workers, &at));
+    return 0;
+}
+
+/* Arguments: job, workers. These are forked now, and the job is for them alone. */
+static int job_renew(lua_State *L)
+{
+    luas__job_handle *h = luas__job_check(L);
+    int workers = (int)luaL_checkinteger(L, 2);
     lua_getiuservalue(L, AT_JOB, JOB_POOL);
     luas__fork_point at = {.L = L, .pool = lua_gettop(L)};
     luas__job_try(L, h, luas__pool_inherit(h->pool->pool, h->job, workers, &at));
@@ -346,7 +360,7 @@ static int job_signal(lua_State *L)
 }
 
 static const luaL_Reg methods[] = {
-    {"carry", job_carry}, {"inherit", job_inherit}, {"pump", job_pump}, {"cancel", job_cancel},
+    {"carry", job_carry}, {"inherit", job_inherit}, {"renew", job_renew}, {"pump", job_pump}, {"cancel", job_cancel},
     {"drop", job_drop}, {"done", job_done}, {"settled", job_settled}, {"process", job_process},
     {"signal", job_signal}, {NULL, NULL},
 };

@@ -362,7 +362,7 @@ static int core_now(lua_State *L)
 /* Functions that were carried are carried anew. */
 static int pool_forget(lua_State *L)
 {
-    luas__check_pool(L, 1);
+    luas__check_pool(L, 1)->forgotten++;
     luas__recall_new(L);
     lua_setiuservalue(L, 1, LUAS__POOL_RECALLED);
     return 0;

@@ -70,13 +70,16 @@ static int take_number(luas__encoder *e, const void *address, uint32_t *number)
     return 1;
 }
 
-static void note_module(luas__encoder *e, const char *payload, size_t len)
+/* The reader needs the module, or standard library, of this name. */
+static void note_module(luas__encoder *e, const char *name, size_t len)
 {
-    size_t name_len;
-    const char *name = luas__names_module(payload, len, &name_len);
-    if (name == NULL || !lua_istable(e->L, SLOT_MODULES))
+    if (name == NULL || !e->modules)
         return;
-    lua_pushlstring(e->L, name, name_len);
+    if (!lua_istable(e->L, SLOT_MODULES)) {
+        lua_newtable(e->L);
+        lua_replace(e->L, SLOT_MODULES);
+    }
+    lua_pushlstring(e->L, name, len);
     lua_pushboolean(e->L, 1);
     lua_rawset(e->L, SLOT_MODULES);
 }
@@ -91,26 +94,18 @@ static int loads_text(const char *name, size_t len)
     return 0;
 }
 
-/* The payload is its name. */
-static void note_library(luas__encoder *e, const char *payload, size_t len)
-{
-    if (!lua_istable(e->L, SLOT_MODULES))
-        return;
-    lua_pushlstring(e->L, payload, len);
-    lua_pushboolean(e->L, 1);
-    lua_rawset(e->L, SLOT_MODULES);
-}
-
 /* Writes the payload at the top and pops it with the object below: 1. */
 static int put_name(luas__encoder *e, int type)
 {
-    size_t len;
+    size_t len, name_len;
     const char *payload = lua_tolstring(e->L, -1, &len);
     e->dynamic |= e->defining && type == WIRE_STANDARD && loads_text(payload, len);
-    if (type == WIRE_NAME)
-        note_module(e, payload, len);
-    else if (type == WIRE_STANDARD && lua_istable(e->L, -2))
-        note_library(e, payload, len);
+    if (type == WIRE_NAME) {
+        const char *name = luas__names_module(payload, len, &name_len);
+        note_module(e, name, name_len);
+    } else if (type == WIRE_STANDARD && lua_istable(e->L, -2)) {
+        note_module(e, payload, len); /* of a library it is the name */
+    }
     int rc = luas__mp_write_ext(e->out, (int8_t)type, (uint32_t)len);
     if (rc == 0)
         rc = luas__buffer_append(e->out, payload, len);

@@ -256,7 +256,7 @@ static luas__known_job *know_job(luas__worker *w, const luas__job *job, int *rc)
                             (int64_t[]){job->id, job->policy.flags, job->policy.seed}, 3);
     if (*rc < 0)
         return NULL;
-    bool is_image = job->generation != 0 && job->generation == w->generation;
+    bool is_image = (job->policy.flags & LUAS__JOB_INHERIT) && job->generation == w->generation;
     w->jobs[w->njobs] = (luas__known_job){.id = job->id, .is_inherited = is_image,
                                           .defined = is_image ? w->inherited_blobs : 0};
     return &w->jobs[w->njobs++];

@@ -62,7 +62,7 @@ static lua_State *open_state(void)
 static void round_trip(lua_State *L, int count)
 {
     luas__buffer b = LUAS__BUFFER_INIT;
-    luas__encode_options o = {AT_SPACE, NULL, 0};
+    luas__encode_options o = {.space = AT_SPACE};
     if (luas__encode(L, BASE + 1, count, &b, &o) == 0) {
         lua_settop(L, BASE);
         must(luas__decode(L, luas__buffer_bytes(&b), b.len, AT_SPACE, LUAS__FUNCTIONS) == count);

@@ -58,7 +58,7 @@ static inline int rig_far_failure(lua_State *L, int rc)
 static inline int rig_bytes(lua_State *L)
 {
     luas__buffer b = LUAS__BUFFER_INIT;
-    luas__encode_options o = {0, NULL, 0};
+    luas__encode_options o = {0};
     int rc = luas__encode(L, 1, lua_gettop(L), &b, &o);
     if (rc == 0)
         lua_pushlstring(L, b.data == NULL ? "" : luas__buffer_bytes(&b), b.len);
@@ -80,7 +80,7 @@ static inline int rig_decode(lua_State *L)
 static inline int rig_send(lua_State *from, int count, int from_space, lua_State *to, int to_space)
 {
     luas__buffer b = LUAS__BUFFER_INIT;
-    luas__encode_options o = {from_space, NULL, 0};
+    luas__encode_options o = {.space = from_space};
     int rc = luas__encode(from, lua_gettop(from) - count + 1, count, &b, &o);
     if (rc == 0)
         rc = luas__decode(to, luas__buffer_bytes(&b), b.len, to_space, LUAS__FUNCTIONS);
@@ -143,7 +143,7 @@ static inline int rig_call(lua_State *L)
     rig_enter_job(L, lua_tointeger(L, -1));
     lua_rawgeti(L, 1, 1);
     int space = lua_gettop(L);
-    luas__encode_options o = {space, &defines, 0};
+    luas__encode_options o = {.space = space, .defines = &defines};
     int rc = luas__encode(L, 2, count, &b, &o);
     int near = rc < 0;
     if (rc == 0)

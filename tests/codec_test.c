@@ -81,7 +81,7 @@ static int run_all(lua_Integer seed)
 static void print_message(int count)
 {
     luas__buffer b = LUAS__BUFFER_INIT;
-    luas__encode_options o = {0, NULL, 0};
+    luas__encode_options o = {0};
     if (luas__encode(rig_host, lua_gettop(rig_host) - count + 1, count, &b, &o) < 0) {
         printf("%s\n", lua_tostring(rig_host, -1));
     } else {

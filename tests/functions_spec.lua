@@ -262,6 +262,52 @@ describe("carry", function()
             print(pool.apply(function() return m.six end)) ]]))
     end)
 
+    it("finds the modules among its inputs as they are at the call", function()
+        assert.are.equal("1 2 3 14 15 96 7 8 9 10 11\t8\n0\t0\n", helpers.output([[
+            local config = { level = 1 }
+            config.__index = config
+            function config:get() return self.x + config.level end
+            package.loaded.config = config
+            local p <close> = pool.new(2)
+            local function level(c) return c.level end
+            local function get(object) return object:get() end
+            local function object() return setmetatable({ x = 10 }, config) end
+            local function thrice(make)
+                local n = 0
+                return function()
+                    n = n + 1
+                    return n <= 3 and make() or nil
+                end
+            end
+            local got = {}
+            local function note(x)
+                got[#got + 1] = x
+                config.level = config.level + 1
+            end
+            note(p:map(level, { config, config })[2])
+            note(p:map(level, { config, config })[2])
+            note(p:apply(level, config))
+            note(p:map(get, thrice(object))[3])
+            for i, x in p:imap(get, thrice(object)) do
+                if i == 3 then note(x) end
+            end
+            config.get = function() return 90 + config.level end
+            note(p:apply_async(get, object()):get())
+            note(p:starmap(level, { { config }, { config } })[1])
+            local under_way = p:apply_async(function() return os.execute "sleep 0.1" and config.level end)
+            note(p:apply(level, config))
+            note(p:map(level, { config, config, config })[3])
+            note(p:map(function(f) return f() end, { function() return config.level end })[1])
+            note(p:apply(level, config))
+            print(table.concat(got, " "), under_way:get())
+            config.level = 1
+            note(p:apply(level, config))
+            p:apply(level, config)
+            local before = p:stats()
+            for i = 1, 100 do p:apply(level, config) end
+            print(before.carried.inherit, p:stats().forks - before.forks) ]]))
+    end)
+
     it("reaches globals that were made since, however it gets to them", function()
         assert.are.equal("8 6 2 2 ship\n", helpers.output([[
             local got = {}

@@ -81,7 +81,7 @@ enum { SUBJECTS = sizeof subjects / sizeof *subjects };
 
 static void encode_subject(lua_State *L, const char *code, luas__buffer *b)
 {
-    luas__encode_options o = {0, NULL, 0};
+    luas__encode_options o = {0};
     int top = lua_gettop(L);
     must_run(L, code, LUA_MULTRET);
     if (luas__encode(L, top + 1, lua_gettop(L) - top, b, &o) < 0) {
@@ -194,7 +194,7 @@ static void test_claims(lua_State *L, memory *m)
 static void test_limit(lua_State *L)
 {
     luas__buffer b = LUAS__BUFFER_INIT;
-    luas__encode_options o = {0, NULL, 1000};
+    luas__encode_options o = {.limit = 1000};
     static const char *const large[] = {
         "return ('x'):rep(1000)", "return 1, ('x'):rep(1000)", "return {('x'):rep(1000)}",
         "local t = {} for i = 1, 1e6 do t[i] = i end return t",
@@ -244,7 +244,7 @@ static int check(lua_State *L, int rc)
 static int trip(lua_State *L)
 {
     int count = lua_gettop(L);
-    luas__encode_options o = {0, NULL, 0};
+    luas__encode_options o = {0};
     luas__buffer *b = push_box(L);
     check(L, luas__encode(L, 1, count, b, &o));
     expect(check(L, luas__decode(L, luas__buffer_bytes(b), b->len, 0, LUAS__FUNCTIONS)) == count,
@@ -262,7 +262,7 @@ static int run_job(lua_State *L)
     luas__space_new(L, 1);
     check(L, luas__carry(L, 1, 6, carrier, 0, &info));
     check(L, luas__define(L, 7, luas__buffer_bytes(carrier), carrier->len));
-    luas__encode_options o = {6, defines, 0};
+    luas__encode_options o = {.space = 6, .defines = defines};
     check(L, luas__encode(L, 2, 1, task, &o));
     luas__buffer_truncate(task, 0);
     check(L, luas__encode(L, 2, 1, task, &o));

@@ -95,7 +95,7 @@ static void carry_job(lua_State *L)
 /* The value at the top is replaced by what arrives at the other side. */
 static void send(lua_State *L, int from, luas__buffer *with_defines, int to)
 {
-    luas__encode_options options = {from, with_defines, 0};
+    luas__encode_options options = {.space = from, .defines = with_defines};
     luas__buffer_truncate(&message, 0);
     must(L, luas__encode(L, lua_gettop(L), 1, &message, &options));
     if (with_defines != NULL)

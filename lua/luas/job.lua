@@ -115,6 +115,7 @@ end
 
 -- Would the workers find in these modules what the host has in them?
 local function all_known(pool, modules)
+    if pool.size == 0 then return true end
     if pool.core:live() == 0 then note_modules(pool) end
     local known, loaded = pool.known, package.loaded
     if modules.package then modules = loaded end -- what it may require it has from there
@@ -145,9 +146,7 @@ local function inherit(self, items, most)
     local pool = self.pool
     if not self.policy.process and pool.size > 0 then await_room(self) end
     if pool.core:live() == 0 then note_modules(pool) end
-    local images = self.outdated and pool.size or max(1, min(pool.size, most))
-    self.handle:inherit(self.f, items, images)
-    if self.alone and images == pool.size then note_modules(pool) end -- no older worker stays
+    self.handle:inherit(self.f, items, max(1, min(pool.size, most)))
     pool.carried.inherit = pool.carried.inherit + 1
     self.carried = "inherit"
 end
@@ -158,22 +157,47 @@ local function restart(self)
     self.handle = self.pool.core:job(self.policy)
 end
 
--- False when the function must be inherited; the job is then as it was before.
+-- May the workers use these modules as they have them?
+local function is_current(self, modules)
+    return self.options.carry == "ship" or all_known(self.pool, modules)
+end
+
+-- Workers forked now, for this job: all, if the others have nothing to do.
+local function renew(self)
+    local pool = self.pool
+    local all = self.alone and (self.items or self.fed == 0)
+    await_room(self)
+    self.handle:renew(all and pool.size or max(1, min(pool.size, self.total or huge)))
+    if all then note_modules(pool) end
+end
+
+-- False when the function must be inherited, or a single call needs more than the
+-- engine; the job is then as it was before.
 local function ship(self)
     local forced = self.options.carry == "ship"
     local ok, modules = self.handle:carry(self.f, forced)
     if not ok and forced then fail(("cannot ship the function: %s"):format(modules)) end
-    if ok and not forced and self.pool.size > 0 and not all_known(self.pool, modules) then
-        self.outdated = self.alone
-        ok = false
+    local current = ok and is_current(self, modules)
+    if ok and not current and not self.single then
+        self.pool.core:forget() -- a name in it may mean something else now
+        restart(self)
+        ok = self.handle:carry(self.f)
     end
-    if not ok then
+    if not ok or (self.single and not current) then
         restart(self)
         return false
     end
+    if not current then renew(self) end
     self.pool.carried.ship = self.pool.carried.ship + 1
     self.carried = "ship"
     return true
+end
+
+-- Feeds what was encoded, after a look at the modules that it refers to.
+local function submit(self, modules)
+    if not modules then return end
+    if self.carried == "ship" and not is_current(self, modules) then renew(self) end
+    self.handle:submit()
 end
 
 local function feed_all(self, items, n)
@@ -199,12 +223,13 @@ local function start_array(self, items, n)
     self.fed, self.exhausted, self.total = n, true, n
     local shipped = carry ~= "inherit" and (carry == "ship" or not is_long(self, n)) and ship(self)
     if shipped then
-        local ok, message = feed_all(self, items, n)
+        local ok, met = feed_all(self, items, n)
         if ok then
+            submit(self, met)
             self.handle:seal()
             return
         elseif carry == "ship" then
-            fail(message)
+            fail(met)
         end
         self.pool.carried.ship = self.pool.carried.ship - 1
         restart(self)
@@ -261,12 +286,13 @@ end
 
 local function ship_call(self, ...)
     if not ship(self) then return false end
-    local ok, message = self.handle:call(...)
-    if ok then
+    local ok, met = self.handle:call(...)
+    if ok and (not met or is_current(self, met)) then
+        if met then self.handle:submit() end
         self.handle:seal()
         return true
-    elseif self.options.carry == "ship" then
-        fail(message)
+    elseif not ok and self.options.carry == "ship" then
+        fail(met)
     end
     self.pool.carried.ship = self.pool.carried.ship - 1
     return false
@@ -284,7 +310,7 @@ function Job.call(pool, f, options, ...)
         local policy = call_policy(pool, options)
         local self = setmetatable({
             pool = pool, f = f, options = options, handle = pool.core:job(policy), policy = policy,
-            fed = 1, taken = 0, exhausted = true,
+            fed = 1, taken = 0, exhausted = true, single = true,
         }, Job)
         local ok, sent = pcall(ship_call, self, ...)
         if sent == true then return enter(self) end
@@ -307,7 +333,8 @@ local function pull(self, most)
     self:check_pool()
     local guard <close> = setmetatable({ job = self }, Pull)
     self.pulling = true
-    local n, more = self.handle:pull(self.source, most, self.fed, self.star)
+    local n, more, modules = self.handle:pull(self.source, most, self.fed, self.star)
+    submit(self, modules)
     self.fed = self.fed + n
     self:check_pool()
     if not more then self:finish() end

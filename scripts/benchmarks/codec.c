@@ -122,7 +122,7 @@ static void make_rows(void)
 
 static void encode_at(int index)
 {
-    luas__encode_options options = {0, NULL, 0};
+    luas__encode_options options = {0};
     luas__buffer_truncate(&bytes, 0);
     if (luas__encode(L, index, 1, &bytes, &options) < 0)
         exit(EXIT_FAILURE);
