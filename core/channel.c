@@ -54,7 +54,7 @@ int luas__channel_begin(luas__channel *c, enum luas__message code, uint32_t seq,
 }
 
 /* Past the ring, which holds what came before and so goes first. */
-static int send_large(luas__channel *c)
+static int send_past(luas__channel *c)
 {
     int rc = luas__channel_flush(c);
     if (rc == 0)
@@ -73,6 +73,22 @@ static int send_small(luas__channel *c)
     if (rc == 0)
         luas__page_commit(c->page, bytes, c->reply.len); /* fits: the ring is empty */
     return rc;
+}
+
+/* Into the area, and word of it at once: the host can copy it while the next
+   task runs. */
+static int send_large(luas__channel *c)
+{
+    const char *body = luas__buffer_bytes(&c->reply) + LUAS__FRAME_HEAD;
+    int64_t len = (int64_t)c->reply.len - LUAS__FRAME_HEAD;
+    int64_t at = luas__page_put(c->page, c->area, &c->next, body, (size_t)len);
+    if (at < 0)
+        return send_past(c);
+    luas__buffer_truncate(&c->reply, 0);
+    int rc = luas__frame_write(&c->reply, LUAS__LARGE, (int64_t[]){at, len}, 2);
+    if (rc == 0)
+        rc = send_small(c);
+    return rc == 0 ? luas__channel_flush(c) : rc;
 }
 
 int luas__channel_send(luas__channel *c, size_t mark)

@@ -16,6 +16,8 @@ typedef struct luas__channel {
     int in, out;            /* pipes to and from the host */
     int worker;             /* its number in the pool, from 1 */
     luas__page *page;
+    size_t area;            /* bytes of the page's */
+    uint64_t next;          /* where in it the next large reply goes */
     luas__buffer requests;  /* bytes read from `in` */
     luas__buffer reply;     /* the frame being made */
     int64_t flushed_at;     /* coarse ns */

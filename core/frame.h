@@ -17,6 +17,7 @@
  *   worker to host
  *     VALUE   seq, results              an array
  *     ERROR   seq, [value, message, traceback]
+ *     LARGE   at, length                in the page's area: such a frame's body
  *     READY                             init has run
  *     FAILED  message                   init has failed; the worker exits
  *
@@ -41,7 +42,7 @@
 enum luas__message {
     LUAS__BLOB = 1, LUAS__DROP, LUAS__JOB, LUAS__DEFINE,
     LUAS__RUN, LUAS__RANGE, LUAS__FORGET, LUAS__STOP,
-    LUAS__VALUE = 16, LUAS__ERROR, LUAS__READY, LUAS__FAILED
+    LUAS__VALUE = 16, LUAS__ERROR, LUAS__READY, LUAS__FAILED, LUAS__LARGE
 };
 
 enum luas__job_flags {

@@ -16,6 +16,7 @@
 #include "cpus.h"
 #include "error.h"
 #include "lua_serve.h"
+#include "lua_state.h"
 #include "pool.h"
 
 struct luas_pool {
@@ -55,7 +56,7 @@ static int prepare_state(lua_State *L)
 /* The state is new and this process is about to end: what raises is said. */
 static int worker_main(void *host, luas__channel *channel)
 {
-    lua_State *L = luaL_newstate();
+    lua_State *L = luas__state_new();
     if (L == NULL) {
         luas__serve_fail(channel, "no memory for a Lua state");
         return EXIT_FAILURE;

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "lua_state.h"
 #include "luas.h"
 #include "repl.h"
 #include "stop.h"
@@ -399,7 +400,7 @@ static int protected_main(lua_State *L)
 
 static int run_state(const command *cmd)
 {
-    lua_State *L = luaL_newstate();
+    lua_State *L = luas__state_new();
 
     if (L == NULL) {
         complain(cmd, "cannot create state: not enough memory");

@@ -1,4 +1,4 @@
-/* Resident memory, from /proc/PID/statm. */
+/* Resident memory of a process's own, from /proc/PID/statm. */
 #define _GNU_SOURCE
 #include "memory.h"
 
@@ -16,8 +16,8 @@ size_t luas__resident(pid_t pid)
     ssize_t n = read(fd, text, sizeof text - 1);
     close(fd);
     text[n > 0 ? n : 0] = '\0';
-    unsigned long long size, resident;
-    if (sscanf(text, "%llu %llu", &size, &resident) != 2)
+    unsigned long long size, resident, shared;
+    if (sscanf(text, "%llu %llu %llu", &size, &resident, &shared) != 3 || shared > resident)
         return 0;
-    return (size_t)resident * (size_t)sysconf(_SC_PAGESIZE);
+    return (size_t)(resident - shared) * (size_t)sysconf(_SC_PAGESIZE);
 }
