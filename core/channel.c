@@ -15,6 +15,35 @@ enum { FIRST_READ = 1 << 9, READ_SIZE = 1 << 16 };
 /* Results wait at most about this long for company in the ring. */
 #define FLUSH_AFTER (2 * LUAS__MS)
 
+/* Has the host lingered for the last task, or the one before? */
+static bool is_alone(const luas__channel *c)
+{
+    uint32_t alone = atomic_load_explicit(&c->page->alone, memory_order_relaxed);
+    return alone != 0 && luas__page_started(c->page) - alone <= 1;
+}
+
+static void linger(const luas__channel *c)
+{
+    int64_t end = luas__now() + LUAS__LINGER;
+    while (atomic_load(&c->page->sent) == c->seen && luas__now() < end)
+        ;
+}
+
+/* Where the host waits for one task at a time, the next may come as soon as
+   it has the result; asleep by then, the worker would have to be woken. */
+static ssize_t read_requests(luas__channel *c, size_t most)
+{
+    if (!is_alone(c))
+        return luas__read_some(c->in, &c->requests, most);
+    int64_t began = luas__now();
+    if (c->lingers)
+        linger(c);
+    ssize_t n = luas__read_some(c->in, &c->requests, most);
+    c->lingers = luas__now() - began < LUAS__LINGER;
+    c->seen = atomic_load(&c->page->sent);
+    return n;
+}
+
 int luas__channel_next(luas__channel *c, luas__mp_reader *body)
 {
     while (!luas__frame_peek(&c->requests, body)) {
@@ -22,7 +51,7 @@ int luas__channel_next(luas__channel *c, luas__mp_reader *body)
         if (rc < 0)
             return rc;
         size_t most = c->requests.cap > FIRST_READ ? READ_SIZE : FIRST_READ;
-        ssize_t n = luas__read_some(c->in, &c->requests, most);
+        ssize_t n = read_requests(c, most);
         if (n <= 0)
             return n == 0 ? LUAS_ECLOSED : (int)n;
     }

@@ -9,6 +9,8 @@
 #ifndef LUAS_CHANNEL_H
 #define LUAS_CHANNEL_H
 
+#include <stdbool.h>
+
 #include "frame.h"
 #include "page.h"
 
@@ -19,6 +21,8 @@ typedef struct luas__channel {
     size_t area;            /* bytes of the page's */
     uint64_t next;          /* where in it the next large reply goes */
     luas__buffer requests;  /* bytes read from `in` */
+    uint32_t seen;          /* page->sent, when the last of them were read */
+    bool lingers;           /* the last wait for them was short */
     luas__buffer reply;     /* the frame being made */
     int64_t flushed_at;     /* coarse ns */
     int64_t clock;          /* coarse ns; when the last reply was made, or later */

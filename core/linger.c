@@ -3,15 +3,14 @@
  * alone is at a single short task, its result is there before the host would
  * be asleep and woken again, and so costs half as much. What it takes from
  * other processes is bounded: it is given up after the first wait that was too
- * long for it, until a wait has turned out short again.
+ * long for it, until a wait has turned out short again. The worker that it has
+ * worked for may linger in the same way for its next task (channel.c).
  */
 #define _GNU_SOURCE
 #include "pool.h"
 
 #include "clock.h"
 #include "cpus.h"
-
-#define LONGEST (50 * LUAS__MS / 1000)
 
 /* So often in a row; then events have their turn. */
 enum { MOST_IN_A_ROW = 64 };
@@ -43,9 +42,10 @@ bool luas__linger(luas__pool *p)
     luas__worker *w = p->lingers ? only_busy(p) : NULL;
     if (w == NULL || p->lingered >= MOST_IN_A_ROW)
         return false;
-    int64_t end = luas__now() + LONGEST;
+    int64_t end = luas__now() + LUAS__LINGER;
     do {
         if (luas__worker_is_ahead(w)) {
+            atomic_store(&w->page->alone, w->chunks[0].seq);
             p->lingered++;
             return luas__catch_up(p, w) == 0;
         }
@@ -57,5 +57,5 @@ bool luas__linger(luas__pool *p)
 void luas__linger_learn(luas__pool *p, int64_t waited)
 {
     p->lingered = 0;
-    p->lingers = waited < LONGEST && has_a_cpu_to_spare(p);
+    p->lingers = waited < LUAS__LINGER && has_a_cpu_to_spare(p);
 }

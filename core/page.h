@@ -38,10 +38,15 @@ typedef struct luas__page {
     _Atomic uint32_t stop;      /* seq of a task that is to stop */
     _Atomic uint64_t head;      /* stream bytes committed */
     _Atomic uint64_t tail;      /* stream bytes that went into the pipe */
+    _Atomic uint32_t sent;      /* how often the host had sent all requests */
+    _Atomic uint32_t alone;     /* the last task that the host lingered for, or 0 */
     _Atomic uint64_t returned;  /* bytes of the area up to here are free again */
     char ring[LUAS__RING];
     char area[];                /* a ring, too; positions are counted from 0 */
 } luas__page;
+
+/* As long as either end looks for word of the other before it sleeps; ns. */
+#define LUAS__LINGER 50000
 
 /* Shared with children forked later, until it is hidden from those that still
    come; NULL when there is no memory. `area`: its size in bytes, which both

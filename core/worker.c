@@ -161,9 +161,12 @@ static int watch_writable(luas__worker *w, luas__poller *poller, bool wanted)
 
 int luas__worker_flush(luas__worker *w, luas__poller *poller)
 {
+    bool is_news = w->out.len > 0;
     int rc = luas__write_some(w->request, &w->out);
     if (rc == 0)
         w->sent_at = luas__now_coarse();
+    if (rc == 0 && is_news)
+        atomic_fetch_add(&w->page->sent, 1);
     if (rc == 0 || rc == -EAGAIN)
         return watch_writable(w, poller, rc != 0);
     return rc;

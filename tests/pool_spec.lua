@@ -117,6 +117,23 @@ describe("a pool's verb", function()
             assert.are.equal(0, inherited_by(30))
         end)
 
+        it("leaves its worker asleep when calls one after the other are over", function()
+            assert.are.equal("true\n", helpers.output([[
+                local p <close> = pool.new(1)
+                local function square(x) return x * x end
+                local function ticks(pid) -- of CPU time, mostly 10 ms each
+                    local file <close> = assert(io.open("/proc/" .. pid .. "/stat"))
+                    local user, system = file:read("a"):match("%) %a" .. (" %-?%d+"):rep(10) .. " (%d+) (%d+)")
+                    return user + system
+                end
+                for i = 1, 3000 do assert(p:apply(square, i) == i * i) end
+                local pid = p:apply(function() return io.open("/proc/self/stat"):read("n") end)
+                os.execute "sleep 0.1"
+                local before = ticks(pid)
+                os.execute "sleep 0.5"
+                print(ticks(pid) - before <= 2 and p:stats().forks == 1) ]]))
+        end)
+
         it("spreads its tasks over the workers", function()
             local pids = p:map(function()
                 nap(0.02)
