@@ -74,7 +74,7 @@ static int worker_main(void *host, luas__channel *channel)
 
 static bool is_foreign(const luas_pool *p)
 {
-    return p->pool != NULL && p->pool->owner != getpid();
+    return p->pool != NULL && !luas__origin_is_here(&p->pool->origin);
 }
 
 void luas_pool_close(luas_pool *p)

@@ -50,7 +50,7 @@ static int push_space(lua_State *L)
    that fails. */
 static int encode_task(lua_State *L, luas__job_handle *h, int first, int n, int space)
 {
-    luas__job_check(L);
+    luas__job_check_alive(L, h);
     luas__encode_options options = {.space = space, .defines = &h->defines, .modules = space + 1};
     size_t mark = h->bytes.len;
     luas__job_try(L, h, luas__buffer_append(&h->bytes, "\xce\0\0\0\0", SIZE_HEAD));
@@ -84,7 +84,7 @@ static void flush_defines(lua_State *L, luas__job_handle *h)
 
 static void submit_batch(lua_State *L, luas__job_handle *h)
 {
-    luas__job_check(L); /* what ran meanwhile may have ended the pool */
+    luas__job_check_alive(L, h); /* what ran meanwhile may have ended the pool */
     flush_defines(L, h);
     if (h->count == 0)
         return;

@@ -14,7 +14,6 @@ enum { LUAS__POOL_OPTIONS = 1, LUAS__POOL_RECALLED };
 /* A pool; born closed. */
 typedef struct luas__handle {
     luas__pool *pool;   /* NULL once closed */
-    pid_t owner;        /* elsewhere, in a fork, it is only a memory */
     uint32_t forgotten; /* how often its carried functions were forgotten */
     int readers;        /* calls that read an outcome now: it cannot be freed */
 } luas__handle;
@@ -30,9 +29,13 @@ luas__handle *luas__check_pool(lua_State *L, int index);
 /* Raises what the code says; for a broken pool, why it is broken. */
 int luas__raise(lua_State *L, luas__pool *p, int rc);
 
-/* Registers a metatable. */
+/* Registers a metatable; `methods` may be followed by more of them. */
 void luas__new_class(lua_State *L, const char *name, const luaL_Reg *methods,
                      const luaL_Reg *meta);
+void luas__add_methods(lua_State *L, const char *name, const luaL_Reg *methods);
+
+/* As luaL_checkudata, and quicker in a method of that class. */
+void *luas__check_object(lua_State *L, int index, const char *name);
 
 /* lua_job.c: the method P:job and the class of what it gives; core.policy. */
 int luas__pool_job(lua_State *L);

@@ -28,7 +28,7 @@ enum { SURVEY = 20000 };
 
 luas__job_handle *luas__job_of(lua_State *L)
 {
-    return luaL_checkudata(L, AT_JOB, JOB);
+    return luas__check_object(L, AT_JOB, JOB);
 }
 
 void luas__job_check_alive(lua_State *L, const luas__job_handle *h)
@@ -98,7 +98,7 @@ static int job_drop(lua_State *L)
         return luas__fail(L, "the results of this job are being read");
     h->job = NULL;
     release_scratch(h);
-    if (job != NULL && h->pool->pool != NULL && h->pool->owner == getpid()) {
+    if (job != NULL && h->pool->pool != NULL && luas__origin_is_here(&h->pool->pool->origin)) {
         forget_carried(L, job);
         return_memo(L, h);
         luas__pool_drop(h->pool->pool, job);
@@ -372,10 +372,8 @@ static const luaL_Reg meta[] = {
 void luas__job_class(lua_State *L)
 {
     luas__new_class(L, JOB, methods, meta);
-    luaL_getmetatable(L, JOB);
-    lua_getfield(L, -1, "__index");
-    luaL_setfuncs(L, luas__feed_methods, 0);
-    luaL_setfuncs(L, luas__collect_methods, 0);
+    luas__add_methods(L, JOB, luas__feed_methods);
+    luas__add_methods(L, JOB, luas__collect_methods);
     luaL_newmetatable(L, POLICY);
-    lua_pop(L, 3);
+    lua_pop(L, 1);
 }

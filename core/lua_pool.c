@@ -16,6 +16,7 @@
 #include "lua_handles.h"
 #include "lua_recall.h"
 #include "lua_serve.h"
+#include "lua_snapshot.h"
 #include "pool.h"
 
 #define POOL "luas.core.pool"
@@ -30,7 +31,7 @@ static int abandon_pools(lua_State *L)
     lua_getfield(L, LUA_REGISTRYINDEX, POOLS);
     for (lua_pushnil(L); lua_next(L, -2) != 0; lua_pop(L, 1)) {
         luas__handle *h = lua_touserdata(L, -2);
-        if (h->pool != NULL && h->pool->owner != getpid())
+        if (h->pool != NULL && !luas__origin_is_here(&h->pool->origin))
             luas__pool_abandon(h->pool);
     }
     return 0;
@@ -73,7 +74,7 @@ int luas__raise(lua_State *L, luas__pool *p, int rc)
 
 luas__handle *luas__check_pool(lua_State *L, int index)
 {
-    luas__handle *h = luaL_checkudata(L, index, POOL);
+    luas__handle *h = luas__check_object(L, index, POOL);
     if (h->pool == NULL)
         luas__fail(L, "pool is closed");
     return h;
@@ -118,7 +119,7 @@ static int core_pool(lua_State *L)
     lua_getfield(L, 1, "name");
     snprintf(options.label, sizeof options.label, "%s", luaL_optstring(L, -1, "worker"));
     luas__handle *h = lua_newuserdatauv(L, sizeof *h, 2);
-    *h = (luas__handle){.owner = getpid()};
+    *h = (luas__handle){.pool = NULL};
     luaL_setmetatable(L, POOL);
     lua_pushvalue(L, 1);
     lua_setiuservalue(L, -2, LUAS__POOL_OPTIONS);
@@ -140,7 +141,7 @@ static int pool_close(lua_State *L)
     luas__handle *h = luaL_checkudata(L, 1, POOL);
     luas__pool *p = h->pool;
     h->pool = NULL;
-    if (p == NULL || h->owner != getpid())
+    if (p == NULL || !luas__origin_is_here(&p->origin))
         return 0;
     luas__pool_close(p);
     lua_getfield(L, LUA_REGISTRYINDEX, POOLS);
@@ -276,13 +277,6 @@ static int pool_wake(lua_State *L)
     return 0;
 }
 
-static int pool_foreign(lua_State *L)
-{
-    luas__handle *h = luaL_checkudata(L, 1, POOL);
-    lua_pushboolean(L, h->owner != getpid());
-    return 1;
-}
-
 static int core_cpus(lua_State *L)
 {
     lua_pushinteger(L, luas__cpus());
@@ -291,8 +285,26 @@ static int core_cpus(lua_State *L)
 
 static int core_pid(lua_State *L)
 {
-    lua_pushinteger(L, getpid());
+    const luas__origin *here = lua_touserdata(L, lua_upvalueindex(1));
+    lua_pushinteger(L, luas__origin_is_here(here) ? here->pid : getpid());
     return 1;
+}
+
+static int close_origin(lua_State *L)
+{
+    luas__origin_close(lua_touserdata(L, 1));
+    return 0;
+}
+
+static void push_pid_function(lua_State *L)
+{
+    luas__origin *here = lua_newuserdatauv(L, sizeof *here, 0);
+    luas__origin_open(here);
+    lua_createtable(L, 0, 1);
+    lua_pushcfunction(L, close_origin);
+    lua_setfield(L, -2, "__gc");
+    lua_setmetatable(L, -2);
+    lua_pushcclosure(L, core_pid, 1);
 }
 
 static int core_parent(lua_State *L)
@@ -321,23 +333,6 @@ static int core_workers(lua_State *L)
 static int core_check(lua_State *L)
 {
     return !luas__check_values(L, 1, lua_gettop(L));
-}
-
-/* Arguments: a table, a copy of it, how many fields that has. Are they the same? */
-static int core_same(lua_State *L)
-{
-    luaL_checktype(L, 1, LUA_TTABLE);
-    luaL_checktype(L, 2, LUA_TTABLE);
-    lua_Integer left = luaL_checkinteger(L, 3);
-    bool same = true;
-    lua_settop(L, 3);
-    for (lua_pushnil(L); same && lua_next(L, 1) != 0; lua_settop(L, 4)) {
-        lua_pushvalue(L, 4);
-        lua_rawget(L, 2);
-        same = lua_rawequal(L, -1, -2) && left-- > 0;
-    }
-    lua_pushboolean(L, same && left == 0);
-    return 1;
 }
 
 /* "file:line: " of the script's line that called into luas, or "". */
@@ -380,7 +375,7 @@ static const luaL_Reg pool_methods[] = {
     {"job", luas__pool_job}, {"step", pool_step}, {"stop", pool_stop},
     {"terminate", pool_terminate}, {"close", pool_close_method}, {"resize", pool_resize},
     {"live", pool_live}, {"busy", pool_busy}, {"stats", pool_stats}, {"fileno", pool_fileno}, {"wake", pool_wake},
-    {"foreign", pool_foreign}, {"forget", pool_forget}, {NULL, NULL},
+    {"forget", pool_forget}, {NULL, NULL},
 };
 
 static const luaL_Reg pool_meta[] = {
@@ -388,10 +383,11 @@ static const luaL_Reg pool_meta[] = {
 };
 
 static const luaL_Reg core_functions[] = {
-    {"pool", core_pool}, {"cpus", core_cpus}, {"pid", core_pid}, {"parent", core_parent},
+    {"pool", core_pool}, {"cpus", core_cpus}, {"parent", core_parent},
     {"worker", core_worker}, {"workers", core_workers}, {"now", core_now},
     {"policy", luas__core_policy}, {"guard", luas__core_guard}, {"stop", luas__core_stop},
-    {"check", core_check}, {"same", core_same}, {"report", core_report},
+    {"check", core_check}, {"snapshot", luas__core_snapshot},
+    {"same", luas__core_same}, {"report", core_report},
     {"caller", core_caller}, {"isatty", core_isatty}, {"list", core_list},
     {"check_list", luas__core_check_list}, {NULL, NULL},
 };
@@ -402,9 +398,30 @@ void luas__new_class(lua_State *L, const char *name, const luaL_Reg *methods,
     luaL_newmetatable(L, name);
     luaL_setfuncs(L, meta, 0);
     lua_newtable(L);
-    luaL_setfuncs(L, methods, 0);
     lua_setfield(L, -2, "__index");
     lua_pop(L, 1);
+    luas__add_methods(L, name, methods);
+}
+
+/* Each has its class as an upvalue. */
+void luas__add_methods(lua_State *L, const char *name, const luaL_Reg *methods)
+{
+    luaL_getmetatable(L, name);
+    lua_getfield(L, -1, "__index");
+    lua_insert(L, -2);
+    luaL_setfuncs(L, methods, 1);
+    lua_pop(L, 1);
+}
+
+void *luas__check_object(lua_State *L, int index, const char *name)
+{
+    if (lua_getmetatable(L, index)) {
+        bool own = lua_rawequal(L, -1, lua_upvalueindex(1));
+        lua_pop(L, 1);
+        if (own)
+            return lua_touserdata(L, index);
+    }
+    return luaL_checkudata(L, index, name);
 }
 
 int luas__open_core(lua_State *L)
@@ -420,6 +437,8 @@ int luas__open_core(lua_State *L)
     lua_newtable(L);
     lua_setfield(L, LUA_REGISTRYINDEX, LUAS__CARRIED_KEY);
     luaL_newlib(L, core_functions);
+    push_pid_function(L);
+    lua_setfield(L, -2, "pid");
     lua_pushliteral(L, LUAS_VERSION);
     lua_setfield(L, -2, "version");
     return 1;

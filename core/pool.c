@@ -20,12 +20,12 @@ int luas__pool_open(luas__pool **pool, const luas__pool_options *options)
     if (p == NULL)
         return LUAS_ENOMEM;
     p->options = *options;
-    p->owner = getpid();
     int rc = luas__poller_open(&p->poller);
     if (rc < 0) {
         free(p);
         return rc;
     }
+    luas__origin_open(&p->origin);
     pthread_mutex_init(&p->lock, NULL);
     *pool = p;
     return 0;
@@ -70,6 +70,7 @@ void luas__pool_close(luas__pool *p)
     luas__buffer_release(&p->why);
     luas__buffer_release(&p->complaint);
     pthread_mutex_destroy(&p->lock);
+    luas__origin_close(&p->origin);
     free(p);
 }
 
@@ -102,7 +103,7 @@ static void unlink_job(luas__job *job)
 
 int luas__pool_start(luas__pool *p, luas__job *job)
 {
-    if (p->owner != getpid())
+    if (!luas__origin_is_here(&p->origin))
         return LUAS_EFOREIGN;
     pthread_mutex_lock(&p->lock);
     int rc = p->broken != 0 ? p->broken : p->closing ? LUAS_ECLOSED : 0;
@@ -234,7 +235,7 @@ static int cancel(luas__pool *p, luas__job *job, uint64_t from, uint64_t to)
 
 int luas__pool_cancel(luas__pool *p, luas__job *job, uint64_t from, uint64_t to)
 {
-    if (p->owner != getpid())
+    if (!luas__origin_is_here(&p->origin))
         return LUAS_EFOREIGN;
     pthread_mutex_lock(&p->lock);
     int rc = cancel(p, job, from, to);
@@ -483,7 +484,7 @@ static int wait_and_handle(luas__pool *p, int64_t timeout)
 
 int luas__pool_step(luas__pool *p, int64_t timeout, void *host)
 {
-    if (p->owner != getpid())
+    if (!luas__origin_is_here(&p->origin))
         return LUAS_EFOREIGN;
     pthread_mutex_lock(&p->lock);
     p->drivers++;

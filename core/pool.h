@@ -19,6 +19,7 @@
 #include <pthread.h>
 #include <stdbool.h>
 
+#include "origin.h"
 #include "poller.h"
 #include "worker.h"
 
@@ -40,7 +41,7 @@ typedef struct luas__stats {
 
 typedef struct luas__pool {
     pthread_mutex_t lock;
-    pid_t owner;
+    luas__origin origin;
     luas__pool_options options;
     luas__poller poller;
     luas__worker **workers;

@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "origin.h"
 #include "testing.h"
 
 static void sleep_ms(long ms)
@@ -210,6 +211,29 @@ static void test_children_end_with_a_killed_parent(void)
     close(life[0]);
 }
 
+/* ---- where one is ---- */
+
+static luas__origin origin;
+
+static int is_elsewhere(void)
+{
+    return luas__origin_is_here(&origin);
+}
+
+static void test_a_fork_is_not_where_it_came_from(void)
+{
+    for (int with_mark = 1; with_mark >= 0; with_mark--) {
+        luas__origin_open(&origin);
+        if (!with_mark)
+            luas__origin_close(&origin); /* as where there is none */
+        CHECK(luas__origin_is_here(&origin));
+        luas__child c = start(is_elsewhere);
+        CHECK_INT(status_of(&c), 0);
+        CHECK(luas__origin_is_here(&origin));
+        luas__origin_close(&origin);
+    }
+}
+
 /* ---- an application that has the system reap ---- */
 
 static void test_unknown_status_when_children_are_ignored(void)
@@ -228,5 +252,6 @@ int main(void)
     RUN(test_output_is_not_doubled);
     RUN(test_what_a_child_started_ends_with_it);
     RUN(test_children_end_with_a_killed_parent);
+    RUN(test_a_fork_is_not_where_it_came_from);
     RUN(test_unknown_status_when_children_are_ignored);
 }

@@ -352,3 +352,49 @@ describe("carry", function()
             print(table.concat(results, " ")) ]]))
     end)
 end)
+
+describe("a snapshot of a table", function()
+    require "luas"
+    local core = require "luas.core"
+
+    -- Is the table as it was, when `change` has been at it?
+    local function same_after(change)
+        local t = { 1, 2.0, true, "x", key = "value", f = print, [1.5] = -0.0, [print] = {} }
+        local snapshot = core.snapshot(t, 20)
+        assert.is_true(core.same(t, snapshot))
+        change(t)
+        return core.same(t, snapshot)
+    end
+
+    it("tells every change of a field", function()
+        assert.is_true(same_after(function() collectgarbage() end))
+        assert.is_true(same_after(function(t) t.key = "val" .. "ue" end))
+        assert.is_false(same_after(function(t) t.new = 1 end))
+        assert.is_false(same_after(function(t) t.key = nil end))
+        assert.is_false(same_after(function(t) t.key = "other" end))
+        assert.is_false(same_after(function(t) t[1] = 1.0 end))
+        assert.is_false(same_after(function(t) t[2] = 2 end))
+        assert.is_false(same_after(function(t) t[3] = false end))
+        assert.is_false(same_after(function(t) t[1.5] = 0.0 end))
+        assert.is_false(same_after(function(t) t.f = type end))
+        assert.is_false(same_after(function(t) t[print] = {} end))
+        assert.is_false(same_after(function(t) t[3], t[4] = t[4], t[3] end))
+    end)
+
+    it("does not take a new object for one that was where it is", function()
+        local t = { f = function() return t end }
+        local snapshot = core.snapshot(t, 20)
+        for _ = 1, 100 do
+            t.f = nil
+            collectgarbage()
+            t.f = function() return t end
+            assert.is_false(core.same(t, snapshot))
+        end
+    end)
+
+    it("is not made of a table with too many fields", function()
+        assert.is_nil(core.snapshot({ 1, 2, 3 }, 2))
+        assert.is_not_nil(core.snapshot({ 1, 2, 3 }, 3))
+        assert.is_not_nil(core.snapshot({}, 0))
+    end)
+end)

@@ -85,8 +85,6 @@ function Pool:resize() end
 
 function Pool:forget() end
 
-function Pool:foreign() return false end
-
 function Pool:stats()
     local all = {}
     for _, name in ipairs { "tasks", "values", "errors", "timeouts", "crashes", "cancelled",

@@ -57,13 +57,8 @@ end
 local FIELDS <const>, TABLES <const> = 1000, 32
 
 local function note(watched, t)
-    local fields, n = {}, 0
-    for k, v in next, t do
-        n = n + 1
-        if n > FIELDS then return nil end
-        fields[k] = v
-    end
-    watched[#watched + 1] = { t = t, fields = fields, n = n }
+    local fields = core.snapshot(t, FIELDS)
+    if fields then watched[#watched + 1] = { t = t, fields = fields } end
     return fields
 end
 
@@ -74,7 +69,7 @@ local function remember(module, modules)
     local i = 0
     while i < #watched do
         i = i + 1
-        for _, v in next, watched[i].fields do
+        for _, v in next, watched[i].t do
             if type(v) == "table" and not passed[v] then
                 passed[v] = true
                 if #watched == TABLES or not note(watched, v) then
@@ -89,7 +84,7 @@ end
 local function unchanged(known, module)
     if not known or not rawequal(known.value, module) then return false end
     for _, w in ipairs(known.watched) do
-        if not core.same(w.t, w.fields, w.n) then return false end
+        if not core.same(w.t, w.fields) then return false end
     end
     return true
 end
@@ -159,7 +154,7 @@ end
 
 -- May the workers use these modules as they have them?
 local function is_current(self, modules)
-    return self.options.carry == "ship" or all_known(self.pool, modules)
+    return all_known(self.pool, modules) or self.options.carry == "ship"
 end
 
 -- Workers forked now, for this job: all, if the others have nothing to do.
