@@ -110,7 +110,7 @@ static int send_large(luas__channel *c)
 {
     const char *body = luas__buffer_bytes(&c->reply) + LUAS__FRAME_HEAD;
     int64_t len = (int64_t)c->reply.len - LUAS__FRAME_HEAD;
-    int64_t at = luas__page_put(c->page, c->area, &c->next, body, (size_t)len);
+    int64_t at = luas__area_put(c->slot, c->page, &c->next, body, (size_t)len);
     if (at < 0)
         return send_past(c);
     luas__buffer_truncate(&c->reply, 0);

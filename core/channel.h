@@ -11,6 +11,7 @@
 
 #include <stdbool.h>
 
+#include "area.h"
 #include "frame.h"
 #include "page.h"
 
@@ -18,8 +19,8 @@ typedef struct luas__channel {
     int in, out;            /* pipes to and from the host */
     int worker;             /* its number in the pool, from 1 */
     luas__page *page;
-    size_t area;            /* bytes of the page's */
-    uint64_t next;          /* where in it the next large reply goes */
+    luas__slot slot;        /* for large replies */
+    uint64_t next;          /* where in it the next one goes */
     luas__buffer requests;  /* bytes read from `in` */
     uint32_t seen;          /* page->sent, when the last of them were read */
     bool lingers;           /* the last wait for them was short */

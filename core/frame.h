@@ -17,7 +17,7 @@
  *   worker to host
  *     VALUE   seq, results              an array
  *     ERROR   seq, [value, message, traceback]
- *     LARGE   at, length                in the page's area: such a frame's body
+ *     LARGE   at, length                in the worker's slot: such a frame's body
  *     READY                             init has run
  *     FAILED  message                   init has failed; the worker exits
  *

@@ -82,7 +82,7 @@ void luas_pool_close(luas_pool *p)
     if (p == NULL)
         return;
     if (is_foreign(p)) { /* a child that the application forked: not its workers */
-        luas__pool_abandon(p->pool);
+        luas__pool_abandon(p->pool, (luas__slot){.bytes = NULL});
         return;
     }
     if (p->pool != NULL)

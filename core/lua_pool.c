@@ -32,7 +32,7 @@ static int abandon_pools(lua_State *L)
     for (lua_pushnil(L); lua_next(L, -2) != 0; lua_pop(L, 1)) {
         luas__handle *h = lua_touserdata(L, -2);
         if (h->pool != NULL && !luas__origin_is_here(&h->pool->origin))
-            luas__pool_abandon(h->pool);
+            luas__pool_abandon(h->pool, (luas__slot){.bytes = NULL});
     }
     return 0;
 }

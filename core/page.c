@@ -8,31 +8,26 @@
 #define REVOKED(word) ((uint32_t)(word))
 #define WORD(started, revoked) ((uint64_t)(started) << 32 | (revoked))
 
-#ifndef MAP_NORESERVE
-#define MAP_NORESERVE 0
-#endif
-
-luas__page *luas__page_map(size_t area)
+luas__page *luas__page_map(void)
 {
-    void *p = mmap(NULL, sizeof(luas__page) + area, PROT_READ | PROT_WRITE,
-                   MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    void *p = mmap(NULL, sizeof(luas__page), PROT_READ | PROT_WRITE,
+                   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     return p == MAP_FAILED ? NULL : p; /* all zero */
 }
 
-void luas__page_hide(luas__page *p, size_t area)
+void luas__page_hide(luas__page *p)
 {
 #ifdef MADV_DONTFORK
-    madvise(p, sizeof *p + area, MADV_DONTFORK); /* if not, forks cost a little more */
+    madvise(p, sizeof *p, MADV_DONTFORK); /* if not, forks cost a little more */
 #else
     (void)p;
-    (void)area;
 #endif
 }
 
-void luas__page_unmap(luas__page *p, size_t area)
+void luas__page_unmap(luas__page *p)
 {
     if (p != NULL)
-        munmap(p, sizeof *p + area);
+        munmap(p, sizeof(luas__page));
 }
 
 /* Sequence numbers wrap: `a` comes after `b` when less than half way round. */
@@ -104,33 +99,6 @@ void luas__page_bypassed(luas__page *p, size_t n)
 {
     atomic_fetch_add(&p->tail, n);
     atomic_fetch_add(&p->head, n);
-}
-
-int64_t luas__page_put(luas__page *p, size_t area, uint64_t *next, const char *bytes, size_t len)
-{
-    uint64_t at = *next;
-    if (area == 0 || len > area)
-        return -1;
-    size_t offset = (size_t)(at % area);
-    if (len > area - offset)
-        at += area - offset; /* in one piece, from the front */
-    if (at + len - atomic_load_explicit(&p->returned, memory_order_acquire) > area)
-        return -1;
-    memcpy(p->area + at % area, bytes, len);
-    *next = at + len;
-    return (int64_t)at;
-}
-
-const char *luas__page_got(const luas__page *p, size_t area, int64_t at, int64_t len)
-{
-    if (area == 0 || at < 0 || len < 0 || (uint64_t)len > area - (uint64_t)at % area)
-        return NULL;
-    return p->area + (uint64_t)at % area;
-}
-
-void luas__page_return(luas__page *p, int64_t at, int64_t len)
-{
-    atomic_store_explicit(&p->returned, (uint64_t)at + (uint64_t)len, memory_order_release);
 }
 
 static void copy_out(luas__page *p, uint64_t at, char *to, size_t len)

@@ -14,12 +14,8 @@
  * pipe, and at need takes the committed rest from the ring: at death, or when
  * a long task keeps a worker from writing.
  *
- * Large results would be long on their way through a pipe, which moves them in
- * small pieces and with two copies in the kernel. The worker puts each into
- * the area behind the ring, in one piece, and sends a LARGE frame that says
- * where; the host copies it and returns the room. What finds no room there
- * goes through the pipe alone, past the ring. Memory that large results have
- * used stays the worker's until its end.
+ * Results larger than that are put into the worker's area (area.h), if it has
+ * one with room; else they go through the pipe alone, past the ring.
  */
 #ifndef LUAS_PAGE_H
 #define LUAS_PAGE_H
@@ -40,20 +36,18 @@ typedef struct luas__page {
     _Atomic uint64_t tail;      /* stream bytes that went into the pipe */
     _Atomic uint32_t sent;      /* how often the host had sent all requests */
     _Atomic uint32_t alone;     /* the last task that the host lingered for, or 0 */
-    _Atomic uint64_t returned;  /* bytes of the area up to here are free again */
+    _Atomic uint64_t returned;  /* positions of the area up to here are free again */
     char ring[LUAS__RING];
-    char area[];                /* a ring, too; positions are counted from 0 */
 } luas__page;
 
 /* As long as either end looks for word of the other before it sleeps; ns. */
 #define LUAS__LINGER 50000
 
 /* Shared with children forked later, until it is hidden from those that still
-   come; NULL when there is no memory. `area`: its size in bytes, which both
-   ends have to keep, as the other one can write here. */
-luas__page *luas__page_map(size_t area);
-void luas__page_hide(luas__page *p, size_t area);
-void luas__page_unmap(luas__page *p, size_t area);
+   come; NULL when there is no memory. */
+luas__page *luas__page_map(void);
+void luas__page_hide(luas__page *p);
+void luas__page_unmap(luas__page *p);
 
 /* Worker: may task `seq` start? From 1 on it counts as started. */
 int luas__page_claim(luas__page *p, uint32_t seq);
@@ -74,15 +68,6 @@ void luas__page_written(luas__page *p, size_t n);
 
 /* Worker: `n` bytes went through the pipe past an empty ring. */
 void luas__page_bypassed(luas__page *p, size_t n);
-
-/* Worker: copies into the area; gives the position, or -1 where there is no
-   room. *next is where the next bytes go, at first 0. */
-int64_t luas__page_put(luas__page *p, size_t area, uint64_t *next, const char *bytes, size_t len);
-
-/* Host: the bytes at a position, or NULL if none can be there; it returns
-   their room when it has copied them. The worker may still change them. */
-const char *luas__page_got(const luas__page *p, size_t area, int64_t at, int64_t len);
-void luas__page_return(luas__page *p, int64_t at, int64_t len);
 
 /* Host: appends stream bytes from `from` to `out` as far as committed: their
    count, 0 also when the worker is just writing them, or LUAS_ENOMEM. */

@@ -26,6 +26,7 @@ int luas__pool_open(luas__pool **pool, const luas__pool_options *options)
         return rc;
     }
     luas__origin_open(&p->origin);
+    luas__area_open(&p->area, options->workers);
     pthread_mutex_init(&p->lock, NULL);
     *pool = p;
     return 0;
@@ -70,14 +71,16 @@ void luas__pool_close(luas__pool *p)
     luas__buffer_release(&p->why);
     luas__buffer_release(&p->complaint);
     pthread_mutex_destroy(&p->lock);
+    luas__area_close(&p->area);
     luas__origin_close(&p->origin);
     free(p);
 }
 
-void luas__pool_abandon(luas__pool *p)
+void luas__pool_abandon(luas__pool *p, luas__slot keep)
 {
     if (p->poller.fd < 0)
         return; /* by an earlier fork */
+    luas__area_keep(&p->area, keep);
     for (int i = 0; i < p->nworkers; i++)
         luas__worker_abandon(p->workers[i]);
     luas__poller_close(&p->poller);

@@ -42,6 +42,7 @@ typedef struct luas__stats {
 typedef struct luas__pool {
     pthread_mutex_t lock;
     luas__origin origin;
+    luas__area area;
     luas__pool_options options;
     luas__poller poller;
     luas__worker **workers;
@@ -79,8 +80,9 @@ int luas__pool_open(luas__pool **pool, const luas__pool_options *options);
 /* Kills what still runs, reaps it, frees everything, jobs too. */
 void luas__pool_close(luas__pool *p);
 
-/* In a forked child: closes the descriptors of the pool and frees nothing. */
-void luas__pool_abandon(luas__pool *p);
+/* In a forked child: closes the descriptors of the pool and gives up what it
+   shares with its workers but for one slot (or none); frees nothing. */
+void luas__pool_abandon(luas__pool *p, luas__slot keep);
 
 /* Takes the job over until luas__pool_drop, which frees it when it can. */
 int luas__pool_start(luas__pool *p, luas__job *job);

@@ -15,9 +15,6 @@
 #include "error.h"
 #include "memory.h"
 
-/* Bytes of shared memory for large results, which nobody has before they come. */
-enum { AREAS = 64 << 20, LARGEST_AREA = 8 << 20, SMALLEST_AREA = 256 << 10, PAGE = 4096 };
-
 void luas__pool_break(luas__pool *p, int code, const char *words, size_t len)
 {
     if (p->broken != 0)
@@ -183,13 +180,13 @@ static int take_failure(luas__pool *p, const luas__worker *w, luas__mp_reader *b
     return 0;
 }
 
-/* An outcome that lies in the page's area. */
+/* An outcome that lies in the worker's slot of the area. */
 static int take_large(luas__pool *p, luas__worker *w, luas__mp_reader *body)
 {
     int64_t at, len, code;
     if (luas__mp_read_int(body, &at) < 0 || luas__mp_read_int(body, &len) < 0)
         return LUAS_EPROTO;
-    const char *bytes = luas__page_got(w->page, w->area, at, len);
+    const char *bytes = luas__area_got(w->slot, at, len);
     if (bytes == NULL)
         return LUAS_EPROTO;
     luas__mp_reader large = {(const unsigned char *)bytes, (const unsigned char *)bytes + len};
@@ -197,7 +194,7 @@ static int take_large(luas__pool *p, luas__worker *w, luas__mp_reader *body)
         return LUAS_EPROTO;
     int rc = take_outcome(p, w, (int)code, &large);
     if (rc == 0)
-        luas__page_return(w->page, at, len);
+        luas__area_return(w->page, at, len);
     return rc;
 }
 
@@ -485,14 +482,6 @@ static int count_blobs(const luas__pool *p, uint32_t generation)
     return 0;
 }
 
-/* A pool's workers together have AREAS, as long as that is worth it. */
-static size_t area_size(const luas__pool *p)
-{
-    size_t workers = p->options.workers > 0 ? (size_t)p->options.workers : 1;
-    size_t share = AREAS / workers / PAGE * PAGE;
-    return share < SMALLEST_AREA ? 0 : share < LARGEST_AREA ? share : LARGEST_AREA;
-}
-
 int luas__supervise_spawn(luas__pool *p, uint32_t generation, void *host)
 {
     luas__channel channel;
@@ -505,12 +494,11 @@ int luas__supervise_spawn(luas__pool *p, uint32_t generation, void *host)
     luas__worker **slot = &p->workers[p->nworkers];
     rc = luas__worker_open(slot, &channel, &p->poller, &(luas__birth){
         .number = free_number(p), .serial = ++p->last_serial, .output = p->options.output,
-        .label = p->options.label, .handled = &p->handled,
-        .area = area_size(p)});
+        .label = p->options.label, .handled = &p->handled, .area = &p->area});
     if (rc < 0)
         return rc;
     if (rc == 0) {
-        luas__pool_abandon(p);
+        luas__pool_abandon(p, channel.slot);
         _exit(p->options.main(host, &channel));
     }
     (*slot)->generation = generation;

@@ -38,7 +38,9 @@ static void release(luas__worker *w)
     luas__close(&w->request_reader);
     luas__close(&w->result);
     luas__child_release(&w->child);
-    luas__page_unmap(w->page, w->area);
+    luas__page_unmap(w->page);
+    if (w->area != NULL)
+        luas__area_free(w->area, w->slot);
     luas__buffer_release(&w->out);
     luas__buffer_release(&w->in);
     free(w->chunks);
@@ -100,7 +102,7 @@ static int watch(luas__worker *w, luas__poller *poller)
 static void become_channel(const luas__worker *w, luas__channel *channel, int out)
 {
     *channel = (luas__channel){.in = w->request_reader, .out = out,
-                               .worker = w->number, .page = w->page, .area = w->area};
+                               .worker = w->number, .page = w->page, .slot = w->slot};
     luas__close_copy(w->request);
     luas__close_copy(w->result);
     luas__output_abandon(&w->output);
@@ -121,8 +123,8 @@ int luas__worker_open(luas__worker **worker, luas__channel *channel, luas__polle
     if (w == NULL)
         return LUAS_ENOMEM;
     w->area = birth->area;
-    w->page = luas__page_map(w->area);
-    int rc = w->page == NULL ? LUAS_ENOMEM : open_pipes(w, &child_out);
+    w->slot = luas__area_take(w->area);
+    int rc = (w->page = luas__page_map()) == NULL ? LUAS_ENOMEM : open_pipes(w, &child_out);
     if (rc == 0)
         rc = luas__output_open(&w->output, birth->output, birth->label, birth->number, prints);
     if (rc == 0)
@@ -133,7 +135,7 @@ int luas__worker_open(luas__worker **worker, luas__channel *channel, luas__polle
         return 0;
     }
     if (rc > 0)
-        luas__page_hide(w->page, w->area);
+        luas__page_hide(w->page);
     luas__close(&child_out);
     luas__close(&prints[0]);
     luas__close(&prints[1]);

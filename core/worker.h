@@ -50,7 +50,8 @@ typedef struct luas__worker {
     bool wants_write;       /* the poller watches `request` */
     luas__output output;    /* what its tasks print, unless it is inherited */
     luas__page *page;
-    size_t area;            /* bytes of the page's */
+    luas__area *area;       /* the pool's */
+    luas__slot slot;        /* in it, for large results */
     luas__buffer out, in;
     int64_t sent_at;        /* coarse ns; when `out` was last empty */
     uint64_t piped;         /* stream bytes that came through the pipe */
@@ -82,7 +83,7 @@ typedef struct luas__birth {
     luas__output_mode output;
     const char *label;
     const sigset_t *handled;    /* luas__child_handled's */
-    size_t area;                /* bytes of shared memory for large results */
+    luas__area *area;           /* the pool's */
 } luas__birth;
 
 /* What the child runs, as the pool's owner defines it; gives its exit status. */

@@ -10,11 +10,13 @@
 
 #include "pool.h"
 
-enum { TASKS = 12, CHUNK = 4, AREA = 64 };
+enum { TASKS = 12, CHUNK = 4, SLOT = 64 };
 
 #define MUST(condition) ((condition) ? (void)0 : abort())
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static char slot[SLOT];
 
 static luas__worker *add_worker(luas__pool *p)
 {
@@ -23,7 +25,7 @@ static luas__worker *add_worker(luas__pool *p)
     MUST(w != NULL && p->workers != NULL);
     *w = (luas__worker){.number = 1, .serial = 1, .child = LUAS__CHILD_INIT, .pid = 1,
                         .request = -1, .request_reader = -1, .result = -1, .next_seq = 1,
-                        .output = LUAS__OUTPUT_INIT, .area = AREA, .page = luas__page_map(AREA)};
+                        .output = LUAS__OUTPUT_INIT, .slot = {slot, SLOT}, .page = luas__page_map()};
     MUST(w->page != NULL);
     p->workers[0] = w;
     p->nworkers = p->cap_workers = 1;
@@ -91,7 +93,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     luas__job *job = add_job(p, w, data[0] >> 7);
     for (uint32_t seq = 1; seq <= data[0] % (TASKS + 1u); seq++)
         luas__page_claim(w->page, seq);
-    memcpy(w->page->area, data, size < AREA ? size : AREA);
+    memcpy(slot, data, size < SLOT ? size : SLOT);
     receive(p, w, data + 1, size - 1, data[0] & 64);
     die(p, w);
     check_outcomes(p, job);

@@ -68,7 +68,7 @@ static void race_from(uint32_t first)
 {
     race *r = calloc(1, sizeof *r);
     CHECK(r != NULL);
-    CHECK((r->page = luas__page_map(0)) != NULL);
+    CHECK((r->page = luas__page_map()) != NULL);
     r->first = first;
     atomic_store(&r->page->claims, (uint64_t)(first - 1) << 32 | (first - 1));
     pthread_t worker;
@@ -81,7 +81,7 @@ static void race_from(uint32_t first)
         claimed += r->claimed[i];
     }
     CHECK(claimed > 0 && claimed < TASKS);
-    luas__page_unmap(r->page, 0);
+    luas__page_unmap(r->page);
     free(r);
 }
 
@@ -97,7 +97,7 @@ static void test_the_same_when_numbers_wrap(void)
 
 static void test_claims_in_one_thread(void)
 {
-    luas__page *p = luas__page_map(0);
+    luas__page *p = luas__page_map();
     CHECK(p != NULL);
     CHECK_INT(luas__page_started(p), 0);
     CHECK_INT(luas__page_claim(p, 1), 1);
@@ -108,7 +108,7 @@ static void test_claims_in_one_thread(void)
     CHECK_INT(luas__page_claim(p, 4), 1);
     CHECK_INT(luas__page_started(p), 4);
     CHECK_INT(luas__page_revoke(p, 4), 4);
-    luas__page_unmap(p, 0);
+    luas__page_unmap(p);
 }
 
 /* ---- the ring ---- */
@@ -146,7 +146,7 @@ static size_t write_out(luas__page *p, size_t most)
 
 static void test_full_ring_refuses(void)
 {
-    luas__page *p = luas__page_map(0);
+    luas__page *p = luas__page_map();
     char *bytes = malloc(LUAS__RING);
     CHECK(p != NULL && bytes != NULL);
     make_stream(0, bytes, LUAS__RING);
@@ -161,7 +161,7 @@ static void test_full_ring_refuses(void)
     CHECK_INT(write_out(p, SIZE_MAX), 10);
     CHECK_INT(write_out(p, SIZE_MAX), 0);
     free(bytes);
-    luas__page_unmap(p, 0);
+    luas__page_unmap(p);
 }
 
 static void check_peek(luas__page *p, uint64_t from, int64_t wanted)
@@ -176,7 +176,7 @@ static void check_peek(luas__page *p, uint64_t from, int64_t wanted)
 /* Any length at any place of the ring, with a rest that was not written. */
 static void test_ring_wraps(void)
 {
-    luas__page *p = luas__page_map(0);
+    luas__page *p = luas__page_map();
     uint64_t random = 7, at = 0;
     static char bytes[5000];
     CHECK(p != NULL);
@@ -191,12 +191,12 @@ static void test_ring_wraps(void)
         uint64_t tail = atomic_load(&p->tail);
         check_peek(p, tail, (int64_t)(at - tail));
     }
-    luas__page_unmap(p, 0);
+    luas__page_unmap(p);
 }
 
 static void test_peek_takes_only_the_unread_rest(void)
 {
-    luas__page *p = luas__page_map(0);
+    luas__page *p = luas__page_map();
     char bytes[1000];
     CHECK(p != NULL);
     make_stream(0, bytes, sizeof bytes);
@@ -208,12 +208,12 @@ static void test_peek_takes_only_the_unread_rest(void)
     CHECK_INT(write_out(p, 700), 700);
     check_peek(p, 600, 0);      /* these lie in the pipe */
     check_peek(p, 700, 300);
-    luas__page_unmap(p, 0);
+    luas__page_unmap(p);
 }
 
 static void test_bypassed_bytes_count(void)
 {
-    luas__page *p = luas__page_map(0);
+    luas__page *p = luas__page_map();
     char bytes[10];
     uint64_t large = 10 * LUAS__RING + 123;
     CHECK(p != NULL);
@@ -225,7 +225,7 @@ static void test_bypassed_bytes_count(void)
     check_peek(p, large, sizeof bytes);
     check_peek(p, large - 1, 0);
     CHECK_INT(write_out(p, SIZE_MAX), sizeof bytes);
-    luas__page_unmap(p, 0);
+    luas__page_unmap(p);
 }
 
 /* ---- peeking while the worker writes ---- */
@@ -261,7 +261,7 @@ static void *write_stream(void *arg)
 static void test_peek_is_never_torn(void)
 {
     enum { WANTED = 20000 };
-    stream s = {.page = luas__page_map(0)};
+    stream s = {.page = luas__page_map()};
     luas__buffer out = LUAS__BUFFER_INIT;
     pthread_t worker;
     int whole = 0;
@@ -281,106 +281,14 @@ static void test_peek_is_never_torn(void)
     CHECK_INT(pthread_join(worker, NULL), 0);
     CHECK(whole > 100);
     luas__buffer_release(&out);
-    luas__page_unmap(s.page, 0);
-}
-
-/* ---- the area ---- */
-
-static void test_the_area_has_each_piece_whole(void)
-{
-    enum { AREA = 1000 };
-    char bytes[AREA];
-    uint64_t next = 0;
-    luas__page *p = luas__page_map(AREA);
-    CHECK(p != NULL);
-    make_stream(0, bytes, sizeof bytes);
-    CHECK_INT(luas__page_put(p, AREA, &next, bytes, 400), 0);
-    CHECK_INT(luas__page_put(p, AREA, &next, bytes + 1, 400), 400);
-    CHECK_INT(luas__page_put(p, AREA, &next, bytes, 300), -1);
-    CHECK_INT(next, 800);
-    CHECK(same_stream(1, luas__page_got(p, AREA, 400, 400), 400));
-    luas__page_return(p, 0, 400);
-    CHECK_INT(luas__page_put(p, AREA, &next, bytes + 2, 300), 1000); /* from the front again */
-    CHECK_INT(luas__page_put(p, AREA, &next, bytes, 101), -1);
-    CHECK_INT(luas__page_put(p, AREA, &next, bytes + 3, 100), 1300);
-    CHECK(same_stream(2, luas__page_got(p, AREA, 1000, 300), 300));
-    CHECK(same_stream(3, luas__page_got(p, AREA, 1300, 100), 100));
-    luas__page_unmap(p, AREA);
-}
-
-static void test_the_area_gives_nothing_from_elsewhere(void)
-{
-    enum { AREA = 1000 };
-    char byte = 0;
-    uint64_t next = 0;
-    luas__page *p = luas__page_map(AREA);
-    CHECK(p != NULL);
-    CHECK(luas__page_got(p, AREA, 0, AREA) != NULL);
-    CHECK(luas__page_got(p, AREA, 2500, 500) != NULL);
-    CHECK(luas__page_got(p, AREA, 0, AREA + 1) == NULL);
-    CHECK(luas__page_got(p, AREA, 2500, 501) == NULL);
-    CHECK(luas__page_got(p, AREA, -1, 1) == NULL);
-    CHECK(luas__page_got(p, AREA, 1, -1) == NULL);
-    CHECK(luas__page_got(p, AREA, INT64_MAX, INT64_MAX) == NULL);
-    CHECK(luas__page_got(p, 0, 0, 1) == NULL);
-    CHECK_INT(luas__page_put(p, 0, &next, &byte, 1), -1);
-    CHECK_INT(luas__page_put(p, AREA, &next, &byte, AREA + 1), -1);
-    luas__page_unmap(p, AREA);
-}
-
-enum { PIECES = 20000, PIECE = 1 << 10, PIECES_AREA = 3 * PIECE + 77 };
-
-typedef struct pieces {
-    luas__page *page;
-    _Atomic int64_t at[PIECES];     /* position + 1; 0: not put yet */
-} pieces;
-
-static size_t piece_size(int i)
-{
-    return (size_t)i * 7919 % PIECE + 1;
-}
-
-static void *put_pieces(void *arg)
-{
-    pieces *s = arg;
-    char bytes[PIECE];
-    uint64_t next = 0;
-    for (int i = 0; i < PIECES;) {
-        make_stream((uint64_t)i, bytes, piece_size(i));
-        int64_t at = luas__page_put(s->page, PIECES_AREA, &next, bytes, piece_size(i));
-        if (at >= 0)
-            atomic_store_explicit(&s->at[i++], at + 1, memory_order_release);
-        else
-            sched_yield();
-    }
-    return NULL;
-}
-
-static void test_no_piece_is_overwritten_before_its_room_is_returned(void)
-{
-    pieces *s = calloc(1, sizeof *s);
-    pthread_t worker;
-    CHECK(s != NULL && (s->page = luas__page_map(PIECES_AREA)) != NULL);
-    CHECK_INT(pthread_create(&worker, NULL, put_pieces, s), 0);
-    for (int i = 0; i < PIECES; i++) {
-        int64_t at;
-        while ((at = atomic_load_explicit(&s->at[i], memory_order_acquire) - 1) < 0)
-            sched_yield();
-        int64_t len = (int64_t)piece_size(i);
-        const char *bytes = luas__page_got(s->page, PIECES_AREA, at, len);
-        CHECK(bytes != NULL && same_stream((uint64_t)i, bytes, (size_t)len));
-        luas__page_return(s->page, at, len);
-    }
-    CHECK_INT(pthread_join(worker, NULL), 0);
-    luas__page_unmap(s->page, PIECES_AREA);
-    free(s);
+    luas__page_unmap(s.page);
 }
 
 /* ---- between processes ---- */
 
 static void test_shared_with_children(void)
 {
-    luas__page *p = luas__page_map(0);
+    luas__page *p = luas__page_map();
     CHECK(p != NULL);
     pid_t pid = fork();
     CHECK(pid >= 0);
@@ -394,8 +302,8 @@ static void test_shared_with_children(void)
     CHECK_INT(luas__page_peek(p, 0, &out), 4);
     CHECK_BYTES(luas__buffer_bytes(&out), "done", 4);
     luas__buffer_release(&out);
-    luas__page_unmap(p, 0);
-    luas__page_unmap(NULL, 0);
+    luas__page_unmap(p);
+    luas__page_unmap(NULL);
 }
 
 int main(void)
@@ -408,8 +316,5 @@ int main(void)
     RUN(test_peek_takes_only_the_unread_rest);
     RUN(test_bypassed_bytes_count);
     RUN(test_peek_is_never_torn);
-    RUN(test_the_area_has_each_piece_whole);
-    RUN(test_the_area_gives_nothing_from_elsewhere);
-    RUN(test_no_piece_is_overwritten_before_its_room_is_returned);
     RUN(test_shared_with_children);
 }

@@ -1,0 +1,90 @@
+/* One mapping, cut into slots. */
+#define _GNU_SOURCE
+#include "area.h"
+
+#include <stdlib.h>
+#include <sys/mman.h>
+
+#ifndef MAP_NORESERVE
+#define MAP_NORESERVE 0
+#endif
+
+/* Bytes. Fewer than SMALLEST hold too little to be worth their while. */
+enum { WHOLE = 64 << 20, LARGEST = 8 << 20, SMALLEST = 256 << 10 };
+
+void luas__area_open(luas__area *a, int workers)
+{
+    int count = workers < WHOLE / LARGEST ? WHOLE / LARGEST : workers;
+    if (count > WHOLE / SMALLEST)
+        count = WHOLE / SMALLEST;
+    size_t size = (size_t)(WHOLE / count) & ~(size_t)(SMALLEST - 1);
+    *a = (luas__area){.size = size, .count = count, .taken = calloc((size_t)count, 1)};
+    void *bytes = a->taken == NULL ? MAP_FAILED
+        : mmap(NULL, size * (size_t)count, PROT_READ | PROT_WRITE,
+               MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    a->bytes = bytes == MAP_FAILED ? NULL : bytes;
+}
+
+void luas__area_close(luas__area *a)
+{
+    if (a->bytes != NULL)
+        munmap(a->bytes, a->size * (size_t)a->count);
+    free(a->taken);
+    *a = (luas__area){.bytes = NULL};
+}
+
+luas__slot luas__area_take(luas__area *a)
+{
+    for (int i = 0; a->bytes != NULL && i < a->count; i++)
+        if (!a->taken[i]) {
+            a->taken[i] = 1;
+            return (luas__slot){a->bytes + (size_t)i * a->size, a->size};
+        }
+    return (luas__slot){NULL, 0};
+}
+
+void luas__area_free(luas__area *a, luas__slot slot)
+{
+    if (slot.bytes != NULL)
+        a->taken[(size_t)(slot.bytes - a->bytes) / a->size] = 0;
+}
+
+void luas__area_keep(const luas__area *a, luas__slot slot)
+{
+    if (a->bytes == NULL)
+        return;
+    char *end = a->bytes + a->size * (size_t)a->count;
+    char *from = slot.bytes != NULL ? slot.bytes : end, *to = from + slot.size;
+    if (from > a->bytes)
+        munmap(a->bytes, (size_t)(from - a->bytes));
+    if (to < end)
+        munmap(to, (size_t)(end - to));
+}
+
+int64_t luas__area_put(luas__slot slot, const luas__page *page, uint64_t *next,
+                       const char *bytes, size_t len)
+{
+    uint64_t at = *next;
+    if (slot.bytes == NULL || len > slot.size)
+        return -1;
+    if (len > slot.size - at % slot.size)
+        at += slot.size - at % slot.size; /* in one piece, from the front */
+    if (at + len - atomic_load_explicit(&page->returned, memory_order_acquire) > slot.size)
+        return -1;
+    memcpy(slot.bytes + at % slot.size, bytes, len);
+    *next = at + len;
+    return (int64_t)at;
+}
+
+const char *luas__area_got(luas__slot slot, int64_t at, int64_t len)
+{
+    if (slot.bytes == NULL || at < 0 || len < 0
+        || (uint64_t)len > slot.size - (uint64_t)at % slot.size)
+        return NULL;
+    return slot.bytes + (uint64_t)at % slot.size;
+}
+
+void luas__area_return(luas__page *page, int64_t at, int64_t len)
+{
+    atomic_store_explicit(&page->returned, (uint64_t)at + (uint64_t)len, memory_order_release);
+}

@@ -1,0 +1,200 @@
+/*
+ * The memory for large results: each piece is there whole until its room is
+ * returned, and nobody reaches what is another's. A thread stands for the
+ * worker, so that a race detector can watch as well.
+ */
+#define _GNU_SOURCE
+#include "area.h"
+
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include "testing.h"
+
+static void fill(char *bytes, size_t len, uint64_t seed)
+{
+    for (size_t i = 0; i < len; i++)
+        bytes[i] = (char)((seed + i) * UINT64_C(0x9e3779b97f4a7c15) >> 56);
+}
+
+static int is_filled(const char *bytes, size_t len, uint64_t seed)
+{
+    for (size_t i = 0; i < len; i++)
+        if (bytes[i] != (char)((seed + i) * UINT64_C(0x9e3779b97f4a7c15) >> 56))
+            return 0;
+    return 1;
+}
+
+/* ---- one slot ---- */
+
+enum { SIZE = 1000 };
+
+static void test_each_piece_is_whole(void)
+{
+    char memory[SIZE], bytes[SIZE];
+    luas__slot slot = {memory, SIZE};
+    luas__page *page = luas__page_map();
+    uint64_t next = 0;
+    CHECK(page != NULL);
+    fill(bytes, sizeof bytes, 0);
+    CHECK_INT(luas__area_put(slot, page, &next, bytes, 400), 0);
+    CHECK_INT(luas__area_put(slot, page, &next, bytes + 1, 400), 400);
+    CHECK_INT(luas__area_put(slot, page, &next, bytes, 300), -1);
+    CHECK_INT(next, 800);
+    CHECK(is_filled(luas__area_got(slot, 400, 400), 400, 1));
+    luas__area_return(page, 0, 400);
+    CHECK_INT(luas__area_put(slot, page, &next, bytes + 2, 300), 1000); /* from the front */
+    CHECK_INT(luas__area_put(slot, page, &next, bytes, 101), -1);
+    CHECK_INT(luas__area_put(slot, page, &next, bytes + 3, 100), 1300);
+    CHECK(is_filled(luas__area_got(slot, 1000, 300), 300, 2));
+    CHECK(is_filled(luas__area_got(slot, 1300, 100), 100, 3));
+    luas__page_unmap(page);
+}
+
+static void test_nothing_comes_from_elsewhere(void)
+{
+    char memory[SIZE], byte = 0;
+    luas__slot slot = {memory, SIZE}, none = {.bytes = NULL};
+    luas__page *page = luas__page_map();
+    uint64_t next = 0;
+    CHECK(page != NULL);
+    CHECK(luas__area_got(slot, 0, SIZE) == memory);
+    CHECK(luas__area_got(slot, 2500, 500) == memory + 500);
+    CHECK(luas__area_got(slot, 0, SIZE + 1) == NULL);
+    CHECK(luas__area_got(slot, 2500, 501) == NULL);
+    CHECK(luas__area_got(slot, -1, 1) == NULL);
+    CHECK(luas__area_got(slot, 1, -1) == NULL);
+    CHECK(luas__area_got(slot, INT64_MAX, INT64_MAX) == NULL);
+    CHECK(luas__area_got(none, 0, 1) == NULL);
+    CHECK_INT(luas__area_put(none, page, &next, &byte, 1), -1);
+    CHECK_INT(luas__area_put(slot, page, &next, &byte, SIZE + 1), -1);
+    luas__page_unmap(page);
+}
+
+enum { PIECES = 20000, PIECE = 1 << 10, RING = 3 * PIECE + 77 };
+
+typedef struct pieces {
+    luas__page *page;
+    char ring[RING];
+    _Atomic int64_t at[PIECES];     /* position + 1; 0: not put yet */
+} pieces;
+
+static size_t piece_size(int i)
+{
+    return (size_t)i * 7919 % PIECE + 1;
+}
+
+static void *put_pieces(void *arg)
+{
+    pieces *s = arg;
+    char bytes[PIECE];
+    uint64_t next = 0;
+    luas__slot slot = {s->ring, RING};
+    for (int i = 0; i < PIECES;) {
+        fill(bytes, piece_size(i), (uint64_t)i);
+        int64_t at = luas__area_put(slot, s->page, &next, bytes, piece_size(i));
+        if (at >= 0)
+            atomic_store_explicit(&s->at[i++], at + 1, memory_order_release);
+        else
+            sched_yield();
+    }
+    return NULL;
+}
+
+static void test_room_is_not_used_before_it_is_returned(void)
+{
+    pieces *s = calloc(1, sizeof *s);
+    pthread_t worker;
+    CHECK(s != NULL && (s->page = luas__page_map()) != NULL);
+    luas__slot slot = {s->ring, RING};
+    CHECK_INT(pthread_create(&worker, NULL, put_pieces, s), 0);
+    for (int i = 0; i < PIECES; i++) {
+        int64_t at;
+        while ((at = atomic_load_explicit(&s->at[i], memory_order_acquire) - 1) < 0)
+            sched_yield();
+        int64_t len = (int64_t)piece_size(i);
+        const char *bytes = luas__area_got(slot, at, len);
+        CHECK(bytes != NULL && is_filled(bytes, (size_t)len, (uint64_t)i));
+        luas__area_return(s->page, at, len);
+    }
+    CHECK_INT(pthread_join(worker, NULL), 0);
+    luas__page_unmap(s->page);
+    free(s);
+}
+
+/* ---- all of them ---- */
+
+static void test_slots_are_taken_and_freed(void)
+{
+    luas__area a;
+    luas__area_open(&a, 9);
+    luas__slot first = luas__area_take(&a), second = luas__area_take(&a);
+    CHECK(first.bytes != NULL && second.bytes >= first.bytes + first.size);
+    CHECK(first.size <= (8 << 20) && 9 * first.size <= (64 << 20));
+    for (int i = 2; i < 9; i++)
+        CHECK(luas__area_take(&a).bytes != NULL);
+    CHECK(luas__area_take(&a).bytes == NULL);
+    luas__area_free(&a, second);
+    CHECK(luas__area_take(&a).bytes == second.bytes);
+    luas__area_free(&a, (luas__slot){.bytes = NULL});
+    luas__area_close(&a);
+}
+
+static void test_there_are_slots_for_any_number_of_workers(void)
+{
+    static const int workers[] = {0, 1, 64, 256, 257, 100000};
+    for (size_t i = 0; i < sizeof workers / sizeof *workers; i++) {
+        luas__area a;
+        luas__area_open(&a, workers[i]);
+        luas__slot slot = luas__area_take(&a);
+        CHECK(slot.bytes != NULL && slot.size >= 256 << 10);
+        memset(slot.bytes, 1, slot.size);
+        luas__area_close(&a);
+    }
+}
+
+/* The status of a child that keeps its slot and writes at the address. */
+static int write_in_child(const luas__area *a, luas__slot own, char *address)
+{
+    int status;
+    pid_t pid = fork();
+    CHECK(pid >= 0);
+    if (pid == 0) {
+        signal(SIGSEGV, SIG_DFL);
+        luas__area_keep(a, own);
+        *(volatile char *)address = 7;
+        _exit(0);
+    }
+    CHECK_INT(waitpid(pid, &status, 0), pid);
+    return status;
+}
+
+static void test_a_child_reaches_its_own_slot_only(void)
+{
+    luas__area a;
+    luas__area_open(&a, 3);
+    luas__slot slots[3], none = {.bytes = NULL};
+    for (int i = 0; i < 3; i++)
+        slots[i] = luas__area_take(&a);
+    for (int own = 0; own < 3; own++)
+        for (int other = 0; other < 3; other++) {
+            char *last = slots[other].bytes + slots[other].size - 1;
+            *last = 0;
+            CHECK_INT(write_in_child(&a, slots[own], last) == 0, own == other);
+            CHECK_INT(*last, own == other ? 7 : 0);
+        }
+    CHECK(write_in_child(&a, none, slots[0].bytes) != 0);
+    luas__area_close(&a);
+}
+
+int main(void)
+{
+    RUN(test_each_piece_is_whole);
+    RUN(test_nothing_comes_from_elsewhere);
+    RUN(test_room_is_not_used_before_it_is_returned);
+    RUN(test_slots_are_taken_and_freed);
+    RUN(test_there_are_slots_for_any_number_of_workers);
+    RUN(test_a_child_reaches_its_own_slot_only);
+}
