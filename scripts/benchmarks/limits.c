@@ -10,49 +10,13 @@
  * that shows that it was done.
  */
 #define _GNU_SOURCE /* F_SETPIPE_SZ */
-#include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <time.h>
-#include <unistd.h>
+
+#include "limits.h"
 
 enum { BLOCK = 4 << 20, PIPE_BYTES = 1 << 20, FORKS = 8 };
-
-static void die(const char *what)
-{
-    perror(what);
-    exit(EXIT_FAILURE);
-}
-
-static double now(void)
-{
-    struct timespec t;
-    if (clock_gettime(CLOCK_MONOTONIC, &t) != 0)
-        die("clock_gettime");
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
-static void say_seconds(double seconds)
-{
-    if (printf("seconds %.9f\n", seconds) < 0 || fflush(stdout) != 0)
-        die("stdout");
-}
-
-static void write_all(int fd, const char *bytes, size_t n)
-{
-    while (n > 0) {
-        ssize_t done = write(fd, bytes, n);
-        if (done < 0 && errno != EINTR)
-            die("write");
-        if (done > 0) {
-            bytes += done;
-            n -= (size_t)done;
-        }
-    }
-}
 
 /* How much of n bytes there was before the end of the stream. */
 static size_t read_all(int fd, char *bytes, size_t n)
@@ -69,25 +33,11 @@ static size_t read_all(int fd, char *bytes, size_t n)
     return got;
 }
 
-static pid_t fork_child(void)
-{
-    pid_t pid = fork();
-    if (pid < 0)
-        die("fork");
-    return pid;
-}
-
 static void wait_for(pid_t pid)
 {
     int status;
     if (waitpid(pid, &status, 0) != pid || status != 0)
         die("waitpid");
-}
-
-static void open_pipe(int ends[2])
-{
-    if (pipe(ends) != 0)
-        die("pipe");
 }
 
 static _Noreturn void echo(int from, int to)

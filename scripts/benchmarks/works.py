@@ -16,9 +16,10 @@ XARGS = "xargs"
 SERIAL = "serial Lua loop"
 PIPE = "raw pipe"
 FORK = "raw fork"
+BARE = "bare fork, pipes and Lua"
 IDEAL = "ideal"
 
-LIMITS = {SERIAL, PIPE, FORK, IDEAL, "raw pipe, kept"}
+LIMITS = {SERIAL, PIPE, FORK, BARE, IDEAL, "raw pipe, kept"}
 
 
 @dataclasses.dataclass
@@ -85,6 +86,10 @@ def limit(label, work, share=1.0):
     return Entry(label, "limits", work, share)
 
 
+def bare(work, share=1.0):
+    return Entry(BARE, "bare", work, share)
+
+
 LUAS_DEFAULT = "luas, default options"
 LUAS_WARM = "luas, pool already open"
 LUAS_TENTH = "luas, a tenth of the lines"
@@ -98,12 +103,12 @@ ROWS = [
         [faster(POOL, 12), faster(JOBLIB, 1, LUAS_DEFAULT)]),
     Row("cheap", "the squares of 1 000 000 integers, default options",
         1000000, lambda n: n * (n + 1) * (2 * n + 1) // 6,
-        [luas("cheap"), luas("cheap_serial", SERIAL),
+        [luas("cheap"), luas("cheap_serial", SERIAL), bare("cheap"),
          *peers("cheap", pool=1, executor=0.005, joblib=0.1, mce=1, piscina=0.02)],
         [faster(POOL, 3.5), within(SERIAL, 2)]),
     Row("rows", "100 000 tables of three fields in, 100 000 out, default options",
         100000, lambda n: triangle(n) + 4 * n,
-        [luas("rows"), luas("rows_serial", SERIAL),
+        [luas("rows"), luas("rows_serial", SERIAL), bare("rows"),
          *peers("rows", pool=1, executor=0.05, joblib=0.2, mce=1, piscina=0.1)],
         [faster(POOL, 3)]),
     Row("blob", "64 results of 4 MB",
@@ -119,6 +124,7 @@ ROWS = [
     Row("start", "open 8 workers, 8 tasks, close and wait",
         1, lambda n: 8 * n,
         [luas("start", share=20), limit(FORK, "start", share=200),
+         bare("start", share=20),
          *peers("start", pool=10, executor=10, joblib=1, mce=3, piscina=1, parallel=2)],
         [within(FORK, 2)]),
     Row("captured", "1000 tasks over a captured table of 1 000 000 entries; opening and closing "
@@ -168,8 +174,8 @@ class Programs:
         name = entry.program
         if name == "luas":
             return [self.luas_path, "-j", str(self.cpus), str(HERE / "luas.lua")]
-        if name == "limits":
-            return [f"{self.built}/limits"]
+        if name in ("limits", "bare"):
+            return [f"{self.built}/{name}"]
         if name == "mce":
             return ["perl", str(HERE / "mce.pl")]
         if name == "piscina":

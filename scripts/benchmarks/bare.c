@@ -1,0 +1,287 @@
+/*
+ * What remains when all that a runner is for is left out: fork, pipes and the
+ * Lua API, no promise kept.
+ *
+ *   bare cheap N      the squares of N integers
+ *   bare rows N       N tables of three fields in, N out
+ *   bare start N      N times eight workers for eight tasks
+ *
+ * Two children have the list by fork and take every other task. What they send
+ * is the plainest there is: 8 bytes a number, a name after its length, nothing
+ * that says which task it is. A child that fails goes unnoticed.
+ *
+ * Says as all programs here do how many `seconds` the work took, and a `result`
+ * that shows that it was done.
+ */
+#define _GNU_SOURCE /* F_SETPIPE_SZ */
+#include <fcntl.h>
+#include <lauxlib.h>
+#include <lua.h>
+#include <lualib.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "limits.h"
+
+enum { CHILDREN = 2, FORKS = 8, BLOCK = 1 << 16, RECORD = 8 + 8 + 1 + 255 };
+
+/* Lua stack. */
+enum { FUNCTION = 1, LIST, RESULTS };
+
+static const char cheap_script[] =
+    "local list = {} for i = 1, ... do list[i] = i end\n"
+    "return function(x) return x * x end, list";
+
+static const char rows_script[] =
+    "local list = {}\n"
+    "for i = 1, ... do list[i] = {id = i, name = 'row ' .. i % 100, price = i / 4} end\n"
+    "return function(row) return {id = row.id, name = row.name, price = row.price + 1} end, list";
+
+/* What is done with a result in a child, and in the host: bytes used, or 0
+   where they are not all there yet. */
+typedef size_t writer(lua_State *L, char *to);
+typedef size_t reader(lua_State *L, const char *from, size_t len);
+
+/* ---- numbers and rows ---- */
+
+static size_t write_integer(lua_State *L, char *to)
+{
+    lua_Integer value = lua_tointeger(L, -1);
+    memcpy(to, &value, sizeof value);
+    return sizeof value;
+}
+
+static size_t read_integer(lua_State *L, const char *from, size_t len)
+{
+    lua_Integer value;
+    if (len < sizeof value)
+        return 0;
+    memcpy(&value, from, sizeof value);
+    lua_pushinteger(L, value);
+    return sizeof value;
+}
+
+static size_t write_row(lua_State *L, char *to)
+{
+    size_t len;
+    lua_getfield(L, -1, "id");
+    lua_getfield(L, -2, "price");
+    lua_getfield(L, -3, "name");
+    lua_Integer id = lua_tointeger(L, -3);
+    lua_Number price = lua_tonumber(L, -2);
+    const char *name = lua_tolstring(L, -1, &len);
+    memcpy(to, &id, 8);
+    memcpy(to + 8, &price, 8);
+    to[16] = (char)len;
+    memcpy(to + 17, name, len);
+    return 17 + len;
+}
+
+static size_t read_row(lua_State *L, const char *from, size_t len)
+{
+    lua_Integer id;
+    lua_Number price;
+    if (len < 17 || len < 17 + (size_t)(unsigned char)from[16])
+        return 0;
+    size_t name = (unsigned char)from[16];
+    memcpy(&id, from, 8);
+    memcpy(&price, from + 8, 8);
+    lua_createtable(L, 0, 3);
+    lua_pushinteger(L, id);
+    lua_setfield(L, -2, "id");
+    lua_pushlstring(L, from + 17, name);
+    lua_setfield(L, -2, "name");
+    lua_pushnumber(L, price);
+    lua_setfield(L, -2, "price");
+    return 17 + name;
+}
+
+/* ---- a map ---- */
+
+static _Noreturn void serve(lua_State *L, long first, long n, int fd, writer *put)
+{
+    static char block[BLOCK];
+    size_t used = 0;
+    lua_gc(L, LUA_GCSTOP);
+    for (long i = first; i <= n; i += CHILDREN) {
+        if (used > BLOCK - RECORD) {
+            write_all(fd, block, used);
+            used = 0;
+        }
+        lua_pushvalue(L, FUNCTION);
+        lua_geti(L, LIST, i);
+        lua_call(L, 1, 1);
+        used += put(L, block + used);
+        lua_settop(L, LIST);
+    }
+    write_all(fd, block, used);
+    _exit(0);
+}
+
+typedef struct source {
+    int fd;
+    long next;          /* the task whose result comes next */
+    size_t len;
+    char bytes[2 * BLOCK];
+} source;
+
+static void take_results(lua_State *L, source *s, reader *get)
+{
+    size_t used = 0, n;
+    while ((n = get(L, s->bytes + used, s->len - used)) > 0) {
+        lua_rawseti(L, RESULTS, s->next);
+        s->next += CHILDREN;
+        used += n;
+    }
+    s->len -= used;
+    memmove(s->bytes, s->bytes + used, s->len);
+}
+
+static int read_results(lua_State *L, source *s, reader *get)
+{
+    ssize_t n = read(s->fd, s->bytes + s->len, BLOCK);
+    if (n < 0 && errno != EINTR)
+        die("read");
+    if (n > 0) {
+        s->len += (size_t)n;
+        take_results(L, s, get);
+    }
+    return n != 0;
+}
+
+static void map(lua_State *L, long n, writer *put, reader *get)
+{
+    static source sources[CHILDREN];
+    struct pollfd polls[CHILDREN];
+    int open = CHILDREN, status;
+    lua_createtable(L, (int)n, 0);
+    for (int i = 0; i < CHILDREN; i++) {
+        int ends[2];
+        open_pipe(ends);
+        fcntl(ends[0], F_SETPIPE_SZ, 1 << 20);
+        if (fork_child() == 0)
+            serve(L, i + 1, n, ends[1], put);
+        close(ends[1]);
+        sources[i].fd = ends[0];
+        sources[i].next = i + 1;
+        polls[i] = (struct pollfd){.fd = ends[0], .events = POLLIN};
+    }
+    while (open > 0) {
+        if (poll(polls, CHILDREN, -1) < 0 && errno != EINTR)
+            die("poll");
+        for (int i = 0; i < CHILDREN; i++)
+            if (polls[i].revents != 0 && !read_results(L, &sources[i], get)) {
+                polls[i].fd = -1;
+                open--;
+            }
+    }
+    while (wait(&status) > 0)
+        ;
+}
+
+static long sum_integers(lua_State *L, long n)
+{
+    lua_Integer total = 0;
+    for (long i = 1; i <= n; i++, lua_settop(L, RESULTS)) {
+        lua_geti(L, RESULTS, i);
+        total += lua_tointeger(L, -1);
+    }
+    return (long)total;
+}
+
+static long sum_prices(lua_State *L, long n)
+{
+    lua_Number total = 0;
+    for (long i = 1; i <= n; i++, lua_settop(L, RESULTS)) {
+        lua_geti(L, RESULTS, i);
+        lua_getfield(L, -1, "price");
+        total += lua_tonumber(L, -1);
+    }
+    return (long)(4 * total);
+}
+
+static void prepare(lua_State *L, const char *script, long n)
+{
+    if (luaL_loadstring(L, script) != LUA_OK)
+        die(lua_tostring(L, -1));
+    lua_pushinteger(L, n);
+    lua_call(L, 1, 2);
+}
+
+/* ---- eight workers ---- */
+
+static _Noreturn void serve_one(lua_State *L, int in, int out)
+{
+    lua_Integer x;
+    while (read(in, &x, sizeof x) == sizeof x) {
+        lua_pushvalue(L, FUNCTION);
+        lua_pushinteger(L, x);
+        lua_call(L, 1, 1);
+        x = lua_tointeger(L, -1);
+        lua_settop(L, LIST);
+        write_all(out, (const char *)&x, sizeof x);
+    }
+    _exit(0);
+}
+
+static void open_worker(lua_State *L, int *in, int *out)
+{
+    int there[2], back[2];
+    open_pipe(there);
+    open_pipe(back);
+    if (fork_child() == 0) {
+        close(there[1]);
+        serve_one(L, there[0], back[1]);
+    }
+    close(there[0]);
+    close(back[1]);
+    *in = back[0];
+    *out = there[1];
+}
+
+/* A child has the ends of those before it: they are told to end in turn. */
+static long start(lua_State *L)
+{
+    int in[FORKS], out[FORKS], status;
+    long done = 0;
+    lua_Integer x = 1;
+    for (int i = 0; i < FORKS; i++) {
+        open_worker(L, &in[i], &out[i]);
+        write_all(out[i], (const char *)&x, sizeof x);
+    }
+    for (int i = FORKS; i-- > 0;) {
+        done += read(in[i], &x, sizeof x) == sizeof x;
+        close(in[i]);
+        close(out[i]);
+    }
+    while (wait(&status) > 0)
+        ;
+    return done;
+}
+
+int main(int argc, char **argv)
+{
+    const char *row = argc > 2 ? argv[1] : "";
+    long n = argc > 2 ? strtol(argv[2], NULL, 10) : 0, result = 0;
+    int is_rows = strcmp(row, "rows") == 0, is_start = strcmp(row, "start") == 0;
+    lua_State *L = luaL_newstate();
+    if (L == NULL)
+        die("luaL_newstate");
+    if (!is_rows && !is_start && strcmp(row, "cheap") != 0) {
+        fputs("usage: bare cheap|rows|start N\n", stderr);
+        return 2;
+    }
+    luaL_openlibs(L);
+    prepare(L, is_rows ? rows_script : cheap_script, is_start ? 0 : n);
+    double begin = now();
+    for (long i = 0; is_start && i < n; i++)
+        result += start(L);
+    if (!is_start)
+        map(L, n, is_rows ? write_row : write_integer, is_rows ? read_row : read_integer);
+    say_seconds(now() - begin);
+    if (!is_start)
+        result = is_rows ? sum_prices(L, n) : sum_integers(L, n);
+    printf("result %ld\n", result);
+    return 0;
+}
