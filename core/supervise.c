@@ -180,7 +180,23 @@ static int take_failure(luas__pool *p, const luas__worker *w, luas__mp_reader *b
     return 0;
 }
 
-/* An outcome that lies in the worker's slot of the area. */
+static int take_words(luas__pool *p, luas__worker *w, int64_t code, luas__mp_reader *body)
+{
+    switch (code) {
+    case LUAS__VALUE:
+    case LUAS__ERROR:
+        return take_outcome(p, w, (int)code, body);
+    case LUAS__READY:
+        w->ready = p->initialized = true;
+        return 0;
+    case LUAS__FAILED:
+        return take_failure(p, w, body);
+    default:
+        return LUAS_EPROTO;
+    }
+}
+
+/* What lies in the worker's slot of the area. */
 static int take_large(luas__pool *p, luas__worker *w, luas__mp_reader *body)
 {
     int64_t at, len, code;
@@ -190,9 +206,9 @@ static int take_large(luas__pool *p, luas__worker *w, luas__mp_reader *body)
     if (bytes == NULL)
         return LUAS_EPROTO;
     luas__mp_reader large = {(const unsigned char *)bytes, (const unsigned char *)bytes + len};
-    if (luas__mp_read_int(&large, &code) < 0 || (code != LUAS__VALUE && code != LUAS__ERROR))
+    if (luas__mp_read_int(&large, &code) < 0)
         return LUAS_EPROTO;
-    int rc = take_outcome(p, w, (int)code, &large);
+    int rc = take_words(p, w, code, &large);
     if (rc == 0)
         luas__area_return(w->page, at, len);
     return rc;
@@ -203,20 +219,7 @@ static int take_message(luas__pool *p, luas__worker *w, luas__mp_reader *body)
     int64_t code;
     if (luas__mp_read_int(body, &code) < 0)
         return LUAS_EPROTO;
-    switch (code) {
-    case LUAS__VALUE:
-    case LUAS__ERROR:
-        return take_outcome(p, w, (int)code, body);
-    case LUAS__LARGE:
-        return take_large(p, w, body);
-    case LUAS__READY:
-        w->ready = p->initialized = true;
-        return 0;
-    case LUAS__FAILED:
-        return take_failure(p, w, body);
-    default:
-        return LUAS_EPROTO;
-    }
+    return code == LUAS__LARGE ? take_large(p, w, body) : take_words(p, w, code, body);
 }
 
 /* Takes what is at the front: 1, or 0 when nothing is there whole. */
