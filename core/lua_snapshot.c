@@ -56,15 +56,17 @@ static size_t count_fields(lua_State *L, lua_Integer most)
     return (size_t)n;
 }
 
-/* Pushes a table with the keys and values of the one at 1, which it keeps. */
-static void keep_fields(lua_State *L)
+/* The fields of the table at 1, which the one at 3 keeps, and has room for: so
+   nothing is allocated, and no finalizer runs that could change the table. */
+static void record(lua_State *L, snapshot *s, size_t most)
 {
-    lua_newtable(L);
-    for (lua_pushnil(L); lua_next(L, 1) != 0;) {
+    for (lua_pushnil(L); s->count < most && lua_next(L, 1) != 0;) {
+        s->fields[s->count++] = (field){read_word(L, -2), read_word(L, -1)};
         lua_pushvalue(L, -2);
         lua_insert(L, -2);
-        lua_rawset(L, -4);
+        lua_rawset(L, 3);
     }
+    lua_settop(L, 3);
 }
 
 int luas__core_snapshot(lua_State *L)
@@ -79,9 +81,8 @@ int luas__core_snapshot(lua_State *L)
     s->count = 0;
     luaL_newmetatable(L, SNAPSHOT);
     lua_setmetatable(L, 2);
-    for (lua_pushnil(L); lua_next(L, 1) != 0; lua_pop(L, 1))
-        s->fields[s->count++] = (field){read_word(L, -2), read_word(L, -1)};
-    keep_fields(L);
+    lua_createtable(L, 0, (int)n);
+    record(L, s, n);
     lua_setiuservalue(L, 2, 1);
     return 1;
 }

@@ -392,6 +392,25 @@ describe("a snapshot of a table", function()
         end
     end)
 
+    it("is as large as the table, which a finalizer may change meanwhile", function()
+        assert.are.equal("true\n", helpers.output([[
+            local core, changed = require "luas.core", 0
+            collectgarbage("incremental", 100, 1000)
+            for _ = 1, 2000 do
+                local t, watched = {}, false
+                for i = 1, 100 do t[i] = i end
+                setmetatable({}, { __gc = function()
+                    if not watched then return end
+                    changed = changed + 1
+                    for i = 101, 900 do t[i] = i end
+                end })
+                watched = true
+                core.snapshot(t, 1000)
+                watched = false
+            end
+            print(changed > 0)]]))
+    end)
+
     it("is not made of a table with too many fields", function()
         assert.is_nil(core.snapshot({ 1, 2, 3 }, 2))
         assert.is_not_nil(core.snapshot({ 1, 2, 3 }, 3))
