@@ -415,11 +415,12 @@ void luas__add_methods(lua_State *L, const char *name, const luaL_Reg *methods)
 
 void *luas__check_object(lua_State *L, int index, const char *name)
 {
-    if (lua_getmetatable(L, index)) {
+    void *object = lua_touserdata(L, index);
+    if (object != NULL && lua_getmetatable(L, index)) {
         bool own = lua_rawequal(L, -1, lua_upvalueindex(1));
         lua_pop(L, 1);
         if (own)
-            return lua_touserdata(L, index);
+            return object;
     }
     return luaL_checkudata(L, index, name);
 }

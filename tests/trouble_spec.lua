@@ -179,3 +179,9 @@ helpers.each_interpreter(function(by)
         assert.is_nil(output:find("\n%d+\n"), output)
     end)
 end)
+
+it("a method of the engine takes nothing for an object that only has its class", function()
+    assert.matches("^false\t.*luas%.core%.pool expected", helpers.output([[
+        local engine = pool.new(1).state.core
+        print(pcall(engine.live, setmetatable({}, debug.getmetatable(engine))))]]))
+end)
