@@ -166,6 +166,43 @@ describe("join", function()
         end)
     end
 
+    it("while a call is being submitted is refused, and the call is done", function()
+        local p <close> = pool.new(1)
+        local refused = 0
+        local function end_it()
+            p:close()
+            local ok, message = pcall(p.join, p)
+            refused = refused + (not ok and message:find("'join' cannot wait", 1, true) and 1 or 0)
+        end
+        local Ending = {
+            __luas_pack = function(o)
+                end_it()
+                return o.v
+            end,
+            __luas_unpack = function(v) return { v = v } end,
+        }
+        assert.are.equal(3, p:apply(function(o) return o.v end, setmetatable({ v = 3 }, Ending)))
+        assert.is_true(refused > 0)
+    end)
+
+    it("while a call waits for room to fork is refused, and the call is done", function()
+        local p <close> = pool.new(1)
+        local file <close>, refused = io.tmpfile(), nil
+        local function inherited()
+            os.execute "sleep 1"
+            return io.type(file)
+        end
+        local futures = {}
+        for i = 1, 8 do futures[i] = p:apply_async(inherited) end
+        futures[1]:on_done(function()
+            p:close()
+            refused = not pcall(p.join, p)
+        end)
+        assert.are.equal("file", p:apply(inherited))
+        assert.is_true(refused)
+        for i = 1, 8 do assert.are.equal("file", futures[i]:get(20)) end
+    end)
+
     it("by progress of a map is done when all is, and the map has its results", function()
         local p = pool.new(2)
         local results, n = p:map(slowly, range(10), { progress = function()

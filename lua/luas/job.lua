@@ -252,13 +252,14 @@ function Job.start(pool, f, input, options, how)
         items = input.items, source = input.source, policy = policy(options, how),
         fed = 0, taken = 0, batch = 1, exhausted = false,
         window = options.window or WINDOW * max(1, pool.size),
-        report = options.progress, reported = 0,
+        report = options.progress, reported = 0, starting = true,
     }, Job)
     self.alone = not pool.core:busy()
     self.handle = pool.core:job(self.policy)
     enter(self)
     local ok, message = pcall(input.items and start_array or start_source,
         self, input.items, input.n)
+    self.starting = nil
     if not ok then
         self:close()
         error(message, 0)
@@ -305,11 +306,13 @@ function Job.call(pool, f, options, ...)
         local policy = call_policy(pool, options)
         local self = setmetatable({
             pool = pool, f = f, options = options, handle = pool.core:job(policy), policy = policy,
-            fed = 1, taken = 0, exhausted = true, single = true,
+            fed = 1, taken = 0, exhausted = true, single = true, starting = true,
         }, Job)
+        enter(self)
         local ok, sent = pcall(ship_call, self, ...)
-        if sent == true then return enter(self) end
-        self.handle:drop()
+        self.starting = nil
+        if sent == true then return self end
+        self:close()
         if not ok then error(sent, 0) end
     end
     return Job.start(pool, f, { items = { table.pack(...) }, n = 1 }, options, { star = true })
@@ -355,10 +358,10 @@ function Job:check_pool()
     if self.pool.ended then error("the pool was terminated", 0) end
 end
 
---- Is its source being read now, or is it to be read further by a call that is
---- under way? Who waits there for the whole job waits for himself.
+--- Are its inputs being read now, or is its source to be read further by a call
+--- that is under way? Who waits there for the whole job waits for himself.
 function Job:reading()
-    return self.pulling or not (self.exhausted or self.lazy)
+    return self.starting or self.pulling or not (self.exhausted or self.lazy)
 end
 
 --- Nothing more is taken from the source.
