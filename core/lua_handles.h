@@ -15,6 +15,7 @@ enum { LUAS__POOL_OPTIONS = 1, LUAS__POOL_RECALLED };
 typedef struct luas__handle {
     luas__pool *pool;   /* NULL once closed */
     uint32_t forgotten; /* how often its carried functions were forgotten */
+    uint64_t forks;     /* of which the owner was told */
     int readers;        /* calls that read an outcome now: it cannot be freed */
 } luas__handle;
 

@@ -286,15 +286,32 @@ static int job_inherit(lua_State *L)
     return 0;
 }
 
-/* Arguments: job, workers. These are forked now, and the job is for them alone. */
+/* Is no worker left but the job's, or such as are about to end? */
+static bool has_all_workers(const luas__pool *p, const luas__job *job)
+{
+    for (int i = 0; i < p->nworkers; i++) {
+        const luas__worker *w = p->workers[i];
+        if (w->generation != job->generation && !w->stopping && !w->reaped)
+            return false;
+    }
+    return true;
+}
+
+/* Arguments: job, workers. These are forked now, and the job is for them alone:
+   true when the pool has no others. */
 static int job_renew(lua_State *L)
 {
     luas__job_handle *h = luas__job_check(L);
+    luas__pool *p = h->pool->pool;
     int workers = (int)luaL_checkinteger(L, 2);
     lua_getiuservalue(L, AT_JOB, JOB_POOL);
     luas__fork_point at = {.L = L, .pool = lua_gettop(L)};
-    luas__job_try(L, h, luas__pool_inherit(h->pool->pool, h->job, workers, &at));
-    return 0;
+    luas__job_try(L, h, luas__pool_inherit(p, h->job, workers, &at));
+    pthread_mutex_lock(&p->lock);
+    bool all = has_all_workers(p, h->job);
+    pthread_mutex_unlock(&p->lock);
+    lua_pushboolean(L, all);
+    return 1;
 }
 
 /* ---- what becomes of it ---- */
@@ -321,13 +338,15 @@ static int job_done(lua_State *L)
     return 1;
 }
 
-static int job_settled(lua_State *L)
+/* Has all that was fed its outcome, or must the rest wait for the consumer? */
+static int job_rests(lua_State *L)
 {
     luas__job_handle *h = luas__job_check(L);
-    pthread_mutex_lock(&h->pool->pool->lock);
-    lua_Integer settled = (lua_Integer)h->job->settled;
-    pthread_mutex_unlock(&h->pool->pool->lock);
-    lua_pushinteger(L, settled);
+    luas__pool *p = h->pool->pool;
+    pthread_mutex_lock(&p->lock);
+    bool rests = h->job->settled == h->job->fed || luas__job_full(h->job);
+    pthread_mutex_unlock(&p->lock);
+    lua_pushboolean(L, rests);
     return 1;
 }
 
@@ -361,7 +380,7 @@ static int job_signal(lua_State *L)
 
 static const luaL_Reg methods[] = {
     {"carry", job_carry}, {"inherit", job_inherit}, {"renew", job_renew}, {"pump", job_pump}, {"cancel", job_cancel},
-    {"drop", job_drop}, {"done", job_done}, {"settled", job_settled}, {"process", job_process},
+    {"drop", job_drop}, {"done", job_done}, {"rests", job_rests}, {"process", job_process},
     {"signal", job_signal}, {NULL, NULL},
 };
 

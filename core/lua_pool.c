@@ -191,6 +191,16 @@ static void pass_on_complaint(lua_State *L, luas__pool *p)
     lua_call(L, 1, 0);
 }
 
+/* Since this was asked last? No other thread forks. */
+static bool has_forked(luas__handle *h)
+{
+    uint64_t before = h->forks;
+    h->forks = h->pool->stats.forks;
+    return h->forks != before;
+}
+
+/* Arguments: pool, seconds. Gives whether anything happened, and whether
+   workers were forked. */
 static int pool_step(lua_State *L)
 {
     luas__handle *h = luas__check_pool(L, 1);
@@ -203,7 +213,8 @@ static int pool_step(lua_State *L)
         return luas__raise(L, h->pool, rc);
     pass_on_complaint(L, h->pool);
     lua_pushboolean(L, rc > 0);
-    return 1;
+    lua_pushboolean(L, has_forked(h));
+    return 2;
 }
 
 static int pool_stop(lua_State *L)

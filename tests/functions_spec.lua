@@ -308,6 +308,64 @@ describe("carry", function()
             print(before.carried.inherit, p:stats().forks - before.forks) ]]))
     end)
 
+    local CONFIG <const> = [[
+        local config = { level = 1 }
+        package.loaded.config = config
+        local function level(c)
+            os.execute "sleep 0.01"
+            return c.level
+        end
+        local function busy() return os.execute "sleep 0.5" end
+        local function levels(p) return table.concat((p:map(level, { config, config, config, config })), " ") end
+        local p <close> = pool.new(2)
+    ]]
+
+    it("has a changing module for each item that a source gives, without end", function()
+        assert.are.equal("40\ttrue\ttrue\n", helpers.output(CONFIG .. [[
+            local most, i = 0, 0
+            local results, n = p:map(level, function()
+                i = i + 1
+                config.level = i
+                most = math.max(most, p:stats().workers)
+                if i <= 40 then return config end
+            end, { chunk = 1 })
+            local in_order = true
+            for k = 1, n do in_order = in_order and results[k] >= k and results[k] <= 41 end
+            print(n, in_order, most <= 8) ]]))
+    end)
+
+    it("takes no worker for a new one that was busy with what its source submitted", function()
+        assert.are.equal("2 2\t2 2 2 2\ttrue\t2 2 2 2\n", helpers.output(CONFIG .. [[
+            levels(p)
+            local i, other = 0, nil
+            local results = p:map(level, function()
+                i = i + 1
+                if i == 1 then
+                    other = p:apply_async(busy)
+                    config.level = 2
+                end
+                if i <= 2 then return config end
+            end)
+            print(table.concat(results, " "), levels(p), other:get(), levels(p)) ]]))
+    end)
+
+    it("has modules as they are, when they are again as they were", function()
+        assert.are.equal("2\t1 1 1 1\ttrue\t1 1 1 1\n", helpers.output(CONFIG .. [[
+            levels(p)
+            local other = p:apply_async(busy)
+            config.level = 2
+            local changed = p:apply(level, config)
+            config.level = 1
+            print(changed, levels(p), other:get(), levels(p)) ]]))
+        assert.are.equal("2\t1 1 1 1\n", helpers.output(CONFIG .. [[
+            p:apply(level, config)
+            config.level = 2
+            p:map(function() os.execute "sleep 0.1" end, { 1, 2, 3, 4 })
+            local workers = p:stats().workers
+            config.level = 1
+            print(workers, levels(p)) ]]))
+    end)
+
     it("reaches globals that were made since, however it gets to them", function()
         assert.are.equal("8 6 2 2 ship\n", helpers.output([[
             local got = {}

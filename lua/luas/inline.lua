@@ -339,8 +339,6 @@ end
 
 function Job:printed() return {} end
 
-function Job:settled() return self.settled_count end
-
 function Job:done()
     return self.dropped or (self.sealed and self.settled_count == self.fed)
 end

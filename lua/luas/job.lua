@@ -6,6 +6,7 @@
 local core = require "luas.core"
 local fail = require("luas.options").fail
 local outcome = require "luas.outcome"
+local watched = require "luas.modules"
 
 local min, max, huge = math.min, math.max, math.huge
 
@@ -51,75 +52,6 @@ local function policy(options, how)
     }
 end
 
--- A module is watched for changes: its own fields, and those of the tables in
--- it, in those, and so on. One that has more of them than this is watched in
--- its own fields only, or not at all.
-local FIELDS <const>, TABLES <const> = 1000, 32
-
-local function note(watched, t)
-    local fields = core.snapshot(t, FIELDS)
-    if fields then watched[#watched + 1] = { t = t, fields = fields } end
-    return fields
-end
-
--- Other modules are watched by themselves.
-local function remember(module, modules)
-    local watched, passed = {}, setmetatable({}, { __index = modules })
-    if type(module) ~= "table" or not note(watched, module) then return { value = module, watched = {} } end
-    local i = 0
-    while i < #watched do
-        i = i + 1
-        for _, v in next, watched[i].t do
-            if type(v) == "table" and not passed[v] then
-                passed[v] = true
-                if #watched == TABLES or not note(watched, v) then
-                    return { value = module, watched = { watched[1] } }
-                end
-            end
-        end
-    end
-    return { value = module, watched = watched }
-end
-
-local function unchanged(known, module)
-    if not known or not rawequal(known.value, module) then return false end
-    for _, w in ipairs(known.watched) do
-        if not core.same(w.t, w.fields) then return false end
-    end
-    return true
-end
-
--- What `require` goes by.
-local function remember_package()
-    local watched = {}
-    for _, t in ipairs { package, package.loaded, package.preload, package.searchers } do
-        note(watched, t)
-    end
-    return { value = package, watched = watched }
-end
-
--- Workers were forked when at least these modules were loaded, with these fields.
-local function note_modules(pool)
-    local known, modules = {}, { [package.loaded] = true }
-    for _, module in pairs(package.loaded) do modules[module] = true end
-    for name, module in pairs(package.loaded) do known[name] = remember(module, modules) end
-    known.package = remember_package()
-    pool.known = known
-    pool.core:forget() -- names in what was carried before may mean something else now
-end
-
--- Would the workers find in these modules what the host has in them?
-local function all_known(pool, modules)
-    if pool.size == 0 then return true end
-    if pool.core:live() == 0 then note_modules(pool) end
-    local known, loaded = pool.known, package.loaded
-    if modules.package then modules = loaded end -- what it may require it has from there
-    for name in pairs(modules) do
-        if not unchanged(known[name], loaded[name]) then return false end
-    end
-    return unchanged(known.string, loaded.string) -- its methods need no name
-end
-
 -- A job that inherits has workers of its own from the moment it is submitted.
 -- So that a loop of such submissions does not fork without end, it waits until
 -- fewer than some of them are under way. Lazy jobs do not count: they wait for
@@ -137,11 +69,20 @@ local function await_room(self)
     if not self.lazy then images[#images + 1] = self.handle end
 end
 
+-- Modules that change with what a source gives: what it gave before is done by
+-- the workers that were there, as far as its consumer lets them, or else each
+-- change would leave workers behind.
+local function await_fed(self)
+    while not self.handle:rests() do self.pool:step() end
+    self:check_pool()
+end
+
 local function inherit(self, items, most)
     local pool = self.pool
     if not self.policy.process and pool.size > 0 then await_room(self) end
-    if pool.core:live() == 0 then note_modules(pool) end
+    if pool.core:live() == 0 then watched.note(pool) end
     self.handle:inherit(self.f, items, max(1, min(pool.size, most)))
+    watched.compare(pool)
     pool.carried.inherit = pool.carried.inherit + 1
     self.carried = "inherit"
 end
@@ -154,16 +95,21 @@ end
 
 -- May the workers use these modules as they have them?
 local function is_current(self, modules)
-    return all_known(self.pool, modules) or self.options.carry == "ship"
+    return watched.are_known(self.pool, modules) or self.options.carry == "ship"
 end
 
 -- Workers forked now, for this job: all, if the others have nothing to do.
 local function renew(self)
     local pool = self.pool
-    local all = self.alone and (self.items or self.fed == 0)
-    await_room(self)
-    self.handle:renew(all and pool.size or max(1, min(pool.size, self.total or huge)))
-    if all then note_modules(pool) end
+    if self.renewed ~= self.handle then await_room(self) end
+    await_fed(self)
+    self.renewed = self.handle
+    local n = self.alone and pool.size or max(1, min(pool.size, self.total or huge))
+    if self.handle:renew(n) then
+        watched.note(pool)
+    else
+        watched.compare(pool)
+    end
 end
 
 -- False when the function must be inherited, or a single call needs more than the

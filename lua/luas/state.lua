@@ -4,6 +4,7 @@
 local core = require "luas.core"
 local future = require "luas.future"
 local inline = require "luas.inline"
+local modules = require "luas.modules"
 local options = require "luas.options"
 
 ---@class luas.poolstate
@@ -39,7 +40,8 @@ end
 --- Drives the pool once, and calls back for what has ended by that.
 function State:drive(timeout)
     if self.ended then return false end -- all outcomes are known
-    local news = self.core:step(timeout)
+    local news, forked = self.core:step(timeout)
+    if forked then modules.compare(self) end
     if next(self.watched) then future.notify(self) end
     return news
 end
