@@ -6,7 +6,8 @@
 #include "lua_names.h"
 #include "wire.h"
 
-enum { BIN_HEAD = 5, LAST_STATE = NAME_STANDARD };
+/* PLACE_BITS: of a WIRE_UPVALUE's number, for the index of the upvalue. */
+enum { BIN_HEAD = 5, LAST_STATE = NAME_STANDARD, PLACE_BITS = 8 };
 
 /* Functions. */
 
@@ -103,25 +104,66 @@ static int is_class_upvalue(luas__encoder *e)
         && luas__names_is_class(L, -1);
 }
 
+/* The number of WIRE_UPVALUE for what a function defined earlier has too, or -1. Nothing holds
+   an upvalue itself: its address counts only where that function still has it. */
+static int64_t known_upvalue(luas__encoder *e, void *id)
+{
+    lua_State *L = e->L;
+    int64_t place = -1;
+    if (e->space != NULL && (e->defining || (e->unchanged && lua_topointer(L, -1) != e->globals)))
+        place = luas__pointers_find(&e->space->cells, id);
+    if (place < 0)
+        return place;
+    int top = lua_gettop(L), index = (int)(place & ((1 << PLACE_BITS) - 1));
+    lua_rawgeti(L, SLOT_OBJECTS, (place >> PLACE_BITS) + 1);
+    int same = lua_isfunction(L, -1) && lua_getupvalue(L, -1, index) != NULL
+        && lua_upvalueid(L, top + 1, index) == id;
+    lua_settop(L, top);
+    return same ? place : -1;
+}
+
+/* An upvalue that this message has for the first time: later ones may share it. */
+static int add_cell(luas__encoder *e, const luas__frame *f, void *id)
+{
+    uint32_t cell = e->cells++;
+    int rc = luas__pointers_add(e->seen, id, &cell);
+    if (rc < 0 || !e->defining)
+        return rc;
+    int64_t number = luas__pointers_find(&e->space->numbers, lua_topointer(e->L, f->base));
+    uint32_t place = (uint32_t)number << PLACE_BITS | f->count;
+    return number >> (32 - PLACE_BITS) ? 0 : luas__pointers_add(&e->space->cells, id, &place);
+}
+
+/* 1 if the upvalue at the top was written as another function's, and popped. */
+static int share_upvalue(luas__encoder *e, void *id)
+{
+    int64_t cell = luas__pointers_find(e->seen, id), place = cell < 0 ? known_upvalue(e, id) : -1;
+    if (cell < 0 && place < 0)
+        return 0;
+    lua_pop(e->L, 1);
+    e->shared |= cell >= 0;
+    int rc = cell >= 0 ? luas__put_number(e, WIRE_CELL, (uint32_t)cell)
+                       : luas__put_number(e, WIRE_UPVALUE, (uint32_t)place);
+    return rc < 0 ? rc : 1;
+}
+
 int luas__step_function(luas__encoder *e, luas__frame *f)
 {
     lua_State *L = e->L;
     int i = (int)++f->count;
-    uint32_t cell = e->cells;
     if (lua_getupvalue(L, f->base, i) == NULL) {
         luas__ext_close(e, f->head);
         luas__frame_close(e);
         return 0;
     }
-    int rc = luas__pointers_add(e->seen, lua_upvalueid(L, f->base, i), &cell);
+    void *id = lua_upvalueid(L, f->base, i);
+    int rc = share_upvalue(e, id);
+    if (rc == 0)
+        rc = add_cell(e, f, id);
+    else
+        return rc < 0 ? rc : 0;
     if (rc < 0)
         return rc;
-    if (rc == 0) {
-        lua_pop(L, 1);
-        e->shared = 1;
-        return luas__put_number(e, WIRE_CELL, cell);
-    }
-    e->cells++;
     return is_class_upvalue(e) ? luas__encode_class(e) : luas__encode_item(e);
 }
 

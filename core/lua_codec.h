@@ -33,6 +33,8 @@ typedef struct luas__encode_options {
     luas__buffer *defines;  /* host: complete define messages are appended, at most
                                a few for each call; NULL: classes travel by value */
     size_t limit;           /* bytes above which it is LUAS_ETOOBIG; 0: WIRE_MAX */
+    int unchanged;          /* host: what the space has is still as it was defined, so that
+                               all of it, and not just its classes, goes by number */
     int modules;            /* stack index of a table or nil, or 0: becomes a table with
                                the names of the modules referred to, if there are any */
 } luas__encode_options;

@@ -312,7 +312,7 @@ static int encode_rest(lua_State *L, int first, int count, int done, luas__buffe
                        size_t start, const luas__encode_options *o)
 {
     luas__encoder e = {.defines = o->defines, .modules = o->modules != 0, .total = count,
-                       .offset = done};
+                       .offset = done, .unchanged = o->unchanged};
     size_t defined = o->defines == NULL ? 0 : o->defines->len;
     int rc = prepare(&e, L, out, start, o->limit, count);
     if (rc < 0)

@@ -41,13 +41,9 @@ static int take_reference(luas__decoder *d, const luas__mp_token *t)
     return rc < 0 ? rc : push_remembered(d, number);
 }
 
-static int take_space(luas__decoder *d, const luas__mp_token *t)
+static int push_space_object(luas__decoder *d, uint32_t number)
 {
     lua_State *L = d->L;
-    uint32_t number;
-    int rc = take_number(d, t, &number);
-    if (rc < 0)
-        return rc;
     if (d->defining)
         return push_remembered(d, number);
     if (d->space == NULL)
@@ -56,6 +52,13 @@ static int take_space(luas__decoder *d, const luas__mp_token *t)
     lua_rawgeti(L, -1, (lua_Integer)number + 1);
     lua_remove(L, -2);
     return lua_isnil(L, -1) ? luas__refuse(d, "reference to what the space has not") : TAKEN;
+}
+
+static int take_space(luas__decoder *d, const luas__mp_token *t)
+{
+    uint32_t number;
+    int rc = take_number(d, t, &number);
+    return rc < 0 ? rc : push_space_object(d, number);
 }
 
 static int take_globals(luas__decoder *d)
@@ -330,36 +333,59 @@ static void remember_cell(luas__decoder *d, uint32_t function, int index)
     d->cells[d->cell_count++] = (luas__cell){function, index};
 }
 
-static int next_is_cell(const luas__decoder *d)
+static int next_is_shared(const luas__decoder *d)
 {
     const unsigned char *p = d->in.at;
-    return d->in.end - p >= 2 && *p >= 0xd4 && *p <= 0xd6 && p[1] == WIRE_CELL;
+    return d->in.end - p >= 2 && *p >= 0xd4 && *p <= 0xd6
+        && (p[1] == WIRE_CELL || p[1] == WIRE_UPVALUE);
+}
+
+/* Pushes the function that has the cell of this number, and gives which of its upvalues it is. */
+static int push_owner(luas__decoder *d, uint32_t number, int *index)
+{
+    if (number >= d->cell_count)
+        return luas__refuse(d, "upvalue that is not there");
+    *index = d->cells[number].index;
+    return push_remembered(d, d->cells[number].function);
+}
+
+/* The same for a function of the space. */
+static int push_space_owner(luas__decoder *d, uint32_t number, int *index)
+{
+    *index = (int)(number & UINT8_MAX);
+    int rc = push_space_object(d, number >> 8);
+    if (rc < 0)
+        return rc;
+    if (!lua_isfunction(d->L, -1) || lua_iscfunction(d->L, -1)
+        || lua_getupvalue(d->L, -1, *index) == NULL)
+        return luas__refuse(d, "upvalue that is not there");
+    lua_pop(d->L, 1);
+    return TAKEN;
 }
 
 /* This upvalue of the function at base is the one of an earlier function. */
-static int join_cell(luas__decoder *d, luas__open *f)
+static int join_upvalue(luas__decoder *d, luas__open *f)
 {
     luas__mp_token t;
     uint32_t number;
+    int index = 0;
     if (luas__mp_read(&d->in, &t) != 1)
         return luas__refuse(d, "ends too early");
     int rc = take_number(d, &t, &number);
+    if (rc == 0)
+        rc = t.ext == WIRE_CELL ? push_owner(d, number, &index)
+                                : push_space_owner(d, number, &index);
     if (rc < 0)
         return rc;
-    if (number >= d->cell_count)
-        return luas__refuse(d, "upvalue that is not there");
-    rc = push_remembered(d, d->cells[number].function);
-    if (rc < 0)
-        return rc;
-    lua_upvaluejoin(d->L, f->base, (int)f->count, -1, d->cells[number].index);
+    lua_upvaluejoin(d->L, f->base, (int)f->count, -1, index);
     lua_pop(d->L, 1);
     return TAKEN;
 }
 
 static int take_upvalue(luas__decoder *d, luas__open *f)
 {
-    if (next_is_cell(d))
-        return join_cell(d, f);
+    if (next_is_shared(d))
+        return join_upvalue(d, f);
     int base = f->base, i = (int)f->count;
     remember_cell(d, f->number, i);
     int rc = luas__take(d);

@@ -47,11 +47,13 @@ static int push_space(lua_State *L)
 }
 
 /* Encodes the `n` values from `first` as one task; a message is pushed where
-   that fails. */
-static int encode_task(lua_State *L, luas__job_handle *h, int first, int n, int space)
+   that fails. `unchanged`: no user's code ran since the function was carried. */
+static int encode_task(lua_State *L, luas__job_handle *h, int first, int n, int space,
+                       bool unchanged)
 {
     luas__job_check_alive(L, h);
-    luas__encode_options options = {.space = space, .defines = &h->defines, .modules = space + 1};
+    luas__encode_options options = {.space = space, .defines = &h->defines, .modules = space + 1,
+                                    .unchanged = unchanged};
     size_t mark = h->bytes.len;
     luas__job_try(L, h, luas__buffer_append(&h->bytes, "\xce\0\0\0\0", SIZE_HEAD));
     int rc = luas__encode(L, first, n, &h->bytes, &options);
@@ -165,7 +167,7 @@ static int job_feed(lua_State *L)
         lua_geti(L, 2, i);
         if (star)
             n = push_arguments(L, item, i);
-        int rc = encode_task(L, h, star ? item + 1 : item, n, space);
+        int rc = encode_task(L, h, star ? item + 1 : item, n, space, true);
         if (rc == 0 && h->bytes.len > limit) {
             lua_pushliteral(L, "the inputs are large");
             return luas__job_refuse(L);
@@ -205,7 +207,7 @@ static int job_pull(lua_State *L)
             n = push_arguments(L, first, before + h->count + 1);
             first++;
         }
-        if (encode_task(L, h, first, n, space) < 0)
+        if (encode_task(L, h, first, n, space, false) < 0)
             return push_item_message(L, before + h->count + 1),
                    luas__fail(L, "%s", lua_tostring(L, -1));
         lua_settop(L, space + 1);
@@ -223,7 +225,7 @@ static int job_call(lua_State *L)
     int n = lua_gettop(L) - 1;
     int space = push_space(L);
     begin_batch(L, h, 1);
-    if (encode_task(L, h, 2, n, space) < 0)
+    if (encode_task(L, h, 2, n, space, true) < 0)
         return luas__job_refuse(L);
     lua_pushboolean(L, 1);
     end_batch(L, h, space);

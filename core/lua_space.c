@@ -15,6 +15,7 @@ static int release(lua_State *L)
 {
     luas__space *s = lua_touserdata(L, 1);
     luas__pointers_release(&s->numbers);
+    luas__pointers_release(&s->cells);
     return 0;
 }
 

@@ -2,7 +2,8 @@
  * A space: objects that the host and its workers both know by number, for one
  * job, so that a class is the same class after a trip. The job's function and
  * all that it refers to are defined once (wire.h, define messages); values
- * that travel later refer to their metatables by number.
+ * that travel later refer to their metatables by number, and so do arguments
+ * from the moment of the submission to any of its objects.
  *
  * The host's side of a space keeps its own objects alive. A worker's side has
  * an environment, which the job's functions have for their globals: carried
@@ -26,6 +27,7 @@
 
 typedef struct luas__space {
     luas__pointers numbers;     /* object -> number, from 0 */
+    luas__pointers cells;       /* the host's: upvalue -> a function that has it (lua_carry.c) */
     uint32_t count;             /* objects, all numbered without a gap */
     uint32_t names;             /* names of globals that were looked for */
     uint32_t names_defined;     /* so many of them stand in a define message */

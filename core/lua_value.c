@@ -216,29 +216,37 @@ static int open_object(luas__encoder *e, uint32_t number)
     return rc < 0 ? rc : luas__ext_open(e, WIRE_OBJECT, &luas__frame_top(e)->head);
 }
 
-/* Known by number to both ends, and a class: other tables may have changed since. */
-static int64_t class_number(const luas__encoder *e, const void *address)
+/* The object at the top is known by number to both ends: one that may have changed since has
+   to be a class, and what this message has begun already stays that object. */
+static int64_t known_number(const luas__encoder *e, const void *address)
 {
     if (e->space == NULL || e->defining)
         return -1;
     int64_t number = luas__pointers_find(&e->space->numbers, address);
-    return number >= 0 && luas__names_is_class(e->L, -1) ? number : -1;
+    if (number < 0 || (e->unchanged && luas__pointers_find(e->seen, address) < 0))
+        return number;
+    return lua_istable(e->L, -1) && luas__names_is_class(e->L, -1) ? number : -1;
+}
+
+/* 1 if the object at the top was written by its number and popped. */
+static int put_known(luas__encoder *e, const void *address)
+{
+    int64_t number = known_number(e, address);
+    if (number < 0)
+        return 0;
+    lua_pop(e->L, 1);
+    int rc = luas__put_number(e, WIRE_SPACE, (uint32_t)number);
+    return rc < 0 ? rc : 1;
 }
 
 /* What stands for a table without being one: 1 if that was written. */
 static int put_stand_in(luas__encoder *e, const void *address, int has_class)
 {
-    int64_t class = class_number(e, address);
-    int rc;
-    if (address == e->globals || (has_class && luas__space_is_environment(e->L, -1))) {
-        /* What an upvalue reaches its function names; through a table nobody knows. */
-        e->dynamic |= e->defining && luas__frame_top(e)->kind != FRAME_FUNCTION;
-        rc = luas__mp_write_ext(e->out, WIRE_GLOBALS, 0);
-    }
-    else if (class >= 0)
-        rc = luas__put_number(e, WIRE_SPACE, (uint32_t)class);
-    else
-        return 0;
+    if (address != e->globals && !(has_class && luas__space_is_environment(e->L, -1)))
+        return put_known(e, address);
+    /* What an upvalue reaches its function names; through a table nobody knows. */
+    e->dynamic |= e->defining && luas__frame_top(e)->kind != FRAME_FUNCTION;
+    int rc = luas__mp_write_ext(e->out, WIRE_GLOBALS, 0);
     lua_pop(e->L, 1);
     return rc < 0 ? rc : 1;
 }
@@ -272,7 +280,11 @@ static int open_userdata(luas__encoder *e)
 {
     lua_State *L = e->L;
     uint32_t number;
-    int rc = take_number(e, lua_topointer(e->L, -1), &number);
+    const void *address = lua_topointer(e->L, -1);
+    int rc = put_known(e, address);
+    if (rc != 0)
+        return rc < 0 ? rc : 0;
+    rc = take_number(e, address, &number);
     if (rc <= 0)
         return rc < 0 ? rc : put_reference(e, number);
     rc = name_code(e);
@@ -289,7 +301,11 @@ static int open_userdata(luas__encoder *e)
 static int open_function(luas__encoder *e)
 {
     uint32_t number;
-    int rc = take_number(e, lua_topointer(e->L, -1), &number);
+    const void *address = lua_topointer(e->L, -1);
+    int rc = put_known(e, address);
+    if (rc != 0)
+        return rc < 0 ? rc : 0;
+    rc = take_number(e, address, &number);
     if (rc <= 0)
         return rc < 0 ? rc : put_reference(e, number);
     rc = name_code(e);

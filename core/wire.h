@@ -30,9 +30,11 @@
  *   FUNCTION  bin, upvalue...: what lua_dump wrote, then as many upvalues as
  *             the function has. An upvalue is a value, which fills the next
  *             new cell (cells are numbered like objects, apart from them), or
- *             a CELL.
+ *             a CELL, or an UPVALUE.
  *   CELL      NUMBER: shares the upvalue of an earlier FUNCTION in this
  *             message. Occurs as an upvalue only.
+ *   UPVALUE   NUMBER, 256 * n + i: shares upvalue i, from 1, of the function
+ *             that is object n of the space. Occurs as an upvalue only.
  *   GLOBALS   empty: the environment of the receiver's space, or the
  *             receiver's globals.
  *   SPACE     NUMBER: an object of the space (lua_space.h).
@@ -66,7 +68,7 @@
 
 #define WIRE_EXTENSIONS(X) \
     X(SHARED, 1) X(REF, 2) X(OBJECT, 3) X(PACKED, 4) X(FUNCTION, 5) X(CELL, 6) \
-    X(GLOBALS, 7) X(SPACE, 8) X(NAME, 9) X(STANDARD, 10)
+    X(GLOBALS, 7) X(SPACE, 8) X(NAME, 9) X(STANDARD, 10) X(UPVALUE, 11)
 
 enum {
 #define WIRE_ENUM(name, value) WIRE_##name = value,

@@ -2,7 +2,7 @@
 
 local codec = codec
 local support = require "codec_support"
-local case, trip, job = support.case, support.trip, support.job
+local case, same, trip, job = support.case, support.same, support.trip, support.job
 
 -- Functions.
 
@@ -192,6 +192,41 @@ case("globals of functions among the arguments arrive too", function()
     late_class = {__index = {get = function() return late end}}
     assert(j(function() return setmetatable({}, late_class):get() end) == 11)
     late, late_class = nil, nil
+end)
+
+case("functions that are defined one after the other share their upvalues", function()
+    local n = 0
+    local First, Second = {__index = {}}, {__index = {}}
+    function First.__index.up() n = n + 1 return n end
+    function Second.__index.get() return n end
+    function late() n = n + 100 return n end
+    local j = job(function(a, b, f)
+        n = n + 10
+        return a.up(), b.get(), f and f()
+    end)
+    local a, b = setmetatable({}, First), setmetatable({}, Second)
+    assert(same(table.pack(j(a, b)), {11, 11, n = 3}))
+    assert(same(table.pack(j(a, b, function() return late() end)), {22, 22, 122, n = 3}))
+    assert(n == 0)
+    late = nil
+end)
+
+case("an upvalue that the function defined with it has no more is not shared", function()
+    local a, b = 1, 2
+    local function set(x) a = x end
+    local function get() return a end
+    local function other() return b end
+    local j = job(function(f) set(5) return f() end)
+    assert(j(get) == 5)
+    debug.upvaluejoin(set, 1, other, 1)
+    assert(j(get) == 1)
+end)
+
+case("an input that the job's function captured is the same object", function()
+    local t, later = {1}, {}
+    local f = function() return t end
+    local j = job(function(x, y, g, h) return x == t, x == y.t, g == f, h == f, g() == x, #x end)
+    assert(same(table.pack(j(t, {t = t}, f, later)), {true, true, true, false, true, 1, n = 6}))
 end)
 
 case("a job's function can be carried on, with the globals that it was sent", function()

@@ -143,7 +143,7 @@ static inline int rig_call(lua_State *L)
     rig_enter_job(L, lua_tointeger(L, -1));
     lua_rawgeti(L, 1, 1);
     int space = lua_gettop(L);
-    luas__encode_options o = {.space = space, .defines = &defines};
+    luas__encode_options o = {.space = space, .defines = &defines, .unchanged = 1};
     int rc = luas__encode(L, 2, count, &b, &o);
     int near = rc < 0;
     if (rc == 0)

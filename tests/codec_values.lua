@@ -213,8 +213,8 @@ end)
 
 -- Hostile messages.
 
-local function malformed(bytes, why)
-    local result, message, code = codec.decode(bytes)
+local function malformed(bytes, why, space)
+    local result, message, code = codec.decode(bytes, space)
     assert(result == nil and code == -10002, ("accepted: %q"):format(bytes))
     assert(message:find(why, 1, true), message)
 end
@@ -252,6 +252,22 @@ case("malformed messages are refused with a reason", function()
     malformed("\xdd\xff\xff\xff\xff", "more elements than bytes")
     malformed("\x91\xdb\xff\xff\xff\xff", "no MessagePack")
     assert(same(table.pack(codec.decode("\x92\xca\x3f\xc0\0\0\xd3\0\0\0\0\0\0\0\1")), {1.5, 1, n = 2}))
+end)
+
+case("a function's upvalue is shared only with a function that has it", function()
+    local x, t = 1, {}
+    local bytes = codec.bytes(load("local x = 300 return function() return x end", "=f")())
+    assert(bytes:sub(-3) == "\xcd\x01\x2c")
+    local function join(place) return bytes:sub(1, -4) .. "\xd4\x0b" .. string.char(place) end
+    malformed(join(1), "reference to a space, but there is none")
+    local space = support.job(function() x = t return x end)[1]
+    assert(codec.decode(join(1), space)() == 1)
+    for _, place in ipairs {0, 4, 255} do
+        malformed(join(place), "upvalue that is not there", space)
+    end
+    malformed(bytes:sub(1, -4):gsub("\xc7.", function(head)
+        return "\xc7" .. string.char(head:byte(2) + 1)
+    end, 1) .. "\xd5\x0b\1\1", "upvalue that is not there", space)
 end)
 
 case("without trust there is no code and no name", function()

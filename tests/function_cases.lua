@@ -238,6 +238,35 @@ return {
         print(pool.apply(function() c.up() return c.get() end),
               pool.apply(function(d) d.up() d.up() return d.get() end, c), c.get())]], "2\t3\t1" },
 
+    { "the table that it captured among its inputs", [[
+        local RED, GREEN, NULL = {}, {}, setmetatable({}, { __tostring = function() return "null" end })
+        BLUE = {}
+        local function name(x)
+            return x.color == RED and "red" or x.color == GREEN and "green" or x.color == BLUE and "blue"
+                or x.color == NULL and "null" or "?"
+        end
+        local items = { { color = RED }, { color = GREEN }, { color = BLUE }, { color = NULL }, { color = {} } }
+        print(table.concat(pool.map(name, items), " "), pool.apply(function(x) return x == RED end, RED))]],
+        "red green blue null ?\ttrue" },
+
+    { "an upvalue that it shares with a function among its inputs", [[
+        local n, log = 0, {}
+        local function add(x) n = n + x log[#log + 1] = x end
+        local function task(item) item.f(2) item.f(3) return n .. ":" .. #log end
+        print(pool.map(task, { { f = add } })[1], pool.apply(task, { f = add }), n, #log)]], "5:2\t5:2\t0\t0" },
+
+    { "an upvalue that it shares with the methods of its inputs", [[
+        local made, closed = 0, 0
+        local Thing = { __close = function() closed = closed + 1 end }
+        Thing.__index = Thing
+        function Thing:copy() made = made + 1 return setmetatable({}, Thing) end
+        local function task(thing)
+            do local copy <close> = thing:copy():copy() end
+            return made .. " " .. closed
+        end
+        print(pool.map(task, { setmetatable({}, Thing) })[1], pool.apply(task, setmetatable({}, Thing)))]],
+        "2 1\t2 1" },
+
     { "loop variables, of which each closure has its own", [[
         local fs = {}
         for i = 1, 3 do fs[i] = function() i = i * 10 return i end end
