@@ -199,12 +199,24 @@ static void encode_text(lua_State *L, int index, luas__buffer *out)
     luas__task_check(L, luas__mp_write_string(out, text != NULL ? text : "", text != NULL ? len : 0));
 }
 
+static int describe_itself(lua_State *L)
+{
+    luaL_tolstring(L, 1, NULL);
+    return 1;
+}
+
 void luas__task_describe(lua_State *L, int value)
 {
-    if (lua_isstring(L, value) || luaL_getmetafield(L, value, "__tostring") != LUA_TNIL)
-        luaL_tolstring(L, value, NULL);
-    else
+    bool own = lua_isstring(L, value) || luaL_getmetafield(L, value, "__tostring") != LUA_TNIL;
+    if (!own) {
         lua_pushfstring(L, "(error object is a %s value)", luaL_typename(L, value));
+        return;
+    }
+    lua_pushcfunction(L, describe_itself);
+    lua_pushvalue(L, value);
+    if (lua_pcall(L, 1, 1, 0) != LUA_OK)
+        lua_pushfstring(L, "(error object is a %s value, whose __tostring failed)",
+                        luaL_typename(L, value));
 }
 
 void luas__task_add_reason(lua_State *L, int index)

@@ -110,7 +110,7 @@ local cases = {
         return p:apply(function() return inner() end)
     end,
     ["an error object that cannot describe itself"] = function(p)
-        return p:apply(function() error(setmetatable({}, { __tostring = function() error("worse") end })) end)
+        return p:apply(function() error(setmetatable({}, { __tostring = error })) end)
     end,
     ["an error object that cannot travel"] = function(p)
         return p:apply(function() error({ co = coroutine.create(print) }) end)

@@ -303,6 +303,19 @@ describe("an error", function()
         assert.is_truthy(tostring(o):find("code 3", 1, true))
     end)
 
+    it("object whose __tostring fails keeps its value and traceback", function()
+        for _, workers in ipairs { 1, 0 } do
+            local q <close> = pool.new(workers)
+            local ok, o = pcall(q.apply, q, function()
+                error(setmetatable({ code = 3 }, { __tostring = error }))
+            end)
+            assert.is_false(ok)
+            assert.are.equal(3, o.value.code)
+            assert.are.equal("(error object is a table value, whose __tostring failed)", o.message)
+            assert.matches("outcome_spec.lua:%d+: in function", o.traceback)
+        end
+    end)
+
     it("object that cannot be described or sent is an error still", function()
         for _, make in ipairs {
             function() return setmetatable({}, { __tostring = function() error("worse") end }) end,
