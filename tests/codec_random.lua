@@ -71,8 +71,22 @@ local function random_table(made, depth)
     return t
 end
 
+-- One of two that share an upvalue; they may hold each other.
+local function random_function(made, depth)
+    local shared, own
+    local function get(...)
+        return shared, own, ...
+    end
+    local function set(value)
+        shared = value
+    end
+    made[#made + 1], made[#made + 2] = get, set
+    shared, own = random_value(made, depth + 1), random_value(made, depth + 1)
+    return math.random(2) == 1 and get or set
+end
+
 function random_value(made, depth)
-    local kind = math.random(depth > 5 and 8 or 14)
+    local kind = math.random(depth > 5 and 8 or 15)
     if kind <= 2 then
         return random_number()
     elseif kind <= 4 then
@@ -83,6 +97,8 @@ function random_value(made, depth)
         return nil
     elseif kind <= 8 and #made > 0 then
         return made[math.random(#made)]
+    elseif kind == 9 then
+        return math.random(4) == 1 and string.rep or random_function(made, depth)
     end
     return random_table(made, depth)
 end

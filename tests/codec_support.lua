@@ -22,16 +22,16 @@ local function same_number(a, b)
     return a == b and (a ~= 0 or 1 / a == 1 / b)
 end
 
---- Equal in every way that a program can tell, sharing included; tables as keys
---- are told apart by what is in them.
+--- Equal in every way that a program can tell, sharing included; tables and functions
+--- as keys are told apart by what is in them.
 local same
 
 local function find_key(a, key, b, met)
-    if type(key) ~= "table" then
+    if type(key) ~= "table" and type(key) ~= "function" then
         return key
     end
     for other in pairs(b) do
-        if type(other) == "table" and (met[key] == other or met[key] == nil and same(key, other, met)) then
+        if type(other) == type(key) and (met[key] == other or met[key] == nil and same(key, other, met)) then
             return other
         end
     end
@@ -56,6 +56,27 @@ local function same_table(a, b, met)
     return count == 0 and same(getmetatable(a), getmetatable(b), met)
 end
 
+-- The same code, and upvalues that are equal and shared as those are.
+local function same_function(a, b, met)
+    if met[a] or met[b] then
+        return met[a] == b and met[b] == a
+    elseif a == b then
+        return true
+    end
+    met[a], met[b] = b, a
+    for i = 1, debug.getinfo(a, "u").nups do
+        local from, to = debug.upvalueid(a, i), debug.upvalueid(b, i)
+        if met[from] ~= to and (met[from] or met[to]) then
+            return false
+        end
+        met[from], met[to] = to, from
+        if not same(select(2, debug.getupvalue(a, i)), select(2, debug.getupvalue(b, i)), met) then
+            return false
+        end
+    end
+    return string.dump(a) == string.dump(b)
+end
+
 function same(a, b, met)
     if type(a) ~= type(b) then
         return false
@@ -63,6 +84,8 @@ function same(a, b, met)
         return same_number(a, b)
     elseif type(a) == "table" then
         return same_table(a, b, met or {})
+    elseif type(a) == "function" then
+        return same_function(a, b, met or {})
     end
     return a == b
 end
