@@ -1,4 +1,4 @@
-/* An allocator in front of the state's own, with a little memory of its own. */
+/* An allocator in front of the state's own, with memory of its own for small blocks. */
 #define _GNU_SOURCE
 #include "lua_nursery.h"
 
@@ -7,48 +7,95 @@
 #include <string.h>
 #include <sys/mman.h>
 
-enum { SIZE = 1 << 15 };
+/*
+ * UNIT: sizes are multiples of it. A block of at most so many is used again by
+ * those of its size, a larger one only comes from what is there from the start.
+ */
+enum { UNIT = _Alignof(max_align_t), UNITS = 256 / UNIT, START = 1 << 15 };
+
+/* Of addresses: memory is what was touched. More than a worker will need. */
+static const size_t SPACE = sizeof(void *) > 4 ? (size_t)1 << 16 << 20 : (size_t)1 << 27;
 
 typedef struct nursery {
     lua_Alloc allocate;
     void *ud;
-    char *next;         /* what is free: up to SIZE bytes from the struct */
+    size_t size;        /* from the struct on */
+    size_t used;
+    void *idle[UNITS + 1];  /* blocks that were given back, by their units: lists */
 } nursery;
+
+static size_t units(size_t size)
+{
+    return size / UNIT + (size % UNIT != 0);
+}
 
 static void *take(nursery *n, size_t size)
 {
-    char *block = n->next;
-    size_t rounded = (size + _Alignof(max_align_t) - 1) & ~(_Alignof(max_align_t) - 1);
-    if (rounded < size || rounded > (size_t)((char *)n + SIZE - block))
+    size_t count = units(size), most = count > UNITS ? START : n->size;
+    if (count <= UNITS && n->idle[count] != NULL) {
+        void **block = n->idle[count];
+        n->idle[count] = *block;
+        return block;
+    }
+    if (n->used > most || size > most - n->used || count * UNIT > most - n->used)
         return NULL;
-    n->next += rounded;
-    return block;
+    n->used += count * UNIT;
+    return (char *)n + n->used - count * UNIT;
 }
 
-/* What it gave away it gets back never: objects made so early seldom die. */
+static void give_back(nursery *n, void *block, size_t size)
+{
+    size_t count = units(size);
+    if (count > UNITS || count == 0)
+        return;
+    *(void **)block = n->idle[count];
+    n->idle[count] = block;
+}
+
+/* A block that shrinks stays where it is, and is one of its new size from then on. */
 static void *allocate_fresh(void *ud, void *block, size_t old_size, size_t new_size)
 {
     nursery *n = ud;
-    if ((uintptr_t)block - (uintptr_t)n >= SIZE) {
+    if ((uintptr_t)block - (uintptr_t)n >= n->size) {
         void *fresh = block == NULL && new_size > 0 ? take(n, new_size) : NULL;
         return fresh != NULL ? fresh : n->allocate(n->ud, block, old_size, new_size);
     }
-    if (new_size <= old_size)
-        return new_size > 0 ? block : NULL;
-    void *moved = allocate_fresh(n, NULL, 0, new_size);
+    if (new_size > 0 && units(new_size) <= units(old_size))
+        return block;
+    void *moved = new_size == 0 ? NULL : allocate_fresh(n, NULL, 0, new_size);
     if (moved != NULL)
         memcpy(moved, block, old_size);
+    if (moved != NULL || new_size == 0)
+        give_back(n, block, old_size);
     return moved;
+}
+
+/* Addresses of which the start has memory already; NULL if there is none. */
+static nursery *map(size_t size)
+{
+    const int flags = MAP_PRIVATE | MAP_ANONYMOUS, rights = PROT_READ | PROT_WRITE;
+    void *space = mmap(NULL, size, rights, flags | MAP_NORESERVE, -1, 0);
+    if (space == MAP_FAILED)
+        return NULL;
+    if (mmap(space, START, rights, flags | MAP_FIXED | MAP_POPULATE, -1, 0) == MAP_FAILED) {
+        munmap(space, size);
+        return NULL;
+    }
+    return space;
 }
 
 void luas__nursery_open(lua_State *L)
 {
-    nursery *n = mmap(NULL, SIZE, PROT_READ | PROT_WRITE,
-                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
-    if (n == MAP_FAILED)
+    nursery *n = map(SPACE);
+    size_t size = SPACE;
+    if (n == NULL) {
+        size = START;
+        n = map(size);
+    }
+    if (n == NULL)
         return;
-    n->next = (char *)(n + 1);
-    n->next += -(uintptr_t)n->next % _Alignof(max_align_t);
+    n->size = size;
+    n->used = units(sizeof *n) * UNIT;
     n->allocate = lua_getallocf(L, &n->ud);
     lua_setallocf(L, allocate_fresh, n);
 }

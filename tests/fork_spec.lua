@@ -203,6 +203,33 @@ describe("a worker", function()
         assert.are.equal("0\n", output)
     end)
 
+    it("copies little of the heap that it inherited", function()
+        assert.are.equal("true\ttrue\n", helpers.output([[
+            local rows, gaps = {}, {}
+            for i = 1, 600000 do
+                rows[i] = { i, i }
+                if i % 5 == 0 then gaps[#gaps + 1] = {} end
+            end
+            gaps = nil -- free blocks all over the heap
+            collectgarbage() collectgarbage()
+            local function private()
+                local kb = 0
+                for line in io.lines("/proc/self/smaps_rollup") do
+                    kb = kb + tonumber(line:match("^Private_%a+:%s+(%d+)") or 0)
+                end
+                return kb
+            end
+            local most, inputs = 0, {}
+            for i = 1, 40000 do inputs[i] = i end
+            local p <close> = pool.new(1)
+            local results = p:map(function(i)
+                local made = {}
+                return i % 1000 == 0 and rows[i][1] == i and private() or 0
+            end, inputs)
+            for _, kb in ipairs(results) do most = math.max(most, kb) end
+            print(most > 0, most < collectgarbage("count") / ]] .. (helpers.sanitized and 1 or 10) .. [[ or most) ]]))
+    end)
+
     it("reads nothing of the script's standard input", function()
         local output, status = helpers.run([[
             local first = io.read("l")
