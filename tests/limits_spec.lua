@@ -193,7 +193,7 @@ describe("resize", function()
         assert.are.equal(1, workers(3))
         assert.is_true(helpers.eventually(10, function()
             p:step(0)
-            return p:stats().workers == 1
+            return p:stats().workers <= 1 -- forks of an inherited job leave when that is over
         end))
         p:resize(3)
         assert.are.equal(3, workers(3))
