@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 
 #ifndef MAP_NORESERVE
 #define MAP_NORESERVE 0
@@ -12,17 +13,39 @@
 /* Bytes. Fewer than SMALLEST hold too little to be worth their while. */
 enum { WHOLE = 64 << 20, LARGEST = 8 << 20, SMALLEST = 256 << 10 };
 
-void luas__area_open(luas__area *a, int workers)
+/* Where address space is limited, no more than this part of it. */
+enum { PART = 16 };
+
+static size_t most_bytes(void)
 {
-    int count = workers < WHOLE / LARGEST ? WHOLE / LARGEST : workers;
-    if (count > WHOLE / SMALLEST)
-        count = WHOLE / SMALLEST;
-    size_t size = (size_t)(WHOLE / count) & ~(size_t)(SMALLEST - 1);
-    *a = (luas__area){.size = size, .count = count, .taken = calloc((size_t)count, 1)};
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur / PART < WHOLE)
+        return (size_t)limit.rlim_cur / PART;
+    return WHOLE;
+}
+
+static void map(luas__area *a)
+{
+    a->taken = calloc((size_t)a->count, 1);
     void *bytes = a->taken == NULL ? MAP_FAILED
-        : mmap(NULL, size * (size_t)count, PROT_READ | PROT_WRITE,
+        : mmap(NULL, a->size * (size_t)a->count, PROT_READ | PROT_WRITE,
                MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     a->bytes = bytes == MAP_FAILED ? NULL : bytes;
+}
+
+void luas__area_open(luas__area *a, int workers)
+{
+    size_t whole = most_bytes(), count = workers > 0 ? (size_t)workers : 1;
+    if (count < whole / LARGEST)
+        count = whole / LARGEST; /* there may be more of them one day */
+    if (count > whole / SMALLEST)
+        count = whole / SMALLEST;
+    *a = (luas__area){.count = (int)count};
+    if (count == 0)
+        return;
+    a->size = whole / count & ~(size_t)(SMALLEST - 1);
+    a->size = a->size < LARGEST ? a->size : LARGEST;
+    map(a);
 }
 
 void luas__area_close(luas__area *a)

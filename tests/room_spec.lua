@@ -107,6 +107,24 @@ describe("with few processes", function()
     end)
 end)
 
+describe("with little address space", function()
+    it("a map has all its workers, and large results", function()
+        if helpers.sanitized then return pending("a sanitizer reserves terabytes") end
+        for _, limit in ipairs { 30000, 60000 } do -- KB
+            assert.are.equal("8\t32\t100000\n", (helpers.run([[
+                local p <close> = pool.new(8)
+                local items = {}
+                for i = 1, 32 do items[i] = i end
+                local results, n = p:map(function()
+                    os.execute "sleep 0.02"
+                    return ("x"):rep(100000)
+                end, items)
+                print(p:stats().forks, n, #results[32])
+            ]], { before = "ulimit -v " .. limit .. ";" })))
+        end
+    end)
+end)
+
 describe("results of a megabyte", function()
     local last = helpers.sanitized and 30 or 400
     for _, verb in ipairs { "imap", "imap_unordered" } do
