@@ -15,6 +15,11 @@ enum { FIRST_READ = 1 << 9, READ_SIZE = 1 << 16 };
 /* Results wait at most about this long for company in the ring. */
 #define FLUSH_AFTER (2 * LUAS__MS)
 
+/* As long as a worker looks for the next request before it sleeps. The host has
+   it soon or has something else to do, such as a call in another pool: then a
+   worker that looks on takes the CPU from the one that has it. */
+#define LONGEST (20 * LUAS__MS / 1000)
+
 /* Has the host lingered for the last task, or the one before? */
 static bool is_alone(const luas__channel *c)
 {
@@ -24,7 +29,7 @@ static bool is_alone(const luas__channel *c)
 
 static void linger(const luas__channel *c)
 {
-    int64_t end = luas__now() + LUAS__LINGER;
+    int64_t end = luas__now() + LONGEST;
     while (atomic_load(&c->page->sent) == c->seen && luas__now() < end)
         ;
 }
@@ -39,7 +44,7 @@ static ssize_t read_requests(luas__channel *c, size_t most)
     if (c->lingers)
         linger(c);
     ssize_t n = luas__read_some(c->in, &c->requests, most);
-    c->lingers = luas__now() - began < LUAS__LINGER;
+    c->lingers = luas__now() - began < LONGEST;
     c->seen = atomic_load(&c->page->sent);
     return n;
 }

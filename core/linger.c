@@ -12,6 +12,8 @@
 #include "clock.h"
 #include "cpus.h"
 
+#define LONGEST (50 * LUAS__MS / 1000)
+
 /* So often in a row; then events have their turn. */
 enum { MOST_IN_A_ROW = 64 };
 
@@ -42,7 +44,7 @@ bool luas__linger(luas__pool *p)
     luas__worker *w = p->lingers ? only_busy(p) : NULL;
     if (w == NULL || p->lingered >= MOST_IN_A_ROW)
         return false;
-    int64_t end = luas__now() + LUAS__LINGER;
+    int64_t end = luas__now() + LONGEST;
     do {
         if (luas__worker_is_ahead(w)) {
             atomic_store(&w->page->alone, w->chunks[0].seq);
@@ -57,5 +59,5 @@ bool luas__linger(luas__pool *p)
 void luas__linger_learn(luas__pool *p, int64_t waited)
 {
     p->lingered = 0;
-    p->lingers = waited < LUAS__LINGER && has_a_cpu_to_spare(p);
+    p->lingers = waited < LONGEST && has_a_cpu_to_spare(p);
 }

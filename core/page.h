@@ -40,9 +40,6 @@ typedef struct luas__page {
     char ring[LUAS__RING];
 } luas__page;
 
-/* As long as either end looks for word of the other before it sleeps; ns. */
-#define LUAS__LINGER 50000
-
 /* Shared with children forked later, until it is hidden from those that still
    come; NULL when there is no memory. */
 luas__page *luas__page_map(void);
