@@ -14,8 +14,8 @@
  * pipe, and at need takes the committed rest from the ring: at death, or when
  * a long task keeps a worker from writing.
  *
- * Results larger than that are put into the worker's area (area.h), if it has
- * one with room; else they go through the pipe alone, past the ring.
+ * Results of more than half the ring are put into the worker's slot (area.h), if
+ * it has one with room; else they go through the pipe alone, past the ring.
  */
 #ifndef LUAS_PAGE_H
 #define LUAS_PAGE_H

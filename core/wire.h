@@ -58,8 +58,8 @@
  *
  * A reader refuses (LUAS_EPROTO): lengths and counts that run past the end;
  * bytes left over; other extension types; a nil or NaN key; a number of an
- * object that has not begun; an upvalue that is not there; an OBJECT whose content is not an array or map,
- * or whose class is not a table; an ext whose values do not fill it exactly;
+ * object that has not begun; an upvalue that is not there; an OBJECT whose
+ * content is not an array or map, or whose class is not a table; an ext whose values do not fill it exactly;
  * nesting beyond WIRE_DEPTH. Unless told to trust the sender it refuses
  * FUNCTION, GLOBALS, NAME and STANDARD too, for bytecode can do anything.
  */
