@@ -7,7 +7,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <histedit.h>
 #include <langinfo.h>
 #include <lauxlib.h>
 #include <locale.h>
@@ -20,6 +19,7 @@
 #include <unistd.h>
 #include <wchar.h>
 
+#include "editline.h"
 #include "luas.h"
 
 #define EDITOR "luas.editor"
@@ -42,6 +42,8 @@ typedef struct editor {
 } editor;
 
 static const int watched[WATCHED] = {SIGINT, SIGTERM, SIGTSTP, SIGWINCH};
+
+static luas__editline lib; /* once there is an editor */
 
 /* All that a handler may write. Only read_key reads it, with signals blocked. */
 static volatile sig_atomic_t caught[WATCHED];
@@ -112,7 +114,7 @@ static void suspend(editor *ed)
     struct sigaction ours;
     sigset_t blocked;
 
-    el_set(ed->el, EL_PREP_TERM, 0);
+    lib.el_set(ed->el, EL_PREP_TERM, 0);
     putchar('\n');
     fflush(stdout);
     sigaction(SIGTSTP, &ed->actions[slot_of(SIGTSTP)], &ours);
@@ -120,8 +122,8 @@ static void suspend(editor *ed)
     pthread_sigmask(SIG_SETMASK, &ed->mask, &blocked);
     pthread_sigmask(SIG_SETMASK, &blocked, NULL);
     sigaction(SIGTSTP, &ours, NULL);
-    el_set(ed->el, EL_PREP_TERM, 1);
-    el_set(ed->el, EL_REFRESH);
+    lib.el_set(ed->el, EL_PREP_TERM, 1);
+    lib.el_set(ed->el, EL_REFRESH);
 }
 
 /* Returns false when the line is to end here. */
@@ -135,8 +137,8 @@ static bool heed_signals(editor *ed)
         suspend(ed);
     }
     if (was_caught(SIGWINCH)) {
-        el_resize(ed->el);
-        el_set(ed->el, EL_REFRESH);
+        lib.el_resize(ed->el);
+        lib.el_set(ed->el, EL_REFRESH);
     }
     return true;
 }
@@ -170,7 +172,7 @@ static int read_key(EditLine *el, wchar_t *key)
     editor *ed;
     char byte;
 
-    el_get(el, EL_CLIENTDATA, (void **)&ed);
+    lib.el_get(el, EL_CLIENTDATA, (void **)&ed);
     for (;;) {
         int rc = read_byte(ed, &byte);
         if (rc <= 0) {
@@ -190,7 +192,7 @@ static char *current_prompt(EditLine *el)
 {
     editor *ed;
 
-    el_get(el, EL_CLIENTDATA, (void **)&ed);
+    lib.el_get(el, EL_CLIENTDATA, (void **)&ed);
     return (char *)ed->prompt;
 }
 
@@ -198,14 +200,14 @@ static int columns(EditLine *el)
 {
     int width = 0;
 
-    return el_get(el, EL_GETTC, "co", &width) == 0 && width > 0 ? width : 80;
+    return lib.el_get(el, EL_GETTC, "co", &width) == 0 && width > 0 ? width : 80;
 }
 
 /* Protected, since libedit's frames lie below. Takes the editor, gives its code. */
 static int complete_line(lua_State *L)
 {
     editor *ed = lua_touserdata(L, 1);
-    const LineInfo *line = el_line(ed->el);
+    const LineInfo *line = lib.el_line(ed->el);
 
     lua_pushlstring(L, line->buffer, (size_t)(line->cursor - line->buffer));
     lua_pushinteger(L, columns(ed->el));
@@ -214,7 +216,7 @@ static int complete_line(lua_State *L)
     const char *listing = lua_tostring(L, -1);
     int code = CC_ERROR;
     if (insert != NULL && *insert != '\0') {
-        code = el_insertstr(ed->el, insert) == 0 ? CC_REFRESH : CC_ERROR;
+        code = lib.el_insertstr(ed->el, insert) == 0 ? CC_REFRESH : CC_ERROR;
     } else if (listing != NULL) {
         printf("\n%s\n", listing);
         code = CC_REDISPLAY;
@@ -230,7 +232,7 @@ static unsigned char complete(EditLine *el, int key)
     int code = CC_ERROR;
 
     (void)key;
-    el_get(el, EL_CLIENTDATA, (void **)&ed);
+    lib.el_get(el, EL_CLIENTDATA, (void **)&ed);
     lua_pushcfunction(ed->L, complete_line);
     lua_pushlightuserdata(ed->L, ed);
     lua_pushvalue(ed->L, 3);
@@ -257,7 +259,7 @@ static const char *edit_line(editor *ed, int *length)
     memset(&ed->partial, 0, sizeof ed->partial);
     ed->dropped = false;
     take_signals(ed);
-    const char *line = el_gets(ed->el, length);
+    const char *line = lib.el_gets(ed->el, length);
     give_signals_back(ed);
     uselocale(before);
     return line;
@@ -291,7 +293,7 @@ static int editor_remember(lua_State *L)
     const char *text = luaL_checkstring(L, 2);
     HistEvent event;
 
-    if (history(ed->history, &event, H_ENTER, text) < 0) {
+    if (lib.history(ed->history, &event, H_ENTER, text) < 0) {
         return luaL_error(L, "history: %s", event.str);
     }
     return 0;
@@ -331,8 +333,8 @@ static int editor_close(lua_State *L)
     editor *ed = luaL_checkudata(L, 1, EDITOR);
 
     if (ed->el != NULL && ed->owner == getpid()) {
-        el_end(ed->el);
-        history_end(ed->history);
+        lib.el_end(ed->el);
+        lib.history_end(ed->history);
         freelocale(ed->locale);
     }
     ed->el = NULL;
@@ -366,13 +368,13 @@ static void bind_keys(EditLine *el)
         {"\\e[1;5C", "em-next-word"}, {"\\e[1;5D", "ed-prev-word"},
     };
 
-    el_set(el, EL_EDITOR, "emacs");
+    lib.el_set(el, EL_EDITOR, "emacs");
     /* The wide call keeps these pointers; the narrow one loses copies of them. */
-    el_wset(el, EL_ADDFN, L"luas-complete", L"complete a name", complete);
+    lib.el_wset(el, EL_ADDFN, L"luas-complete", L"complete a name", complete);
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
-        el_set(el, EL_BIND, keys[i][0], keys[i][1], NULL);
+        lib.el_set(el, EL_BIND, keys[i][0], keys[i][1], NULL);
     }
-    el_source(el, NULL);
+    lib.el_source(el, NULL);
 }
 
 /* Returns false, and leaves nothing behind, when memory is short. */
@@ -382,20 +384,20 @@ static bool start(editor *ed)
 
     ed->locale = open_locale();
     locale_t before = uselocale(ed->locale);
-    ed->history = history_init();
-    ed->el = ed->history == NULL ? NULL : el_init("luas", stdin, stdout, stderr);
+    ed->history = lib.history_init();
+    ed->el = ed->history == NULL ? NULL : lib.el_init("luas", stdin, stdout, stderr);
     if (ed->el != NULL) {
-        history(ed->history, &event, H_SETSIZE, HISTORY);
-        el_set(ed->el, EL_CLIENTDATA, ed);
-        el_set(ed->el, EL_GETCFN, read_key);
-        el_set(ed->el, EL_PROMPT_ESC, current_prompt, '\1');
-        el_set(ed->el, EL_HIST, history, ed->history);
+        lib.history(ed->history, &event, H_SETSIZE, HISTORY);
+        lib.el_set(ed->el, EL_CLIENTDATA, ed);
+        lib.el_set(ed->el, EL_GETCFN, read_key);
+        lib.el_set(ed->el, EL_PROMPT_ESC, current_prompt, '\1');
+        lib.el_set(ed->el, EL_HIST, lib.history, ed->history);
         bind_keys(ed->el);
     }
     uselocale(before);
     if (ed->el == NULL) {
         if (ed->history != NULL) {
-            history_end(ed->history);
+            lib.history_end(ed->history);
         }
         freelocale(ed->locale);
         return false;
@@ -411,10 +413,23 @@ static const luaL_Reg methods[] = {
     {NULL, NULL},
 };
 
-/* Pushes an editor, or nil where stdin or stdout is not a terminal. */
-static void open_editor(lua_State *L)
+static bool can_edit(void)
 {
     if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO)) {
+        return false;
+    }
+    const char *why = luas__editline_load(&lib);
+    if (why != NULL) {
+        fprintf(stderr, "luas: lines cannot be edited: %s\n"
+                        "  On Debian: apt-get install libedit2\n", why);
+    }
+    return why == NULL;
+}
+
+/* Pushes an editor, or nil where there is no terminal or no libedit. */
+static void open_editor(lua_State *L)
+{
+    if (!can_edit()) {
         lua_pushnil(L);
         return;
     }

@@ -1,6 +1,6 @@
 # Finds what luas is built with, or says by name what is missing and how to
 # install it. Gives Threads::Threads, LUA_INCLUDES, and, unless only the module
-# is wanted, PkgConfig::LUA and PkgConfig::EDIT.
+# is wanted, PkgConfig::LUA and EDIT_INCLUDE_DIRS.
 
 function(missing what package)
     # Indented, or CMake would break the command across lines.
@@ -37,7 +37,7 @@ set(LUA_INCLUDES ${LUA_INCLUDE_DIRS})
 set(LUAS_LIBRARY ON)
 
 if(LUAS_PROGRAM)
-    pkg_check_modules(EDIT IMPORTED_TARGET libedit)
+    pkg_check_modules(EDIT libedit)
     if(NOT EDIT_FOUND)
         missing("The line-editing library (libedit.pc)" libedit-dev)
     endif()
