@@ -53,14 +53,27 @@ local function remember_package()
     return { value = package, watched = watched }
 end
 
+-- What was last known, of any pool: as long as the same modules are loaded it
+-- is known anew of those that did not change.
+local latest = { loaded = core.snapshot({}, 0), known = {} }
+
+local function know_all()
+    local before = core.same(package.loaded, latest.loaded) and latest.known or {}
+    local known, modules = {}, { [package.loaded] = true }
+    for _, module in pairs(package.loaded) do modules[module] = true end
+    for name, module in pairs(package.loaded) do
+        known[name] = unchanged(before[name], module) and before[name] or remember(module, modules)
+    end
+    known.package = unchanged(before.package, package) and before.package or remember_package()
+    latest = { loaded = core.snapshot(package.loaded, math.maxinteger), known = known }
+    return known
+end
+
 --- All workers there are, or that come next, have the modules as they are now.
 ---@param pool luas.poolstate
 function M.note(pool)
-    local known, modules = {}, { [package.loaded] = true }
-    for _, module in pairs(package.loaded) do modules[module] = true end
-    for name, module in pairs(package.loaded) do known[name] = remember(module, modules) end
-    known.package = remember_package()
-    pool.known = known
+    pool.known = {}
+    for name, module in pairs(know_all()) do pool.known[name] = module end
     pool.core:forget() -- names in what was carried before may mean something else now
 end
 
