@@ -45,7 +45,8 @@ static bool has_had_its_own(const luas__pool *p, const luas__worker *w, const lu
 
 static bool can_do(const luas__pool *p, const luas__worker *w, const luas__job *job)
 {
-    return is_able(w, job) && !has_had_its_own(p, w, job);
+    return is_able(w, job) && !has_had_its_own(p, w, job)
+        && (job->openings > 0 || luas__spread_has(w, job));
 }
 
 static bool has_pending(const luas__job *job)
@@ -75,7 +76,8 @@ static uint32_t chunk_size(const luas__pool *p, luas__job *job)
         return 1;
     double size = CHUNK_TIME / job->task_ns;
     double grown = (double)job->last_chunk * GROWTH;
-    double fair = (double)(job->waiting / (2 * (uint64_t)p->options.workers + 1) + 1);
+    uint64_t hands = (uint64_t)(job->few > 0 ? job->few : p->options.workers);
+    double fair = (double)(job->waiting / (2 * hands + 1) + 1);
     size = size < grown ? size : grown;
     size = size < fair ? size : fair;
     size = size < MOST_CHUNK ? size : MOST_CHUNK;
@@ -120,11 +122,13 @@ static int give(luas__pool *p, luas__worker *w, luas__job *job)
     if (rc < 0 || !luas__job_take(job, whom_to_avoid(p, w, job),
                                   size < most ? size : (uint32_t)most, &range, &batch))
         return rc;
+    bool joins = job->few > 0 && !luas__spread_has(w, job);
     rc = luas__worker_give(w, job, range, batch);
     if (rc < 0) {
         luas__job_return(job, range);
         return rc;
     }
+    job->openings -= joins;
     p->stats.chunks++;
     return 1;
 }
@@ -238,28 +242,49 @@ static int flush_all(luas__pool *p)
 
 int luas__deal(luas__pool *p, bool alarmed)
 {
+    luas__spread(p);
     int rc = serve_all(p);
     if (rc == 0)
         rc = steal(p, alarmed);
     return rc == 0 ? flush_all(p) : rc;
 }
 
-/* Tasks that an idle worker could have at once: pending ones, and all but
-   the first in each worker. */
+int luas__deal_first(luas__pool *p, luas__worker *w)
+{
+    luas__spread(p);
+    int rc = serve(p, w);
+    if (rc > 0)
+        rc = should_flush(w) ? luas__worker_flush(w, &p->poller) : 0;
+    return rc;
+}
+
+/* Pending tasks that idle workers could have at once. */
+static uint64_t available_of(const luas__pool *p, const luas__job *job)
+{
+    if (job->generation != 0 || !has_pending(job))
+        return 0;
+    if (job->policy.flags & LUAS__JOB_EACH)
+        return (uint64_t)p->options.workers;
+    return job->few == 0 ? job->waiting : (uint64_t)job->openings;
+}
+
+/* As well as all but the first in each worker. */
 static uint64_t available(const luas__pool *p)
 {
     uint64_t n = 0;
     for (const luas__job *job = p->jobs; job != NULL; job = job->next)
-        if (job->generation == 0 && has_pending(job))
-            n += job->policy.flags & LUAS__JOB_EACH ? (uint64_t)p->options.workers : job->waiting;
-    for (int i = 0; i < p->nworkers; i++)
-        if (p->workers[i]->tasks > 1)
-            n += p->workers[i]->tasks - 1;
+        n += available_of(p, job);
+    for (int i = 0; i < p->nworkers; i++) {
+        const luas__worker *w = p->workers[i];
+        if (w->tasks > 1 && w->chunks[w->nchunks - 1].job->few == 0)
+            n += w->tasks - 1;
+    }
     return n;
 }
 
-bool luas__deal_needs_worker(const luas__pool *p)
+bool luas__deal_needs_worker(luas__pool *p)
 {
+    luas__spread(p);
     int active = 0, unused = 0;
     for (int i = 0; i < p->nworkers; i++) {
         active += !p->workers[i]->stopping && !p->workers[i]->reaped;

@@ -68,6 +68,10 @@ typedef struct luas__job {
     int nblobs;
     double task_ns;             /* measured time of a task; 0: not yet known */
     uint32_t last_chunk;
+    int few;                    /* workers that it is dealt to; 0: to all */
+    int openings;               /* further ones that it may go to now */
+    uint64_t heard;             /* `settled`, when it was last looked at */
+    int64_t heard_at;           /* ns; when it had changed; 0: never looked at */
     luas__buffer inbox;         /* luas__outcome and payload, one after other */
     luas__buffer taken;         /* the owner's: swapped with an inbox */
     luas__outcome value;        /* of framed ones taken: the one given last */

@@ -342,13 +342,19 @@ static int count_images(const luas__pool *p, uint32_t generation)
     return n;
 }
 
+static int spawn(luas__pool *p, uint32_t generation, void *host)
+{
+    int rc = luas__supervise_spawn(p, generation, host);
+    return rc < 0 ? rc : luas__deal_first(p, p->workers[p->nworkers - 1]);
+}
+
 static int respawn_images(luas__pool *p, void *host)
 {
     int rc = 0;
     for (luas__job *job = p->jobs; job != NULL && rc == 0; job = job->next)
         while (rc == 0 && job->generation != 0 && job->waiting > 0 && !job->closed
                && count_images(p, job->generation) < job->images)
-            rc = luas__supervise_spawn(p, job->generation, host);
+            rc = spawn(p, job->generation, host);
     return rc;
 }
 
@@ -369,7 +375,7 @@ static int staff(luas__pool *p, void *host)
     if (p->closing || p->broken != 0)
         return p->closing ? 0 : p->broken;
     while (rc == 0 && luas__deal_needs_worker(p))
-        rc = luas__supervise_spawn(p, 0, host);
+        rc = spawn(p, 0, host);
     if (rc == 0)
         rc = respawn_images(p, host);
     p->tight = rc < 0;

@@ -134,10 +134,18 @@ void luas__pool_terminate(luas__pool *p);
 
 /* ---- between these files, with the lock held ---- */
 
-/* deal.c: gives pending tasks to workers with room, and evens out. */
+/* deal.c: gives pending tasks to workers with room, and evens out; gives the
+   newest one its first, which it does while others are forked. */
 int luas__deal(luas__pool *p, bool alarmed);
-bool luas__deal_needs_worker(const luas__pool *p);
+int luas__deal_first(luas__pool *p, luas__worker *w);
+bool luas__deal_needs_worker(luas__pool *p);
 bool luas__worker_is_spare(const luas__pool *p, const luas__worker *w);
+
+/* spread.c: before dealing and staffing, says of each job how many further
+   workers it may go to; when (ns) it may be more. Does it go to this one? */
+void luas__spread(luas__pool *p);
+int64_t luas__spread_end(const luas__pool *p);
+bool luas__spread_has(const luas__worker *w, const luas__job *job);
 
 /* pool.c: takes in what happened, and deals anew. */
 int luas__pool_handle(luas__pool *p, const luas__event *events, int n);

@@ -168,7 +168,7 @@ static int look_at(luas__pool *p, luas__worker *w, int64_t now, int64_t *next)
 
 int luas__supervise_clock(luas__pool *p)
 {
-    int64_t next = INT64_MAX, now = luas__now();
+    int64_t next = luas__spread_end(p), now = luas__now();
     int rc = 0;
     for (int i = 0; i < p->nworkers && rc == 0; i++) {
         luas__worker *w = p->workers[i];

@@ -3,6 +3,7 @@
 
 local luas = require("luas")
 local pool = luas.pool
+local now = require("luas.core").now
 local helpers = require("tests.helpers")
 local range = helpers.range
 
@@ -144,6 +145,17 @@ describe("a pool's verb", function()
             local n = 0
             for _ in pairs(seen) do n = n + 1 end
             assert.are.equal(2, n)
+        end)
+
+        it("does many tasks that sleep in all workers at once, however many CPUs there are", function()
+            local some <close> = pool.new(16)
+            local function nap_first(i)
+                if i <= 16 then os.execute "sleep 0.5" end
+                return i
+            end
+            local began = now()
+            assert.are.equal(16 * 256, select(2, some:map(nap_first, range(16 * 256))))
+            assert.is_true(now() - began < 3.5) -- 4 with two of them, 8 with one
         end)
 
         it("gives what it gives whatever the size of a chunk", function()

@@ -1,0 +1,76 @@
+/*
+ * Spreading: how many workers a job is dealt to. All, but for many short
+ * tasks: these have no time to wait for anything, so that more workers than
+ * CPUs would only take turns, and each would have to be forked, woken and told
+ * what to do. Before the first task has ended its job is taken for one of
+ * these; a job of which nothing is heard for a while has all workers again.
+ */
+#define _GNU_SOURCE
+#include "pool.h"
+
+#include <limits.h>
+
+#include "clock.h"
+#include "cpus.h"
+
+#define SHORT (LUAS__MS / 20)
+#define PATIENCE (2 * LUAS__MS)
+
+/* Tasks for each worker. With fewer the workers show what they are for. */
+enum { MANY = 256 };
+
+static bool is_of_many(const luas__pool *p, const luas__job *job)
+{
+    return job->fed >= (uint64_t)MANY * (uint64_t)p->options.workers
+        && p->options.workers > 1 && !(job->policy.flags & LUAS__JOB_EACH);
+}
+
+static bool is_for_few(luas__pool *p, luas__job *job)
+{
+    if (job->closed || job->waiting == 0 || job->task_ns >= SHORT || !is_of_many(p, job)
+        || job->pending[job->npending - 1].attempts > 0)
+        return false;
+    if (p->cpus == 0)
+        p->cpus = luas__cpus();
+    if (p->cpus >= p->options.workers)
+        return false;
+    int64_t now = luas__now();
+    if (job->heard_at == 0 || job->heard != job->settled)
+        job->heard_at = now;
+    job->heard = job->settled;
+    return now - job->heard_at < PATIENCE;
+}
+
+bool luas__spread_has(const luas__worker *w, const luas__job *job)
+{
+    for (int i = w->nchunks; i-- > 0;)
+        if (w->chunks[i].job == job)
+            return true;
+    return false;
+}
+
+static int count_hands(const luas__pool *p, const luas__job *job)
+{
+    int n = 0;
+    for (int i = 0; i < p->nworkers; i++)
+        n += luas__spread_has(p->workers[i], job);
+    return n;
+}
+
+void luas__spread(luas__pool *p)
+{
+    for (luas__job *job = p->jobs; job != NULL; job = job->next) {
+        job->few = is_for_few(p, job) ? p->cpus : 0;
+        int hands = job->few > 0 ? count_hands(p, job) : 0;
+        job->openings = job->few == 0 ? INT_MAX : job->few > hands ? job->few - hands : 0;
+    }
+}
+
+int64_t luas__spread_end(const luas__pool *p)
+{
+    int64_t end = INT64_MAX;
+    for (const luas__job *job = p->jobs; job != NULL; job = job->next)
+        if (job->few > 0 && job->heard_at + PATIENCE < end)
+            end = job->heard_at + PATIENCE;
+    return end;
+}
