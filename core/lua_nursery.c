@@ -7,6 +7,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "lua_large.h"
+
 /*
  * UNIT: sizes are multiples of it. A block of at most so many is used again by
  * those of its size, a larger one only comes from what is there from the start.
@@ -21,6 +23,7 @@ typedef struct nursery {
     void *ud;
     size_t size;        /* from the struct on */
     size_t used;
+    luas__large large;
     void *idle[UNITS + 1];  /* blocks that were given back, by their units: lists */
 } nursery;
 
@@ -58,7 +61,8 @@ static void *allocate_fresh(void *ud, void *block, size_t old_size, size_t new_s
     nursery *n = ud;
     if ((uintptr_t)block - (uintptr_t)n >= n->size) {
         void *fresh = block == NULL && new_size > 0 ? take(n, new_size) : NULL;
-        return fresh != NULL ? fresh : n->allocate(n->ud, block, old_size, new_size);
+        return fresh != NULL ? fresh
+            : luas__large_allocate(&n->large, n->allocate, n->ud, block, old_size, new_size);
     }
     if (new_size > 0 && units(new_size) <= units(old_size))
         return block;
@@ -84,7 +88,7 @@ static nursery *map(size_t size)
     return space;
 }
 
-void luas__nursery_open(lua_State *L)
+void luas__nursery_open(lua_State *L, bool keeps_large)
 {
     nursery *n = map(SPACE);
     size_t size = SPACE;
@@ -96,6 +100,7 @@ void luas__nursery_open(lua_State *L)
         return;
     n->size = size;
     n->used = units(sizeof *n) * UNIT;
+    n->large.most_idle = keeps_large ? LUAS__LARGE_IDLE : 0;
     n->allocate = lua_getallocf(L, &n->ud);
     lua_setallocf(L, allocate_fresh, n);
 }

@@ -7,10 +7,11 @@
 #define LUAS_LUA_NURSERY_H
 
 #include <lua.h>
+#include <stdbool.h>
 
 /* In a worker: from now on the state allocates small blocks in fresh memory,
-   which only small blocks use again; large ones as before, and all where no
-   such memory can be had. */
-void luas__nursery_open(lua_State *L);
+   which only small blocks use again, and if it may it keeps some of the largest
+   for later (lua_large.h); all is as before where no such memory can be had. */
+void luas__nursery_open(lua_State *L, bool keeps_large);
 
 #endif

@@ -55,8 +55,11 @@ static int worker_main(void *host, luas__channel *channel)
     int exit = lua_rawget(L, options) == LUA_TFUNCTION ? options + 2 : 0;
     lua_pushliteral(L, "memory");
     lua_rawget(L, options);
+    size_t memory = (size_t)lua_tointeger(L, -1);
+    lua_pushliteral(L, "max_memory");
+    bool is_weighed = lua_rawget(L, options) != LUA_TNIL || memory > 0;
     return luas__serve(L, channel, &(luas__serve_options){
-        .init = init, .exit = exit, .memory = (size_t)lua_tointeger(L, -1)});
+        .init = init, .exit = exit, .memory = memory, .is_weighed = is_weighed});
 }
 
 /* ---- errors ---- */

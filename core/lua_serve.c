@@ -396,7 +396,7 @@ int luas__serve(lua_State *L, luas__channel *channel, const luas__serve_options 
     /* Lines of several workers must not mix, whatever stdout is. */
     setvbuf(stdout, NULL, _IOLBF, BUFSIZ);
     __fpurge(stdin); /* what the host has read ahead is the host's */
-    luas__nursery_open(L);
+    luas__nursery_open(L, !options->is_weighed);
     if (!luas__limit_memory(L, options->memory) || !lua_checkstack(L, LUA_MINSTACK))
         return EXIT_FAILURE;
     lua_pushcfunction(L, become_worker);

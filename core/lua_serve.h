@@ -6,6 +6,7 @@
 #define LUAS_LUA_SERVE_H
 
 #include <lua.h>
+#include <stdbool.h>
 
 #include "channel.h"
 
@@ -21,6 +22,7 @@
 typedef struct luas__serve_options {
     int init, exit;     /* stack indices of functions to run first and last, or 0 */
     size_t memory;      /* bytes that Lua may allocate here; 0: no limit */
+    bool is_weighed;    /* its memory is looked at: it keeps none that it does not need */
 } luas__serve_options;
 
 /* Makes this forked process a worker and serves. Gives the exit status. */
