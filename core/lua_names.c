@@ -15,15 +15,11 @@
 
 enum { PAYLOADS = 1, STANDARDS, USER_VALUES = 2 };
 
-/* A module may hold data: so many entries of one table are looked at, and so many in all. */
-enum { FIELDS = 4096, FIELDS_IN_ALL = 200000 };
-
 typedef struct luas__names {
     luas__pointers known;       /* object -> number of its payload */
     uint32_t standards;         /* numbers 1 to this are of the standard library */
     uint32_t count;
     uint64_t loaded;            /* fingerprint of package.loaded at the last reading; 0: none */
-    int budget;                 /* fields that this reading may still look at */
     luas__buffer text;          /* the payload being built */
 } luas__names;
 
@@ -37,14 +33,19 @@ static int release(lua_State *L)
     return 0;
 }
 
-static void must(lua_State *L, int rc)
+void luas__names_must(lua_State *L, int rc)
 {
     if (rc < 0)
         luaL_error(L, "%s", luas_strerror(rc));
 }
 
-/* Names the object at the top after n->text, unless it has a name. */
-static int add(lua_State *L, int names)
+luas__buffer *luas__names_text(lua_State *L, int names)
+{
+    luas__names *n = lua_touserdata(L, names);
+    return &n->text;
+}
+
+int luas__names_add(lua_State *L, int names)
 {
     luas__names *n = lua_touserdata(L, names);
     uint32_t number = n->count + 1;
@@ -53,12 +54,12 @@ static int add(lua_State *L, int names)
     lua_rawseti(L, -2, number);
     lua_pop(L, 1);
     int rc = luas__pointers_add(&n->known, lua_topointer(L, -1), &number);
-    must(L, rc);
+    luas__names_must(L, rc);
     n->count += (uint32_t)rc;
     return rc;
 }
 
-static int nameable(lua_State *L, int index)
+int luas__names_may_have(lua_State *L, int index)
 {
     int type = lua_type(L, index);
     return type == LUA_TTABLE || type == LUA_TFUNCTION || type == LUA_TUSERDATA;
@@ -70,16 +71,16 @@ static int nameable(lua_State *L, int index)
 static void add_standard(lua_State *L, int names, const char *library, const char *field)
 {
     luas__names *n = lua_touserdata(L, names);
-    if (nameable(L, -1) && !(lua_isfunction(L, -1) && !lua_iscfunction(L, -1))) {
+    if (luas__names_may_have(L, -1) && !(lua_isfunction(L, -1) && !lua_iscfunction(L, -1))) {
         lua_getiuservalue(L, names, STANDARDS);
         const char *name = library == NULL ? lua_pushstring(L, field)
                                            : lua_pushfstring(L, "%s.%s", library, field);
         luas__buffer_truncate(&n->text, 0);
-        must(L, luas__buffer_append(&n->text, name, strlen(name)));
+        luas__names_must(L, luas__buffer_append(&n->text, name, strlen(name)));
         lua_pushvalue(L, -3);
         lua_rawset(L, -3);
         lua_pop(L, 1);
-        add(L, names);
+        luas__names_add(L, names);
     }
     lua_pop(L, 1);
 }
@@ -189,91 +190,6 @@ int luas__names_is_class(lua_State *L, int table)
     return 0;
 }
 
-static void add_fields(lua_State *L, int names, int deeper);
-
-/* Classes among the upvalues of the function at the top, and their methods. */
-static void add_upvalues(lua_State *L, int names)
-{
-    luas__names *n = lua_touserdata(L, names);
-    size_t len = n->text.len;
-    for (int i = 1; lua_getupvalue(L, -1, i) != NULL; i++) {
-        if (lua_istable(L, -1) && luas__names_is_class(L, -1)) {
-            must(L, luas__mp_write_int(&n->text, i));
-            if (add(L, names))
-                add_fields(L, names, 0);
-            luas__buffer_truncate(&n->text, len);
-        }
-        lua_pop(L, 1);
-    }
-}
-
-static int is_globals(lua_State *L, int index)
-{
-    index = lua_absindex(L, index);
-    lua_pushglobaltable(L);
-    int same = lua_rawequal(L, -1, index);
-    lua_pop(L, 1);
-    return same;
-}
-
-/* Names what n->text with one more step leads to, or what is in the table there. */
-static void add_field(lua_State *L, int names, int deeper)
-{
-    if (is_globals(L, -1))
-        return;
-    if (deeper) {
-        if (lua_istable(L, -1))
-            add_fields(L, names, deeper - 1);
-    } else if (add(L, names) && lua_isfunction(L, -1) && !lua_iscfunction(L, -1)) {
-        add_upvalues(L, names);
-    }
-}
-
-/* The fields of the table at the top, or those of the tables in it. */
-static void add_fields(lua_State *L, int names, int deeper)
-{
-    luas__names *n = lua_touserdata(L, names);
-    size_t len = n->text.len, key_len;
-    luaL_checkstack(L, 10, NULL);
-    lua_pushnil(L);
-    for (int entries = 0; lua_next(L, -2) != 0; entries++) {
-        if (entries == FIELDS || n->budget-- <= 0) {
-            lua_pop(L, 2);
-            return;
-        }
-        if (lua_type(L, -2) == LUA_TSTRING && nameable(L, -1)) {
-            const char *key = lua_tolstring(L, -2, &key_len);
-            must(L, luas__mp_write_string(&n->text, key, key_len));
-            add_field(L, names, deeper);
-            luas__buffer_truncate(&n->text, len);
-        }
-        lua_pop(L, 1);
-    }
-}
-
-/* Passes: the modules, their fields, the fields of tables in them, so that the shortest name wins. */
-static void add_module(lua_State *L, int names, int pass)
-{
-    if (pass == 0)
-        add_field(L, names, 0);
-    else if (lua_istable(L, -1) && !is_globals(L, -1))
-        add_fields(L, names, pass - 1);
-}
-
-static void add_modules(lua_State *L, int names, int pass)
-{
-    luas__names *n = lua_touserdata(L, names);
-    size_t len;
-    for (lua_pushnil(L); lua_next(L, -2) != 0; lua_pop(L, 1)) {
-        if (lua_type(L, -2) != LUA_TSTRING || !nameable(L, -1))
-            continue;
-        const char *name = lua_tolstring(L, -2, &len);
-        luas__buffer_truncate(&n->text, 0);
-        must(L, luas__mp_write_string(&n->text, name, len));
-        add_module(L, names, pass);
-    }
-}
-
 static void readd_standards(lua_State *L, int names)
 {
     luas__names *n = lua_touserdata(L, names);
@@ -283,7 +199,7 @@ static void readd_standards(lua_State *L, int names)
         uint32_t number = i;
         lua_rawgeti(L, -2, i);
         lua_rawget(L, -2);
-        must(L, luas__pointers_add(&n->known, lua_topointer(L, -1), &number));
+        luas__names_must(L, luas__pointers_add(&n->known, lua_topointer(L, -1), &number));
         lua_pop(L, 1);
     }
     lua_pop(L, 2);
@@ -310,11 +226,9 @@ void luas__names_refresh(lua_State *L, int names)
     uint64_t loaded = fingerprint(L);
     if (loaded != n->loaded) {
         n->loaded = 0;
-        n->budget = FIELDS_IN_ALL;
         luas__pointers_clear(&n->known);
         readd_standards(L, names);
-        for (int pass = 0; pass < 3; pass++)
-            add_modules(L, names, pass);
+        luas__names_add_modules(L, names);
         n->loaded = loaded;
     }
     lua_pop(L, 1);

@@ -2,7 +2,7 @@
  * What travels by name instead of by value, because the receiver has its own:
  * the standard library (a fixed list made when a state first asks for it),
  * and what is reached from package.loaded: modules, their functions, tables
- * and userdata, those one table further in, and classes (tables that look
+ * and userdata, those in these tables and so on, and classes (tables that look
  * like metatables) that a module keeps to itself as upvalues of its functions.
  *
  * A name is an extension type of wire.h and a payload. Everything here may
@@ -14,6 +14,7 @@
 #include <lua.h>
 #include <stddef.h>
 
+#include "buffer.h"
 #include "pointers.h"
 
 /*
@@ -66,5 +67,19 @@ void luas__names_snapshot(lua_State *L);
 
 /* Is the global of that name (a string at `name`) still what the snapshot had? */
 int luas__names_inherited(lua_State *L, int name);
+
+/* ---- between lua_names.c and lua_reading.c ---- */
+
+/* Names all that is in package.loaded, at the top. */
+void luas__names_add_modules(lua_State *L, int names);
+
+/* May this value have a name? Names the one at the top after the text, unless
+   it has a name already (0). */
+int luas__names_may_have(lua_State *L, int index);
+int luas__names_add(lua_State *L, int names);
+luas__buffer *luas__names_text(lua_State *L, int names);
+
+/* Raises a code's message, if it is negative. */
+void luas__names_must(lua_State *L, int rc);
 
 #endif

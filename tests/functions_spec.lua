@@ -161,6 +161,21 @@ describe("carry", function()
             print(before, after, p:stats().forks == forks) ]]))
     end)
 
+    it("knows what is deep in a module by its name, and follows no circle", function()
+        assert.are.equal("true true true\n", helpers.output([[
+            package.preload.app = function()
+                local leaf = { level = 7, f = function() return require "app".a.b.c.d.e end }
+                local app = { a = { b = { c = { d = { e = leaf } } } } }
+                app.self, leaf.root, leaf.leaf = app, app, leaf
+                return app
+            end
+            local leaf = require "app".a.b.c.d.e
+            local p <close> = pool.new { workers = 2, carry = "ship" }
+            print(p:apply(function(t) return t == require "app".a.b.c.d.e end, leaf),
+                p:apply(function() return leaf.f() == leaf end),
+                p:apply(function() return require "app".a.b.c.d.e end) == leaf) ]]):gsub("\t", " "))
+    end)
+
     it("of a standard library that has changed since works for every verb", function()
         assert.are.equal("a! b! c! d! e! 7\n", helpers.output([[
             local p <close> = pool.new(2)
