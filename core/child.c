@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -15,6 +16,7 @@
 #include "fdio.h"
 
 #ifdef __linux__
+#include <sched.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #endif
@@ -105,6 +107,12 @@ static int open_watch(pid_t pid)
 #endif
 }
 
+void luas__child_adopt(luas__child *c, pid_t pid)
+{
+    setpgid(pid, pid); /* both sides, so that neither can be too early */
+    *c = (luas__child){.pid = pid, .watch = open_watch(pid)};
+}
+
 int luas__child_fork(luas__child *c, const sigset_t *handled)
 {
     pid_t parent = getpid();
@@ -125,9 +133,42 @@ int luas__child_fork(luas__child *c, const sigset_t *handled)
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (pid < 0)
         return -error;
-    setpgid(pid, pid); /* both sides, so that neither can be too early */
-    *c = (luas__child){.pid = pid, .watch = open_watch(pid)};
+    luas__child_adopt(c, pid);
     return 1;
+}
+
+/* The C library keeps the number of each thread where the kernel writes it for
+   fork, which has no flag to make a sibling. */
+static pid_t clone_sibling(void)
+{
+#if defined(__linux__) && !defined(__s390__) && !defined(__CRIS__)
+    unsigned long flags = CLONE_PARENT | SIGCHLD;
+    void *tid = NULL;
+#ifdef PR_GET_TID_ADDRESS
+    if (prctl(PR_GET_TID_ADDRESS, &tid, 0, 0, 0) == 0 && tid != NULL)
+        flags |= CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID;
+#endif
+    /* Its place differs; the other is of a flag that is not set. */
+    return (pid_t)syscall(SYS_clone, flags, NULL, NULL, tid, tid);
+#else
+    errno = ENOSYS;
+    return -1;
+#endif
+}
+
+pid_t luas__child_fork_sibling(void)
+{
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    pid_t pid = clone_sibling();
+    int error = errno;
+    if (pid == 0) {
+        setpgid(0, 0);
+        die_with_parent(host);
+    }
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return pid < 0 ? -error : pid;
 }
 
 /* A worker that was killed may leave subprocesses; its group's number cannot
@@ -156,6 +197,14 @@ int luas__child_reap(luas__child *c)
         c->status = -1;
     c->pid = 0;
     return 1;
+}
+
+/* It ends at once, unless the kernel is stuck on its behalf. */
+void luas__child_await(luas__child *c)
+{
+    struct pollfd watch = {.fd = c->watch, .events = POLLIN};
+    for (int tries = 0; tries < 5000 && !luas__child_reap(c); tries++)
+        poll(&watch, c->watch >= 0 ? 1 : 0, 1);
 }
 
 int luas__child_is_stopped(const luas__child *c)

@@ -36,8 +36,20 @@ void luas__child_handled(sigset_t *handled);
  */
 int luas__child_fork(luas__child *c, const sigset_t *handled);
 
+/*
+ * In a child, which has a single thread: forks another child of its parent, set
+ * up as it is itself. Its pid, 0 in the new one, negative errno on failure. No
+ * handlers of pthread_atfork run; they have when this child was forked. The
+ * parent, told of the pid, watches it from luas__child_adopt on.
+ */
+pid_t luas__child_fork_sibling(void);
+void luas__child_adopt(luas__child *c, pid_t pid);
+
 /* 1 once the child has ended (and is reaped, status set), 0 while it runs. */
 int luas__child_reap(luas__child *c);
+
+/* Waits some seconds at most for a child that was killed; reaps it. */
+void luas__child_await(luas__child *c);
 
 /* Is it stopped (by SIGSTOP, say), and has nobody let it go on? */
 int luas__child_is_stopped(const luas__child *c);

@@ -11,6 +11,10 @@
 
 /* Both ends close-on-exec and above stderr; on failure both are -1. */
 int luas__pipe(int fds[2]);
+
+/* The same for two ends of a socket that keeps messages apart. */
+int luas__socketpair(int fds[2]);
+
 int luas__set_nonblocking(int fd);
 
 /* Closes *fd if it is open and makes it -1. */
@@ -29,5 +33,17 @@ int luas__write_some(int fd, luas__buffer *b);
 
 /* Waits until all is written. For workers, whose host always reads. */
 int luas__write_waiting(int fd, const char *bytes, size_t len);
+
+enum { LUAS__MOST_FDS = 8 };
+
+/* Sends a message, and copies of at most LUAS__MOST_FDS descriptors, without
+   waiting: 0, or negative. */
+int luas__send_message(int fd, const void *bytes, size_t len, const int *fds, int count);
+
+/* Takes the next message of up to `most` bytes: its length, 0 at the end, and
+   -EAGAIN when there is none and `waits` is 0. The descriptors that came with it
+   are the caller's, and like those of luas__pipe: *count of them, which before
+   says how many there may be (more give -EMFILE, and the message is gone). */
+ssize_t luas__take_message(int fd, void *bytes, size_t most, int *fds, int *count, int waits);
 
 #endif

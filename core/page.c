@@ -2,7 +2,11 @@
 #define _GNU_SOURCE
 #include "page.h"
 
+#include <errno.h>
 #include <sys/mman.h>
+#include <unistd.h>
+
+#include "fdio.h"
 
 #define STARTED(word) ((uint32_t)((word) >> 32))
 #define REVOKED(word) ((uint32_t)(word))
@@ -13,6 +17,30 @@ luas__page *luas__page_map(void)
     void *p = mmap(NULL, sizeof(luas__page), PROT_READ | PROT_WRITE,
                    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     return p == MAP_FAILED ? NULL : p; /* all zero */
+}
+
+luas__page *luas__page_attach(int fd)
+{
+    void *p = mmap(NULL, sizeof(luas__page), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    return p == MAP_FAILED ? NULL : p;
+}
+
+int luas__page_share(luas__page **p)
+{
+#ifdef MFD_CLOEXEC
+    int fd = memfd_create("luas", MFD_CLOEXEC);
+    if (fd < 0)
+        return -errno;
+    *p = ftruncate(fd, sizeof(luas__page)) == 0 ? luas__page_attach(fd) : NULL;
+    int error = errno;
+    if (*p != NULL)
+        return fd;
+    luas__close(&fd);
+    return -error;
+#else
+    (void)p;
+    return -ENOSYS;
+#endif
 }
 
 void luas__page_hide(luas__page *p)

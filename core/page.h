@@ -44,6 +44,12 @@ typedef struct luas__page {
    come; NULL when there is no memory. */
 luas__page *luas__page_map(void);
 void luas__page_hide(luas__page *p);
+
+/* One that a process which has the descriptor maps with luas__page_attach (NULL
+   when it cannot): the descriptor, the caller's to close, or negative. */
+int luas__page_share(luas__page **p);
+luas__page *luas__page_attach(int fd);
+
 void luas__page_unmap(luas__page *p);
 
 /* Worker: may task `seq` start? From 1 on it counts as started. */

@@ -242,6 +242,52 @@ static void test_waits_as_long_as_it_was_told(void)
     luas__poller_close(&p);
 }
 
+/* ---- messages ---- */
+
+static void test_messages_stay_apart_and_bring_descriptors(void)
+{
+    int ends[2], pipes[2], came[3], count = 3, none = 0;
+    char bytes[16];
+    CHECK_INT(luas__socketpair(ends), 0);
+    CHECK_INT(luas__pipe(pipes), 0);
+    CHECK_INT(luas__take_message(ends[1], bytes, sizeof bytes, NULL, &none, 0), -EAGAIN);
+    CHECK_INT(luas__send_message(ends[0], "one", 3, pipes, 2), 0);
+    CHECK_INT(luas__send_message(ends[0], "second", 6, NULL, 0), 0);
+    close(pipes[1]);
+    CHECK_INT(luas__take_message(ends[1], bytes, sizeof bytes, came, &count, 1), 3);
+    CHECK_BYTES(bytes, "one", 3);
+    CHECK_INT(count, 2);
+    CHECK(fcntl(came[1], F_GETFD) & FD_CLOEXEC);
+    CHECK_INT(write(came[1], "x", 1), 1);
+    CHECK_INT(read(pipes[0], bytes, 1), 1);
+    CHECK_INT(luas__take_message(ends[1], bytes, sizeof bytes, NULL, &none, 1), 6);
+    CHECK_BYTES(bytes, "second", 6);
+    close(ends[0]);
+    CHECK_INT(luas__take_message(ends[1], bytes, sizeof bytes, NULL, &none, 1), 0);
+    CHECK_INT(luas__send_message(ends[1], "late", 4, NULL, 0), -EPIPE);
+    close(ends[1]);
+    close(pipes[0]);
+    close(came[0]);
+    close(came[1]);
+}
+
+/* None is lost on the way: each copy is closed again. */
+static void test_more_descriptors_than_are_wanted_are_refused(void)
+{
+    int ends[2], many[LUAS__MOST_FDS], came[1], count = 1;
+    char byte;
+    CHECK_INT(luas__socketpair(ends), 0);
+    for (int i = 0; i < LUAS__MOST_FDS; i++)
+        many[i] = ends[0];
+    CHECK_INT(luas__send_message(ends[0], "x", 1, many, LUAS__MOST_FDS), 0);
+    CHECK_INT(luas__take_message(ends[1], &byte, 1, came, &count, 0), -EMFILE);
+    CHECK_INT(count, 0);
+    close(ends[0]);
+    count = 1;
+    CHECK_INT(luas__take_message(ends[1], &byte, 1, came, &count, 1), 0);
+    close(ends[1]);
+}
+
 int main(void)
 {
     RUN(test_close_closes_once);
@@ -255,4 +301,6 @@ int main(void)
     RUN(test_the_earliest_alarm_counts);
     RUN(test_woken_from_another_thread);
     RUN(test_waits_as_long_as_it_was_told);
+    RUN(test_messages_stay_apart_and_bring_descriptors);
+    RUN(test_more_descriptors_than_are_wanted_are_refused);
 }
