@@ -3,7 +3,6 @@
 #include "pool.h"
 
 #include <errno.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -32,20 +31,12 @@ int luas__pool_open(luas__pool **pool, const luas__pool_options *options)
     return 0;
 }
 
-/* A killed child ends at once, unless the kernel is stuck on its behalf. */
-static void await_end(luas__worker *w)
-{
-    struct pollfd watch = {.fd = w->child.watch, .events = POLLIN};
-    for (int tries = 0; tries < 5000 && !luas__child_reap(&w->child); tries++)
-        poll(&watch, w->child.watch >= 0 ? 1 : 0, 1);
-}
-
 static void close_workers(luas__pool *p)
 {
     for (int i = 0; i < p->nworkers; i++)
         luas__child_signal_group(&p->workers[i]->child, SIGKILL);
     for (int i = 0; i < p->nworkers; i++) {
-        await_end(p->workers[i]);
+        luas__child_await(&p->workers[i]->child);
         luas__worker_close(p->workers[i], &p->poller);
     }
     free(p->workers);
@@ -63,6 +54,7 @@ static void free_jobs(luas__job *job)
 void luas__pool_close(luas__pool *p)
 {
     luas__pump_end(p);
+    luas__keep_close(p);
     close_workers(p);
     luas__poller_close(&p->poller);
     free_jobs(p->jobs);
@@ -76,14 +68,20 @@ void luas__pool_close(luas__pool *p)
     free(p);
 }
 
+void luas__pool_close_copies(luas__pool *p)
+{
+    for (int i = 0; i < p->nworkers; i++)
+        luas__worker_abandon(p->workers[i]);
+    luas__keep_abandon(p);
+    luas__poller_close(&p->poller);
+}
+
 void luas__pool_abandon(luas__pool *p, luas__slot keep)
 {
     if (p->poller.fd < 0)
         return; /* by an earlier fork */
     luas__area_keep(&p->area, keep);
-    for (int i = 0; i < p->nworkers; i++)
-        luas__worker_abandon(p->workers[i]);
-    luas__poller_close(&p->poller);
+    luas__pool_close_copies(p);
 }
 
 /* ---- jobs ---- */
@@ -149,6 +147,7 @@ void luas__pool_job_done(luas__pool *p, luas__job *job)
     if (job->done)
         return;
     job->done = true;
+    luas__keep_end(p, job);
     stop_pumping(p, job);
     forget(p, job);
     end_process(p, job);
@@ -252,6 +251,7 @@ void luas__pool_drop(luas__pool *p, luas__job *job)
 {
     pthread_mutex_lock(&p->lock);
     job->closed = true;
+    luas__keep_end(p, job);
     if (!job->done) {
         cancel(p, job, 0, UINT64_MAX);
         stop_pumping(p, job);
@@ -358,6 +358,19 @@ static int respawn_images(luas__pool *p, void *host)
     return rc;
 }
 
+/* Is nothing done, and will nothing be unless a worker comes? */
+static bool is_stranded(const luas__pool *p)
+{
+    bool orphaned = p->nworkers == 0;
+    for (int i = 0; i < p->nworkers; i++)
+        if (p->workers[i]->tasks > 0)
+            return false;
+    for (const luas__job *job = p->jobs; job != NULL && !orphaned; job = job->next)
+        orphaned = job->generation != 0 && job->waiting > 0 && !job->closed
+            && count_images(p, job->generation) == 0;
+    return orphaned;
+}
+
 /* A task that is for each worker waits for those that are not there yet. */
 static bool wants_all(const luas__pool *p)
 {
@@ -368,7 +381,7 @@ static bool wants_all(const luas__pool *p)
 }
 
 /* Brings the workers up to what the tasks can use. A failing fork matters
-   only when there is no worker at all. */
+   only when there is no worker that could do anything. */
 static int staff(luas__pool *p, void *host)
 {
     int rc = 0;
@@ -379,7 +392,7 @@ static int staff(luas__pool *p, void *host)
     if (rc == 0)
         rc = respawn_images(p, host);
     p->tight = rc < 0;
-    bool can_do_with_fewer = p->nworkers > 0 && !wants_all(p);
+    bool can_do_with_fewer = !is_stranded(p) && !wants_all(p);
     return rc < 0 && can_do_with_fewer && rc != LUAS_ENOMEM ? 0 : rc;
 }
 

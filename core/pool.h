@@ -26,6 +26,7 @@
 typedef struct luas__pool_options {
     int workers;                /* at most, but for images of inheriting jobs */
     luas__child_main *main;     /* what a worker runs */
+    void (*abandon)(void *host);    /* first in a zygote: closes what is other pools' */
     bool has_init;              /* a worker sends READY before it is trusted */
     uint64_t max_tasks;         /* a worker is replaced after so many; 0: never */
     luas__output_mode output;
@@ -48,6 +49,7 @@ typedef struct luas__pool {
     luas__worker **workers;
     int nworkers, cap_workers;
     uint32_t last_serial, last_generation;
+    struct luas__keep *keeps;   /* zygotes, and what is left of them */
     luas__job *jobs;            /* unfinished: by priority, then by age */
     luas__job *done;            /* finished, and not dropped yet */
     int pumped;                 /* unfinished jobs for the library's thread */
@@ -104,6 +106,13 @@ int luas__pool_populate(luas__pool *p, void *host);
    to the child's main. */
 int luas__pool_inherit(luas__pool *p, luas__job *job, int workers, void *host);
 
+/*
+ * Keeps the host as it is now, in a zygote, for workers that replace those of
+ * luas__pool_inherit, until the job is done. Where that is impossible they are
+ * forked from the host as it is then.
+ */
+void luas__pool_keep(luas__pool *p, const luas__job *job, void *host);
+
 /* Cancels the job's tasks from index `from` on, or just the one. What runs is
    asked to stop, and killed after the grace time. */
 int luas__pool_cancel(luas__pool *p, luas__job *job, uint64_t from, uint64_t to);
@@ -155,6 +164,19 @@ int luas__pool_revoke_job(luas__pool *p, const luas__job *job);
 
 /* pool.c: as luas__job_cancel_pending, and counts. */
 int luas__pool_cancel_pending(luas__pool *p, luas__job *job, uint64_t from, uint64_t to);
+
+/* pool.c: in a forked child, closes its copies of the pool's descriptors. */
+void luas__pool_close_copies(luas__pool *p);
+
+/* keep.c: the zygote that has this image and how many of its job's blobs are in
+   it, or NULL; are there zygotes of other images?; ends a job's; frees the ended;
+   waits for the end of all. */
+luas__zygote *luas__keep_find(const luas__pool *p, uint32_t generation, int *blobs);
+bool luas__keep_has_others(const luas__pool *p, uint32_t generation);
+void luas__keep_end(luas__pool *p, const luas__job *job);
+void luas__keep_bury(luas__pool *p);
+void luas__keep_close(luas__pool *p);
+void luas__keep_abandon(const luas__pool *p);   /* in a forked child */
 
 /* linger.c: looks for a result that is about to come, for a moment at most:
    true when it is there; and learns from how long a wait was (ns). */

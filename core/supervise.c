@@ -5,6 +5,7 @@
 #define _GNU_SOURCE
 #include "pool.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -407,6 +408,7 @@ void luas__supervise_bury(luas__pool *p)
             p->workers[kept++] = w;
     }
     p->nworkers = kept;
+    luas__keep_bury(p);
 }
 
 /* ---- events ---- */
@@ -485,9 +487,16 @@ static int count_blobs(const luas__pool *p, uint32_t generation)
     return 0;
 }
 
+/* What there is not enough of now there may be later. */
+static bool is_lack(int rc)
+{
+    return rc == -EMFILE || rc == -ENFILE || rc == -EAGAIN || rc == -ENOMEM || rc == LUAS_ENOMEM;
+}
+
 int luas__supervise_spawn(luas__pool *p, uint32_t generation, void *host)
 {
     luas__channel channel;
+    int blobs = count_blobs(p, generation);
     int rc = reserve_worker(p);
     if (rc < 0)
         return rc;
@@ -495,9 +504,15 @@ int luas__supervise_spawn(luas__pool *p, uint32_t generation, void *host)
         luas__child_handled(&p->handled);
     p->knows_handled = true;
     luas__worker **slot = &p->workers[p->nworkers];
-    rc = luas__worker_open(slot, &channel, &p->poller, &(luas__birth){
+    luas__birth birth = {
         .number = free_number(p), .serial = ++p->last_serial, .output = p->options.output,
-        .label = p->options.label, .handled = &p->handled, .area = &p->area});
+        .label = p->options.label, .handled = &p->handled, .area = &p->area,
+        .zygote = luas__keep_find(p, generation, &blobs)};
+    rc = luas__worker_open(slot, &channel, &p->poller, &birth);
+    if (rc < 0 && birth.zygote != NULL && !is_lack(rc)) {
+        luas__zygote_end(birth.zygote);
+        return luas__supervise_spawn(p, generation, host);
+    }
     if (rc < 0)
         return rc;
     if (rc == 0) {
@@ -505,7 +520,7 @@ int luas__supervise_spawn(luas__pool *p, uint32_t generation, void *host)
         _exit(p->options.main(host, &channel));
     }
     (*slot)->generation = generation;
-    (*slot)->inherited_blobs = count_blobs(p, generation);
+    (*slot)->inherited_blobs = blobs;
     (*slot)->resident = luas__pool_weighs(p) ? luas__resident((*slot)->pid) : 0;
     p->nworkers++;
     p->stats.forks++;

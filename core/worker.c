@@ -108,6 +108,32 @@ static void become_channel(const luas__worker *w, luas__channel *channel, int ou
     luas__output_abandon(&w->output);
 }
 
+int luas__worker_become(luas__channel *channel, luas__dowry *d)
+{
+    *channel = (luas__channel){.in = d->in, .out = d->out, .worker = d->number,
+                               .page = luas__page_attach(d->page), .slot = d->slot};
+    luas__close(&d->page);
+    luas__output_become(d->prints);
+    return channel->page == NULL ? LUAS_ENOMEM : 0;
+}
+
+/* Of the page only a worker that does not inherit it needs the descriptor. */
+static int map_page(luas__worker *w, const luas__birth *birth, int *fd)
+{
+    if (birth->zygote != NULL)
+        return (*fd = luas__page_share(&w->page)) < 0 ? *fd : 0;
+    return (w->page = luas__page_map()) == NULL ? LUAS_ENOMEM : 0;
+}
+
+static int start(luas__worker *w, const luas__birth *birth, int out, int page, const int prints[2])
+{
+    if (birth->zygote == NULL)
+        return luas__child_fork(&w->child, birth->handled);
+    return luas__zygote_bear(birth->zygote, &(luas__dowry){
+        .number = w->number, .slot = w->slot, .in = w->request_reader, .out = out,
+        .page = page, .prints = {prints[0], prints[1]}}, &w->child);
+}
+
 static void end_unwatched(luas__worker *w)
 {
     luas__child_signal(&w->child, SIGKILL);
@@ -118,17 +144,19 @@ static void end_unwatched(luas__worker *w)
 int luas__worker_open(luas__worker **worker, luas__channel *channel, luas__poller *poller,
                       const luas__birth *birth)
 {
-    int child_out = -1, prints[2] = {-1, -1};
+    int child_out = -1, page = -1, prints[2] = {-1, -1};
     luas__worker *w = *worker = make(birth->number, birth->serial);
     if (w == NULL)
         return LUAS_ENOMEM;
     w->area = birth->area;
     w->slot = luas__area_take(w->area);
-    int rc = (w->page = luas__page_map()) == NULL ? LUAS_ENOMEM : open_pipes(w, &child_out);
+    int rc = map_page(w, birth, &page);
+    if (rc == 0)
+        rc = open_pipes(w, &child_out);
     if (rc == 0)
         rc = luas__output_open(&w->output, birth->output, birth->label, birth->number, prints);
     if (rc == 0)
-        rc = luas__child_fork(&w->child, birth->handled);
+        rc = start(w, birth, child_out, page, prints);
     if (rc == 0) {
         luas__output_become(prints);
         become_channel(w, channel, child_out);
@@ -137,6 +165,7 @@ int luas__worker_open(luas__worker **worker, luas__channel *channel, luas__polle
     if (rc > 0)
         luas__page_hide(w->page);
     luas__close(&child_out);
+    luas__close(&page);
     luas__close(&prints[0]);
     luas__close(&prints[1]);
     if (rc > 0 && (rc = watch(w, poller)) < 0)

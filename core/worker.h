@@ -16,6 +16,7 @@
 #include "output.h"
 #include "page.h"
 #include "poller.h"
+#include "zygote.h"
 
 typedef struct luas__chunk {
     luas__job *job;
@@ -84,6 +85,7 @@ typedef struct luas__birth {
     const char *label;
     const sigset_t *handled;    /* luas__child_handled's */
     luas__area *area;           /* the pool's */
+    luas__zygote *zygote;       /* that is to fork it, or NULL: the host does */
 } luas__birth;
 
 /* What the child runs, as the pool's owner defines it; gives its exit status. */
@@ -92,10 +94,15 @@ typedef int luas__child_main(void *host, luas__channel *channel);
 /*
  * Forks a worker: 1 in the host, with *worker open and watched by the poller;
  * 0 in the child, with *channel open and nothing else of this worker (*worker
- * is the host's there); negative on failure, with nothing left behind.
+ * is the host's there), unless a zygote forks it; negative on failure, with
+ * nothing left behind.
  */
 int luas__worker_open(luas__worker **worker, luas__channel *channel, luas__poller *poller,
                       const luas__birth *birth);
+
+/* In a worker that a zygote has forked: takes over the dowry's descriptors.
+   Negative when it cannot be a worker. */
+int luas__worker_become(luas__channel *channel, luas__dowry *dowry);
 
 /* Closes and frees; the child must have been reaped. */
 void luas__worker_close(luas__worker *w, luas__poller *poller);

@@ -96,6 +96,27 @@ static void work(luas__pool *pool, tally *t)
     CHECK_INT(t->kinds[LUAS__KIND_CANCELLED], 6);
 }
 
+/* In a worker of the job's own, and in another that a zygote makes. */
+static void inherit(luas__pool *pool, tally *t)
+{
+    int rc;
+    luas__job *job = luas__job_new(&(luas__policy){.chunk = 1});
+    if (job == NULL)
+        return;
+    CHECK_INT(luas__pool_start(pool, job), 0);
+    while ((rc = luas__pool_inherit(pool, job, 1, NULL)) == LUAS_ENOMEM)
+        continue;
+    CHECK_INT(rc, 0);
+    luas__pool_keep(pool, job, NULL);
+    must_feed(pool, job, "k", 1);
+    must_feed(pool, job, "echo", 2);
+    luas__pool_seal(pool, job);
+    must_finish(pool, job, t);
+    luas__pool_drop(pool, job);
+    CHECK_INT(t->kinds[LUAS__KIND_VALUE], 2);
+    CHECK_INT(t->kinds[LUAS__KIND_CRASH], 1);
+}
+
 /* Whether it was all done before any allocation failed. */
 static bool open_work_close(long successes, long failures)
 {
@@ -111,6 +132,8 @@ static bool open_work_close(long successes, long failures)
     CHECK(rc == 0 || (rc == LUAS_ENOMEM && pool == NULL));
     if (pool != NULL) {
         work(pool, &t);
+        t = (tally){0};
+        inherit(pool, &t);
         luas__pool_close(pool);
     }
     until_failure = -1;

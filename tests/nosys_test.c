@@ -16,6 +16,7 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
@@ -25,7 +26,7 @@
 enum call {
     READ, WRITE, CLOSE, PIPE, FCNTL, POLL, EPOLL_CREATE, EPOLL_CTL, EPOLL_WAIT, EVENTFD,
     TIMER_CREATE, TIMER_SET, MMAP, FORK, PIDFD_OPEN, WAITPID, WAITID, SETPGID, KILL, OPEN,
-    THREAD, DUP, PRCTL, SIGACTION, SIGMASK
+    THREAD, DUP, PRCTL, SIGACTION, SIGMASK, SOCKETPAIR, SENDMSG, RECVMSG, MEMFD, FTRUNCATE, CLONE
 };
 
 /* A worker is starting until its main runs. */
@@ -95,6 +96,14 @@ WRAP(SETPGID, int, setpgid, (pid_t pid, pid_t group), (pid, group))
 WRAP(DUP, int, dup2, (int from, int to), (from, to))
 WRAP(SIGACTION, int, sigaction,
      (int signal, const struct sigaction *new, struct sigaction *old), (signal, new, old))
+WRAP(SOCKETPAIR, int, socketpair, (int domain, int type, int protocol, int fds[2]),
+     (domain, type, protocol, fds))
+WRAP(SENDMSG, ssize_t, sendmsg, (int fd, const struct msghdr *message, int flags),
+     (fd, message, flags))
+WRAP(RECVMSG, ssize_t, recvmsg, (int fd, struct msghdr *message, int flags),
+     (fd, message, flags))
+WRAP(MEMFD, int, memfd_create, (const char *name, unsigned flags), (name, flags))
+WRAP(FTRUNCATE, int, ftruncate, (int fd, off_t size), (fd, size))
 
 #define DECLARE(type, name, parameters) \
     type __real_##name parameters; \
@@ -146,20 +155,26 @@ int __wrap_prctl(int what, ...)
 {
     va_list args;
     va_start(args, what);
-    int value = va_arg(args, int);
+    unsigned long value = va_arg(args, unsigned long);
     va_end(args);
-    return fails(PRCTL) ? -1 : __real_prctl(what, value);
+    return fails(PRCTL) ? -1 : __real_prctl(what, value, 0, 0, 0);
 }
 
 long __wrap_syscall(long number, ...)
 {
-    if (number != SYS_pidfd_open)
-        return __real_syscall(number);
+    long given[5];
     va_list args;
     va_start(args, number);
-    int pid = va_arg(args, int), flags = va_arg(args, int);
+    for (int i = 0; i < 5; i++)
+        given[i] = va_arg(args, long);
     va_end(args);
-    return fails(PIDFD_OPEN) ? -1 : __real_syscall(number, pid, flags);
+    bool failed = number == SYS_pidfd_open ? fails(PIDFD_OPEN)
+                : number == SYS_clone && fails(CLONE);
+    long rc = failed ? -1
+        : __real_syscall(number, given[0], given[1], given[2], given[3], given[4]);
+    if (number == SYS_clone && rc == 0 && fault.call == SENDMSG)
+        atomic_store(&until_failure, -1); /* a zygote's failures are not its worker's */
+    return rc;
 }
 
 pid_t __wrap_fork(void)
@@ -288,14 +303,17 @@ static void pump(run *r, tally *t)
     finish_under_fault(r, job, t);
 }
 
-/* In workers of the job's own. */
+/* In workers of the job's own, of which one is replaced by way of a zygote. */
 static void inherit(run *r, tally *t)
 {
     luas__job *job = new_job(r, &(luas__policy){0});
     if (job == NULL)
         return;
-    TRY(r, luas__pool_inherit(r->pool, job, 2, NULL));
-    feed(r->pool, job, "echo", 2);
+    TRY(r, luas__pool_inherit(r->pool, job, 1, NULL));
+    luas__pool_keep(r->pool, job, NULL);
+    feed(r->pool, job, "echo", 1);
+    feed(r->pool, job, "k", 1);
+    feed(r->pool, job, "echo", 1);
     finish_under_fault(r, job, t);
 }
 
@@ -314,7 +332,7 @@ static void check_kinds(const run *r)
     CHECK_INT(r->all.kinds[LUAS__KIND_VALUE], 13);
     CHECK_INT(r->all.kinds[LUAS__KIND_ERROR], 2);
     CHECK_INT(r->all.kinds[LUAS__KIND_TIMEOUT], 1);
-    CHECK_INT(r->all.kinds[LUAS__KIND_CRASH], 1);
+    CHECK_INT(r->all.kinds[LUAS__KIND_CRASH], 2);
     CHECK_INT(r->all.kinds[LUAS__KIND_CANCELLED], 1);
 }
 
@@ -426,6 +444,12 @@ static const candidate in_host[] = {
     CANDIDATE(KILL, false, EPERM, ESRCH),
     CANDIDATE(OPEN, true, EMFILE, ENFILE),
     CANDIDATE(THREAD, true, EAGAIN),
+    CANDIDATE(SOCKETPAIR, true, EMFILE, ENFILE),
+    CANDIDATE(SENDMSG, false, EINTR, EAGAIN),
+    CANDIDATE(SENDMSG, true, EPIPE, ETOOMANYREFS),
+    CANDIDATE(RECVMSG, false, EINTR, EAGAIN, ENOMEM),
+    CANDIDATE(MEMFD, true, EMFILE, ENOSYS),
+    CANDIDATE(FTRUNCATE, true, ENOSPC),
 };
 
 static const candidate while_starting[] = {
@@ -436,6 +460,9 @@ static const candidate while_starting[] = {
     CANDIDATE(PRCTL, false, EPERM),
     CANDIDATE(SIGACTION, false, EINVAL),
     CANDIDATE(SIGMASK, false, EINVAL),
+    CANDIDATE(SENDMSG, false, EINTR, ENOBUFS),
+    CANDIDATE(RECVMSG, false, EINTR, ENOMEM),
+    CANDIDATE(CLONE, false, EAGAIN, ENOSYS),
 };
 
 static const candidate while_serving[] = {

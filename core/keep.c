@@ -1,0 +1,111 @@
+/*
+ * The zygotes of a pool: one for each inheriting job whose host goes on while
+ * the job runs. It keeps what such a job's tasks see for the workers that take
+ * the place of others.
+ */
+#define _GNU_SOURCE
+#include "pool.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+struct luas__keep {
+    luas__zygote zygote;
+    struct luas__keep *next;
+    const luas__job *job;       /* NULL: it was ended */
+    uint32_t generation;
+    int blobs;                  /* of the job's, that it has */
+};
+
+/* The zygote, and then each worker that it forks. */
+static _Noreturn void be_zygote(luas__pool *p, luas__zygote *z, void *host)
+{
+    luas__dowry dowry;
+    luas__channel channel;
+    luas__pool_close_copies(p);
+    if (p->options.abandon != NULL)
+        p->options.abandon(host);
+    luas__zygote_serve(z, &dowry);
+    luas__area_keep(&p->area, dowry.slot);
+    if (luas__worker_become(&channel, &dowry) < 0)
+        _exit(1);
+    _exit(p->options.main(host, &channel));
+}
+
+void luas__pool_keep(luas__pool *p, const luas__job *job, void *host)
+{
+    struct luas__keep *k = malloc(sizeof *k);
+    if (k == NULL)
+        return;
+    pthread_mutex_lock(&p->lock);
+    luas__keep_end(p, job);
+    *k = (struct luas__keep){.next = p->keeps, .job = job, .generation = job->generation,
+                             .blobs = job->nblobs};
+    luas__child_handled(&p->handled);
+    int rc = luas__zygote_open(&k->zygote, &p->handled);
+    if (rc == 0)
+        be_zygote(p, &k->zygote, host);
+    if (rc > 0)
+        p->keeps = k;
+    else
+        free(k);
+    pthread_mutex_unlock(&p->lock);
+}
+
+luas__zygote *luas__keep_find(const luas__pool *p, uint32_t generation, int *blobs)
+{
+    for (struct luas__keep *k = p->keeps; k != NULL && generation != 0; k = k->next)
+        if (k->job != NULL && k->generation == generation && k->zygote.socket >= 0) {
+            *blobs = k->blobs;
+            return &k->zygote;
+        }
+    return NULL;
+}
+
+bool luas__keep_has_others(const luas__pool *p, uint32_t generation)
+{
+    for (const struct luas__keep *k = p->keeps; k != NULL; k = k->next)
+        if (k->job != NULL && k->generation != generation)
+            return true;
+    return false;
+}
+
+void luas__keep_end(luas__pool *p, const luas__job *job)
+{
+    for (struct luas__keep *k = p->keeps; k != NULL; k = k->next)
+        if (k->job == job) {
+            k->job = NULL;
+            luas__zygote_end(&k->zygote);
+        }
+}
+
+void luas__keep_bury(luas__pool *p)
+{
+    for (struct luas__keep **at = &p->keeps, *k; (k = *at) != NULL;)
+        if (k->job == NULL && luas__child_reap(&k->zygote.child)) {
+            *at = k->next;
+            luas__zygote_close(&k->zygote);
+            free(k);
+        } else {
+            at = &k->next;
+        }
+}
+
+void luas__keep_close(luas__pool *p)
+{
+    for (struct luas__keep *k = p->keeps; k != NULL; k = k->next) {
+        k->job = NULL;
+        luas__zygote_end(&k->zygote);
+    }
+    for (struct luas__keep *k = p->keeps; k != NULL; k = k->next)
+        luas__child_await(&k->zygote.child);
+    luas__keep_bury(p);
+}
+
+void luas__keep_abandon(const luas__pool *p)
+{
+    for (const struct luas__keep *k = p->keeps; k != NULL; k = k->next)
+        luas__zygote_abandon(&k->zygote);
+}
