@@ -260,12 +260,24 @@ static int job_carry(lua_State *L)
     return 2;
 }
 
-/* Arguments: job, function, inputs or nil, workers. */
+/* Forks the job's own workers and, when the host goes on while they work, what
+   keeps it as it is now for those that replace them. */
+static void fork_own(lua_State *L, luas__job_handle *h, int workers, bool goes_on)
+{
+    luas__pool *p = h->pool->pool;
+    lua_getiuservalue(L, AT_JOB, JOB_POOL);
+    luas__fork_point at = {.L = L, .pool = lua_gettop(L)};
+    luas__job_try(L, h, luas__pool_inherit(p, h->job, workers, &at));
+    if (goes_on)
+        luas__pool_keep(p, h->job, &at);
+}
+
+/* Arguments: job, function, inputs or nil, workers, whether the host goes on. */
 static int job_inherit(lua_State *L)
 {
     luas__job_handle *h = luas__job_check(L);
     int workers = (int)luaL_checkinteger(L, 4);
-    lua_settop(L, 4);
+    lua_settop(L, 5);
     int space = luas__job_space(L);
     luas__space_survey(L, 2, space, SURVEY);
     if (lua_istable(L, 3))
@@ -280,13 +292,11 @@ static int job_inherit(lua_State *L)
         lua_rawseti(L, -2, i + 1);
     }
     lua_rawseti(L, -2, h->job->id);
-    lua_getiuservalue(L, AT_JOB, JOB_POOL);
-    luas__fork_point at = {.L = L, .pool = lua_gettop(L)};
-    luas__job_try(L, h, luas__pool_inherit(h->pool->pool, h->job, workers, &at));
+    fork_own(L, h, workers, lua_toboolean(L, 5));
     return 0;
 }
 
-/* Is no worker left but the job's, or such as are about to end? */
+/* Is no worker left but the job's, or such as are about to end, nor to come? */
 static bool has_all_workers(const luas__pool *p, const luas__job *job)
 {
     for (int i = 0; i < p->nworkers; i++) {
@@ -294,19 +304,16 @@ static bool has_all_workers(const luas__pool *p, const luas__job *job)
         if (w->generation != job->generation && !w->stopping && !w->reaped)
             return false;
     }
-    return true;
+    return !luas__keep_has_others(p, job->generation);
 }
 
-/* Arguments: job, workers. These are forked now, and the job is for them alone:
-   true when the pool has no others. */
+/* Arguments: job, workers, whether the host goes on. These are forked now, and
+   the job is for them alone: true when the pool has no others. */
 static int job_renew(lua_State *L)
 {
     luas__job_handle *h = luas__job_check(L);
     luas__pool *p = h->pool->pool;
-    int workers = (int)luaL_checkinteger(L, 2);
-    lua_getiuservalue(L, AT_JOB, JOB_POOL);
-    luas__fork_point at = {.L = L, .pool = lua_gettop(L)};
-    luas__job_try(L, h, luas__pool_inherit(p, h->job, workers, &at));
+    fork_own(L, h, (int)luaL_checkinteger(L, 2), lua_toboolean(L, 3));
     pthread_mutex_lock(&p->lock);
     bool all = has_all_workers(p, h->job);
     pthread_mutex_unlock(&p->lock);

@@ -37,16 +37,22 @@ static int abandon_pools(lua_State *L)
     return 0;
 }
 
+static void abandon_others(void *host)
+{
+    lua_State *L = ((luas__fork_point *)host)->L;
+    if (!lua_checkstack(L, LUA_MINSTACK))
+        _exit(1);
+    lua_pushcfunction(L, abandon_pools);
+    lua_pcall(L, 0, 0, 0);
+}
+
 /* From here on this process is a worker: nothing may raise past this frame,
    for below it lies the host's own stack. */
 static int worker_main(void *host, luas__channel *channel)
 {
     luas__fork_point *at = host;
     lua_State *L = at->L;
-    if (!lua_checkstack(L, LUA_MINSTACK))
-        return 1;
-    lua_pushcfunction(L, abandon_pools);
-    lua_pcall(L, 0, 0, 0);
+    abandon_others(host);
     lua_getiuservalue(L, at->pool, LUAS__POOL_OPTIONS);
     int options = lua_gettop(L);
     lua_pushliteral(L, "init");
@@ -113,6 +119,7 @@ static int core_pool(lua_State *L)
     luas__pool_options options = {
         .workers = (int)option_integer(L, "workers", 1),
         .main = worker_main,
+        .abandon = abandon_others,
         .has_init = option_given(L, "init"),
         .max_tasks = (uint64_t)option_integer(L, "max_tasks", 0),
         .memory = (size_t)option_integer(L, "memory", 0),
@@ -241,7 +248,7 @@ static int pool_resize(lua_State *L)
 static int pool_live(lua_State *L)
 {
     luas__handle *h = luas__check_pool(L, 1);
-    int n = 0;
+    int n = lua_toboolean(L, 2) && luas__keep_has_others(h->pool, 0);
     for (int i = 0; i < h->pool->nworkers; i++)
         n += !h->pool->workers[i]->ended;
     lua_pushinteger(L, n);

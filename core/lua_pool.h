@@ -9,12 +9,16 @@
  *                                   false too after a signal, so that Lua can
  *                                   run the hook that its handler set
  *   P:stop() P:terminate() P:close() P:resize(n)
- *   P:live() -> n                   workers that are not ended yet
+ *   P:live([zygotes]) -> n          workers that are not ended yet; with true,
+ *                                   one more where there may be further ones
+ *                                   of what was kept at a job's submission
  *   P:stats() -> table   P:fileno() -> fd   P:foreign() -> boolean
  *   P:wake()                        makes the descriptor readable until a step
  *
  *   J:carry(f, mode) -> "ship" or nil, why
- *   J:inherit(f, inputs, workers)   fork workers that have both
+ *   J:inherit(f, inputs, workers, goes_on)   fork workers that have both, and
+ *                                   what keeps them for others, if the host
+ *                                   goes on meanwhile
  *   J:feed(items, i, j, star) -> true or nil, message     encode items[i..j]
  *   J:pull(source, most) -> n, more      encode what up to `most` calls give
  *   J:call(...)                     encode one task with these arguments

@@ -77,11 +77,18 @@ local function await_fed(self)
     self:check_pool()
 end
 
+-- May the host change while the job runs? Where it waits for an array's tasks
+-- it stands still, but for what it calls back.
+local function goes_on(self)
+    return self.lazy or self.async or self.source ~= nil or self.report ~= nil
+        or next(self.pool.watched) ~= nil
+end
+
 local function inherit(self, items, most)
     local pool = self.pool
     if not self.policy.process and pool.size > 0 then await_room(self) end
-    if pool.core:live() == 0 then watched.note(pool) end
-    self.handle:inherit(self.f, items, max(1, min(pool.size, most)))
+    if pool.core:live(true) == 0 then watched.note(pool) end
+    self.handle:inherit(self.f, items, max(1, min(pool.size, most)), goes_on(self))
     watched.compare(pool)
     pool.carried.inherit = pool.carried.inherit + 1
     self.carried = "inherit"
@@ -105,7 +112,7 @@ local function renew(self)
     await_fed(self)
     self.renewed = self.handle
     local n = self.alone and pool.size or max(1, min(pool.size, self.total or huge))
-    if self.handle:renew(n) then
+    if self.handle:renew(n, goes_on(self)) then
         watched.note(pool)
     else
         watched.compare(pool)
@@ -190,11 +197,11 @@ end
 ---@param f function
 ---@param input {items: table?, n: integer?, source: function?}
 ---@param options table    checked job options
----@param how {star: boolean?, lazy: boolean?, discard: boolean?, process: boolean?, each: boolean?}
+---@param how {star: boolean?, lazy: boolean?, async: boolean?, discard: boolean?, process: boolean?, each: boolean?}
 ---@return luas.job        to be closed
 function Job.start(pool, f, input, options, how)
     local self = setmetatable({
-        pool = pool, f = f, options = options, star = how.star, lazy = how.lazy,
+        pool = pool, f = f, options = options, star = how.star, lazy = how.lazy, async = how.async,
         items = input.items, source = input.source, policy = policy(options, how),
         fed = 0, taken = 0, batch = 1, exhausted = false,
         window = options.window or WINDOW * max(1, pool.size),
@@ -245,9 +252,10 @@ end
 ---@param pool table
 ---@param f function
 ---@param options table
+---@param async boolean    whether the caller goes on meanwhile
 ---@param ... any
 ---@return luas.job        to be closed
-function Job.call(pool, f, options, ...)
+function Job.call(pool, f, options, async, ...)
     if options.carry ~= "inherit" then
         local policy = call_policy(pool, options)
         local self = setmetatable({
@@ -261,7 +269,8 @@ function Job.call(pool, f, options, ...)
         self:close()
         if not ok then error(sent, 0) end
     end
-    return Job.start(pool, f, { items = { table.pack(...) }, n = 1 }, options, { star = true })
+    return Job.start(pool, f, { items = { table.pack(...) }, n = 1 }, options,
+        { star = true, async = async })
 end
 
 -- Around the calls of a source: after an error in it nothing more is taken.

@@ -93,7 +93,7 @@ end
 ---@return boolean
 function M.are_known(pool, modules)
     if pool.size == 0 then return true end
-    if pool.core:live() == 0 then M.note(pool) end
+    if pool.core:live(true) == 0 then M.note(pool) end
     local known, loaded = pool.known, package.loaded
     if modules.package then modules = loaded end -- what it may require it has from there
     for name in pairs(modules) do

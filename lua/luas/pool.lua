@@ -265,9 +265,9 @@ end
 
 -- ---- one call ----
 
-local function call(self, what, f, ...)
+local function call(self, what, f, async, ...)
     callable(f, what)
-    return Job.call(state_of(self), f, self.defaults, ...)
+    return Job.call(state_of(self), f, self.defaults, async, ...)
 end
 
 local function success(_, o, ...)
@@ -291,7 +291,7 @@ end
 ---@param ... any
 ---@return any ...
 function Pool:apply(f, ...)
-    local job <close> = call(self, "apply", f, ...)
+    local job <close> = call(self, "apply", f, false, ...)
     local handle, pool = job.handle, job.pool
     while not handle:done() do pool:step() end
     return give(job, settle_one(job))
@@ -302,7 +302,7 @@ end
 ---@param ... any
 ---@return luas.future
 function Pool:apply_async(f, ...)
-    local job = call(self, "apply_async", f, ...)
+    local job = call(self, "apply_async", f, true, ...)
     local undo <close> = job:unless_handed_over()
     job:detach()
     return future.new(job, settle_one)
@@ -336,7 +336,7 @@ local function drain(job)
 end
 
 local function map_async(self, what, f, source, given, star)
-    local job, all = start(self, what, f, source, given, { star = star })
+    local job, all = start(self, what, f, source, given, { star = star, async = true })
     local undo <close> = job:unless_handed_over()
     job.window = math.maxinteger
     drain(job)
