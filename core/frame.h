@@ -54,7 +54,8 @@ enum luas__job_flags {
     LUAS__JOB_PROCESS = 32, /* one task that owns its worker */
     LUAS__JOB_STAR = 64,    /* an inherited input is a table of arguments */
     LUAS__JOB_DISCARD = 128, /* nobody wants the results: an empty array will do */
-    LUAS__JOB_EACH = 256    /* the host's: a worker gets one of its tasks */
+    LUAS__JOB_EACH = 256,   /* the host's: a worker gets one of its tasks */
+    LUAS__JOB_ASYNC = 512   /* the host's: it goes on where nobody can fork workers */
 };
 
 /* Starts a frame of the given message at the end of `b`; *mark is for end. */

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "cpus.h"
 #include "error.h"
 #include "lua_codec.h"
 #include "lua_fail.h"
@@ -149,7 +150,8 @@ static luas__policy read_policy(lua_State *L)
         .room = (size_t)number_field(L, "room", 0),
     };
     p.flags = flag_field(L, "process", LUAS__JOB_PROCESS) | flag_field(L, "star", LUAS__JOB_STAR)
-        | flag_field(L, "discard", LUAS__JOB_DISCARD) | flag_field(L, "each", LUAS__JOB_EACH);
+        | flag_field(L, "discard", LUAS__JOB_DISCARD) | flag_field(L, "each", LUAS__JOB_EACH)
+        | flag_field(L, "async", LUAS__JOB_ASYNC);
     p.seed = seed_field(L, &p.flags);
     if (p.timeout > 0)
         p.flags |= LUAS__JOB_TIMED;
@@ -260,16 +262,25 @@ static int job_carry(lua_State *L)
     return 2;
 }
 
-/* Forks the job's own workers and, when the host goes on while they work, what
-   keeps it as it is now for those that replace them. */
-static void fork_own(lua_State *L, luas__job_handle *h, int workers, bool goes_on)
+/* Forks `now` of the job's own workers and, when the host goes on while they
+   work, what keeps it as it is now for others. */
+static void fork_own(lua_State *L, luas__job_handle *h, int workers, int now, bool goes_on)
 {
     luas__pool *p = h->pool->pool;
     lua_getiuservalue(L, AT_JOB, JOB_POOL);
     luas__fork_point at = {.L = L, .pool = lua_gettop(L)};
-    luas__job_try(L, h, luas__pool_inherit(p, h->job, workers, &at));
+    luas__job_try(L, h, luas__pool_inherit(p, h->job, workers, now, &at));
     if (goes_on)
         luas__pool_keep(p, h->job, &at);
+}
+
+/* A host that stands still has them forked when it steps; one that goes on has
+   some, in case that nothing can keep it, and all where it may not step. */
+static int count_now(const luas__job *job, int workers, bool goes_on)
+{
+    if (job->policy.flags & (LUAS__JOB_ASYNC | LUAS__JOB_PROCESS))
+        return workers;
+    return goes_on ? luas__cpus() : 0;
 }
 
 /* Arguments: job, function, inputs or nil, workers, whether the host goes on. */
@@ -292,7 +303,8 @@ static int job_inherit(lua_State *L)
         lua_rawseti(L, -2, i + 1);
     }
     lua_rawseti(L, -2, h->job->id);
-    fork_own(L, h, workers, lua_toboolean(L, 5));
+    bool goes_on = lua_toboolean(L, 5);
+    fork_own(L, h, workers, count_now(h->job, workers, goes_on), goes_on);
     return 0;
 }
 
@@ -313,7 +325,8 @@ static int job_renew(lua_State *L)
 {
     luas__job_handle *h = luas__job_check(L);
     luas__pool *p = h->pool->pool;
-    fork_own(L, h, (int)luaL_checkinteger(L, 2), lua_toboolean(L, 3));
+    int workers = (int)luaL_checkinteger(L, 2);
+    fork_own(L, h, workers, workers, lua_toboolean(L, 3));
     pthread_mutex_lock(&p->lock);
     bool all = has_all_workers(p, h->job);
     pthread_mutex_unlock(&p->lock);

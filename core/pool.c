@@ -345,16 +345,26 @@ static int count_images(const luas__pool *p, uint32_t generation)
 static int spawn(luas__pool *p, uint32_t generation, void *host)
 {
     int rc = luas__supervise_spawn(p, generation, host);
+    p->forked_at = luas__now();
     return rc < 0 ? rc : luas__deal_first(p, p->workers[p->nworkers - 1]);
 }
 
-static int respawn_images(luas__pool *p, void *host)
+static bool wants_image(const luas__pool *p, const luas__job *job)
+{
+    int most = job->few > 0 && job->few < job->images ? job->few : job->images;
+    return job->generation != 0 && job->waiting > 0 && !job->closed
+        && count_images(p, job->generation) < most;
+}
+
+/* Those of a job that came first, and those that take others' places. */
+static int spawn_images(luas__pool *p, void *host)
 {
     int rc = 0;
     for (luas__job *job = p->jobs; job != NULL && rc == 0; job = job->next)
-        while (rc == 0 && job->generation != 0 && job->waiting > 0 && !job->closed
-               && count_images(p, job->generation) < job->images)
+        while (rc == 0 && wants_image(p, job)) {
+            retire(p, p->options.workers > 0 ? p->options.workers - 1 : 0);
             rc = spawn(p, job->generation, host);
+        }
     return rc;
 }
 
@@ -390,7 +400,7 @@ static int staff(luas__pool *p, void *host)
     while (rc == 0 && luas__deal_needs_worker(p))
         rc = spawn(p, 0, host);
     if (rc == 0)
-        rc = respawn_images(p, host);
+        rc = spawn_images(p, host);
     p->tight = rc < 0;
     bool can_do_with_fewer = !is_stranded(p) && !wants_all(p);
     return rc < 0 && can_do_with_fewer && rc != LUAS_ENOMEM ? 0 : rc;
@@ -407,15 +417,16 @@ int luas__pool_populate(luas__pool *p, void *host)
     return rc;
 }
 
-int luas__pool_inherit(luas__pool *p, luas__job *job, int workers, void *host)
+int luas__pool_inherit(luas__pool *p, luas__job *job, int workers, int now, void *host)
 {
     pthread_mutex_lock(&p->lock);
     p->knows_handled = false;
     job->generation = ++p->last_generation;
     job->images = workers;
-    retire(p, p->options.workers > workers ? p->options.workers - workers : 0);
+    now = now < workers ? now : workers;
+    retire(p, p->options.workers > now ? p->options.workers - now : 0);
     int rc = 0, made = 0;
-    for (; made < workers && rc == 0; made++) {
+    for (; made < now && rc == 0; made++) {
         rc = luas__supervise_spawn(p, job->generation, host);
         if (rc == 0 && job->policy.flags & LUAS__JOB_PROCESS)
             p->workers[p->nworkers - 1]->process = job;

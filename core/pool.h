@@ -71,6 +71,7 @@ typedef struct luas__pool {
     bool lingers;               /* the last wait was so short that it pays */
     int lingered;               /* times in a row */
     int cpus;                   /* that there are; 0: not asked yet */
+    int64_t forked_at;          /* ns; when it last had forked a worker for tasks */
     luas__stats stats;
     struct luas__pump *pump;    /* the thread, once there was one */
     int drivers;                /* calls that drive the pool now */
@@ -102,9 +103,9 @@ void luas__pool_seal(luas__pool *p, luas__job *job);
 /* Forks all workers now instead of when tasks want them. */
 int luas__pool_populate(luas__pool *p, void *host);
 
-/* Forks up to `workers` workers now that alone will do this job; `host` goes
-   to the child's main. */
-int luas__pool_inherit(luas__pool *p, luas__job *job, int workers, void *host);
+/* Has up to `workers` workers forked that alone will do this job: so many now,
+   the others when tasks want them; `host` goes to the child's main. */
+int luas__pool_inherit(luas__pool *p, luas__job *job, int workers, int now, void *host);
 
 /*
  * Keeps the host as it is now, in a zygote, for workers that replace those of

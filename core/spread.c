@@ -2,8 +2,9 @@
  * Spreading: how many workers a job is dealt to. All, but for many short
  * tasks: these have no time to wait for anything, so that more workers than
  * CPUs would only take turns, and each would have to be forked, woken and told
- * what to do. Before the first task has ended its job is taken for one of
- * these; a job of which nothing is heard for a while has all workers again.
+ * what to do. Before some tasks have ended their job is taken for one of
+ * these; a job of which nothing is heard for a while has all workers again, and
+ * so has one that may go on where none can be forked.
  */
 #define _GNU_SOURCE
 #include "pool.h"
@@ -14,7 +15,10 @@
 #include "cpus.h"
 
 #define SHORT (LUAS__MS / 20)
-#define PATIENCE (2 * LUAS__MS)
+#define PATIENCE (10 * LUAS__MS)
+
+/* A task or two may be slow for other reasons. */
+enum { ENOUGH = 8 };
 
 /* Tasks for each worker. With fewer the workers show what they are for. */
 enum { MANY = 256 };
@@ -22,13 +26,24 @@ enum { MANY = 256 };
 static bool is_of_many(const luas__pool *p, const luas__job *job)
 {
     return job->fed >= (uint64_t)MANY * (uint64_t)p->options.workers
-        && p->options.workers > 1 && !(job->policy.flags & LUAS__JOB_EACH);
+        && p->options.workers > 1 && !(job->policy.flags & (LUAS__JOB_EACH | LUAS__JOB_ASYNC));
+}
+
+/* Until when to wait for word of it: while the pool forks it hears nothing. */
+static int64_t deadline(const luas__pool *p, const luas__job *job)
+{
+    return (job->heard_at > p->forked_at ? job->heard_at : p->forked_at) + PATIENCE;
+}
+
+static bool is_known_as_long(const luas__job *job)
+{
+    return (job->task_ns >= SHORT && job->settled >= ENOUGH)
+        || job->pending[job->npending - 1].attempts > 0;
 }
 
 static bool is_for_few(luas__pool *p, luas__job *job)
 {
-    if (job->closed || job->waiting == 0 || job->task_ns >= SHORT || !is_of_many(p, job)
-        || job->pending[job->npending - 1].attempts > 0)
+    if (job->closed || job->waiting == 0 || !is_of_many(p, job) || is_known_as_long(job))
         return false;
     if (p->cpus == 0)
         p->cpus = luas__cpus();
@@ -38,7 +53,7 @@ static bool is_for_few(luas__pool *p, luas__job *job)
     if (job->heard_at == 0 || job->heard != job->settled)
         job->heard_at = now;
     job->heard = job->settled;
-    return now - job->heard_at < PATIENCE;
+    return now < deadline(p, job);
 }
 
 bool luas__spread_has(const luas__worker *w, const luas__job *job)
@@ -70,7 +85,7 @@ int64_t luas__spread_end(const luas__pool *p)
 {
     int64_t end = INT64_MAX;
     for (const luas__job *job = p->jobs; job != NULL; job = job->next)
-        if (job->few > 0 && job->heard_at + PATIENCE < end)
-            end = job->heard_at + PATIENCE;
+        if (job->few > 0 && deadline(p, job) < end)
+            end = deadline(p, job);
     return end;
 }

@@ -104,7 +104,7 @@ static void inherit(luas__pool *pool, tally *t)
     if (job == NULL)
         return;
     CHECK_INT(luas__pool_start(pool, job), 0);
-    while ((rc = luas__pool_inherit(pool, job, 1, NULL)) == LUAS_ENOMEM)
+    while ((rc = luas__pool_inherit(pool, job, 1, 1, NULL)) == LUAS_ENOMEM)
         continue;
     CHECK_INT(rc, 0);
     luas__pool_keep(pool, job, NULL);

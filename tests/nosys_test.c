@@ -309,7 +309,7 @@ static void inherit(run *r, tally *t)
     luas__job *job = new_job(r, &(luas__policy){0});
     if (job == NULL)
         return;
-    TRY(r, luas__pool_inherit(r->pool, job, 1, NULL));
+    TRY(r, luas__pool_inherit(r->pool, job, 1, 1, NULL));
     luas__pool_keep(r->pool, job, NULL);
     feed(r->pool, job, "echo", 1);
     feed(r->pool, job, "k", 1);

@@ -276,7 +276,7 @@ static int serve_era(void *host, luas__channel *c)
 static luas__job *inherit(luas__pool *pool, int workers)
 {
     luas__job *job = start_job(pool, &(luas__policy){.chunk = 1});
-    CHECK_INT(luas__pool_inherit(pool, job, workers, NULL), 0);
+    CHECK_INT(luas__pool_inherit(pool, job, workers, workers, NULL), 0);
     return job;
 }
 
@@ -397,7 +397,7 @@ static void test_a_zygote_ends_with_its_job(void)
     }
     luas__pool_drop(pool, dropped);
     check_ends(pids[1]);
-    CHECK_INT(luas__pool_inherit(pool, renewed, 1, NULL), 0);
+    CHECK_INT(luas__pool_inherit(pool, renewed, 1, 1, NULL), 0);
     luas__pool_keep(pool, renewed, NULL);
     check_ends(pids[2]);
     CHECK(runs(pids[0]));

@@ -11,7 +11,8 @@ local watched = require "luas.modules"
 local min, max, huge = math.min, math.max, math.huge
 
 -- An array this long is inherited by fresh workers rather than encoded, if that
--- makes this many items for each worker: so many can be sent while one is forked.
+-- makes this many items for each that short tasks are for: so many can be sent
+-- while one is forked.
 local INHERIT_ITEMS <const> = 50000
 local INHERIT_SHARE <const> = 2048
 -- And so is one that takes this many bytes.
@@ -47,7 +48,7 @@ local function policy(options, how)
         timeout = options.timeout, retries = options.retries, chunk = options.chunk,
         halt = options.halt, seed = options.seed, priority = options.priority,
         star = how.star, discard = how.discard, process = how.process,
-        each = how.each,
+        each = how.each, async = how.async,
         room = how.lazy and ROOM or nil,
     }
 end
@@ -156,7 +157,8 @@ end
 -- Is the array so long that it had better be inherited?
 local function is_long(self, n)
     local pool = self.pool
-    return n >= INHERIT_ITEMS and (n >= INHERIT_SHARE * pool.size or pool.core:live() == 0)
+    return n >= INHERIT_ITEMS
+        and (n >= INHERIT_SHARE * min(pool.size, core.cpus()) or pool.core:live() == 0)
 end
 
 -- What is sent is checked on its way.
