@@ -118,6 +118,74 @@ static int job_collect(lua_State *L)
     return give_taken(L, space, taken);
 }
 
+/* Stack of job_gather. */
+enum { VALUES = 2, OTHERS, ORDER };
+
+/* Pops `n` results: one alone into the table at VALUES, others after a nil, and
+   with their number, into a table in OTHERS. */
+static void sort_results(lua_State *L, lua_Integer index, int n)
+{
+    if (n == 1 && !lua_isnil(L, -1)) {
+        lua_rawseti(L, VALUES, index);
+        return;
+    }
+    lua_createtable(L, n + 1, 1);
+    lua_insert(L, -n - 1);
+    for (int i = n; i > 0; i--)
+        lua_rawseti(L, -i - 1, i + 1);
+    lua_pushinteger(L, n + 1);
+    lua_setfield(L, -2, "n");
+    lua_rawseti(L, OTHERS, index);
+}
+
+static void note_order(lua_State *L, lua_Integer *place, lua_Integer index)
+{
+    if (lua_isnil(L, ORDER))
+        return;
+    lua_pushinteger(L, index);
+    lua_rawseti(L, ORDER, ++*place);
+}
+
+/* Sorts the results of the outcome; if it is none of a value it is pushed, and
+   that is said. */
+static bool is_failure(lua_State *L, luas__job_handle *h, int space, const luas__outcome *next,
+                       const char *payload)
+{
+    luas__outcome o = *next; /* reading it may run anything */
+    if (o.kind != LUAS__KIND_VALUE) {
+        luas__push_outcome(L, &o, payload, space);
+        return true;
+    }
+    int n = read_values(L, h, o.len, payload, space);
+    if (n < 0)
+        luas__push_unreadable(L, &o, space);
+    else
+        sort_results(L, (lua_Integer)o.index, n);
+    return n < 0;
+}
+
+/* Arguments: job, and tables for results that are one, for others, and for the
+   indices in the order in which tasks ended, or nil. Gives how many outcomes
+   there were, and the last one's fields if it is no value. */
+static int job_gather(lua_State *L)
+{
+    luas__job_handle *h = luas__job_check(L);
+    lua_settop(L, ORDER);
+    int space = luas__job_space(L);
+    lua_Integer taken = 0, place = lua_isnil(L, ORDER) ? 0 : (lua_Integer)lua_rawlen(L, ORDER);
+    const luas__outcome *o;
+    const char *payload;
+    bool failed = false;
+    while (!failed && (o = next_outcome(L, h, &payload)) != NULL) {
+        taken++;
+        note_order(L, &place, (lua_Integer)o->index);
+        failed = is_failure(L, h, space, o, payload);
+    }
+    lua_pushinteger(L, taken);
+    lua_insert(L, space + 1);
+    return 1 + failed;
+}
+
 static int job_next(lua_State *L)
 {
     luas__job_handle *h = luas__job_check(L);
@@ -141,5 +209,5 @@ static int job_next(lua_State *L)
 }
 
 const luaL_Reg luas__collect_methods[] = {
-    {"collect", job_collect}, {"next", job_next}, {"printed", job_printed}, {NULL, NULL},
+    {"collect", job_collect}, {"gather", job_gather}, {"next", job_next}, {"printed", job_printed}, {NULL, NULL},
 };

@@ -27,6 +27,10 @@
  *                                   the outcomes that are there, up to the
  *                                   first that is no value
  *   J:next() -> index, outcome|nil, results...  or nothing
+ *   J:gather(values, others, order|nil) -> n, outcome|nil   the outcomes that
+ *                                   are there, up to the first that is no value,
+ *                                   by index: a result that is one, and others
+ *                                   as {n=, nil, results...}
  *   J:printed() -> table            index -> what the task printed, when captured
  *   J:cancel(from, to)   J:drop()   J:done() -> boolean   J:settled() -> n
  *   J:process() -> pid, gone, exitcode, signal   J:signal(number)

@@ -337,6 +337,22 @@ function Job:next()
     return o.index, nil, unpack(o.results, 1, o.results.n)
 end
 
+function Job:gather(values, others, order)
+    local n = 0
+    for o in shift, self do
+        local results = o.results
+        n = n + 1
+        if order then order[#order + 1] = o.index end
+        if o.fields then return n, o.fields end
+        if results.n == 1 and results[1] ~= nil then
+            values[o.index] = results[1]
+        else
+            others[o.index] = pack(nil, unpack(results, 1, results.n))
+        end
+    end
+    return n
+end
+
 function Job:printed() return {} end
 
 function Job:done()

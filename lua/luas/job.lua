@@ -384,6 +384,20 @@ function Job:take()
     return describe_taken(self, self.handle:next())
 end
 
+--- Moves what is there into two tables, by index: a result that is one, and for
+--- other outcomes `n` values, nil or the outcome that is no value and then the
+--- results. Their indices go to the end of `order` as they come, if that is
+--- given. The caller counts them in `taken`. False when nothing was there.
+---@param values table<integer, any>
+---@param others table<integer, table>
+---@param order integer[]?
+---@return boolean
+function Job:gather(values, others, order)
+    local n, fields = self.handle:gather(values, others, order)
+    if fields then others[fields.index] = { n = 1, describe(self, fields) } end
+    return n > 0
+end
+
 --- What tasks printed, by index, in a pool that captures it.
 ---@return table<integer, string>
 function Job:printed()

@@ -1,7 +1,7 @@
 --- Iterators over the outcomes of a lazy job, for generic `for`. Each step gives
 --- what is there, or drives the job until something is.
 
-local pack, unpack = table.pack, table.unpack
+local unpack = table.unpack
 
 local M = {}
 
@@ -13,11 +13,31 @@ local function yield(collect, index, o, ...)
     return index, nil, o
 end
 
-local function refill(job)
-    if job:hungry() then
-        job:fill()
-        job:step(0)
+-- Takes the outcome of this index from where Job:gather has put it.
+local function give(job, collect, values, others, index)
+    local value, other = values[index], others[index]
+    job.taken = job.taken + 1
+    if value ~= nil then
+        values[index] = nil
+        return index, value
     end
+    others[index] = nil
+    return yield(collect, index, unpack(other, 1, other.n))
+end
+
+local function refill(job)
+    job:fill()
+    job:step(0)
+end
+
+-- Drives the job until there is something new: false when all is over.
+local function await(job, values, others, order)
+    while not job:gather(values, others, order) do
+        if job:over() then return false end
+        job:fill()
+        job:step()
+    end
+    return true
 end
 
 --- An iterator in input order. What comes too early is kept until its turn; it
@@ -26,33 +46,14 @@ end
 ---@param collect boolean?  whether failures are given, not raised
 ---@return fun(): integer?, ...
 function M.in_order(job, collect)
-    local early, turn, advance = {}, 1, nil
-    local function give(...)
-        job.taken = turn
-        turn = turn + 1
-        return yield(collect, job.taken, ...)
-    end
-    local function sort_out(index, ...)
-        if index == turn then return give(...) end
-        if index then
-            early[index] = pack(...)
-        elseif job:over() then
-            return nil
-        else
-            job:fill()
-            job:step()
-        end
-        return advance()
-    end
-    function advance()
-        local packed = early[turn]
-        if not packed then return sort_out(job:take()) end
-        early[turn] = nil
-        return give(unpack(packed, 1, packed.n))
-    end
+    local values, others = {}, {}
     return function()
-        refill(job)
-        return advance()
+        if job:hungry() then refill(job) end
+        local turn = job.taken + 1
+        while values[turn] == nil and not others[turn] do
+            if not await(job, values, others) then return nil end
+        end
+        return give(job, collect, values, others, turn)
     end
 end
 
@@ -61,24 +62,15 @@ end
 ---@param collect boolean?
 ---@return fun(): integer?, ...
 function M.as_they_come(job, collect)
-    local advance
-    local function sort_out(index, ...)
-        if index then
-            job.taken = job.taken + 1
-            return yield(collect, index, ...)
-        elseif job:over() then
-            return nil
-        end
-        job:fill()
-        job:step()
-        return advance()
-    end
-    function advance()
-        return sort_out(job:take())
-    end
+    local values, others, order, place = {}, {}, {}, 0
     return function()
-        refill(job)
-        return advance()
+        if job:hungry() then refill(job) end
+        place = place + 1
+        if not order[place] then
+            order, place = {}, 1
+            if not await(job, values, others, order) then return nil end
+        end
+        return give(job, collect, values, others, order[place])
     end
 end
 
