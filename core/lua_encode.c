@@ -8,8 +8,7 @@
 #include "lua_names.h"
 #include "wire.h"
 
-/* ROW: bytes up to which a table is tried without a protected call. */
-enum { SHARED_HEAD = 6, KEPT_FRAMES = 4096, ROW = 1024 };
+enum { SHARED_HEAD = 6, KEPT_FRAMES = 4096, ALONE = 1 << 16 };
 
 static const char scratch_key, scratch_type_key;
 
@@ -91,6 +90,7 @@ static void enter_space(luas__encoder *e)
         return;
     e->space = luas__space_at(L, SLOT_SPACE);
     assert(e->space != NULL);
+    e->space->landmarks = e->scratch->landmarks;
     luas__space_rollback(L, SLOT_SPACE);
     lua_getiuservalue(L, SLOT_SPACE, SPACE_OBJECTS);
     lua_replace(L, SLOT_OBJECTS);
@@ -105,10 +105,11 @@ static void enter(luas__encoder *e, lua_State *L)
     }
     luas__names_push(L);
     lua_replace(L, SLOT_NAMES);
-    e->named = e->scratch->named = luas__names_known(L, SLOT_NAMES);
+    e->named = luas__names_known(L, SLOT_NAMES);
     lua_pushglobaltable(L);
     e->globals = lua_topointer(L, -1);
     lua_pop(L, 1);
+    e->scratch->landmarks = (luas__landmarks){e->named, e->globals};
     enter_space(e);
 }
 
@@ -227,59 +228,8 @@ static int prepare(luas__encoder *e, lua_State *L, luas__buffer *out, size_t sta
     return 0;
 }
 
-/* Has this table neither class, name nor number, and is it not the globals? */
-static int is_plain(const luas__encoder *e, int index, const void *address)
-{
-    lua_State *L = e->L;
-    if (lua_getmetatable(L, index)) {
-        lua_pop(L, 1);
-        return 0;
-    }
-    lua_pushglobaltable(L);
-    const void *globals = lua_topointer(L, -1);
-    lua_pop(L, 1);
-    return address != globals && luas__pointers_find(e->scratch->named, address) < 0
-        && luas__pointers_find(e->seen, address) < 0
-        && (e->space == NULL || luas__pointers_find(&e->space->numbers, address) < 0);
-}
-
-/* Writes the table at this index if it is small, plain and holds scalars only: 1; 0 if not. */
-static int put_row(luas__encoder *e, int index)
-{
-    const void *address = lua_topointer(e->L, index);
-    size_t most = e->most;
-    if (!is_plain(e, index, address))
-        return 0;
-    if (most - e->out->len > ROW)
-        e->most = e->out->len + ROW;
-    lua_pushvalue(e->L, index);
-    int written = luas__put_row(e);
-    e->most = most;
-    if (!written)
-        return 0;
-    uint32_t number = e->objects++;
-    return luas__pointers_add(e->seen, address, &number);
-}
-
-/* How many of the first values are scalars and rows, which are written; or negative. */
-static int put_rows(luas__encoder *e, int first, int count)
-{
-    int rc = 1, done = 0;
-    if (e->scratch == NULL || e->scratch->named == NULL)
-        return 0;
-    while (done < count) {
-        rc = luas__put_scalar(e->L, first + done, e->out, e->most);
-        if (rc == 0 && lua_istable(e->L, first + done))
-            rc = put_row(e, first + done);
-        if (rc <= 0)
-            return rc < 0 ? rc : done;
-        done++;
-    }
-    return e->out->len > e->most ? LUAS_ETOOBIG : done;
-}
-
 /* How many of the first values are scalars, which are written; or negative. */
-static int encode_scalars(lua_State *L, int first, int count, luas__buffer *out, size_t most)
+static int put_scalars(lua_State *L, int first, int count, luas__buffer *out, size_t most)
 {
     int done = 0;
     while (done < count) {
@@ -291,25 +241,9 @@ static int encode_scalars(lua_State *L, int first, int count, luas__buffer *out,
     return out->len > most ? LUAS_ETOOBIG : done;
 }
 
-/* As call_protected, if any of the values needs it; else pushes nil. */
-static int encode_others(luas__encoder *e, const luas__encode_options *o, int first, int count)
-{
-    int rc = put_rows(e, first, count);
-    if (rc >= 0 && rc < count) {
-        e->offset += rc;
-        return call_protected(e, e->L, o->space, o->modules, first + rc, count - rc);
-    }
-    leave_scratch(e->scratch);
-    if (rc < 0)
-        lua_pushstring(e->L, luas_strerror(rc));
-    else
-        lua_pushnil(e->L);
-    return rc < 0 ? rc : 0;
-}
-
-/* The values from the first that is no scalar on. */
-static int encode_rest(lua_State *L, int first, int count, int done, luas__buffer *out,
-                       size_t start, const luas__encode_options *o)
+/* The values behind the first `done`, in a protected call. */
+static int encode_others(lua_State *L, int first, int count, int done, luas__buffer *out,
+                         size_t start, const luas__encode_options *o)
 {
     luas__encoder e = {.defines = o->defines, .modules = o->modules != 0, .total = count,
                        .offset = done, .unchanged = o->unchanged};
@@ -317,8 +251,7 @@ static int encode_rest(lua_State *L, int first, int count, int done, luas__buffe
     int rc = prepare(&e, L, out, start, o->limit, count);
     if (rc < 0)
         return rc;
-    e.space = o->space == 0 ? NULL : lua_touserdata(L, o->space);
-    rc = encode_others(&e, o, first + done, count - done);
+    rc = call_protected(&e, L, o->space, o->modules, first + done, count - done);
     lua_remove(L, -2);
     if (rc == 0 && lua_istable(L, -1))
         lua_replace(L, o->modules);
@@ -329,49 +262,94 @@ static int encode_rest(lua_State *L, int first, int count, int done, luas__buffe
     return rc;
 }
 
-static int encode_all(lua_State *L, int first, int count, luas__buffer *out, size_t start,
-                      const luas__encode_options *o)
+/* The landmarks that are kept: of the space, at hand, or else of the scratch; or NULL. */
+static const luas__landmarks *find_landmarks(lua_State *L, luas__space *space)
 {
-    int rc = encode_scalars(L, first, count, out, start + bounded(o->limit));
+    if (space != NULL && space->landmarks.named != NULL)
+        return &space->landmarks;
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &scratch_key);
+    const luas__scratch *s = lua_touserdata(L, -1);
+    lua_pop(L, 1);
+    if (s == NULL || s->landmarks.named == NULL)
+        return NULL;
+    if (space != NULL)
+        space->landmarks = s->landmarks;
+    return &s->landmarks;
+}
+
+/* The values from the first that is no scalar on, if they are scalars and rows: 1; 0 if not. */
+static int put_rows(lua_State *L, int first, int count, luas__buffer *out, size_t most, int at)
+{
+    luas__space *space = at == 0 ? NULL : lua_touserdata(L, at);
+    size_t mark = out->len;
+    if (!lua_checkstack(L, LUA_MINSTACK))
+        return 0;
+    const luas__landmarks *l = find_landmarks(L, space);
+    if (l != NULL && luas__put_rows(L, first, count, l, space, out) && out->len <= most)
+        return 1;
+    luas__buffer_truncate(out, mark);
+    return 0;
+}
+
+/* The values from the first that is no scalar on; `done` is what put_scalars gave. */
+static int encode_rest(lua_State *L, int first, int count, int done, luas__buffer *out,
+                       size_t start, const luas__encode_options *o)
+{
+    size_t most = start + bounded(o->limit);
+    int rc = done < 0 ? done : 0;
     if (rc < 0)
         lua_pushstring(L, luas_strerror(rc));
-    else
-        rc = rc == count ? 0 : encode_rest(L, first, count, rc, out, start, o);
+    else if (done < count && !put_rows(L, first + done, count - done, out, most, o->space))
+        rc = encode_others(L, first, count, done, out, start, o);
     if (rc < 0)
         luas__buffer_truncate(out, start);
     return rc;
 }
 
-/* A number alone: most results are one. */
-static int encode_number(lua_State *L, int index, luas__buffer *out)
+/* An array of one scalar, as most messages are, of at most ALONE bytes: 1; 0 if the value is no such. */
+static int put_alone(lua_State *L, int index, luas__buffer *out)
 {
-    if (luas__buffer_reserve(out, 1 + LUAS__MP_NUMBER) < 0)
-        return LUAS_ENOMEM;
-    *luas__buffer_end(out) = (char)0x91;
-    out->len++;
-    luas__put_numeral(L, index, out);
-    return 0;
+    if (luas__buffer_reserve(out, 1 + LUAS__MP_SHORT) < 0)
+        return 0;
+    size_t room = luas__buffer_room(out);
+    unsigned char *p = (unsigned char *)luas__buffer_end(out);
+    unsigned char *next = luas__put_at(L, index, p + 1, p + (room < ALONE ? room : ALONE));
+    if (next == NULL)
+        return 0;
+    *p = 0x91;
+    out->len += (size_t)(next - p);
+    return 1;
 }
 
-int luas__encode(lua_State *L, int first, int count, luas__buffer *out,
-                 const luas__encode_options *options)
+/* All but what put_alone wrote. */
+static int encode_array(lua_State *L, int first, int count, luas__buffer *out,
+                        const luas__encode_options *o)
 {
     size_t start = out->len;
-    if (count == 1 && options->limit == 0 && lua_type(L, first) == LUA_TNUMBER
-        && encode_number(L, first, out) == 0)
-        return 0;
     int rc = luas__mp_write_array(out, (uint32_t)count);
     if (rc < 0) {
         lua_pushstring(L, luas_strerror(rc));
         return rc;
     }
-    return encode_all(L, first, count, out, start, options);
+    if (count != 1 || o->limit != 0)
+        rc = put_scalars(L, first, count, out, start + bounded(o->limit));
+    return encode_rest(L, first, count, rc, out, start, o);
+}
+
+int luas__encode(lua_State *L, int first, int count, luas__buffer *out,
+                 const luas__encode_options *options)
+{
+    if (count == 1 && options->limit == 0 && put_alone(L, first, out))
+        return 0;
+    return encode_array(L, first, count, out, options);
 }
 
 int luas__encode_value(lua_State *L, int index, luas__buffer *out,
                        const luas__encode_options *options)
 {
-    return encode_all(L, index, 1, out, out->len, options);
+    size_t start = out->len;
+    int done = put_scalars(L, index, 1, out, start + bounded(options->limit));
+    return encode_rest(L, index, 1, done, out, start, options);
 }
 
 int luas__carry(lua_State *L, int function, int space, luas__buffer *out, size_t limit,

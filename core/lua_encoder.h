@@ -1,6 +1,6 @@
 /*
- * The inside of the encoder, shared by its six files: the calls from outside
- * (lua_encode.c), the forms that values take (lua_value.c), the containers that
+ * The inside of the encoder, shared by its seven files: the calls from outside
+ * (lua_encode.c), the commonest tables (lua_row.c), the forms that values take (lua_value.c), the containers that
  * are open (lua_frames.c), what is in a table (lua_table.c), functions and
  * define messages (lua_carry.c), and the path to what could not be encoded
  * (lua_path.c).
@@ -56,7 +56,7 @@ typedef struct luas__scratch {
     uint32_t depth, capacity;
     luas__pointers seen[2]; /* objects and cells of a message; cells of a define message */
     luas__buffer text;      /* a path */
-    const luas__pointers *named;    /* NULL before the first message */
+    luas__landmarks landmarks;
     int busy;               /* in use further up the C stack, or abandoned by an error */
 } luas__scratch;
 
@@ -93,51 +93,54 @@ typedef struct luas__encoder {
     int rc;
 } luas__encoder;
 
-/* The string at this index: 1, or negative. */
-static inline int luas__put_string(lua_State *L, int index, luas__buffer *out, size_t most)
+/* A call more for each scalar is a tenth of a row's cost; compilers find these too long to inline. */
+#define LUAS__INLINE __attribute__((always_inline)) static inline
+
+/* Writes the scalar at this index between p and end: where the next byte goes; NULL if it is none,
+   or if there might not be enough room. */
+LUAS__INLINE unsigned char *luas__put_at(lua_State *L, int index, unsigned char *p,
+                                          const unsigned char *end)
 {
     size_t len;
-    const char *bytes = lua_tolstring(L, index, &len);
-    if (len < LUAS__MP_SHORT && luas__buffer_room(out) > LUAS__MP_SHORT) {
-        unsigned char *p = (unsigned char *)luas__buffer_end(out);
-        unsigned char *end = luas__mp_put_short(p, bytes, len);
-        if (end != NULL) {
-            out->len += (size_t)(end - p);
-            return 1;
-        }
+    const char *bytes;
+    unsigned char *next;
+    if (end - p < LUAS__MP_SHORT)
+        return NULL;
+    switch (lua_type(L, index)) {
+    case LUA_TSTRING:
+        bytes = lua_tolstring(L, index, &len);
+        if (len < LUAS__MP_SHORT && (next = luas__mp_put_short(p, bytes, len)) != NULL)
+            return next;
+        return (size_t)(end - p) < len + LUAS__MP_HEAD ? NULL : luas__mp_put_string(p, bytes, len);
+    case LUA_TNUMBER:
+        return lua_isinteger(L, index) ? luas__mp_put_int(p, lua_tointeger(L, index))
+                                       : luas__mp_put_double(p, lua_tonumber(L, index));
+    case LUA_TBOOLEAN:
+        *p = lua_toboolean(L, index) ? 0xc3 : 0xc2;
+        return p + 1;
+    case LUA_TNIL:
+        *p = 0xc0;
+        return p + 1;
+    default:
+        return NULL;
     }
-    if (len > most || out->len > most - len)
-        return LUAS_ETOOBIG;
-    int rc = luas__mp_write_string(out, bytes, len);
-    return rc < 0 ? rc : 1;
 }
 
-static inline int luas__put_numeral(lua_State *L, int index, luas__buffer *out)
+/* A string that luas__put_at found no room for: 1, or negative. */
+int luas__put_long(lua_State *L, int index, luas__buffer *out, size_t most);
+
+/* Writes the value at this index if it is nil, a boolean, a number or a string: 1; 0 if not; or
+   negative. */
+LUAS__INLINE int luas__put_scalar(lua_State *L, int index, luas__buffer *out, size_t most)
 {
-    if (luas__buffer_reserve(out, LUAS__MP_NUMBER) < 0)
+    if (luas__buffer_reserve(out, LUAS__MP_SHORT) < 0)
         return LUAS_ENOMEM;
-    unsigned char *p = (unsigned char *)luas__buffer_end(out), *end;
-    if (lua_isinteger(L, index))
-        end = luas__mp_put_int(p, lua_tointeger(L, index));
-    else
-        end = luas__mp_put_double(p, lua_tonumber(L, index));
-    out->len += (size_t)(end - p);
+    unsigned char *p = (unsigned char *)luas__buffer_end(out);
+    unsigned char *next = luas__put_at(L, index, p, p + luas__buffer_room(out));
+    if (next == NULL)
+        return lua_type(L, index) == LUA_TSTRING ? luas__put_long(L, index, out, most) : 0;
+    out->len += (size_t)(next - p);
     return 1;
-}
-
-/* Writes the value at this index if it is nil, a boolean, a number or a string: 1; 0 if not. */
-static inline int luas__put_scalar(lua_State *L, int index, luas__buffer *out, size_t most)
-{
-    int rc, type = lua_type(L, index);
-    if (type == LUA_TSTRING)
-        return luas__put_string(L, index, out, most);
-    if (type == LUA_TNUMBER)
-        return luas__put_numeral(L, index, out);
-    if (type != LUA_TBOOLEAN && type != LUA_TNIL)
-        return 0;
-    rc = type == LUA_TNIL ? luas__mp_write_nil(out)
-                          : luas__mp_write_bool(out, lua_toboolean(L, index));
-    return rc < 0 ? rc : 1;
 }
 
 /* Functions giving int: 0, or a negative code. */
@@ -178,10 +181,13 @@ static inline luas__frame *luas__frame_top(const luas__encoder *e)
 
 /* Pops and encodes a table that already has its number, without its metatable, or opens a frame. */
 int luas__open_content(luas__encoder *e);
-/* Pops a table without a metatable. 1: it holds scalars only, and was written; 0. Cannot raise. */
-int luas__put_row(luas__encoder *e);
 int luas__step_array(luas__encoder *e, luas__frame *f);
 int luas__step_map(luas__encoder *e, luas__frame *f);
+
+/* lua_row.c: writes the values if they are few, and scalars or small plain tables of scalars: 1; 0 if
+   not, having written some of it. Cannot raise. */
+int luas__put_rows(lua_State *L, int first, int count, const luas__landmarks *l,
+                   const luas__space *space, luas__buffer *out);
 
 /* lua_carry.c */
 int luas__open_function(luas__encoder *e);

@@ -25,6 +25,12 @@
 
 #include "pointers.h"
 
+/* What no plain table is; found by the encoder, whose first message in a state goes without. */
+typedef struct luas__landmarks {
+    const luas__pointers *named;    /* objects that may travel by name; or NULL */
+    const void *globals;
+} luas__landmarks;
+
 typedef struct luas__space {
     luas__pointers numbers;     /* object -> number, from 0 */
     luas__pointers cells;       /* the host's: upvalue -> a function that has it (lua_carry.c) */
@@ -34,6 +40,7 @@ typedef struct luas__space {
     uint32_t known, names_known;    /* objects and names as of the last commit */
     int worker;                 /* has an environment */
     int inherited;              /* the workers are forks, which have all globals */
+    luas__landmarks landmarks;  /* a copy for the encoder, which has the space at hand */
 } luas__space;
 
 /* User values: number -> object; names (below); environment or nil. */

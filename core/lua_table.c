@@ -12,12 +12,12 @@ enum { FEW = 15, WIDER = 4 };
 
 /* Arrays. */
 
-/* Nothing follows key n of the table at the top: its keys are 1..n, if there
+/* Nothing follows key n of the table at this index: its keys are 1..n, if there
    is no hole and none stands before. */
-static int is_last(lua_State *L, lua_Unsigned n)
+static int is_last(lua_State *L, int index, lua_Unsigned n)
 {
     lua_pushinteger(L, (lua_Integer)n);
-    if (lua_next(L, -2) == 0)
+    if (lua_next(L, index) == 0)
         return 1;
     lua_pop(L, 2);
     return 0;
@@ -34,8 +34,10 @@ static int put_elements(luas__encoder *e, luas__frame *f)
     lua_State *L = e->L;
     uint32_t i = 0;
     while (lua_next(L, f->base) != 0) {
-        if (i++ == f->limit || !is_key(L, -2, i))
+        if (i++ == f->limit || !is_key(L, -2, i)) {
+            lua_pop(L, 2);
             return NO_ARRAY;
+        }
         int rc = luas__put_scalar(L, -1, e->out, e->most);
         if (rc <= 0) {
             f->count = i;
@@ -48,17 +50,14 @@ static int put_elements(luas__encoder *e, luas__frame *f)
     return i == f->limit ? DONE : NO_ARRAY;
 }
 
-/* After [key i, value] at the top: are the keys after i those up to limit, in order? */
+/* After [key i, value] at the top: are the keys after i those up to limit, in order? Leaves more there. */
 static int rest_in_order(lua_State *L, const luas__frame *f, uint32_t i)
 {
-    int top = lua_gettop(L);
     lua_pushvalue(L, -2);
     while (lua_next(L, f->base) != 0) {
         lua_pop(L, 1);
-        if (i++ == f->limit || !is_key(L, -1, i)) {
-            lua_settop(L, top);
+        if (i++ == f->limit || !is_key(L, -1, i))
             return 0;
-        }
     }
     return i == f->limit;
 }
@@ -79,17 +78,17 @@ int luas__step_array(luas__encoder *e, luas__frame *f)
             return LUAS_ETOOBIG;
         lua_pop(L, 1);
     }
-    if (!is_last(L, f->limit))
+    if (!is_last(L, f->base, f->limit))
         return luas__unsent(e, "table changed while it was encoded");
     luas__frame_close(e);
     return 0;
 }
 
-/* The table at the top as an array, if it may be one. */
+/* The table at `base` as an array, if it may be one. */
 static int begin_array(luas__encoder *e, luas__frame *f)
 {
-    lua_Unsigned n = lua_rawlen(e->L, -1);
-    if (n == 0 || n > UINT32_MAX || !is_last(e->L, n))
+    lua_Unsigned n = lua_rawlen(e->L, f->base);
+    if (n == 0 || n > UINT32_MAX || !is_last(e->L, f->base, n))
         return NO_ARRAY;
     /* Each element takes a byte at least: one too many need not be looked at. */
     if (n > e->most || e->out->len > e->most - n)
@@ -104,9 +103,10 @@ static int begin_array(luas__encoder *e, luas__frame *f)
 /* The first container must not be begun before the array is known to be one, for it takes a number. */
 static int keep_array(luas__encoder *e, luas__frame *f)
 {
-    if (!rest_in_order(e->L, f, f->count))
-        return NO_ARRAY;
+    int ordered = rest_in_order(e->L, f, f->count);
     lua_settop(e->L, f->base);
+    if (!ordered)
+        return NO_ARRAY;
     f->count--;
     return luas__frame_push(e, f);
 }
@@ -208,7 +208,6 @@ static int end_head(luas__encoder *e, const luas__frame *f)
 static int begin_map(luas__encoder *e, luas__frame *f)
 {
     if (f->kind == FRAME_ARRAY) {
-        lua_settop(e->L, f->base);
         luas__buffer_truncate(e->out, f->head);
         f->count = f->limit = 0;
     }
@@ -254,16 +253,4 @@ int luas__open_content(luas__encoder *e)
         return keep_map(e, &f);
     lua_settop(e->L, f.base - 1);
     return rc < 0 ? rc : 0;
-}
-
-int luas__put_row(luas__encoder *e)
-{
-    luas__frame f = {.pass = PASS_ALL, .base = lua_gettop(e->L), .head = e->out->len};
-    int rc = begin_array(e, &f);
-    if (rc == NO_ARRAY)
-        rc = begin_map(e, &f);
-    lua_settop(e->L, f.base - 1);
-    if (rc != DONE)
-        luas__buffer_truncate(e->out, f.head);
-    return rc == DONE;
 }

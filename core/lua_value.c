@@ -18,6 +18,16 @@ int luas__unsent(luas__encoder *e, const char *format, ...)
     return LUAS_EUNSENT;
 }
 
+int luas__put_long(lua_State *L, int index, luas__buffer *out, size_t most)
+{
+    size_t len;
+    const char *bytes = lua_tolstring(L, index, &len);
+    if (len > most || out->len > most - len)
+        return LUAS_ETOOBIG;
+    int rc = luas__mp_write_string(out, bytes, len);
+    return rc < 0 ? rc : 1;
+}
+
 static int unsendable(luas__encoder *e)
 {
     luas__push_description(e->L, -1);

@@ -3,8 +3,6 @@
 
 #include "error.h"
 
-enum { WIDEST_HEAD = 6 };
-
 static unsigned char *put_sized(unsigned char *p, unsigned char lead, uint64_t value, int size)
 {
     *p = lead;
@@ -120,23 +118,28 @@ static unsigned char *put_string_head(unsigned char *p, uint32_t len, int text)
     return put_head(p, text ? 0xdb : 0xc6, len, 4);
 }
 
+unsigned char *luas__mp_put_string(unsigned char *p, const char *bytes, size_t len)
+{
+    p = put_string_head(p, (uint32_t)len, is_utf8((const unsigned char *)bytes, len));
+    memcpy(p, bytes, len);
+    return p + len;
+}
+
 int luas__mp_write_string(luas__buffer *b, const char *bytes, size_t len)
 {
     if (len > UINT32_MAX)
         return LUAS_ETOOBIG;
-    if (luas__buffer_reserve(b, len + WIDEST_HEAD) < 0)
+    if (luas__buffer_reserve(b, len + LUAS__MP_HEAD) < 0)
         return LUAS_ENOMEM;
     unsigned char *p = (unsigned char *)luas__buffer_end(b);
-    unsigned char *at = put_string_head(p, (uint32_t)len, is_utf8((const unsigned char *)bytes, len));
-    memcpy(at, bytes, len);
-    b->len += (size_t)(at - p) + len;
+    b->len += (size_t)(luas__mp_put_string(p, bytes, len) - p);
     return 0;
 }
 
 /* `small`: the lead of the form with up to 15 in one byte; `wide`: the lead of the 16 bit form. */
 static int write_count(luas__buffer *b, uint32_t len, unsigned char small, unsigned char wide)
 {
-    unsigned char head[WIDEST_HEAD], *end;
+    unsigned char head[LUAS__MP_HEAD], *end;
     if (len < 16)
         return write_byte(b, (unsigned char)(small | len));
     end = len <= UINT16_MAX ? put_head(head, wide, len, 2)
@@ -144,7 +147,7 @@ static int write_count(luas__buffer *b, uint32_t len, unsigned char small, unsig
     return luas__buffer_append(b, head, (size_t)(end - head));
 }
 
-int luas__mp_write_array(luas__buffer *b, uint32_t len)
+int luas__mp_write_long_array(luas__buffer *b, uint32_t len)
 {
     return write_count(b, len, 0x90, 0xdc);
 }
@@ -169,7 +172,7 @@ static unsigned char fixed_ext(uint32_t len)
 
 int luas__mp_write_ext(luas__buffer *b, int8_t type, uint32_t len)
 {
-    unsigned char head[WIDEST_HEAD], *end = head;
+    unsigned char head[LUAS__MP_HEAD], *end = head;
     unsigned char fixed = fixed_ext(len);
     if (fixed != 0)
         *end++ = fixed;

@@ -36,7 +36,7 @@ int luas__mp_write_int(luas__buffer *b, int64_t value);
 int luas__mp_write_double(luas__buffer *b, double value);
 /* str where the bytes are UTF-8, bin where not. len < 2^32 or LUAS_ETOOBIG. */
 int luas__mp_write_string(luas__buffer *b, const char *bytes, size_t len);
-int luas__mp_write_array(luas__buffer *b, uint32_t len);
+int luas__mp_write_long_array(luas__buffer *b, uint32_t len);
 int luas__mp_write_map(luas__buffer *b, uint32_t len);
 /* The head of an ext of `len` bytes, which the caller appends. */
 int luas__mp_write_ext(luas__buffer *b, int8_t type, uint32_t len);
@@ -55,9 +55,10 @@ int luas__mp_skip(luas__mp_reader *r);
  * Unchecked writers for loops that reserve room first: they return where the
  * next byte goes, at most LUAS__MP_NUMBER bytes on.
  */
-enum { LUAS__MP_NUMBER = 9 };
+enum { LUAS__MP_NUMBER = 9, LUAS__MP_HEAD = 6 };
 
 unsigned char *luas__mp_put_wide(unsigned char *p, int64_t value);
+unsigned char *luas__mp_put_string(unsigned char *p, const char *bytes, size_t len);
 
 static inline unsigned char *luas__mp_put_int(unsigned char *p, int64_t value)
 {
@@ -154,6 +155,15 @@ static inline unsigned char *luas__mp_put_short(unsigned char *p, const char *s,
         bits = *p;
     }
     return bits & UINT64_C(0x8080808080808080) ? NULL : p + len;
+}
+
+static inline int luas__mp_write_array(luas__buffer *b, uint32_t len)
+{
+    if (len > 15 || luas__buffer_room(b) == 0)
+        return luas__mp_write_long_array(b, len);
+    *luas__buffer_end(b) = (char)(0x90 | len);
+    b->len++;
+    return 0;
 }
 
 #endif

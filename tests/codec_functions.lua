@@ -117,6 +117,27 @@ case("a module's field that changed is not taken for the old one", function()
     package.loaded.changing = nil
 end)
 
+case("a small table of scalars that has a name or a number goes by it", function()
+    local settings, captured = {depth = 3}, {1, 2}
+    package.loaded.settings = settings
+    codec.far("package.loaded.settings = {depth = 3}")
+    local job = codec.job(function(t) return t == captured or t == require "settings" end)
+    assert(job(settings) and job(captured) and not job({1, 2}))
+    package.loaded.settings = nil
+    codec.far("package.loaded.settings = nil")
+end)
+
+case("globals that are scalars only are the globals all the same", function()
+    local registry, globals = debug.getregistry(), 2
+    local before, few = registry[globals], {answer = 42}
+    registry[globals] = few
+    trip({{}}) -- the encoder looks at what is known when it meets more than a small table
+    local kept = trip(few) == few
+    registry[globals] = before
+    trip({{}})
+    assert(kept)
+end)
+
 -- Jobs: globals.
 
 case("globals that a function names go with it, and theirs", function()

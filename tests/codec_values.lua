@@ -75,6 +75,27 @@ case("several tables keep their order and what they share", function()
     assert(codec.bytes(row, {1}) == codec.bytes({id = 1, name = "a"}, {1}))
 end)
 
+case("a small table has the same bytes alone as within another", function()
+    local function alone(t)
+        assert(codec.bytes({t}) == "\x91" .. codec.bytes(t))
+        assert(codec.bytes(7, {t}) == codec.bytes(7, t):sub(1, 2) .. "\x91" .. codec.bytes(7, t):sub(3))
+    end
+    for size = 0, 400 do
+        local map, floats, array, mixed = {}, {}, {}, {n = size}
+        for i = 1, size do
+            map["k" .. i], floats[i + 0.5], array[i], mixed[i] = i * i, i / 3, i * i, i % 2 == 0
+        end
+        for _, t in ipairs {map, floats, array, mixed, {text = ("x"):rep(3 * size), last = 1},
+                            {("\xe2\x82\xac"):rep(size)}, {[("\xff"):rep(size)] = ("y"):rep(size)}} do
+            alone(t)
+        end
+    end
+    alone {1, nil, 3}
+    alone {nil, 2}
+    alone {1, 2, 3, x = true}
+    alone {1, 2, {3}, 4}
+end)
+
 case("array keys that lie in the hash in any order", function()
     for first = 1, 6 do
         for second = 1, 6 do
