@@ -477,13 +477,10 @@ static int take_number(lua_State *L, const unsigned char *p, size_t len)
     return 1;
 }
 
-int luas__decode(lua_State *L, const char *bytes, size_t len, int space, int flags)
+static int decode_array(lua_State *L, const char *bytes, size_t len, int space, int flags)
 {
     luas__decoder d;
     int top = lua_gettop(L);
-    if (len >= 2 && len <= 1 + LUAS__MP_NUMBER && (unsigned char)*bytes == 0x91
-        && take_number(L, (const unsigned char *)bytes + 1, len - 1))
-        return 1;
     luas__decoder_prepare(&d, L, bytes, len, flags);
     int rc = unwrap(&d);
     if (rc == 0)
@@ -491,6 +488,14 @@ int luas__decode(lua_State *L, const char *bytes, size_t len, int space, int fla
     if (rc >= 0)
         rc = take_values(&d, rc, space);
     return luas__keep_message(L, top, rc);
+}
+
+int luas__decode(lua_State *L, const char *bytes, size_t len, int space, int flags)
+{
+    if (len >= 2 && len <= 1 + LUAS__MP_NUMBER && (unsigned char)*bytes == 0x91
+        && take_number(L, (const unsigned char *)bytes + 1, len - 1))
+        return 1;
+    return decode_array(L, bytes, len, space, flags);
 }
 
 int luas__decode_value(lua_State *L, const char *bytes, size_t len, int space, int flags)

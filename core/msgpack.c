@@ -308,6 +308,11 @@ int luas__mp_read(luas__mp_reader *r, luas__mp_token *token)
 
 int luas__mp_read_int(luas__mp_reader *r, int64_t *value)
 {
+    if (r->end - r->at > 4 && *r->at == 0xce) { /* so all sizes and outcomes begin */
+        *value = luas__mp_get_4(r->at + 1);
+        r->at += 5;
+        return 0;
+    }
     luas__mp_reader ahead = *r;
     luas__mp_token token;
     if (luas__mp_read(&ahead, &token) != 1 || token.type != MP_INT)
