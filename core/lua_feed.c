@@ -46,17 +46,21 @@ static int push_space(lua_State *L)
     return space;
 }
 
-/* Encodes the `n` values from `first` as one task; a message is pushed where
-   that fails. `unchanged`: no user's code ran since the function was carried. */
-static int encode_task(lua_State *L, luas__job_handle *h, int first, int n, int space,
-                       bool unchanged)
+/* `unchanged`: no user's code ran since the function was carried. */
+static luas__encode_options task_options(luas__job_handle *h, int space, bool unchanged)
+{
+    return (luas__encode_options){.space = space, .defines = &h->defines, .modules = space + 1,
+                                  .unchanged = unchanged};
+}
+
+/* Encodes the `n` values from `first` as one task; a message is pushed where that fails. */
+static int encode_task(lua_State *L, luas__job_handle *h, int first, int n,
+                       const luas__encode_options *options)
 {
     luas__job_check_alive(L, h);
-    luas__encode_options options = {.space = space, .defines = &h->defines, .modules = space + 1,
-                                    .unchanged = unchanged};
     size_t mark = h->bytes.len;
     luas__job_try(L, h, luas__buffer_append(&h->bytes, "\xce\0\0\0\0", SIZE_HEAD));
-    int rc = luas__encode(L, first, n, &h->bytes, &options);
+    int rc = luas__encode(L, first, n, &h->bytes, options);
     if (rc < 0) {
         luas__buffer_truncate(&h->bytes, mark);
         return rc;
@@ -161,13 +165,14 @@ static int job_feed(lua_State *L)
     size_t limit = (size_t)luaL_optinteger(L, 6, LUA_MAXINTEGER);
     lua_settop(L, 2);
     int space = push_space(L);
+    luas__encode_options options = task_options(h, space, true);
     begin_batch(L, h, to >= from ? (uint32_t)(to - from + 1) : 0);
     for (lua_Integer i = from; i <= to; i++) {
         int n = 1, item = space + 2;
         lua_geti(L, 2, i);
         if (star)
             n = push_arguments(L, item, i);
-        int rc = encode_task(L, h, star ? item + 1 : item, n, space, true);
+        int rc = encode_task(L, h, star ? item + 1 : item, n, &options);
         if (rc == 0 && h->bytes.len > limit) {
             lua_pushliteral(L, "the inputs are large");
             return luas__job_refuse(L);
@@ -193,6 +198,7 @@ static int job_pull(lua_State *L)
     bool star = lua_toboolean(L, 5), more = true;
     lua_settop(L, 2);
     int space = push_space(L);
+    luas__encode_options options = task_options(h, space, false);
     begin_batch(L, h, 0);
     while ((lua_Integer)h->count < most && more) {
         int first = space + 2;
@@ -207,7 +213,7 @@ static int job_pull(lua_State *L)
             n = push_arguments(L, first, before + h->count + 1);
             first++;
         }
-        if (encode_task(L, h, first, n, space, false) < 0)
+        if (encode_task(L, h, first, n, &options) < 0)
             return push_item_message(L, before + h->count + 1),
                    luas__fail(L, "%s", lua_tostring(L, -1));
         lua_settop(L, space + 1);
@@ -224,8 +230,9 @@ static int job_call(lua_State *L)
     luas__job_handle *h = luas__job_check(L);
     int n = lua_gettop(L) - 1;
     int space = push_space(L);
+    luas__encode_options options = task_options(h, space, true);
     begin_batch(L, h, 1);
-    if (encode_task(L, h, 2, n, space, true) < 0)
+    if (encode_task(L, h, 2, n, &options) < 0)
         return luas__job_refuse(L);
     lua_pushboolean(L, 1);
     end_batch(L, h, space);

@@ -32,22 +32,11 @@ luas__job_handle *luas__job_of(lua_State *L)
     return luas__check_object(L, AT_JOB, JOB);
 }
 
-void luas__job_check_alive(lua_State *L, const luas__job_handle *h)
-{
-    if (h->job == NULL || h->pool->pool == NULL)
-        luaL_error(L, "job is over");
-}
-
 luas__job_handle *luas__job_check(lua_State *L)
 {
     luas__job_handle *h = luas__job_of(L);
     luas__job_check_alive(L, h);
     return h;
-}
-
-int luas__job_try(lua_State *L, luas__job_handle *h, int rc)
-{
-    return rc < 0 ? luas__raise(L, h->pool->pool, rc) : rc;
 }
 
 /* Pushes the pool's cache of carried functions. */

@@ -33,10 +33,18 @@ luas__job_handle *luas__job_of(lua_State *L);
 
 /* The same; raises unless it and its pool are there. */
 luas__job_handle *luas__job_check(lua_State *L);
-void luas__job_check_alive(lua_State *L, const luas__job_handle *h);
+
+static inline void luas__job_check_alive(lua_State *L, const luas__job_handle *h)
+{
+    if (h->job == NULL || h->pool->pool == NULL)
+        luaL_error(L, "job is over");
+}
 
 /* Gives rc, or raises what it says if it is negative. */
-int luas__job_try(lua_State *L, luas__job_handle *h, int rc);
+static inline int luas__job_try(lua_State *L, luas__job_handle *h, int rc)
+{
+    return rc < 0 ? luas__raise(L, h->pool->pool, rc) : rc;
+}
 
 /* Pushes the job's space, made if need be, and gives its index. */
 int luas__job_space(lua_State *L);
