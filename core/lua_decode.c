@@ -189,6 +189,11 @@ static int take_token(luas__decoder *d)
         return lead >= 0x90 ? open_table(d, OPEN_ARRAY, lead & 0xf, 1)
                             : open_table(d, OPEN_MAP, lead & 0xf, 2);
     }
+    if (lead == 0xcb && d->in.end - d->in.at > 8) {
+        lua_pushnumber(L, luas__mp_get_double(d->in.at + 1));
+        d->in.at += 9;
+        return TAKEN;
+    }
     if (luas__mp_read(&d->in, &t) != 1)
         return luas__refuse(d, "ends too early, or no MessagePack,");
     switch (t.type) {

@@ -112,6 +112,14 @@ static inline uint64_t luas__mp_get_bytes(const unsigned char *p, size_t size)
     }
 }
 
+static inline double luas__mp_get_double(const unsigned char *p)
+{
+    double value;
+    uint64_t v = luas__mp_get_bytes(p, 8);
+    memcpy(&value, &v, sizeof value);
+    return value;
+}
+
 static inline unsigned char *luas__mp_put_double(unsigned char *p, double value)
 {
     uint64_t v;
