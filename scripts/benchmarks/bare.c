@@ -5,6 +5,10 @@
  *   bare cheap N      the squares of N integers
  *   bare rows N       N tables of three fields in, N out
  *   bare start N      N times eight workers for eight tasks
+ *   bare guarded N    the same with what luas promises of workers: each in a
+ *                     process group that ends with the host, without its signal
+ *                     handlers, stdin and descriptors, watched, and with memory
+ *                     that is shared with the host
  *
  * Two children have the list by fork and take every other task. What they send
  * is the plainest there is: 8 bytes a number, a name after its length, nothing
@@ -19,12 +23,17 @@
 #include <lua.h>
 #include <lualib.h>
 #include <poll.h>
+#include <signal.h>
 #include <string.h>
+#include <sys/epoll.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "limits.h"
 
-enum { CHILDREN = 2, FORKS = 8, BLOCK = 1 << 16, RECORD = 8 + 8 + 1 + 255 };
+enum { CHILDREN = 2, FORKS = 8, BLOCK = 1 << 16, RECORD = 8 + 8 + 1 + 255, SHARED = 1 << 16 };
 
 /* Lua stack. */
 enum { FUNCTION = 1, LIST, RESULTS };
@@ -225,38 +234,109 @@ static _Noreturn void serve_one(lua_State *L, int in, int out)
     _exit(0);
 }
 
-static void open_worker(lua_State *L, int *in, int *out)
+typedef struct worker {
+    int in, out;
+    int watch;          /* its pidfd; -1: it is not guarded */
+    char *shared;
+} worker;
+
+static void guard_child(const worker *all, const worker *w, int events)
+{
+    const int signals[] = {SIGINT, SIGTERM, SIGUSR1, SIGUSR2, SIGTTOU};
+    struct sigaction action = {.sa_handler = SIG_IGN};
+    pid_t parent = getppid();
+    setpgid(0, 0);
+    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
+        sigaction(signals[i], &action, NULL);
+    if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || getppid() != parent)
+        _exit(1);
+    close(STDIN_FILENO);
+    if (open("/dev/null", O_RDONLY) != STDIN_FILENO)
+        _exit(1);
+    for (; all < w; all++) {
+        close(all->in);
+        close(all->out);
+        close(all->watch);
+    }
+    close(events);
+    *w->shared = 1;
+}
+
+static void watch(int events, int fd)
+{
+    struct epoll_event event = {.events = EPOLLIN};
+    if (epoll_ctl(events, EPOLL_CTL_ADD, fd, &event) != 0)
+        die("epoll_ctl");
+}
+
+static void guard_host(worker *w, int events, pid_t pid)
+{
+    setpgid(pid, pid);
+    w->watch = (int)syscall(SYS_pidfd_open, pid, 0);
+    if (w->watch < 0)
+        die("pidfd_open");
+    watch(events, w->watch);
+    watch(events, w->in);
+    fcntl(w->out, F_SETFL, O_NONBLOCK);
+}
+
+/* `events` is an epoll descriptor; -1: the worker is not guarded. */
+static void open_worker(lua_State *L, const worker *all, worker *w, int events)
 {
     int there[2], back[2];
     open_pipe(there);
     open_pipe(back);
-    if (fork_child() == 0) {
+    w->watch = -1;
+    if (events >= 0)
+        w->shared = mmap(NULL, SHARED, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (events >= 0 && w->shared == MAP_FAILED)
+        die("mmap");
+    pid_t pid = fork_child();
+    if (pid == 0) {
         close(there[1]);
+        if (events >= 0)
+            guard_child(all, w, events);
         serve_one(L, there[0], back[1]);
     }
     close(there[0]);
     close(back[1]);
-    *in = back[0];
-    *out = there[1];
+    w->in = back[0];
+    w->out = there[1];
+    if (events >= 0)
+        guard_host(w, events, pid);
 }
 
-/* A child has the ends of those before it: they are told to end in turn. */
-static long start(lua_State *L)
+static long close_worker(const worker *w)
 {
-    int in[FORKS], out[FORKS], status;
+    lua_Integer x;
+    long done = read(w->in, &x, sizeof x) == sizeof x;
+    close(w->in);
+    close(w->out);
+    if (w->watch >= 0) {
+        done = done && *w->shared == 1;
+        close(w->watch);
+        munmap(w->shared, SHARED);
+    }
+    return done;
+}
+
+/* A child may have the ends of those before it: they are told to end in turn. */
+static long start(lua_State *L, int is_guarded)
+{
+    worker all[FORKS];
+    int status, events = is_guarded ? epoll_create1(EPOLL_CLOEXEC) : -1;
     long done = 0;
     lua_Integer x = 1;
     for (int i = 0; i < FORKS; i++) {
-        open_worker(L, &in[i], &out[i]);
-        write_all(out[i], (const char *)&x, sizeof x);
+        open_worker(L, all, &all[i], events);
+        write_all(all[i].out, (const char *)&x, sizeof x);
     }
-    for (int i = FORKS; i-- > 0;) {
-        done += read(in[i], &x, sizeof x) == sizeof x;
-        close(in[i]);
-        close(out[i]);
-    }
+    for (int i = FORKS; i-- > 0;)
+        done += close_worker(&all[i]);
     while (wait(&status) > 0)
         ;
+    if (events >= 0)
+        close(events);
     return done;
 }
 
@@ -264,19 +344,20 @@ int main(int argc, char **argv)
 {
     const char *row = argc > 2 ? argv[1] : "";
     long n = argc > 2 ? strtol(argv[2], NULL, 10) : 0, result = 0;
-    int is_rows = strcmp(row, "rows") == 0, is_start = strcmp(row, "start") == 0;
+    int is_rows = strcmp(row, "rows") == 0, is_guarded = strcmp(row, "guarded") == 0;
+    int is_start = is_guarded || strcmp(row, "start") == 0;
     lua_State *L = luaL_newstate();
     if (L == NULL)
         die("luaL_newstate");
     if (!is_rows && !is_start && strcmp(row, "cheap") != 0) {
-        fputs("usage: bare cheap|rows|start N\n", stderr);
+        fputs("usage: bare cheap|rows|start|guarded N\n", stderr);
         return 2;
     }
     luaL_openlibs(L);
     prepare(L, is_rows ? rows_script : cheap_script, is_start ? 0 : n);
     double begin = now();
     for (long i = 0; is_start && i < n; i++)
-        result += start(L);
+        result += start(L, is_guarded);
     if (!is_start)
         map(L, n, is_rows ? write_row : write_integer, is_rows ? read_row : read_integer);
     say_seconds(now() - begin);

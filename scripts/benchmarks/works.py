@@ -17,9 +17,10 @@ SERIAL = "serial Lua loop"
 PIPE = "raw pipe"
 FORK = "raw fork"
 BARE = "bare fork, pipes and Lua"
+GUARDED = "bare, with what guards workers"
 IDEAL = "ideal"
 
-LIMITS = {SERIAL, PIPE, FORK, BARE, IDEAL, "raw pipe, kept"}
+LIMITS = {SERIAL, PIPE, FORK, BARE, GUARDED, IDEAL, "raw pipe, kept"}
 
 
 @dataclasses.dataclass
@@ -86,8 +87,8 @@ def limit(label, work, share=1.0):
     return Entry(label, "limits", work, share)
 
 
-def bare(work, share=1.0):
-    return Entry(BARE, "bare", work, share)
+def bare(work, label=BARE, share=1.0):
+    return Entry(label, "bare", work, share)
 
 
 LUAS_DEFAULT = "luas, default options"
@@ -124,7 +125,7 @@ ROWS = [
     Row("start", "open 8 workers, 8 tasks, close and wait",
         1, lambda n: 8 * n,
         [luas("start", share=20), limit(FORK, "start", share=200),
-         bare("start", share=20),
+         bare("start", share=20), bare("guarded", GUARDED, share=20),
          *peers("start", pool=10, executor=10, joblib=1, mce=3, piscina=1, parallel=2)],
         [within(FORK, 2)]),
     Row("captured", "1000 tasks over a captured table of 1 000 000 entries; opening and closing "
