@@ -276,7 +276,8 @@ static uint64_t available(const luas__pool *p)
         n += available_of(p, job);
     for (int i = 0; i < p->nworkers; i++) {
         const luas__worker *w = p->workers[i];
-        if (w->tasks > 1 && w->chunks[w->nchunks - 1].job->few == 0)
+        const luas__job *job = w->tasks > 1 ? w->chunks[w->nchunks - 1].job : NULL;
+        if (job != NULL && job->generation == 0 && job->few == 0)
             n += w->tasks - 1;
     }
     return n;
