@@ -52,6 +52,7 @@ typedef struct luas__job {
     luas__policy policy;
     uint32_t generation;        /* workers that can do it; 0: any */
     int images;                 /* how many of those there are to be */
+    bool kept;                  /* the host goes on: only a zygote has it as it was */
     bool pumped;                /* goes on while no call drives the pool */
     bool done;                  /* all outcomes are known */
     bool sealed;                /* nothing more will be fed */

@@ -34,9 +34,10 @@ static _Noreturn void be_zygote(luas__pool *p, luas__zygote *z, void *host)
     _exit(p->options.main(host, &channel));
 }
 
-void luas__pool_keep(luas__pool *p, const luas__job *job, void *host)
+void luas__pool_keep(luas__pool *p, luas__job *job, void *host)
 {
     struct luas__keep *k = malloc(sizeof *k);
+    job->kept = true;
     if (k == NULL)
         return;
     pthread_mutex_lock(&p->lock);

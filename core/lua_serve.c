@@ -3,6 +3,7 @@
 #include "lua_serve.h"
 
 #include <lauxlib.h>
+#include <limits.h>
 #include <lualib.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -28,6 +29,10 @@ enum {
 
 /* A definition; what was made of it, where all jobs can have the same. */
 enum { BLOB_BYTES = 1, BLOB_FUNCTION, BLOB_SPACE };
+
+/* KB. The collector rests for as much as was inherited, LEAST_REST at least. Who
+   has inherited LARGE_HEAP is laden with a 16th of it more, LEAST_LOAD at least. */
+enum { LEAST_REST = 16 << 10, LARGE_HEAP = 64 << 10, LEAST_LOAD = 32 << 10 };
 
 /* Stack of serve_requests. */
 enum { STACK_SERVER = 1, STACK_JOBS, STACK_BLOBS, STACK_EXIT };
@@ -331,10 +336,22 @@ static void prepare_random(lua_State *L)
  * it owes nothing until as much again was allocated. (A negative step adds to
  * what may still be allocated before the next cycle.)
  */
-static void rest_collector(lua_State *L)
+static void rest_collector(lua_State *L, int inherited)
 {
-    int inherited = lua_gc(L, LUA_GCCOUNT);
-    lua_gc(L, LUA_GCSTEP, -(inherited > 16384 ? inherited : 16384));
+    lua_gc(L, LUA_GCSTEP, -(inherited > LEAST_REST ? inherited : LEAST_REST));
+}
+
+/* KB with which a worker had better be replaced than collect. Not where its heap
+   is small, for it is soon copied; nor where functions make and end workers, whose
+   author knows how many there are. A limit is not to be met in mid-task, either. */
+static int most_for(int inherited, const luas__serve_options *options)
+{
+    if (inherited < LARGE_HEAP || options->init > 0 || options->exit > 0)
+        return INT_MAX;
+    int more = inherited / 16 > LEAST_LOAD ? inherited / 16 : LEAST_LOAD;
+    if (options->memory > 0 && options->memory / 2048 < (size_t)more)
+        more = (int)(options->memory / 2048);
+    return inherited + more;
 }
 
 /* Gives the thread to serve in: its stack, and so every traceback, begins with
@@ -390,9 +407,10 @@ static int serve_in(lua_State *T, lua_State *L, server *s, const luas__serve_opt
 
 int luas__serve(lua_State *L, luas__channel *channel, const luas__serve_options *options)
 {
-    server s = {.channel = channel};
+    int inherited = lua_gc(L, LUA_GCCOUNT);
+    server s = {.channel = channel, .chunk.most = most_for(inherited, options)};
     lua_sethook(L, NULL, 0, 0);
-    rest_collector(L);
+    rest_collector(L, inherited);
     /* Lines of several workers must not mix, whatever stdout is. */
     setvbuf(stdout, NULL, _IOLBF, BUFSIZ);
     __fpurge(stdin); /* what the host has read ahead is the host's */

@@ -115,8 +115,10 @@ static int push_arguments(lua_State *L, const char *bytes, size_t len)
     return n < 0 ? lua_error(L) : n;
 }
 
-static void account(luas__chunk_run *s)
+static void account(lua_State *L, luas__chunk_run *s)
 {
+    if (lua_gc(L, LUA_GCCOUNT) > s->most)
+        atomic_store(&s->channel->page->laden, 1);
     if (s->left == 0)
         atomic_fetch_add(&s->channel->page->busy, luas__now() - s->since);
     if (__fpending(stdout) > 0)
@@ -134,7 +136,7 @@ static void reply_value(lua_State *L, luas__chunk_run *s)
         luaL_error(L, strstr(lua_tostring(L, -1), ": ") != NULL ? "result, %s" : "result: %s",
                    lua_tostring(L, -1));
     serving.busy = 0;
-    account(s);
+    account(L, s);
     luas__task_check(L, luas__channel_reply(s->channel, mark));
 }
 
@@ -279,7 +281,7 @@ static void reply_raised(lua_State *L, luas__chunk_run *s, int space)
         luas__buffer_truncate(&s->channel->reply, body);
         encode_bare(L, s);
     }
-    account(s);
+    account(L, s);
     luas__task_check(L, luas__channel_reply(s->channel, mark));
     lua_pushnil(L);
     lua_rawsetp(L, LUA_REGISTRYINDEX, &traceback_key);

@@ -37,6 +37,7 @@ typedef struct luas__page {
     _Atomic uint32_t sent;      /* how often the host had sent all requests */
     _Atomic uint32_t alone;     /* the last task that the host lingered for, or 0 */
     _Atomic uint64_t returned;  /* positions of the area up to here are free again */
+    _Atomic uint32_t laden;     /* 1: the worker has allocated more than it should */
     char ring[LUAS__RING];
 } luas__page;
 

@@ -112,7 +112,7 @@ int luas__pool_inherit(luas__pool *p, luas__job *job, int workers, int now, void
  * luas__pool_inherit, until the job is done. Where that is impossible they are
  * forked from the host as it is then.
  */
-void luas__pool_keep(luas__pool *p, const luas__job *job, void *host);
+void luas__pool_keep(luas__pool *p, luas__job *job, void *host);
 
 /* Cancels the job's tasks from index `from` on, or just the one. What runs is
    asked to stop, and killed after the grace time. */

@@ -240,6 +240,8 @@ static int act_in_era(luas__channel *c, uint32_t seq, char what)
     switch (what) {
     case 'k': return raise(SIGKILL);
     case 'L': return answer_large(c, seq, 1000000 + (size_t)era);
+    case 'l': atomic_store(&c->page->laden, 1); break;  /* had much memory */
+    case 's': sleep_ms(50); break;
     case 'p':
         printf("era %d\n", era);
         fflush(stdout);
@@ -275,7 +277,7 @@ static int serve_era(void *host, luas__channel *c)
 
 static luas__job *inherit(luas__pool *pool, int workers)
 {
-    luas__job *job = start_job(pool, &(luas__policy){.chunk = 1});
+    luas__job *job = start_job(pool, &(luas__policy){.chunk = 1, .flags = LUAS__JOB_INHERIT});
     CHECK_INT(luas__pool_inherit(pool, job, workers, workers, NULL), 0);
     return job;
 }
@@ -385,6 +387,53 @@ static void test_without_a_zygote_the_host_is_what_there_is(void)
     luas__pool_close(pool);
 }
 
+/* The task behind it is another worker's at once, and it ends after its own. */
+static void test_laden_workers_are_replaced(void)
+{
+    for (int keeps = 0; keeps < 2; keeps++) {
+        luas__pool *pool = open_with(LUAS__OUTPUT_INHERIT);
+        era = 1;
+        luas__job *job = inherit(pool, 2);
+        if (keeps)
+            luas__pool_keep(pool, job, NULL);
+        era = keeps ? 2 : 1;
+        for (int i = 0; i < 20; i++) {
+            feed(pool, job, "l", 2);
+            feed(pool, job, "s", 1);
+        }
+        eras e = take_eras(pool, job);
+        CHECK_INT(e.of[1], 60);
+        CHECK_INT(pool->stats.crashes, 0);
+        CHECK(pool->stats.forks > 4);
+        luas__pool_close(pool);
+    }
+}
+
+/* Neither are those that nobody could replace by the same, nor ordinary ones. */
+static void test_laden_workers_stay_where_the_host_has_gone_on(void)
+{
+    luas__pool *pool = open_with(LUAS__OUTPUT_INHERIT);
+    era = 1;
+    luas__job *job = inherit(pool, 2);
+    luas__pool_keep(pool, job, NULL);
+    pid_t pid = zygote_of(pool, job);
+    kill(pid, SIGKILL);
+    check_ends(pid);
+    era = 2;
+    feed(pool, job, "k", 1);
+    feed(pool, job, "l", 60);
+    eras e = take_eras(pool, job);
+    CHECK_INT(e.of[1] + e.of[2], 60);
+    uint64_t forks = pool->stats.forks;
+    CHECK(forks <= 4);
+    job = start_job(pool, &(luas__policy){.chunk = 1});
+    feed(pool, job, "l", 60);
+    e = take_eras(pool, job);
+    CHECK_INT(e.of[1] + e.of[2], 60);
+    CHECK(pool->stats.forks <= forks + 2);
+    luas__pool_close(pool);
+}
+
 static void test_a_zygote_ends_with_its_job(void)
 {
     luas__pool *pool = open_with(LUAS__OUTPUT_INHERIT);
@@ -419,5 +468,7 @@ int main(void)
     RUN(test_workers_that_replace_others_see_what_those_saw);
     RUN(test_their_output_is_captured);
     RUN(test_without_a_zygote_the_host_is_what_there_is);
+    RUN(test_laden_workers_are_replaced);
+    RUN(test_laden_workers_stay_where_the_host_has_gone_on);
     RUN(test_a_zygote_ends_with_its_job);
 }
