@@ -1,7 +1,8 @@
 /*
  * The zygotes of a pool: one for each inheriting job whose host goes on while
  * the job runs. It keeps what such a job's tasks see for the workers that take
- * the place of others.
+ * the place of others. So workers can also be replaced that are laden with what
+ * their tasks have left.
  */
 #define _GNU_SOURCE
 #include "pool.h"
@@ -20,14 +21,14 @@ struct luas__keep {
 };
 
 /* The zygote, and then each worker that it forks. */
-static _Noreturn void be_zygote(luas__pool *p, luas__zygote *z, void *host)
+static _Noreturn void be_zygote(luas__pool *p, luas__zygote z, void *host)
 {
     luas__dowry dowry;
     luas__channel channel;
     luas__pool_close_copies(p);
     if (p->options.abandon != NULL)
         p->options.abandon(host);
-    luas__zygote_serve(z, &dowry);
+    luas__zygote_serve(&z, &dowry);
     luas__area_keep(&p->area, dowry.slot);
     if (luas__worker_become(&channel, &dowry) < 0)
         _exit(1);
@@ -46,12 +47,13 @@ void luas__pool_keep(luas__pool *p, luas__job *job, void *host)
                              .blobs = job->nblobs};
     luas__child_handled(&p->handled);
     int rc = luas__zygote_open(&k->zygote, &p->handled);
-    if (rc == 0)
-        be_zygote(p, &k->zygote, host);
+    luas__zygote z = k->zygote;
     if (rc > 0)
         p->keeps = k;
     else
         free(k);
+    if (rc == 0)
+        be_zygote(p, z, host);
     pthread_mutex_unlock(&p->lock);
 }
 
@@ -109,4 +111,27 @@ void luas__keep_abandon(const luas__pool *p)
 {
     for (const struct luas__keep *k = p->keeps; k != NULL; k = k->next)
         luas__zygote_abandon(&k->zygote);
+}
+
+/* Can another worker with this one's image be had, that sees the same? */
+static bool is_replaceable(const luas__pool *p, const luas__worker *w)
+{
+    int blobs;
+    for (const luas__job *job = p->jobs; job != NULL; job = job->next)
+        if (job->generation == w->generation && job->policy.flags & LUAS__JOB_INHERIT)
+            return w->process == NULL && !job->closed
+                && (!job->kept || luas__keep_find(p, w->generation, &blobs) != NULL);
+    return false;
+}
+
+/* A worker that has allocated much would come to read, and so copy, what it has
+   inherited. It ends after the task that it runs; others do what it has not begun. */
+void luas__keep_relieve(luas__pool *p)
+{
+    for (int i = 0; i < p->nworkers; i++) {
+        luas__worker *w = p->workers[i];
+        if (w->generation != 0 && !w->stopping && !w->reaped && atomic_load(&w->page->laden)
+            && is_replaceable(p, w) && luas__worker_revoke(w) == 0)
+            luas__worker_stop(w, 0);
+    }
 }

@@ -321,29 +321,6 @@ static bool used_up(const luas__pool *p, const luas__worker *w)
         && (w->worn || (p->options.max_tasks > 0 && w->served >= p->options.max_tasks));
 }
 
-/* Can another worker with this one's image be had, that sees the same? */
-static bool is_replaceable(const luas__pool *p, const luas__worker *w)
-{
-    int blobs;
-    for (const luas__job *job = p->jobs; job != NULL; job = job->next)
-        if (job->generation == w->generation && job->policy.flags & LUAS__JOB_INHERIT)
-            return w->process == NULL && !job->closed
-                && (!job->kept || luas__keep_find(p, w->generation, &blobs) != NULL);
-    return false;
-}
-
-/* A worker that has allocated much would come to read, and so copy, what it has
-   inherited. It ends after the task that it runs; others do what it has not begun. */
-static void relieve(luas__pool *p)
-{
-    for (int i = 0; i < p->nworkers; i++) {
-        luas__worker *w = p->workers[i];
-        if (w->generation != 0 && !w->stopping && !w->reaped && atomic_load(&w->page->laden)
-            && is_replaceable(p, w) && luas__worker_revoke(w) == 0)
-            luas__worker_stop(w, 0);
-    }
-}
-
 /* Ends workers that are too many or used up; an image gets a successor. */
 static void retire(luas__pool *p, int most)
 {
@@ -513,7 +490,7 @@ static int prepare(luas__pool *p, void *host)
     luas__supervise_bury(p);
     free_closed(p, p->jobs);
     free_closed(p, p->done);
-    relieve(p);
+    luas__keep_relieve(p);
     retire(p, p->options.workers);
     int rc = staff(p, host);
     if (rc == 0)

@@ -171,12 +171,13 @@ void luas__pool_close_copies(luas__pool *p);
 
 /* keep.c: the zygote that has this image and how many of its job's blobs are in
    it, or NULL; are there zygotes of other images?; ends a job's; frees the ended;
-   waits for the end of all. */
+   waits for the end of all; tells laden workers to end that can be replaced. */
 luas__zygote *luas__keep_find(const luas__pool *p, uint32_t generation, int *blobs);
 bool luas__keep_has_others(const luas__pool *p, uint32_t generation);
 void luas__keep_end(luas__pool *p, const luas__job *job);
 void luas__keep_bury(luas__pool *p);
 void luas__keep_close(luas__pool *p);
+void luas__keep_relieve(luas__pool *p);
 void luas__keep_abandon(const luas__pool *p);   /* in a forked child */
 
 /* linger.c: looks for a result that is about to come, for a moment at most:

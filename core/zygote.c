@@ -17,6 +17,7 @@
 
 /* Both ends are one program: these go over the socket as they are. */
 typedef struct request {
+    intptr_t zygote;    /* its pid to the host */
     intptr_t number;    /* as wide as the rest: no bytes between them */
     luas__slot slot;
 } request;
@@ -66,7 +67,7 @@ void luas__zygote_abandon(const luas__zygote *z)
 
 static int ask(const luas__zygote *z, const luas__dowry *d)
 {
-    request r = {.number = d->number, .slot = d->slot};
+    request r = {.zygote = z->child.pid, .number = d->number, .slot = d->slot};
     int fds[] = {d->in, d->out, d->page, d->prints[0], d->prints[1]}, count = 3;
     while (count < 5 && fds[count] >= 0)
         count++;
@@ -140,7 +141,8 @@ static bool answer(luas__zygote *z, luas__dowry *dowry)
     if (n != sizeof r && n != -EMFILE)
         _exit(0); /* the host has gone, or wants no more */
     z->births++;
-    int pid = n < 0 ? (int)n : luas__child_fork_sibling();
+    /* In another namespace, processes have other numbers than the host sees. */
+    int pid = n < 0 ? (int)n : r.zygote != getpid() ? -ENOSYS : luas__child_fork_sibling();
     say(z, pid != 0 ? pid : (int)getpid());
     if (pid == 0) {
         luas__close(&z->socket);
