@@ -201,11 +201,13 @@ static void pass_on_complaint(lua_State *L, luas__pool *p)
     lua_call(L, 1, 0);
 }
 
-/* Since this was asked last? No other thread forks. */
+/* Since this was asked last? */
 static bool has_forked(luas__handle *h)
 {
     uint64_t before = h->forks;
+    pthread_mutex_lock(&h->pool->lock);
     h->forks = h->pool->stats.forks;
+    pthread_mutex_unlock(&h->pool->lock);
     return h->forks != before;
 }
 
@@ -248,9 +250,11 @@ static int pool_resize(lua_State *L)
 static int pool_live(lua_State *L)
 {
     luas__handle *h = luas__check_pool(L, 1);
+    pthread_mutex_lock(&h->pool->lock);
     int n = lua_toboolean(L, 2) && luas__keep_has_others(h->pool, 0);
     for (int i = 0; i < h->pool->nworkers; i++)
         n += !h->pool->workers[i]->ended;
+    pthread_mutex_unlock(&h->pool->lock);
     lua_pushinteger(L, n);
     return 1;
 }

@@ -351,9 +351,10 @@ static int spawn(luas__pool *p, uint32_t generation, void *host)
 
 static bool wants_image(const luas__pool *p, const luas__job *job)
 {
-    int most = job->few > 0 && job->few < job->images ? job->few : job->images;
+    int blobs, most = job->few > 0 && job->few < job->images ? job->few : job->images;
     return job->generation != 0 && job->waiting > 0 && !job->closed
-        && count_images(p, job->generation) < most;
+        && count_images(p, job->generation) < most
+        && (!p->asks_only || luas__keep_find(p, job->generation, &blobs) != NULL);
 }
 
 /* Those of a job that came first, and those that take others' places. */
@@ -483,6 +484,18 @@ int luas__pool_handle(luas__pool *p, const luas__event *events, int n)
     if (rc == 0)
         rc = luas__supervise_clock(p);
     return try_again_after(p, rc == 0 ? luas__deal(p, alarmed) : rc);
+}
+
+int luas__pool_renew(luas__pool *p)
+{
+    if (p->closing || p->broken != 0)
+        return 0;
+    p->asks_only = true;
+    luas__keep_relieve(p);
+    retire(p, p->options.workers);
+    int rc = spawn_images(p, NULL);
+    p->asks_only = false;
+    return try_again_after(p, rc == 0 ? luas__deal(p, false) : rc);
 }
 
 static int prepare(luas__pool *p, void *host)

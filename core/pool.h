@@ -8,7 +8,7 @@
  *
  * Workers are forked from the owner's thread alone, inside start, inherit and
  * step. With luas__pool_pump a thread of the library's own moves bytes while
- * the owner does something else; it forks nothing.
+ * the owner does something else; it forks nothing, but it asks zygotes to.
  *
  * A task goes: pending in its job -> dealt to a worker -> claimed by it ->
  * settled. Between dealt and claimed it can be taken back.
@@ -75,6 +75,7 @@ typedef struct luas__pool {
     luas__stats stats;
     struct luas__pump *pump;    /* the thread, once there was one */
     int drivers;                /* calls that drive the pool now */
+    bool asks_only;             /* the library's thread looks for workers: no fork */
 } luas__pool;
 
 /* No worker runs yet. On failure *pool is NULL. */
@@ -162,6 +163,9 @@ int luas__pool_handle(luas__pool *p, const luas__event *events, int n);
 
 /* pool.c: takes back what no worker has begun of a job. */
 int luas__pool_revoke_job(luas__pool *p, const luas__job *job);
+
+/* pool.c: replaces workers as far as that can be done without a fork here. */
+int luas__pool_renew(luas__pool *p);
 
 /* pool.c: as luas__job_cancel_pending, and counts. */
 int luas__pool_cancel_pending(luas__pool *p, luas__job *job, uint64_t from, uint64_t to);

@@ -1,7 +1,8 @@
 /*
  * The library's thread: moves bytes for jobs that nobody waits for just now.
- * It sleeps while a call drives the pool or no such job is left, never forks,
- * and takes no signals, so that the application's threads get them.
+ * It sleeps while a call drives the pool or no such job is left, never forks
+ * (but has zygotes do it), and takes no signals, so that the application's
+ * threads get them.
  */
 #define _GNU_SOURCE
 #include "pool.h"
@@ -32,7 +33,10 @@ static void drive_once(luas__pool *p)
     pthread_mutex_unlock(&p->lock);
     int n = luas__poller_wait(&p->poller, events, MOST_EVENTS, -1);
     pthread_mutex_lock(&p->lock);
-    if (luas__pool_handle(p, events, n) < 0) { /* no memory: later, perhaps */
+    int rc = luas__pool_handle(p, events, n);
+    if (rc >= 0 && p->drivers == 0)
+        rc = luas__pool_renew(p);
+    if (rc < 0) { /* no memory: later, perhaps */
         pthread_mutex_unlock(&p->lock);
         rest();
         pthread_mutex_lock(&p->lock);

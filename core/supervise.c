@@ -511,7 +511,7 @@ int luas__supervise_spawn(luas__pool *p, uint32_t generation, void *host)
     rc = luas__worker_open(slot, &channel, &p->poller, &birth);
     if (rc < 0 && birth.zygote != NULL && !is_lack(rc)) {
         luas__zygote_end(birth.zygote);
-        return luas__supervise_spawn(p, generation, host);
+        return p->asks_only ? rc : luas__supervise_spawn(p, generation, host);
     }
     if (rc < 0)
         return rc;

@@ -2,8 +2,8 @@
  * A worker as its host sees it: a child, two pipes, a shared page, and the
  * chunks that it was sent and has not answered, in order. Nothing here waits.
  *
- * Only the thread that calls the pool makes and releases workers; the rest is
- * guarded by the pool's lock.
+ * The pool's lock guards all of it. Only the thread that calls the pool forks
+ * workers and releases them.
  */
 #ifndef LUAS_WORKER_H
 #define LUAS_WORKER_H

@@ -118,6 +118,29 @@ describe("a worker that replaces another", function()
         ]]))
     end)
 
+    it("comes while no call drives the pool", function()
+        assert.are.equal("45\nold old old file\n", helpers.output(START .. [[
+            local path = os.tmpname()
+            local p <close> = pool.new(2)
+            local future = p:map_async(function(x)
+                if x[1] % 4 == 1 then os.exit(1) end
+                local text = look { 2, x[2] }
+                local file <close> = io.open(path, "a")
+                file:write(text, "\n")
+            end, items, options)
+            change()
+            local deadline, n, text = os.time() + 20, 0, nil
+            repeat
+                os.execute "sleep 0.05"
+                n = 0
+                for line in io.lines(path) do n, text = n + 1, line end
+            until n == 45 or os.time() > deadline
+            print(n)
+            print(text)
+            os.remove(path)
+        ]]))
+    end)
+
     it("is like others to its host: it has init, output, limits and pools of its own", function()
         assert.are.equal("crash 1, error 1, old old old file inited 10 16 20 1\ntrue\ttrue\n", helpers.output(START .. [[
             local p <close> = pool.new { workers = 1, init = function() inited = "inited" end,

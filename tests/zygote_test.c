@@ -434,6 +434,58 @@ static void test_laden_workers_stay_where_the_host_has_gone_on(void)
     luas__pool_close(pool);
 }
 
+static bool is_done(luas__pool *pool, const luas__job *job)
+{
+    pthread_mutex_lock(&pool->lock);
+    bool done = job->done;
+    pthread_mutex_unlock(&pool->lock);
+    return done;
+}
+
+/* The library's thread has what forks them. */
+static void test_workers_come_while_nobody_calls(void)
+{
+    luas__pool *pool = open_with(LUAS__OUTPUT_INHERIT);
+    era = 1;
+    luas__job *job = inherit(pool, 2);
+    luas__pool_keep(pool, job, NULL);
+    era = 2;
+    for (int i = 0; i < 10; i++) {
+        feed(pool, job, "k", 1);
+        feed(pool, job, "l", 2);
+    }
+    luas__pool_seal(pool, job);
+    CHECK(luas__pool_step(pool, 0, NULL) >= 0);
+    CHECK_INT(luas__pool_pump(pool, job), 0);
+    for (int i = 0; i < 2000 && !is_done(pool, job); i++)
+        sleep_ms(10);
+    CHECK(is_done(pool, job));
+    eras e = take_eras(pool, job);
+    CHECK_INT(e.of[1], 20);
+    CHECK_INT(e.crashes, 10);
+    luas__pool_close(pool);
+}
+
+/* When that is gone it waits for a call; it never forks the host itself. */
+static void test_without_a_zygote_a_call_is_waited_for(void)
+{
+    luas__pool *pool = open_with(LUAS__OUTPUT_INHERIT);
+    era = 1;
+    luas__job *job = inherit(pool, 1);
+    luas__pool_keep(pool, job, NULL);
+    kill(zygote_of(pool, job), SIGKILL);
+    era = 2;
+    feed(pool, job, "k", 1);
+    feed(pool, job, "E", 4);
+    luas__pool_seal(pool, job);
+    CHECK(luas__pool_step(pool, 0, NULL) >= 0);
+    CHECK_INT(luas__pool_pump(pool, job), 0);
+    sleep_ms(100);
+    CHECK(!is_done(pool, job));
+    CHECK_INT(take_eras(pool, job).of[2], 4);
+    luas__pool_close(pool);
+}
+
 static void test_a_zygote_ends_with_its_job(void)
 {
     luas__pool *pool = open_with(LUAS__OUTPUT_INHERIT);
@@ -470,5 +522,7 @@ int main(void)
     RUN(test_without_a_zygote_the_host_is_what_there_is);
     RUN(test_laden_workers_are_replaced);
     RUN(test_laden_workers_stay_where_the_host_has_gone_on);
+    RUN(test_workers_come_while_nobody_calls);
+    RUN(test_without_a_zygote_a_call_is_waited_for);
     RUN(test_a_zygote_ends_with_its_job);
 }
