@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <lauxlib.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdio_ext.h>
@@ -117,7 +118,7 @@ static int push_arguments(lua_State *L, const char *bytes, size_t len)
 
 static void account(lua_State *L, luas__chunk_run *s)
 {
-    if (lua_gc(L, LUA_GCCOUNT) > s->most)
+    if (s->most < INT_MAX && lua_gc(L, LUA_GCCOUNT) > s->most)
         atomic_store(&s->channel->page->laden, 1);
     if (s->left == 0)
         atomic_fetch_add(&s->channel->page->busy, luas__now() - s->since);
