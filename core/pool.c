@@ -304,139 +304,7 @@ void luas__pool_seal(luas__pool *p, luas__job *job)
     pthread_mutex_unlock(&p->lock);
 }
 
-/* ---- workers ---- */
-
-static int active_workers(const luas__pool *p)
-{
-    int n = 0;
-    for (int i = 0; i < p->nworkers; i++)
-        n += !p->workers[i]->stopping && !p->workers[i]->reaped;
-    return n;
-}
-
-/* It has had all the tasks or memory that it may have. */
-static bool used_up(const luas__pool *p, const luas__worker *w)
-{
-    return w->tasks == 0 && !w->stopping && !w->reaped
-        && (w->worn || (p->options.max_tasks > 0 && w->served >= p->options.max_tasks));
-}
-
-/* Ends workers that are too many or used up; an image gets a successor. */
-static void retire(luas__pool *p, int most)
-{
-    int active = active_workers(p);
-    for (int i = 0; i < p->nworkers; i++) {
-        luas__worker *w = p->workers[i];
-        if ((used_up(p, w) || (active > most && luas__worker_is_spare(p, w)))
-            && luas__worker_stop(w, 0) == 0)
-            active--;
-    }
-}
-
-static int count_images(const luas__pool *p, uint32_t generation)
-{
-    int n = 0;
-    for (int i = 0; i < p->nworkers; i++)
-        n += p->workers[i]->generation == generation && !p->workers[i]->reaped
-            && !p->workers[i]->stopping;
-    return n;
-}
-
-static int spawn(luas__pool *p, uint32_t generation, void *host)
-{
-    int rc = luas__supervise_spawn(p, generation, host);
-    p->forked_at = luas__now();
-    return rc < 0 ? rc : luas__deal_first(p, p->workers[p->nworkers - 1]);
-}
-
-static bool wants_image(const luas__pool *p, const luas__job *job)
-{
-    int blobs, most = job->few > 0 && job->few < job->images ? job->few : job->images;
-    return job->generation != 0 && job->waiting > 0 && !job->closed
-        && count_images(p, job->generation) < most
-        && (!p->asks_only || luas__keep_find(p, job->generation, &blobs) != NULL);
-}
-
-/* Those of a job that came first, and those that take others' places. */
-static int spawn_images(luas__pool *p, void *host)
-{
-    int rc = 0;
-    for (luas__job *job = p->jobs; job != NULL && rc == 0; job = job->next)
-        while (rc == 0 && wants_image(p, job)) {
-            retire(p, p->options.workers > 0 ? p->options.workers - 1 : 0);
-            rc = spawn(p, job->generation, host);
-        }
-    return rc;
-}
-
-/* Is nothing done, and will nothing be unless a worker comes? */
-static bool is_stranded(const luas__pool *p)
-{
-    bool orphaned = p->nworkers == 0;
-    for (int i = 0; i < p->nworkers; i++)
-        if (p->workers[i]->tasks > 0)
-            return false;
-    for (const luas__job *job = p->jobs; job != NULL && !orphaned; job = job->next)
-        orphaned = job->generation != 0 && job->waiting > 0 && !job->closed
-            && count_images(p, job->generation) == 0;
-    return orphaned;
-}
-
-/* A task that is for each worker waits for those that are not there yet. */
-static bool wants_all(const luas__pool *p)
-{
-    for (const luas__job *job = p->jobs; job != NULL; job = job->next)
-        if (job->policy.flags & LUAS__JOB_EACH && job->waiting > 0 && !job->closed)
-            return true;
-    return false;
-}
-
-/* Brings the workers up to what the tasks can use. A failing fork matters
-   only when there is no worker that could do anything. */
-static int staff(luas__pool *p, void *host)
-{
-    int rc = 0;
-    if (p->closing || p->broken != 0)
-        return p->closing ? 0 : p->broken;
-    while (rc == 0 && luas__deal_needs_worker(p))
-        rc = spawn(p, 0, host);
-    if (rc == 0)
-        rc = spawn_images(p, host);
-    p->tight = rc < 0;
-    bool can_do_with_fewer = !is_stranded(p) && !wants_all(p);
-    return rc < 0 && can_do_with_fewer && rc != LUAS_ENOMEM ? 0 : rc;
-}
-
-int luas__pool_populate(luas__pool *p, void *host)
-{
-    int rc = 0;
-    pthread_mutex_lock(&p->lock);
-    p->knows_handled = false;
-    while (rc == 0 && active_workers(p) < p->options.workers)
-        rc = luas__supervise_spawn(p, 0, host);
-    pthread_mutex_unlock(&p->lock);
-    return rc;
-}
-
-int luas__pool_inherit(luas__pool *p, luas__job *job, int workers, int now, void *host)
-{
-    pthread_mutex_lock(&p->lock);
-    p->knows_handled = false;
-    job->generation = ++p->last_generation;
-    job->images = workers;
-    now = now < workers ? now : workers;
-    retire(p, p->options.workers > now ? p->options.workers - now : 0);
-    int rc = 0, made = 0;
-    for (; made < now && rc == 0; made++) {
-        rc = luas__supervise_spawn(p, job->generation, host);
-        if (rc == 0 && job->policy.flags & LUAS__JOB_PROCESS)
-            p->workers[p->nworkers - 1]->process = job;
-    }
-    if (rc < 0 && made > 1)
-        rc = 0;
-    pthread_mutex_unlock(&p->lock);
-    return rc;
-}
+/* ---- processes ---- */
 
 static luas__worker *process_worker(luas__pool *p, const luas__job *job)
 {
@@ -492,8 +360,8 @@ int luas__pool_renew(luas__pool *p)
         return 0;
     p->asks_only = true;
     luas__keep_relieve(p);
-    retire(p, p->options.workers);
-    int rc = spawn_images(p, NULL);
+    luas__staff_retire(p, p->options.workers);
+    int rc = luas__staff_images(p, NULL);
     p->asks_only = false;
     return try_again_after(p, rc == 0 ? luas__deal(p, false) : rc);
 }
@@ -504,8 +372,8 @@ static int prepare(luas__pool *p, void *host)
     free_closed(p, p->jobs);
     free_closed(p, p->done);
     luas__keep_relieve(p);
-    retire(p, p->options.workers);
-    int rc = staff(p, host);
+    luas__staff_retire(p, p->options.workers);
+    int rc = luas__staff(p, host);
     if (rc == 0)
         rc = luas__deal(p, false);
     return rc == 0 ? luas__supervise_clock(p) : rc;

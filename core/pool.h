@@ -152,6 +152,12 @@ int luas__deal_first(luas__pool *p, luas__worker *w);
 bool luas__deal_needs_worker(luas__pool *p);
 bool luas__worker_is_spare(const luas__pool *p, const luas__worker *w);
 
+/* staff.c: brings the workers up to what the tasks can use; the same for jobs
+   that have their own; ends those that are too many for `most`, or used up. */
+int luas__staff(luas__pool *p, void *host);
+int luas__staff_images(luas__pool *p, void *host);
+void luas__staff_retire(luas__pool *p, int most);
+
 /* spread.c: before dealing and staffing, says of each job how many further
    workers it may go to; when (ns) it may be more. Does it go to this one? */
 void luas__spread(luas__pool *p);
