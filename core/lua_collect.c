@@ -177,9 +177,10 @@ static int job_gather(lua_State *L)
     const char *payload;
     bool failed = false;
     while (!failed && (o = next_outcome(L, h, &payload)) != NULL) {
-        taken++;
-        note_order(L, &place, (lua_Integer)o->index);
+        lua_Integer index = (lua_Integer)o->index;
         failed = is_failure(L, h, space, o, payload);
+        note_order(L, &place, index);
+        taken++;
     }
     lua_pushinteger(L, taken);
     lua_insert(L, space + 1);

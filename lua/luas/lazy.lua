@@ -65,11 +65,12 @@ function M.as_they_come(job, collect)
     local values, others, order, place = {}, {}, {}, 0
     return function()
         if job:hungry() then refill(job) end
-        place = place + 1
-        if not order[place] then
-            order, place = {}, 1
-            if not await(job, values, others, order) then return nil end
+        if not order[place + 1] then
+            local next_order = {} -- reading it may call this again, and fail there
+            if not await(job, values, others, next_order) then return nil end
+            order, place = next_order, 0
         end
+        place = place + 1
         return give(job, collect, values, others, order[place])
     end
 end
