@@ -9,6 +9,7 @@
 #include "lua_codec.h"
 #include "lua_fail.h"
 #include "lua_job.h"
+#include "lua_names.h"
 
 /* The size in front of a task's arguments: a uint 32, filled in afterwards. */
 enum { SIZE_HEAD = 5 };
@@ -172,6 +173,8 @@ static int job_feed(lua_State *L)
         lua_geti(L, 2, i);
         if (star)
             n = push_arguments(L, item, i);
+        if (i == from)
+            luas__names_look(L, item);
         int rc = encode_task(L, h, star ? item + 1 : item, n, &options);
         if (rc == 0 && h->bytes.len > limit) {
             lua_pushliteral(L, "the inputs are large");
@@ -213,6 +216,8 @@ static int job_pull(lua_State *L)
             n = push_arguments(L, first, before + h->count + 1);
             first++;
         }
+        if (h->count == 0)
+            luas__names_look(L, first); /* the source may have loaded some */
         if (encode_task(L, h, first, n, &options) < 0)
             return push_item_message(L, before + h->count + 1),
                    luas__fail(L, "%s", lua_tostring(L, -1));
@@ -232,6 +237,7 @@ static int job_call(lua_State *L)
     int space = push_space(L);
     luas__encode_options options = task_options(h, space, true);
     begin_batch(L, h, 1);
+    luas__names_look(L, 2);
     if (encode_task(L, h, 2, n, &options) < 0)
         return luas__job_refuse(L);
     lua_pushboolean(L, 1);

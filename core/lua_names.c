@@ -234,6 +234,17 @@ void luas__names_refresh(lua_State *L, int names)
     lua_pop(L, 1);
 }
 
+void luas__names_look(lua_State *L, int first)
+{
+    for (int i = lua_gettop(L); i >= first; i--)
+        if (lua_istable(L, i)) {
+            luas__names_push(L);
+            luas__names_refresh(L, -1);
+            lua_pop(L, 1);
+            return;
+        }
+}
+
 /* From names to objects. */
 
 /* Replaces the object at the top by what the token names in it; 0 if it names nothing. */

@@ -33,6 +33,11 @@ const luas__pointers *luas__names_known(lua_State *L, int names);
  */
 void luas__names_refresh(lua_State *L, int names);
 
+/* The same before values are encoded that are tables, from stack index `first`
+   to the top: for these no message looks by itself. Not for each message: it
+   takes as long as a row. */
+void luas__names_look(lua_State *L, int first);
+
 /*
  * The name of the object at `object`, as far as the last refresh saw it and
  * as it is still found by that name: its WIRE type, the payload pushed; or 0,

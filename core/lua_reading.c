@@ -1,17 +1,27 @@
-/* Names for what is in the loaded modules. */
+/*
+ * Names for what is in the loaded modules. What is deeper than a module's
+ * fields and theirs has names only where lua/luas/modules.lua watches all of
+ * the module: else the host could have changed it, and nobody would know.
+ */
 #include <lauxlib.h>
+#include <stdbool.h>
 
 #include "lua_names.h"
 #include "msgpack.h"
 
-/* A module may hold data: so many entries of one table are looked at, so many in all, and
-   so many below the tables in the modules, down to that many levels. */
-enum { FIELDS = 4096, FIELDS_IN_ALL = 200000, FIELDS_BELOW = 20000, LEVELS = 16 };
+/* A module may hold data: so many entries of one table are looked at, and so many in all. */
+enum { FIELDS = 4096, FIELDS_IN_ALL = 200000 };
+
+/* What is watched whole: as in lua/luas/modules.lua. */
+enum { WATCHED_FIELDS = 1000, WATCHED_TABLES = 32 };
 
 typedef struct reader {
     int names;              /* stack index */
+    int modules;            /* stack index: set of the modules */
     luas__buffer *text;     /* what leads to the object at the top */
     int budget;             /* fields that may still be looked at */
+    int depth;              /* of the tables that are read: 1 for modules */
+    bool is_watched;        /* the module that they are in, whole */
 } reader;
 
 static void add_fields(lua_State *L, reader *r, int deeper);
@@ -40,17 +50,79 @@ static int is_globals(lua_State *L, int index)
     return same;
 }
 
-/* For later, if there is a list for it: the table at the top, and its name. */
+/* For later, if there is a list for it: the table at the top, its name, and
+   whether it is in a module that is watched. */
 static void put_off(lua_State *L, reader *r, int deeper)
 {
-    if (deeper == 0)
+    if (deeper == 0 || (r->depth >= 2 && !r->is_watched))
         return;
     lua_Integer count = (lua_Integer)lua_rawlen(L, deeper);
     lua_pushvalue(L, -1);
     lua_rawseti(L, deeper, count + 1);
     lua_pushlstring(L, luas__buffer_bytes(r->text), r->text->len);
     lua_rawseti(L, deeper, count + 2);
+    lua_pushboolean(L, r->is_watched);
+    lua_rawseti(L, deeper, count + 3);
 }
+
+/* ---- what is watched ---- */
+
+/* Puts the table at the top into the set, and at the end of the queue, unless it
+   is in there already or is another module. Pops it. */
+static void discover(lua_State *L, const reader *r, int set, int queue)
+{
+    lua_pushvalue(L, -1);
+    bool is_known = lua_rawget(L, set) != LUA_TNIL;
+    lua_pushvalue(L, -2);
+    is_known |= lua_rawget(L, r->modules) != LUA_TNIL;
+    lua_pop(L, 2);
+    if (is_known) {
+        lua_pop(L, 1);
+        return;
+    }
+    lua_pushvalue(L, -1);
+    lua_pushboolean(L, 1);
+    lua_rawset(L, set);
+    lua_rawseti(L, queue, (lua_Integer)lua_rawlen(L, queue) + 1);
+}
+
+/* Discovers the tables in the one at the top; false if it has too many fields. */
+static bool discover_all(lua_State *L, const reader *r, int set, int queue)
+{
+    int fields = 0;
+    for (lua_pushnil(L); lua_next(L, -2) != 0;) {
+        if (++fields > WATCHED_FIELDS || lua_rawlen(L, queue) > WATCHED_TABLES) {
+            lua_pop(L, 2);
+            return false;
+        }
+        if (lua_istable(L, -1))
+            discover(L, r, set, queue);
+        else
+            lua_pop(L, 1);
+    }
+    return true;
+}
+
+/* Is the module at the top small enough to be watched with all tables in it? */
+static bool is_watched(lua_State *L, const reader *r)
+{
+    bool is_small = true;
+    lua_newtable(L);
+    lua_newtable(L);
+    int set = lua_gettop(L) - 1, queue = set + 1;
+    lua_pushvalue(L, set - 1);
+    lua_rawseti(L, queue, 1);
+    for (lua_Integer i = 1; is_small && i <= (lua_Integer)lua_rawlen(L, queue); i++) {
+        lua_rawgeti(L, queue, i);
+        is_small = discover_all(L, r, set, queue);
+        lua_pop(L, 1);
+    }
+    is_small &= lua_rawlen(L, queue) <= WATCHED_TABLES;
+    lua_pop(L, 2);
+    return is_small;
+}
+
+/* ---- the modules ---- */
 
 /* Names what r->text leads to, which is at the top. */
 static void add_object(lua_State *L, reader *r, int deeper)
@@ -84,6 +156,18 @@ static void add_fields(lua_State *L, reader *r, int deeper)
     }
 }
 
+static void note_modules(lua_State *L, const reader *r)
+{
+    for (lua_pushnil(L); lua_next(L, -2) != 0; lua_pop(L, 1)) {
+        lua_pushvalue(L, -1);
+        lua_pushboolean(L, 1);
+        lua_rawset(L, r->modules);
+    }
+    lua_pushvalue(L, -1);
+    lua_pushboolean(L, 1);
+    lua_rawset(L, r->modules);
+}
+
 /* The modules, which are all looked into, those that have a name already, too. */
 static void add_modules(lua_State *L, reader *r, int deeper)
 {
@@ -96,6 +180,7 @@ static void add_modules(lua_State *L, reader *r, int deeper)
         luas__names_must(L, luas__mp_write_string(r->text, name, len));
         if (lua_istable(L, -1) && !is_globals(L, -1)) {
             luas__names_add(L, r->names);
+            r->is_watched = is_watched(L, r);
             put_off(L, r, deeper);
         } else {
             add_object(L, r, 0);
@@ -108,14 +193,16 @@ static void add_level(lua_State *L, reader *r, int level, int deeper)
 {
     size_t len;
     lua_Integer count = (lua_Integer)lua_rawlen(L, level);
-    for (lua_Integer i = 1; i < count && r->budget > 0; i += 2) {
+    for (lua_Integer i = 1; i < count && r->budget > 0; i += 3) {
+        lua_rawgeti(L, level, i + 2);
+        r->is_watched = lua_toboolean(L, -1);
         lua_rawgeti(L, level, i + 1);
         const char *name = lua_tolstring(L, -1, &len);
         luas__buffer_truncate(r->text, 0);
         luas__names_must(L, luas__buffer_append(r->text, name, len));
         lua_rawgeti(L, level, i);
         add_fields(L, r, deeper);
-        lua_pop(L, 2);
+        lua_pop(L, 3);
     }
 }
 
@@ -123,19 +210,20 @@ static void add_level(lua_State *L, reader *r, int level, int deeper)
    wins. */
 void luas__names_add_modules(lua_State *L, int names)
 {
-    reader modules = {.names = names, .text = luas__names_text(L, names), .budget = FIELDS_IN_ALL};
-    reader *r = &modules;
+    reader all = {.names = names, .text = luas__names_text(L, names), .budget = FIELDS_IN_ALL};
+    reader *r = &all;
+    int loaded = lua_gettop(L), level = loaded + 2;
     lua_newtable(L);
-    int level = lua_gettop(L);
-    lua_pushvalue(L, level - 1);
+    lua_newtable(L);
+    r->modules = loaded + 1;
+    lua_pushvalue(L, loaded);
+    note_modules(L, r);
     add_modules(L, r, level);
     lua_settop(L, level);
-    for (int depth = 1; depth <= LEVELS && lua_rawlen(L, level) > 0; depth++) {
-        if (depth > 2 && r->budget > FIELDS_BELOW)
-            r->budget = FIELDS_BELOW;
+    for (r->depth = 1; lua_rawlen(L, level) > 0; r->depth++) {
         lua_newtable(L);
         add_level(L, r, level, level + 1);
         lua_replace(L, level);
     }
-    lua_pop(L, 1);
+    lua_settop(L, loaded);
 }

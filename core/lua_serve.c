@@ -226,6 +226,7 @@ static void on_chunk(lua_State *L, server *s, luas__mp_reader *body)
     c->body = *body;
     c->flags = (int)entry_integer(L, entry, ENTRY_FLAGS);
     c->seed = entry_integer(L, entry, ENTRY_SEED);
+    c->has_looked = false;
     c->since = luas__now();
     for (int i = ENTRY_FUNCTION; i <= ENTRY_INPUTS; i++)
         lua_rawgeti(L, entry, i);

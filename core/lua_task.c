@@ -14,6 +14,7 @@
 #include "descend.h"
 #include "error.h"
 #include "lua_codec.h"
+#include "lua_names.h"
 
 /* Stack of run_tasks: what a chunk's tasks share. */
 enum { TASK_SERVER = 1, TASK_FUNCTION, TASK_SPACE, TASK_INPUTS, TASK_RANDOMSEED, TASK_BASE };
@@ -131,6 +132,10 @@ static void reply_value(lua_State *L, luas__chunk_run *s)
     luas__encode_options options = {.space = TASK_SPACE};
     luas__buffer *reply = &s->channel->reply;
     size_t mark;
+    if (!s->has_looked && lua_istable(L, TASK_BASE)) {
+        luas__names_look(L, TASK_BASE);
+        s->has_looked = true;
+    }
     luas__task_check(L, luas__channel_begin(s->channel, LUAS__VALUE, s->current, &mark));
     int rc = luas__encode(L, TASK_BASE, lua_gettop(L) - TASK_BASE + 1, reply, &options);
     if (rc < 0)

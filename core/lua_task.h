@@ -30,6 +30,7 @@ typedef struct luas__chunk_run {
     uint32_t current;           /* seq of the task that runs */
     int64_t begun;              /* coarse ns when that was started */
     bool inherited;             /* inputs are taken from the inherited ones */
+    bool has_looked;            /* for modules that its first tasks have loaded */
     int most;                   /* KB that Lua may have before it is said to be laden */
 } luas__chunk_run;
 

@@ -176,6 +176,56 @@ describe("carry", function()
                 p:apply(function() return require "app".a.b.c.d.e end) == leaf) ]]):gsub("\t", " "))
     end)
 
+    it("has what is deep in a large module as it was at the call", function()
+        assert.are.equal("2 2 2 2\n2 2 2 2\n", helpers.output([[
+            local function module(rows)
+                local M = { rows = {}, a = { b = { c = { v = 1 } } } }
+                for i = 1, rows do M.rows[i] = {} end
+                return M
+            end
+            package.loaded.large, package.loaded.small = module(40), module(1)
+            local p <close> = pool.new(2)
+            local function value(t) return t.v end
+            for _, name in ipairs { "large", "small" } do
+                local c = require(name).a.b.c
+                p:map(value, { c })
+                c.v = 2
+                local got = { p:map(value, { c })[1], p:apply(value, c), p:apply(function() return c.v end) }
+                for _, v in p:imap(value, { c }) do got[4] = v end
+                print(table.concat(got, " "))
+            end ]]))
+    end)
+
+    it("knows a module that was loaded just now", function()
+        assert.are.equal("5 5 5\ntrue 5\ntrue true true\ntrue true\ntrue true\n", helpers.output([[
+            for _, name in ipairs { "fed", "given", "sentinel", "called" } do
+                package.preload[name] = function()
+                    local M = { level = 1, NONE = {} }
+                    function M.set(level) M.level = level end
+                    return M
+                end
+            end
+            local p, calls <const> = pool.new(1), 3
+            local i = 0
+            local function source()
+                i = i + 1
+                if i <= calls then return require "fed" end
+            end
+            print(table.concat(p:map(function(m) m.set(5) return m.level end, source), " "))
+            local given = p:apply(function() return require "given" end)
+            given.set(5)
+            print(given == require "given", given.level)
+            local nones = p:map(function() return require "sentinel".NONE end, { 1, 2, 3 })
+            for j = 1, 3 do nones[j] = tostring(nones[j] == require "sentinel".NONE) end
+            print(table.concat(nones, " "))
+            local function is_called(m) return m == require "called" end
+            p:map(is_called, { 1 })
+            local called = require "called"
+            for _, carry in ipairs { "ship", "auto" } do
+                print(table.unpack((p:map(is_called, { called, called }, { carry = carry }))))
+            end ]]):gsub("\t", " "))
+    end)
+
     it("of a standard library that has changed since works for every verb", function()
         assert.are.equal("a! b! c! d! e! 7\n", helpers.output([[
             local p <close> = pool.new(2)
