@@ -452,6 +452,47 @@ describe("halt", function()
         assert.is_true(n < 1000)
         assert.are.equal(n, read)
     end)
+
+    for _, verb in ipairs { "imap", "imap_unordered" } do
+        it("ends " .. verb .. " with an outcome for each task, which names its input", function()
+            assert.are.equal("1\t100\ttrue\ntrue\ntrue\n", helpers.output([[
+                local verb, items, seen = ]] .. ("%q"):format(verb) .. [[, {}, {}
+                for i = 1, 100 do items[i] = "item " .. i end
+                local options = { halt = 1, on_error = "collect", chunk = 1 }
+                local function f(x)
+                    if x == "item 4" then error("no") end
+                    os.execute("sleep 0.01")
+                    return 1
+                end
+                local p <close> = pool.new(2)
+                local errors, n, named = 0, 0, true
+                for i, _, o in p[verb](p, f, items, options) do
+                    assert(not seen[i])
+                    seen[i], n = true, n + 1
+                    if o and o.kind == "error" then errors = errors + 1 end
+                    named = named and (not o or o.index == i and o.input == items[i])
+                end
+                print(errors, n, named)
+                local read = 0
+                for i, _, o in p[verb](p, error, function() read = read + 1 return read end, options) do
+                    n = n + 1
+                end
+                print(n == 100 + read)
+                local _, failures = p:reduce(f, items, math.max, 0, options)
+                print(failures[100].kind == "cancelled")
+            ]]))
+        end)
+    end
+
+    it("leaves a map's cancelled tasks with their inputs", function()
+        local p <close> = pool.new(2)
+        local _, _, failures = p:map(function()
+            os.execute("sleep 0.01")
+            error("no")
+        end, range(100), { halt = 1, on_error = "collect", chunk = 1 })
+        assert.are.equal("cancelled", failures[99].kind)
+        assert.are.equal(99, failures[99].input)
+    end)
 end)
 
 describe("init", function()

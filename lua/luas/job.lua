@@ -205,7 +205,7 @@ function Job.start(pool, f, input, options, how)
     local self = setmetatable({
         pool = pool, f = f, options = options, star = how.star, lazy = how.lazy, async = how.async,
         items = input.items, source = input.source, policy = policy(options, how),
-        fed = 0, taken = 0, batch = 1, exhausted = false,
+        fed = 0, taken = 0, failed = 0, batch = 1, exhausted = false,
         window = options.window or WINDOW * max(1, pool.size),
         report = options.progress, reported = 0, starting = true,
     }, Job)
@@ -362,6 +362,24 @@ function Job:progress()
     end
 end
 
+-- After as many failures as `halt` has nothing more is taken from the source.
+local function note_failure(self, o)
+    if o.kind == "cancelled" then return end
+    self.failed = self.failed + 1
+    if self.options.halt and self.failed >= self.options.halt then self:finish() end
+end
+
+--- Puts an outcome for each task that this one is about into a table, by index.
+---@param o luas.outcome  of one task, or of several that were cancelled together
+---@param into table<integer, luas.outcome>
+function Job:spread(o, into)
+    into[o.index] = o
+    if o.count == 1 then return end
+    for i = o.index, o.index + o.count - 1 do
+        into[i] = describe(self, { kind = o.kind, index = i, count = 1, attempts = o.attempts })
+    end
+end
+
 --- Moves the values that are there into `results`, up to an outcome that is
 --- none: that is returned.
 ---@param results table
@@ -369,6 +387,7 @@ end
 function Job:collect(results)
     local n, fields = self.handle:collect(results)
     self.taken = self.taken + n
+    if fields then note_failure(self, fields) end
     if self.report then self:progress() end
     return fields and describe(self, fields)
 end
@@ -385,8 +404,8 @@ function Job:take()
 end
 
 --- Moves what is there into two tables, by index: a result that is one, and for
---- other outcomes `n` values, nil or the outcome that is no value and then the
---- results. Their indices go to the end of `order` as they come, if that is
+--- each other task `n` values, nil or the outcome that is no value and then the
+--- results. The indices go to the end of `order` as they come, if that is
 --- given. The caller counts them in `taken`. False when nothing was there.
 ---@param values table<integer, any>
 ---@param others table<integer, table>
@@ -394,7 +413,15 @@ end
 ---@return boolean
 function Job:gather(values, others, order)
     local n, fields = self.handle:gather(values, others, order)
-    if fields then others[fields.index] = { n = 1, describe(self, fields) } end
+    if fields then
+        local failures = {}
+        note_failure(self, fields)
+        self:spread(describe(self, fields), failures)
+        for i = fields.index, fields.index + fields.count - 1 do
+            others[i] = { n = 1, failures[i] }
+            if order and i > fields.index then order[#order + 1] = i end
+        end
+    end
     return n > 0
 end
 

@@ -5,7 +5,6 @@ local future = require "luas.future"
 local Job = require "luas.job"
 local lazy = require "luas.lazy"
 local options = require "luas.options"
-local outcome = require "luas.outcome"
 local progress = require "luas.progress"
 local reduce = require "luas.reduce"
 local State = require "luas.state"
@@ -103,17 +102,6 @@ end
 
 -- ---- map ----
 
-local function spread(failures, o)
-    for i = o.index, o.index + o.count - 1 do
-        failures[i] = outcome.new {
-            kind = o.kind, index = i, count = 1, attempts = o.attempts, input = o.input,
-            value = o.value, message = o.message, traceback = o.traceback, limit = o.limit,
-            pid = o.pid, worker = o.worker, exitcode = o.exitcode, signal = o.signal,
-            over_memory = o.over_memory, output = o.output,
-        }
-    end
-end
-
 local function earlier(a, b)
     return (not a or b.index < a.index) and b or a
 end
@@ -123,12 +111,10 @@ end
 -- first counts; one that was cancelled only where nothing failed.
 local function gather(job, all)
     local results, failures = core.list(min(job.total or 0, AHEAD)), {}
-    local first, cancelled, failed = nil, nil, 0
+    local first, cancelled
     local function take(o)
-        failed = failed + (o.kind ~= "cancelled" and 1 or 0)
-        if all.halt and failed >= all.halt then job:finish() end
         if all.on_error == "collect" then
-            spread(failures, o)
+            job:spread(o, failures)
         elseif o.kind == "cancelled" then
             cancelled = earlier(cancelled, o)
         elseif earlier(first, o) ~= first then
