@@ -356,6 +356,7 @@ int luas__pool_handle(luas__pool *p, const luas__event *events, int n)
 
 int luas__pool_renew(luas__pool *p)
 {
+    luas__supervise_bury(p);
     if (p->closing || p->broken != 0)
         return 0;
     p->asks_only = true;

@@ -170,7 +170,8 @@ int luas__pool_handle(luas__pool *p, const luas__event *events, int n);
 /* pool.c: takes back what no worker has begun of a job. */
 int luas__pool_revoke_job(luas__pool *p, const luas__job *job);
 
-/* pool.c: replaces workers as far as that can be done without a fork here. */
+/* pool.c: buries workers, and replaces them as far as that can be done without
+   a fork here. */
 int luas__pool_renew(luas__pool *p);
 
 /* pool.c: as luas__job_cancel_pending, and counts. */

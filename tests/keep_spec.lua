@@ -121,6 +121,28 @@ describe("a worker that replaces another", function()
         ]]))
     end)
 
+    it("leaves nothing open of the other, while no call drives the pool either", function()
+        assert.are.equal("true\ttrue\n", helpers.output(START .. helpers.counters .. [[
+            local path = os.tmpname()
+            local p <close> = pool.new { workers = 2, max_tasks = 1 }
+            local before = descriptors()
+            local future = p:map_async(function()
+                local file <close> = io.open(path, "a")
+                file:write("x")
+            end, items, options)
+            local deadline, text = os.time() + 20, nil
+            repeat
+                os.execute "sleep 0.05"
+                local file <close> = io.open(path)
+                text = file:read("a")
+            until #text == 60 or os.time() > deadline
+            os.execute "sleep 0.1"
+            local more = descriptors() - before
+            print(more < 40 or more, #text == 60)
+            os.remove(path)
+        ]]))
+    end)
+
     it("comes while no call drives the pool", function()
         assert.are.equal("45\nold old old file\n", helpers.output(START .. [[
             local path = os.tmpname()
