@@ -2,37 +2,75 @@
  * The core's pools and jobs as Lua sees them: the module "luas.core", which
  * lua/luas/pool.lua builds the public interface on. Not public itself.
  *
- *   core.pool(options) -> P         options: workers, init, exit, max_tasks
- *   core.policy(fields) -> policy   fields of luas__policy, times in seconds
+ *   core.pool(options) -> P         options: workers, name, init, exit, max_tasks,
+ *                                   memory, max_memory (bytes), output
+ *   core.policy(fields) -> policy   fields of luas__policy, times in seconds, and
+ *                                   its flags as booleans: process, star,
+ *                                   discard, each, async
+ *   core.check(...) -> message or nothing       can these values travel?
+ *   core.list(n) -> table           with room for an array of as many
+ *   core.check_list(list, index)    lua_handles.h
+ *   core.guard, core.stop           lua_guard.h
+ *   core.snapshot, core.same        lua_snapshot.h
+ *   core.report(message)            tells people, by way of the program or else
+ *                                   as a warning of Lua's
+ *   core.caller() -> "file:line: "  of the script that called, or ""
+ *   core.cpus() -> n                that this process may use
+ *   core.pid()   core.parent()      of this process
+ *   core.worker() -> number, spawned    in its pool, nil in a host; whether it is
+ *                                   a process that was spawned
+ *   core.workers() -> n or nil      that the program's -j asks for
+ *   core.now() -> seconds           of a clock that only goes forward
+ *   core.isatty(fd) -> boolean      core.version: a string
+ *
  *   P:job(policy or fields) -> J    start a job
- *   P:step([seconds]) -> boolean    drive once; true when anything happened.
- *                                   false too after a signal, so that Lua can
- *                                   run the hook that its handler set
+ *   P:step([seconds]) -> happened, forked       drive once: did anything happen,
+ *                                   were workers forked since the last step?
+ *                                   Nothing happened after a signal, so that
+ *                                   Lua can run the hook that its handler set
  *   P:stop() P:terminate() P:close() P:resize(n)
  *   P:live([zygotes]) -> n          workers that are not ended yet; with true,
  *                                   one more where there may be further ones
  *                                   of what was kept at a job's submission
- *   P:stats() -> table   P:fileno() -> fd   P:foreign() -> boolean
+ *   P:busy() -> boolean             is any job unfinished?
+ *   P:forget()                      functions that were carried are carried anew
+ *   P:stats() -> table   P:fileno() -> fd
  *   P:wake()                        makes the descriptor readable until a step
  *
- *   J:carry(f, mode) -> "ship" or nil, why
- *   J:inherit(f, inputs, workers, goes_on)   fork workers that have both, and
- *                                   what keeps them for others, if the host
- *                                   goes on meanwhile
- *   J:feed(items, i, j, star) -> true or nil, message     encode items[i..j]
- *   J:pull(source, most) -> n, more      encode what up to `most` calls give
- *   J:call(...)                     encode one task with these arguments
+ * `modules` below is a table whose keys are the names of the modules referred
+ * to, for the caller to look whether the workers have them as they are now;
+ * from feed, pull and call, nil where there are none, or else nothing has been
+ * submitted yet, and J:submit() does it.
+ *
+ *   J:carry(f, forced) -> true, modules   ship f; where not forced, only if that
+ *                                   is right and not too large. Or nil, why not
+ *   J:inherit(f, inputs or nil, workers, goes_on)   have up to so many workers
+ *                                   forked for this job that have both: of a
+ *                                   host that goes on meanwhile some at once,
+ *                                   and what keeps it as it is for others; of
+ *                                   one that waits perhaps none before it steps
+ *   J:renew(workers, goes_on) -> boolean    fork so many now, which alone do the
+ *                                   job: has the pool no others?
+ *   J:feed(items, i, j, star [, most]) -> true, modules     encode items[i..j], in
+ *                                   at most so many bytes. Or nil, message
+ *   J:pull(source, most, before, star) -> n, more, modules  encode what up to
+ *                                   `most` calls give, after `before` tasks
+ *   J:call(...) -> true, modules    encode one task with these arguments. Or
+ *                                   nil, message
+ *   J:submit()                      what was encoded last and not submitted
  *   J:feed_inherited(n)   J:seal()   J:pump()
- *   J:collect(results) -> n or nil, outcome     first results, by index, of
- *                                   the outcomes that are there, up to the
- *                                   first that is no value
- *   J:next() -> index, outcome|nil, results...  or nothing
- *   J:gather(values, others, order|nil) -> n, outcome|nil   the outcomes that
- *                                   are there, up to the first that is no value,
- *                                   by index: a result that is one, and others
- *                                   as {n=, nil, results...}
+ *   J:collect(results) -> n [, outcome]     first results, by index, of the n
+ *                                   outcomes that are there, up to the first
+ *                                   that is no value, which is given as well
+ *   J:next() -> index, outcome or nil, results...   or nothing
+ *   J:gather(values, others, order or nil) -> n [, outcome]     as collect: a
+ *                                   result that is one in values, and others
+ *                                   as {n=, nil, results...}; into order goes
+ *                                   the index of each, as they ended
  *   J:printed() -> table            index -> what the task printed, when captured
- *   J:cancel(from, to)   J:drop()   J:done() -> boolean   J:settled() -> n
+ *   J:cancel([from [, to]])   J:drop()   J:done() -> boolean
+ *   J:rests() -> boolean            has all that was fed its outcome, or must the
+ *                                   rest wait for the consumer?
  *   J:process() -> pid, gone, exitcode, signal   J:signal(number)
  */
 #ifndef LUAS_LUA_POOL_H
