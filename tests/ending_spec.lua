@@ -233,6 +233,34 @@ describe("join", function()
     end)
 end)
 
+describe("a pool that was closed", function()
+    it("can be stepped, and tells its counts to the end", function()
+        local p = pool.new(2)
+        p:fileno()
+        local future = p:apply_async(square, 3)
+        p:close()
+        for _ = 1, 500 do
+            if future:ready() then break end
+            p:step(0.02)
+        end
+        assert.are.equal(9, future:get())
+        assert.are.equal(1, p:stats().values)
+        assert.is_true(p:join(10))
+        assert.are.same({ 1, 0, 1 }, { p:stats().values, p:stats().workers, p:stats().carried.ship })
+        assert.is_false(p:step())
+    end)
+
+    it("tells what exit raised, once", function()
+        local output = helpers.output([[
+            local p = pool.new { workers = 2, exit = function() error("exit oops", 0) end }
+            p:map(function(x) return x end, { 1, 2, 3, 4 })
+            p:close()
+            print(p:join(10)) ]])
+        assert.are.equal(1, select(2, output:gsub("exit raised: exit oops", "")), output)
+        assert.matches("true", output)
+    end)
+end)
+
 describe("what a verb could not submit", function()
     it("for an error of its source keeps nobody waiting", function()
         local p <close> = pool.new(2)
