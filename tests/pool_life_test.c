@@ -329,6 +329,32 @@ static void test_many_jobs_at_once(void)
     luas__pool_close(pool);
 }
 
+static void run_defined(luas__pool *pool, const char *definition)
+{
+    luas__job *job = start_job(pool, &(luas__policy){0});
+    CHECK_INT(luas__pool_define(pool, job, definition, strlen(definition)), 0);
+    feed(pool, job, "echo", 10);
+    tally *t = finish(pool, job);
+    CHECK_INT(t->kinds[LUAS__KIND_VALUE], 10);
+    free(t);
+}
+
+static void test_a_definition_is_sent_to_a_worker_once(void)
+{
+    frames = map_counters(MOST_CODES);
+    luas__pool *pool = open_pool(1, serve);
+    run_defined(pool, "definition");
+    CHECK_INT(frames[LUAS__BLOB], 1);
+    run_defined(pool, "definition");
+    CHECK_INT(frames[LUAS__BLOB], 1);
+    CHECK_INT(frames[LUAS__DEFINE], 2);
+    run_defined(pool, "another one");
+    CHECK_INT(frames[LUAS__BLOB], 2);
+    luas__pool_close(pool);
+    munmap((void *)frames, MOST_CODES * sizeof *frames);
+    frames = NULL;
+}
+
 static void test_a_job_without_tasks_is_done_when_sealed(void)
 {
     luas__pool *pool = open_pool(1, serve);
@@ -353,5 +379,6 @@ int main(void)
     RUN(test_workers_are_replaced_after_so_many_tasks);
     RUN(test_urgent_jobs_go_first);
     RUN(test_many_jobs_at_once);
+    RUN(test_a_definition_is_sent_to_a_worker_once);
     RUN(test_a_job_without_tasks_is_done_when_sealed);
 }

@@ -16,7 +16,7 @@
 #include "pool.h"
 #include "testing.h"
 
-enum { MOST_TASKS = 20000, LARGE = 3 << 20 };
+enum { MOST_TASKS = 20000, MOST_CODES = 32, LARGE = 3 << 20 };
 
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
@@ -43,11 +43,20 @@ static inline int scaled(int n)
    a test that needs it maps it. */
 static _Atomic int *starts;
 
+/* How many frames of each code workers got; shared and mapped likewise. */
+static _Atomic int *frames;
+
+static inline _Atomic int *map_counters(size_t n)
+{
+    void *counters = mmap(NULL, n * sizeof(_Atomic int), PROT_READ | PROT_WRITE,
+                          MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    CHECK(counters != MAP_FAILED);
+    return counters;
+}
+
 static inline void map_starts(void)
 {
-    starts = mmap(NULL, MOST_TASKS * sizeof *starts, PROT_READ | PROT_WRITE,
-                  MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    CHECK(starts != MAP_FAILED);
+    starts = map_counters(MOST_TASKS);
 }
 
 static inline void unmap_starts(void)
@@ -163,6 +172,8 @@ static inline int serve_frame(luas__channel *c, luas__mp_reader *body, int *stat
     int64_t code;
     if (luas__mp_read_int(body, &code) < 0)
         return LUAS_EPROTO;
+    if (frames != NULL && code > 0 && code < MOST_CODES)
+        atomic_fetch_add(&frames[code], 1);
     if (code == LUAS__RUN)
         return run_chunk(c, body);
     if (code != LUAS__STOP)
