@@ -4,11 +4,14 @@
  *   codec_test             runs all cases
  *   codec_test --emit      prints samples, one message a line in hexadecimal
  *   codec_test --echo      decodes such lines from stdin and encodes them again
+ *   codec_test --frames    prints frames, one a line in hexadecimal
  */
 #include <ctype.h>
 #include <time.h>
 
 #include "codec_rig.h"
+#include "frame.h"
+#include "testing.h"
 
 /* The host's stack: what codec_cases.lua returned. */
 enum { CASES_FILE = 1 };
@@ -78,17 +81,21 @@ static int run_all(lua_Integer seed)
     return failures == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
+static void print_hex(const luas__buffer *b)
+{
+    for (size_t i = 0; i < b->len; i++)
+        printf("%02x", (unsigned char)luas__buffer_bytes(b)[i]);
+    printf("\n");
+}
+
 static void print_message(int count)
 {
     luas__buffer b = LUAS__BUFFER_INIT;
     luas__encode_options o = {0};
-    if (luas__encode(rig_host, lua_gettop(rig_host) - count + 1, count, &b, &o) < 0) {
+    if (luas__encode(rig_host, lua_gettop(rig_host) - count + 1, count, &b, &o) < 0)
         printf("%s\n", lua_tostring(rig_host, -1));
-    } else {
-        for (size_t i = 0; i < b.len; i++)
-            printf("%02x", (unsigned char)luas__buffer_bytes(&b)[i]);
-        printf("\n");
-    }
+    else
+        print_hex(&b);
     luas__buffer_release(&b);
     lua_settop(rig_host, CASES_FILE);
 }
@@ -104,6 +111,55 @@ static int emit(void)
         must(lua_pcall(rig_host, 0, LUA_MULTRET, 0));
         print_message(lua_gettop(rig_host) - samples);
     }
+    return EXIT_SUCCESS;
+}
+
+/* Ends the frame at the end of the buffer, prints it and takes it out. */
+static void print_frame(luas__buffer *b, size_t mark)
+{
+    CHECK_INT(luas__frame_end(b, mark), 0);
+    print_hex(b);
+    luas__buffer_truncate(b, 0);
+}
+
+/* Appends the values that the Lua text returns. */
+static void append_values(luas__buffer *b, const char *text)
+{
+    luas__encode_options o = {0};
+    must(luaL_dostring(rig_host, text));
+    int count = lua_gettop(rig_host) - CASES_FILE;
+    CHECK_INT(luas__encode(rig_host, CASES_FILE + 1, count, b, &o), 0);
+    lua_settop(rig_host, CASES_FILE);
+}
+
+static void append_task(luas__buffer *b, const char *text)
+{
+    luas__buffer arguments = LUAS__BUFFER_INIT;
+    append_values(&arguments, text);
+    CHECK_INT(luas__mp_write_int(b, (int64_t)arguments.len), 0);
+    CHECK_INT(luas__buffer_append(b, luas__buffer_bytes(&arguments), arguments.len), 0);
+    luas__buffer_release(&arguments);
+}
+
+/* tests/msgpack_peer.py knows what these are. */
+static int print_frames(void)
+{
+    luas__buffer b = LUAS__BUFFER_INIT;
+    size_t mark;
+    const int64_t head[] = {3, 1 << 20, 70000, 2}; /* job, seq, index, count */
+    CHECK_INT(luas__frame_begin(&b, LUAS__RUN, &mark), 0);
+    for (size_t i = 0; i < sizeof head / sizeof *head; i++)
+        CHECK_INT(luas__mp_write_int(&b, head[i]), 0);
+    append_task(&b, "return 1, 'two', {3.5, x = false}");
+    append_task(&b, "return ('z'):rep(300), nil");
+    print_frame(&b, mark);
+    CHECK_INT(luas__frame_begin_outcome(&b, LUAS__VALUE, 7, &mark), 0);
+    append_values(&b, "return {1, {a = 1}}, -1, '\\xff'");
+    print_frame(&b, mark);
+    CHECK_INT(luas__frame_begin_outcome(&b, LUAS__ERROR, 1 << 20, &mark), 0);
+    append_values(&b, "return {code = 5}, 'message', 'traceback'");
+    print_frame(&b, mark);
+    luas__buffer_release(&b);
     return EXIT_SUCCESS;
 }
 
@@ -141,6 +197,8 @@ int main(int argc, char **argv)
         status = emit();
     else if (argc > 1 && strcmp(argv[1], "--echo") == 0)
         status = echo();
+    else if (argc > 1 && strcmp(argv[1], "--frames") == 0)
+        status = print_frames();
     else
         status = run_all(argc > 1 ? (lua_Integer)strtoll(argv[1], NULL, 10) : (lua_Integer)time(NULL));
     rig_close();

@@ -3,6 +3,8 @@
 
 Usage: msgpack_peer.py PATH_OF_CODEC_TEST [SEED]
 
+codec_test --frames prints frames that are known here: msgpack must read their
+bodies as one object after the other.
 codec_test --emit prints messages that are known here: they must mean the same
 to msgpack. codec_test --echo decodes what msgpack packed, in every form that
 the format has, and encodes it again: msgpack must get back what went in.
@@ -56,6 +58,31 @@ def check_samples(program):
     assert len(lines) == len(SAMPLES), f"{len(lines)} samples, not {len(SAMPLES)}"
     for number, (line, expected) in enumerate(zip(lines, SAMPLES), 1):
         assert same(unpack(line), expected), f"sample {number} is {line[:80]}"
+
+
+# The codes of frame.h, and what is in the frames that codec_test prints. The
+# size in front of a task's arguments is theirs in bytes.
+RUN, VALUE, ERROR = 5, 16, 17
+FRAMES = [
+    [RUN, 3, 2**20, 70000, 2, len(b"\x93\x01\xa3two\x82\x01\xcb\0\0\0\0\0\0\0\0\xa1x\xc2"),
+     [1, "two", {1: 3.5, "x": False}], len(b"\x92\xda\x01\x2c\xc0") + 300, ["z" * 300, None]],
+    [VALUE, 7, [[1, {"a": 1}], -1, b"\xff"]],
+    [ERROR, 2**20, [{"code": 5}, "message", "traceback"]],
+]
+
+
+def check_frames(program):
+    run = subprocess.run([program, "--frames"], capture_output=True, text=True, check=True)
+    frames = [bytes.fromhex(line) for line in run.stdout.split()]
+    assert len(frames) == len(FRAMES), f"{len(frames)} frames, not {len(FRAMES)}"
+    for number, (frame, expected) in enumerate(zip(frames, FRAMES), 1):
+        body = frame[4:]
+        assert struct.unpack(">I", frame[:4])[0] == len(body), f"frame {number} has another length"
+        unpacker = msgpack.Unpacker(strict_map_key=False, raw=False)
+        unpacker.feed(body)
+        objects = list(unpacker)
+        assert unpacker.tell() == len(body), f"frame {number} ends within an object"
+        assert same(objects, expected), f"frame {number} is {objects}"
 
 
 def random_text(rng):
@@ -127,6 +154,7 @@ def main():
     program = sys.argv[1]
     seed = int(sys.argv[2]) if len(sys.argv) > 2 else int(time.time())
     print(f"msgpack peer: seed {seed}")
+    check_frames(program)
     check_samples(program)
     check_echo(program, random.Random(seed))
     print("msgpack peer: the same both ways")
