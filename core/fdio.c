@@ -151,15 +151,18 @@ int luas__send_message(int fd, const void *bytes, size_t len, const int *fds, in
     return n < 0 ? -errno : 0;
 }
 
-/* What came with a message: all that were wanted, or none. */
+/* What came with a message: all that were wanted, or none. Where none could be
+   delivered only the flag says that there were some. */
 static int take_fds(struct msghdr *message, int *fds, int most)
 {
+    int rc = message->msg_flags & MSG_CTRUNC ? -EMFILE : 0;
     struct cmsghdr *head = CMSG_FIRSTHDR(message);
     if (head == NULL || head->cmsg_type != SCM_RIGHTS)
-        return 0;
+        return rc;
     int came[LUAS__MOST_FDS];
     int n = (int)((head->cmsg_len - CMSG_LEN(0)) / sizeof(int));
-    int rc = n > most || message->msg_flags & MSG_CTRUNC ? -EMFILE : 0;
+    if (n > most)
+        rc = -EMFILE;
     memcpy(came, CMSG_DATA(head), (size_t)n * sizeof(int));
     for (int i = 0; i < n && rc == 0; i++)
         rc = lift(&came[i]);

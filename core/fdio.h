@@ -43,7 +43,8 @@ int luas__send_message(int fd, const void *bytes, size_t len, const int *fds, in
 /* Takes the next message of up to `most` bytes: its length, 0 at the end, and
    -EAGAIN when there is none and `waits` is 0. The descriptors that came with it
    are the caller's, and like those of luas__pipe: *count of them, which before
-   says how many there may be (more give -EMFILE, and the message is gone). */
+   says how many there may be (more give -EMFILE, as does a lack of free ones; the
+   message is then gone). */
 ssize_t luas__take_message(int fd, void *bytes, size_t most, int *fds, int *count, int waits);
 
 #endif
