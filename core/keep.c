@@ -38,11 +38,13 @@ static _Noreturn void be_zygote(luas__pool *p, luas__zygote z, void *host)
 void luas__pool_keep(luas__pool *p, luas__job *job, void *host)
 {
     struct luas__keep *k = malloc(sizeof *k);
-    job->kept = true;
-    if (k == NULL)
-        return;
     pthread_mutex_lock(&p->lock);
+    job->kept = true;
     luas__keep_end(p, job);
+    if (k == NULL) {
+        pthread_mutex_unlock(&p->lock);
+        return;
+    }
     *k = (struct luas__keep){.next = p->keeps, .job = job, .generation = job->generation,
                              .blobs = job->nblobs};
     luas__child_handled(&p->handled);
