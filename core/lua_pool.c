@@ -43,7 +43,8 @@ static void abandon_others(void *host)
     if (!lua_checkstack(L, LUA_MINSTACK))
         _exit(1);
     lua_pushcfunction(L, abandon_pools);
-    lua_pcall(L, 0, 0, 0);
+    if (lua_pcall(L, 0, 0, 0) != LUA_OK)
+        _exit(1); /* it would hold the ends of others' pipes */
 }
 
 /* From here on this process is a worker: nothing may raise past this frame,
