@@ -84,12 +84,16 @@ static void give_back(luas__large *l, lua_Alloc under, void *ud, entry *e)
 }
 
 /* One that becomes small is no longer known. */
-static void *resize(lua_Alloc under, void *ud, entry *e, size_t size)
+static void *resize(luas__large *l, lua_Alloc under, void *ud, entry *e, size_t size)
 {
     if (size <= e->size && size >= e->size / 2 && size >= LUAS__LARGE_BLOCK)
         return e->at;
     size_t whole = size < LUAS__LARGE_BLOCK ? size : with_room(size);
     void *block = under(ud, e->at, e->size, whole);
+    if (block == NULL && size > e->size) {
+        release_idle(l, under, ud);
+        block = under(ud, e->at, e->size, whole);
+    }
     if (block == NULL)
         return size <= e->size ? e->at : NULL; /* Lua relies on blocks that shrink */
     *e = whole < LUAS__LARGE_BLOCK ? (entry){0} : (entry){.at = block, .size = whole};
@@ -105,7 +109,7 @@ void *luas__large_allocate(luas__large *l, lua_Alloc under, void *ud, void *bloc
     if (e == NULL)
         return under(ud, block, old_size, new_size);
     if (new_size > 0)
-        return resize(under, ud, e, new_size);
+        return resize(l, under, ud, e, new_size);
     give_back(l, under, ud, e);
     return NULL;
 }

@@ -9,6 +9,7 @@
 typedef struct heap {
     size_t live;        /* bytes that are allocated now */
     int calls;
+    size_t most;        /* that may be live; 0: any */
     bool fails;
 } heap;
 
@@ -24,7 +25,8 @@ static void *allocate(void *ud, void *block, size_t old_size, size_t new_size)
         CHECK(*(size_t *)(void *)start == old_size);
     else
         old_size = 0;
-    if (new_size > 0 && h->fails)
+    bool is_too_much = h->most > 0 && h->live - old_size + new_size > h->most;
+    if (new_size > 0 && (h->fails || is_too_much))
         return NULL;
     h->live += new_size - old_size;
     if (new_size == 0) {
@@ -79,6 +81,25 @@ static void test_idle_memory_goes_before_an_allocation_fails(void)
     CHECK(h.live >= SIZE);
     h.fails = true;
     CHECK(change(&l, &h, NULL, 0, 4 * SIZE) == NULL);
+    CHECK_INT(h.live, 0);
+}
+
+static void test_idle_memory_goes_before_a_block_fails_to_grow(void)
+{
+    enum { SIZE = 8 << 20 };
+    luas__large l = {.most_idle = LUAS__LARGE_IDLE};
+    heap h = {.most = 4 * SIZE};
+    char *block = change(&l, &h, NULL, 0, SIZE);
+    change(&l, &h, change(&l, &h, NULL, 0, 2 * SIZE), 2 * SIZE, 0);
+    block[9] = 'x';
+    block = change(&l, &h, block, SIZE, 3 * SIZE);
+    CHECK(block != NULL);
+    CHECK_INT(block[9], 'x');
+    CHECK(h.live < 4 * SIZE);
+    CHECK(change(&l, &h, block, 3 * SIZE, 5 * SIZE) == NULL);
+    CHECK_INT(block[9], 'x');
+    change(&l, &h, block, 3 * SIZE, 0);
+    release_all(&l, &h);
     CHECK_INT(h.live, 0);
 }
 
@@ -169,6 +190,7 @@ int main(void)
 {
     RUN(test_a_block_is_used_again);
     RUN(test_idle_memory_goes_before_an_allocation_fails);
+    RUN(test_idle_memory_goes_before_a_block_fails_to_grow);
     RUN(test_a_block_shrinks_whatever_happens);
     RUN(test_blocks_of_all_sizes_keep_what_is_in_them);
 }
