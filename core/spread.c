@@ -20,7 +20,8 @@
 /* A task or two may be slow for other reasons. */
 enum { ENOUGH = 8 };
 
-/* Tasks for each worker. With fewer the workers show what they are for. */
+/* Tasks for each worker. With fewer, all workers get some, as a caller with more
+   workers than CPUs expects. */
 enum { MANY = 256 };
 
 static bool is_of_many(const luas__pool *p, const luas__job *job)
