@@ -1,27 +1,31 @@
 #include "editline.h"
 
 #include <dlfcn.h>
-#include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 
-/* Debian's name comes last: its reason is the one to be told. */
-static void *open_library(void)
+/* Why Debian's cannot be opened is what is told: the others are tried where
+   there is none. */
+static void *open_library(luas__editline *lib)
 {
-    static const char *const names[] = {"libedit.so.0", "libedit.dylib", "libedit.so.2"};
-    void *library = NULL;
+    static const char *const others[] = {"libedit.dylib", "libedit.so.0"};
+    void *library = dlopen("libedit.so.2", RTLD_NOW | RTLD_LOCAL);
 
-    for (size_t i = sizeof names / sizeof names[0]; library == NULL && i-- > 0;) {
-        library = dlopen(names[i], RTLD_NOW | RTLD_LOCAL);
+    if (library == NULL) {
+        snprintf(lib->why, sizeof lib->why, "%s", dlerror());
     }
-    return library != NULL ? library : dlopen(names[2], RTLD_NOW | RTLD_LOCAL);
+    for (size_t i = 0; library == NULL && i < sizeof others / sizeof others[0]; i++) {
+        library = dlopen(others[i], RTLD_NOW | RTLD_LOCAL);
+    }
+    return library;
 }
 
 const char *luas__editline_load(luas__editline *lib)
 {
-    void *library = open_library();
+    void *library = open_library(lib);
 
     if (library == NULL) {
-        return dlerror();
+        return lib->why;
     }
 #define LOAD(name) \
     void *name##_address = dlsym(library, #name); \

@@ -16,11 +16,12 @@
 #define LUAS__EDITLINE_FIELD(name) __typeof__(&name) name;
 typedef struct luas__editline {
     LUAS__EDITLINE(LUAS__EDITLINE_FIELD)
+    char why[200];      /* there is no library */
 } luas__editline;
 #undef LUAS__EDITLINE_FIELD
 
 /* NULL once all of *lib can be called, for good; else why not, in words that
-   stay until the next call of dlopen and its like. */
+   stay until *lib goes, or the next call of dlopen and its like. */
 const char *luas__editline_load(luas__editline *lib);
 
 #endif
