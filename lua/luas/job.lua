@@ -17,7 +17,9 @@ local INHERIT_ITEMS <const> = 50000
 local INHERIT_SHARE <const> = 2048
 -- And so is one that takes this many bytes.
 local INHERIT_BYTES <const> = 16 << 20
--- Bytes of results that may wait for a slow consumer before dealing stops.
+-- Bytes of results that may wait for a slow consumer before dealing stops. Those
+-- that an iterator has moved into its tables no longer count, so that up to twice
+-- as many can wait.
 local ROOM <const> = 64 << 20
 -- Outcomes that a lazy job may be ahead of its consumer, for each worker.
 local WINDOW <const> = 1024
@@ -53,9 +55,9 @@ local function policy(options, how)
     }
 end
 
--- A job that inherits has workers of its own from the moment it is submitted.
--- So that a loop of such submissions does not fork without end, it waits until
--- fewer than some of them are under way. Lazy jobs do not count: they wait for
+-- A job that inherits has workers of its own, which it does not share. So that a
+-- loop of such submissions does not fork without end, it waits until fewer than
+-- some of them are under way. Lazy jobs do not count: they wait for
 -- their consumer, who may be waiting here.
 local function await_room(self)
     local pool, images = self.pool, self.pool.images
