@@ -210,5 +210,6 @@ static int job_next(lua_State *L)
 }
 
 const luaL_Reg luas__collect_methods[] = {
-    {"collect", job_collect}, {"gather", job_gather}, {"next", job_next}, {"printed", job_printed}, {NULL, NULL},
+    {"collect", job_collect}, {"gather", job_gather}, {"next", job_next},
+    {"printed", job_printed}, {NULL, NULL},
 };

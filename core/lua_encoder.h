@@ -1,9 +1,9 @@
 /*
  * The inside of the encoder, shared by its seven files: the calls from outside
- * (lua_encode.c), the commonest tables (lua_row.c), the forms that values take (lua_value.c), the containers that
- * are open (lua_frames.c), what is in a table (lua_table.c), functions and
- * define messages (lua_carry.c), and the path to what could not be encoded
- * (lua_path.c).
+ * (lua_encode.c), the commonest tables (lua_row.c), the forms that values take
+ * (lua_value.c), the containers that are open (lua_frames.c), what is in a
+ * table (lua_table.c), functions and define messages (lua_carry.c), and the
+ * path to what could not be encoded (lua_path.c).
  *
  * Nothing recurses with the value: open containers are frames on a stack of
  * the encoder's own, each with its container at the index `base` of the Lua

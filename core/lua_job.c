@@ -388,9 +388,9 @@ static int job_signal(lua_State *L)
 }
 
 static const luaL_Reg methods[] = {
-    {"carry", job_carry}, {"inherit", job_inherit}, {"renew", job_renew}, {"pump", job_pump}, {"cancel", job_cancel},
-    {"drop", job_drop}, {"done", job_done}, {"rests", job_rests}, {"process", job_process},
-    {"signal", job_signal}, {NULL, NULL},
+    {"carry", job_carry}, {"inherit", job_inherit}, {"renew", job_renew},
+    {"pump", job_pump}, {"cancel", job_cancel}, {"drop", job_drop}, {"done", job_done},
+    {"rests", job_rests}, {"process", job_process}, {"signal", job_signal}, {NULL, NULL},
 };
 
 static const luaL_Reg meta[] = {

@@ -400,8 +400,8 @@ static int core_list(lua_State *L)
 static const luaL_Reg pool_methods[] = {
     {"job", luas__pool_job}, {"step", pool_step}, {"stop", pool_stop},
     {"terminate", pool_terminate}, {"close", pool_close_method}, {"resize", pool_resize},
-    {"live", pool_live}, {"busy", pool_busy}, {"stats", pool_stats}, {"fileno", pool_fileno}, {"wake", pool_wake},
-    {"forget", pool_forget}, {NULL, NULL},
+    {"live", pool_live}, {"busy", pool_busy}, {"stats", pool_stats},
+    {"fileno", pool_fileno}, {"wake", pool_wake}, {"forget", pool_forget}, {NULL, NULL},
 };
 
 static const luaL_Reg pool_meta[] = {

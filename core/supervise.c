@@ -100,7 +100,8 @@ static int retry(luas__pool *p, luas__worker *w)
 static bool retriable(const luas__chunk *c, int kind)
 {
     return (kind == LUAS__KIND_CRASH || kind == LUAS__KIND_TIMEOUT)
-        && c->job->barren <= LUAS__MOST_BARREN && c->attempts < (uint32_t)c->job->policy.retries && !c->job->closed;
+        && c->job->barren <= LUAS__MOST_BARREN && !c->job->closed
+        && c->attempts < (uint32_t)c->job->policy.retries;
 }
 
 /* The first unanswered task of a worker has ended so. */
