@@ -146,22 +146,21 @@ static void note_order(lua_State *L, lua_Integer *place, lua_Integer index)
     lua_rawseti(L, ORDER, ++*place);
 }
 
-/* Sorts the results of the outcome; if it is none of a value it is pushed, and
-   that is said. */
-static bool is_failure(lua_State *L, luas__job_handle *h, int space, const luas__outcome *next,
-                       const char *payload)
+/* Sorts the results of the outcome: true; or pushes it, for it has none. */
+static bool sort_outcome(lua_State *L, luas__job_handle *h, int space,
+                         const luas__outcome *next, const char *payload)
 {
     luas__outcome o = *next; /* reading it may run anything */
     if (o.kind != LUAS__KIND_VALUE) {
         luas__push_outcome(L, &o, payload, space);
-        return true;
+        return false;
     }
     int n = read_values(L, h, o.len, payload, space);
     if (n < 0)
         luas__push_unreadable(L, &o, space);
     else
         sort_results(L, (lua_Integer)o.index, n);
-    return n < 0;
+    return n >= 0;
 }
 
 /* Arguments: job, and tables for results that are one, for others, and for the
@@ -175,16 +174,16 @@ static int job_gather(lua_State *L)
     lua_Integer taken = 0, place = lua_isnil(L, ORDER) ? 0 : (lua_Integer)lua_rawlen(L, ORDER);
     const luas__outcome *o;
     const char *payload;
-    bool failed = false;
-    while (!failed && (o = next_outcome(L, h, &payload)) != NULL) {
+    bool sorted = true;
+    while (sorted && (o = next_outcome(L, h, &payload)) != NULL) {
         lua_Integer index = (lua_Integer)o->index;
-        failed = is_failure(L, h, space, o, payload);
+        sorted = sort_outcome(L, h, space, o, payload);
         note_order(L, &place, index);
         taken++;
     }
     lua_pushinteger(L, taken);
     lua_insert(L, space + 1);
-    return 1 + failed;
+    return 1 + !sorted;
 }
 
 static int job_next(lua_State *L)
