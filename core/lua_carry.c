@@ -39,7 +39,7 @@ static int put_dump(luas__encoder *e)
 static int is_environment(luas__encoder *e)
 {
     lua_State *L = e->L;
-    if (lua_topointer(L, -1) == e->globals)
+    if (lua_topointer(L, -1) == e->landmarks->globals)
         return 1;
     if (!luas__space_is_environment(L, -1))
         return 0;
@@ -100,7 +100,7 @@ static int is_class_upvalue(luas__encoder *e)
 {
     lua_State *L = e->L;
     return e->space != NULL && !e->defining && lua_istable(L, -1)
-        && lua_topointer(L, -1) != e->globals && !luas__space_is_environment(L, -1)
+        && lua_topointer(L, -1) != e->landmarks->globals && !luas__space_is_environment(L, -1)
         && luas__names_is_class(L, -1);
 }
 
@@ -110,7 +110,8 @@ static int64_t known_upvalue(luas__encoder *e, void *id)
 {
     lua_State *L = e->L;
     int64_t place = -1;
-    if (e->space != NULL && (e->defining || (e->unchanged && lua_topointer(L, -1) != e->globals)))
+    if (e->space != NULL
+        && (e->defining || (e->unchanged && lua_topointer(L, -1) != e->landmarks->globals)))
         place = luas__pointers_find(&e->space->cells, id);
     if (place < 0)
         return place;

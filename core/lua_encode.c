@@ -105,11 +105,11 @@ static void enter(luas__encoder *e, lua_State *L)
     }
     luas__names_push(L);
     lua_replace(L, SLOT_NAMES);
-    e->named = luas__names_known(L, SLOT_NAMES);
     lua_pushglobaltable(L);
-    e->globals = lua_topointer(L, -1);
+    e->scratch->landmarks = (luas__landmarks){
+        .named = luas__names_known(L, SLOT_NAMES), .globals = lua_topointer(L, -1)};
     lua_pop(L, 1);
-    e->scratch->landmarks = (luas__landmarks){e->named, e->globals};
+    e->landmarks = &e->scratch->landmarks;
     enter_space(e);
 }
 

@@ -74,14 +74,13 @@ typedef struct luas__encoder {
     lua_State *L;
     luas__scratch *scratch;
     luas__space *space;         /* NULL without one */
-    const luas__pointers *named;
+    const luas__landmarks *landmarks;   /* the scratch's */
     luas__pointers *seen;
     luas__buffer *out;
     luas__buffer *defines;
     size_t start, most;         /* offset of the message; of the end that it must not pass */
     size_t limit;
     uint32_t objects, cells;
-    const void *globals;
     int modules;                /* the names of modules are wanted */
     int unchanged;              /* objects of the space are the same at the other end */
     int defining;               /* this is a define message: objects belong to the space */

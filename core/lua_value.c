@@ -252,7 +252,7 @@ static int put_known(luas__encoder *e, const void *address)
 /* What stands for a table without being one: 1 if that was written. */
 static int put_stand_in(luas__encoder *e, const void *address, int has_class)
 {
-    if (address != e->globals && !(has_class && luas__space_is_environment(e->L, -1)))
+    if (address != e->landmarks->globals && !(has_class && luas__space_is_environment(e->L, -1)))
         return put_known(e, address);
     /* What an upvalue reaches its function names; through a table nobody knows. */
     e->dynamic |= e->defining && luas__frame_top(e)->kind != FRAME_FUNCTION;
@@ -275,7 +275,7 @@ static int open_table(luas__encoder *e, int (*name)(luas__encoder *))
     rc = take_number(e, address, &number);
     if (rc <= 0)
         return rc < 0 ? rc : put_reference(e, number);
-    if (name != NULL || luas__pointers_find(e->named, address) >= 0) {
+    if (name != NULL || luas__pointers_find(e->landmarks->named, address) >= 0) {
         rc = name == NULL ? name_object(e) : name(e);
         if (rc != 0)
             return rc < 0 ? rc : 0;
