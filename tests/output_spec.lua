@@ -158,6 +158,12 @@ describe("output = 'capture'", function()
         end
     end)
 
+    it("gives a future what it gives a map", function()
+        local p <close> = pool.new { workers = 1, output = "capture" }
+        local _, n, _, texts = p:map_async(print, { "a", "b" }):get()
+        assert.are.same({ 2, "a\n", "b\n" }, { n, texts[1], texts[2] })
+    end)
+
     it("holds more than a pipe does", function()
         local p <close> = pool.new { workers = 2, output = "capture" }
         local _, n, _, texts = p:map(function(i)

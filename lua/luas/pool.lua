@@ -133,13 +133,23 @@ local function gather(job, all)
     return results, job.fed, first or cancelled, failures
 end
 
+-- False and the outcome to raise; or true and what map gives.
+local function finish_map(self, job, all)
+    local results, n, first, failures = gather(job, all)
+    if first then return false, first end
+    local printed = self.state.output == "capture" and job:printed() or nil
+    if all.on_error == "collect" or printed then return true, results, n, failures, printed end
+    return true, results, n
+end
+
+local function given_or_raised(ok, first, ...)
+    if not ok then error(first, 0) end
+    return first, ...
+end
+
 local function map(self, what, f, source, given, star)
     local job <close>, all = start(self, what, f, source, given, { star = star })
-    local results, n, first, failures = gather(job, all)
-    if first then error(first, 0) end
-    local printed = self.state.output == "capture" and job:printed() or nil
-    if all.on_error == "collect" or printed then return results, n, failures, printed end
-    return results, n
+    return given_or_raised(finish_map(self, job, all))
 end
 
 --- Calls `f` on every item, in worker processes: a table of the (first)
@@ -327,12 +337,7 @@ local function map_async(self, what, f, source, given, star)
     job.window = math.maxinteger
     drain(job)
     job:detach()
-    return future.new(job, function()
-        local results, n, first, failures = gather(job, all)
-        if first then return false, first end
-        if all.on_error == "collect" then return true, results, n, failures end
-        return true, results, n
-    end)
+    return future.new(job, function() return finish_map(self, job, all) end)
 end
 
 --- As map, without waiting: a future of what map gives. A source function is
