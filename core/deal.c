@@ -146,20 +146,32 @@ static int serve(luas__pool *p, luas__worker *w)
     return 0;
 }
 
+/* One chunk for each of the workers *from to *to - 1 that has room; what is
+   left of them is those who may have room for more. */
+static int serve_round(luas__pool *p, int *from, int *to)
+{
+    int first = *to, end = *from;
+    for (int i = *from; i < *to; i++) {
+        int rc = serve(p, p->workers[i]);
+        if (rc < 0)
+            return rc;
+        if (rc == 0)
+            continue;
+        first = i < first ? i : first;
+        end = i + 1;
+    }
+    *from = first;
+    *to = end;
+    return 0;
+}
+
 /* Round and round, so that the first worker does not take all. */
 static int serve_all(luas__pool *p)
 {
-    int given;
-    do {
-        given = 0;
-        for (int i = 0; i < p->nworkers; i++) {
-            int rc = serve(p, p->workers[i]);
-            if (rc < 0)
-                return rc;
-            given += rc;
-        }
-    } while (given > 0);
-    return 0;
+    int rc = 0, from = 0, to = p->nworkers;
+    while (rc == 0 && from < to)
+        rc = serve_round(p, &from, &to);
+    return rc;
 }
 
 /* Has the worker had all that it was sent for a while? What is still on its
@@ -184,6 +196,17 @@ static double backlog(const luas__worker *w, bool late)
     return waiting * (job->task_ns > 0 ? job->task_ns : (double)HORIZON);
 }
 
+/* Is there any worker that one without this work could take some from? */
+static bool has_victim(const luas__pool *p)
+{
+    for (int i = 0; i < p->nworkers; i++) {
+        const luas__worker *w = p->workers[i];
+        if (w->nchunks > 0 && !w->reaped && w->chunks[w->nchunks - 1].job->openings > 0)
+            return true;
+    }
+    return false;
+}
+
 static luas__worker *most_loaded(luas__pool *p, const luas__worker *thief, bool late)
 {
     double at_least = late ? 0 : WORTH_STEALING;
@@ -203,6 +226,8 @@ static luas__worker *most_loaded(luas__pool *p, const luas__worker *thief, bool 
    alarm asks again soon, for a short task may have turned out long. */
 static int steal(luas__pool *p, bool late)
 {
+    if (!has_victim(p))
+        return 0;
     for (int i = 0; i < p->nworkers; i++) {
         luas__worker *thief = p->workers[i];
         if (!idle(thief))

@@ -68,6 +68,7 @@ typedef struct luas__job {
     luas__blob **blobs;         /* to define, in order, before any task */
     int nblobs;
     double task_ns;             /* measured time of a task; 0: not yet known */
+    double steady_ns;           /* the same, where single tasks count for little */
     uint32_t last_chunk;
     int few;                    /* workers that it is dealt to; 0: to all */
     int openings;               /* further ones that it may go to now */

@@ -17,9 +17,6 @@
 #define SHORT (LUAS__MS / 20)
 #define PATIENCE (10 * LUAS__MS)
 
-/* A task or two may be slow for other reasons. */
-enum { ENOUGH = 8 };
-
 /* Tasks for each worker. With fewer, all workers get some, as a caller with more
    workers than CPUs expects. */
 enum { MANY = 256 };
@@ -38,8 +35,7 @@ static int64_t deadline(const luas__pool *p, const luas__job *job)
 
 static bool is_known_as_long(const luas__job *job)
 {
-    return (job->task_ns >= SHORT && job->settled >= ENOUGH)
-        || job->pending[job->npending - 1].attempts > 0;
+    return job->steady_ns >= SHORT || job->pending[job->npending - 1].attempts > 0;
 }
 
 static bool is_for_few(luas__pool *p, luas__job *job)

@@ -125,6 +125,7 @@ static void measure(luas__worker *w, uint32_t size, luas__job *job)
     int64_t busy = atomic_load_explicit(&w->page->busy, memory_order_acquire);
     double each = (double)(busy - w->busy) / size;
     w->busy = busy;
+    job->steady_ns += (each - job->steady_ns) / 128;
     if (each > 0)
         job->task_ns = job->task_ns > 0 ? 0.5 * job->task_ns + 0.5 * each : each;
 }

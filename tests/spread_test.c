@@ -16,21 +16,20 @@ static int do_nothing(void *host, luas__channel *channel)
 /* A job as it is when the last outcome came just now, seen from the far
    future, so that a slow machine makes no difference. */
 static luas__job *start_heard(luas__pool *p, const luas__policy *policy, uint64_t count,
-                              double task_ns)
+                              double steady_ns)
 {
     luas__job *job = start_job(p, policy);
     CHECK_INT(luas__job_feed_inherited(job, count), 0);
-    job->task_ns = task_ns;
-    job->settled = job->heard = 8;
+    job->steady_ns = steady_ns;
     job->heard_at = INT64_MAX / 2;
     return job;
 }
 
-static int openings(const luas__policy *policy, uint64_t count, double task_ns)
+static int openings(const luas__policy *policy, uint64_t count, double steady_ns)
 {
     luas__pool *p = open_pool(WORKERS, do_nothing);
     p->cpus = CPUS;
-    luas__job *job = start_heard(p, policy, count, task_ns);
+    luas__job *job = start_heard(p, policy, count, steady_ns);
     luas__spread(p);
     int n = job->openings;
     CHECK_INT(job->few, n == INT_MAX ? 0 : CPUS);
@@ -62,7 +61,7 @@ static void test_a_job_that_is_silent_has_all(void)
     luas__spread(p);
     CHECK_INT(job->openings, INT_MAX);
     CHECK_INT(luas__spread_end(p), INT64_MAX);
-    job->settled = 9; /* and when it is heard of again, no more than before */
+    job->settled = 1; /* and when it is heard of again, no more than before */
     luas__spread(p);
     CHECK_INT(job->openings, CPUS);
     CHECK(luas__spread_end(p) > luas__now() - LUAS__SECOND);
