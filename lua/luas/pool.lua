@@ -110,6 +110,9 @@ end
 -- input order still matters, unless failures are collected. Of several the
 -- first counts; one that was cancelled only where nothing failed.
 local function gather(job, all)
+    -- Workers are forked before there is a table that they would share at first,
+    -- so that each page of it had to be copied when it is written to.
+    if job.carried == "inherit" then job:step(0) end
     local results, failures = core.list(min(job.total or 0, AHEAD)), {}
     local first, cancelled
     local function take(o)
