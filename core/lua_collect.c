@@ -118,6 +118,10 @@ static int job_collect(lua_State *L)
     return give_taken(L, space, taken);
 }
 
+/* Bytes of results that are gathered in one go: what is still the engine's counts
+   against the room that a job has. */
+enum { GATHERED = 1 << 18 };
+
 /* Stack of job_gather. */
 enum { VALUES = 2, OTHERS, ORDER };
 
@@ -175,8 +179,10 @@ static int job_gather(lua_State *L)
     const luas__outcome *o;
     const char *payload;
     bool sorted = true;
-    while (sorted && (o = next_outcome(L, h, &payload)) != NULL) {
+    size_t bytes = 0;
+    while (sorted && bytes < GATHERED && (o = next_outcome(L, h, &payload)) != NULL) {
         lua_Integer index = (lua_Integer)o->index;
+        bytes += o->len;
         sorted = sort_outcome(L, h, space, o, payload);
         note_order(L, &place, index);
         taken++;

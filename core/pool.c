@@ -364,7 +364,9 @@ int luas__pool_renew(luas__pool *p)
     luas__staff_retire(p, p->options.workers);
     int rc = luas__staff_images(p, NULL);
     p->asks_only = false;
-    return try_again_after(p, rc == 0 ? luas__deal(p, false) : rc);
+    if (rc == 0)
+        rc = luas__deal(p, false);
+    return try_again_after(p, rc == 0 ? luas__supervise_clock(p) : rc);
 }
 
 static int prepare(luas__pool *p, void *host)

@@ -27,15 +27,16 @@ static void rest(void)
     nanosleep(&(struct timespec){.tv_nsec = 10 * LUAS__MS}, NULL);
 }
 
+/* First replaces workers: those of the last call, too, may be used up or gone,
+   and no event would tell. Where that fails, an alarm is set to try again. */
 static void drive_once(luas__pool *p)
 {
     luas__event events[MOST_EVENTS];
+    (void)luas__pool_renew(p);
     pthread_mutex_unlock(&p->lock);
     int n = luas__poller_wait(&p->poller, events, MOST_EVENTS, -1);
     pthread_mutex_lock(&p->lock);
     int rc = luas__pool_handle(p, events, n);
-    if (rc >= 0 && p->drivers == 0)
-        rc = luas__pool_renew(p);
     if (rc < 0) { /* no memory: later, perhaps */
         pthread_mutex_unlock(&p->lock);
         rest();

@@ -130,7 +130,7 @@ describe("a worker that replaces another", function()
                 local file <close> = io.open(path, "a")
                 file:write("x")
             end, items, options)
-            local deadline, text = os.time() + 20, nil
+            local deadline, text = os.time() + 100, nil
             repeat
                 os.execute "sleep 0.05"
                 local file <close> = io.open(path)
@@ -139,6 +139,27 @@ describe("a worker that replaces another", function()
             os.execute "sleep 0.1"
             local more = descriptors() - before
             print(more < 40 or more, #text == 60)
+            os.remove(path)
+        ]]))
+    end)
+
+    it("times out what hangs in it, while no call drives the pool either", function()
+        assert.are.equal("5\ttimeout\n", helpers.output([[
+            local never, path = coroutine.create(print), os.tmpname()
+            local p <close> = pool.new { workers = 1, max_tasks = 1 }
+            local future = p:map_async(function(i)
+                local _, file <close> = never, io.open(path, "a")
+                file:write("x"):flush()
+                while i == 3 do end
+            end, { 1, 2, 3, 4, 5 }, { timeout = 0.3, on_error = "collect", chunk = 1 })
+            local deadline, text = os.time() + 100, nil
+            repeat
+                os.execute "sleep 0.05"
+                local file <close> = io.open(path)
+                text = file and file:read("a") or ""
+            until #text == 5 or os.time() > deadline
+            local _, _, failures = future:get()
+            print(#text, failures[3].kind)
             os.remove(path)
         ]]))
     end)
@@ -154,7 +175,7 @@ describe("a worker that replaces another", function()
                 file:write(text, "\n")
             end, items, options)
             change()
-            local deadline, n, text = os.time() + 20, 0, nil
+            local deadline, n, text = os.time() + 100, 0, nil
             repeat
                 os.execute "sleep 0.05"
                 n = 0
@@ -168,7 +189,7 @@ describe("a worker that replaces another", function()
 
     it("is like others to its host: it has init, output, limits and pools of its own", function()
         local SEEN <const> = "old old old file inited 16 100000"
-        local expected = ("crash\nerror\tnot enough memory\tout 2\n\n%s\n%s\n%s\n1\n"):format(SEEN, SEEN, SEEN)
+        local expected = ("crash\nerror\tnot enough memory\tout 2\n\n%s\n%s\n%s\ntrue\n"):format(SEEN, SEEN, SEEN)
         assert.are.equal(expected, helpers.output(START .. [[
             local p <close> = pool.new { workers = 1, init = function() inited = "inited" end,
                 output = "capture", memory = "100M", name = "born" }
@@ -186,7 +207,7 @@ describe("a worker that replaces another", function()
             print(failures[1].kind)
             print(failures[2].kind, failures[2].message:match "not enough memory", failures[2].output)
             for i = 3, n do print(results[i]) end
-            print(p:stats().workers)
+            print(p:stats().workers <= 1)
         ]]))
     end)
 end)
