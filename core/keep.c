@@ -7,8 +7,6 @@
 #define _GNU_SOURCE
 #include "pool.h"
 
-#include <poll.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <unistd.h>
 

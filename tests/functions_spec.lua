@@ -196,6 +196,18 @@ describe("carry", function()
             end ]]))
     end)
 
+    it("holds no module that the host has let go, once its pool is gone", function()
+        assert.are.equal("gone end\n", helpers.output([[
+            package.loaded.large = setmetatable({ rows = {} }, { __gc = function() io.write "gone " end })
+            local p = pool.new(1)
+            p:map(type, { 1 })
+            p:close()
+            p:join()
+            p, package.loaded.large = nil, nil
+            for _ = 1, 3 do collectgarbage() end
+            print "end" ]]))
+    end)
+
     it("knows a module that was loaded just now", function()
         assert.are.equal("5 5 5\ntrue 5\ntrue true true\ntrue true\ntrue true\n", helpers.output([[
             for _, name in ipairs { "fed", "given", "sentinel", "called" } do

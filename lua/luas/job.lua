@@ -18,8 +18,7 @@ local INHERIT_SHARE <const> = 2048
 -- And so is one that takes this many bytes.
 local INHERIT_BYTES <const> = 16 << 20
 -- Bytes of results that may wait for a slow consumer before dealing stops. Those
--- that an iterator has moved into its tables no longer count, so that up to twice
--- as many can wait.
+-- that an iterator keeps until their turn count against the window alone.
 local ROOM <const> = 64 << 20
 -- Outcomes that a lazy job may be ahead of its consumer, for each worker.
 local WINDOW <const> = 1024

@@ -54,18 +54,19 @@ local function remember_package()
 end
 
 -- What was last known, of any pool: as long as the same modules are loaded it
--- is known anew of those that did not change.
-local latest = { loaded = core.snapshot({}, 0), known = {} }
+-- is known anew of those that did not change. Weak, for it keeps what they had.
+local latest = setmetatable({}, { __mode = "v" })
 
 local function know_all()
-    local before = core.same(package.loaded, latest.loaded) and latest.known or {}
+    local loaded, all = latest.loaded, latest.known
+    local before = loaded and all and core.same(package.loaded, loaded) and all or {}
     local known, modules = {}, { [package.loaded] = true }
     for _, module in pairs(package.loaded) do modules[module] = true end
     for name, module in pairs(package.loaded) do
         known[name] = unchanged(before[name], module) and before[name] or remember(module, modules)
     end
     known.package = unchanged(before.package, package) and before.package or remember_package()
-    latest = { loaded = core.snapshot(package.loaded, math.maxinteger), known = known }
+    latest.loaded, latest.known = core.snapshot(package.loaded, math.maxinteger), known
     return known
 end
 
