@@ -8,6 +8,8 @@
 #ifndef LUAS_MSGPACK_H
 #define LUAS_MSGPACK_H
 
+#include <endian.h>
+
 #include "buffer.h"
 
 typedef enum luas__mp_type {
@@ -68,27 +70,38 @@ static inline unsigned char *luas__mp_put_int(unsigned char *p, int64_t value)
     return p + 1;
 }
 
-/* Big-endian, as all of MessagePack. Written out, since compilers make one
-   instruction of it. */
+/* Big-endian, as all of MessagePack. */
 static inline void luas__mp_put_4(unsigned char *p, uint32_t v)
 {
-    p[0] = (unsigned char)(v >> 24);
-    p[1] = (unsigned char)(v >> 16);
-    p[2] = (unsigned char)(v >> 8);
-    p[3] = (unsigned char)v;
+    v = htobe32(v);
+    memcpy(p, &v, sizeof v);
 }
 
 static inline uint32_t luas__mp_get_4(const unsigned char *p)
 {
-    return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+    uint32_t v;
+    memcpy(&v, p, sizeof v);
+    return be32toh(v);
+}
+
+static inline void luas__mp_put_8(unsigned char *p, uint64_t v)
+{
+    v = htobe64(v);
+    memcpy(p, &v, sizeof v);
+}
+
+static inline uint64_t luas__mp_get_8(const unsigned char *p)
+{
+    uint64_t v;
+    memcpy(&v, p, sizeof v);
+    return be64toh(v);
 }
 
 /* The low `size` bytes of value: 1, 2, 4 or 8. */
 static inline unsigned char *luas__mp_put_bytes(unsigned char *p, uint64_t value, int size)
 {
     if (size == 8) {
-        luas__mp_put_4(p, (uint32_t)(value >> 32));
-        luas__mp_put_4(p + 4, (uint32_t)value);
+        luas__mp_put_8(p, value);
     } else if (size == 4) {
         luas__mp_put_4(p, (uint32_t)value);
     } else if (size == 2) {
@@ -104,7 +117,7 @@ static inline unsigned char *luas__mp_put_bytes(unsigned char *p, uint64_t value
 static inline uint64_t luas__mp_get_bytes(const unsigned char *p, size_t size)
 {
     switch (size) {
-    case 8: return (uint64_t)luas__mp_get_4(p) << 32 | luas__mp_get_4(p + 4);
+    case 8: return luas__mp_get_8(p);
     case 4: return luas__mp_get_4(p);
     case 2: return (uint64_t)p[0] << 8 | p[1];
     case 1: return *p;
