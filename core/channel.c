@@ -4,16 +4,12 @@
 
 #include <errno.h>
 
-#include "clock.h"
 #include "error.h"
 #include "fdio.h"
 
 /* The first reads are small, as most workers' requests are: a block of 1 KB
    would have malloc tidy up, and so copy, the heap that came with the fork. */
 enum { FIRST_READ = 1 << 9, READ_SIZE = 1 << 16 };
-
-/* Results wait at most about this long for company in the ring. */
-#define FLUSH_AFTER (2 * LUAS__MS)
 
 /* As long as a worker looks for the next request before it sleeps. The host has
    it soon or has something else to do, such as a call in another pool: then a
@@ -63,11 +59,6 @@ int luas__channel_next(luas__channel *c, luas__mp_reader *body)
     return 0;
 }
 
-int luas__channel_claim(luas__channel *c, uint32_t seq)
-{
-    return luas__page_claim(c->page, seq);
-}
-
 int luas__channel_flush(luas__channel *c)
 {
     const char *bytes;
@@ -100,12 +91,14 @@ static int send_past(luas__channel *c)
 
 static int send_small(luas__channel *c)
 {
-    const char *bytes = luas__buffer_bytes(&c->reply);
-    if (luas__page_commit(c->page, bytes, c->reply.len))
+    char *end = luas__buffer_end(&c->reply);
+    const char *bytes = luas__frame_shorten(luas__buffer_bytes(&c->reply), c->reply.len);
+    size_t len = (size_t)(end - bytes);
+    if (luas__page_commit(c->page, bytes, len))
         return 0;
     int rc = luas__channel_flush(c);
     if (rc == 0)
-        luas__page_commit(c->page, bytes, c->reply.len); /* fits: the ring is empty */
+        luas__page_commit(c->page, bytes, len); /* fits: the ring is empty */
     return rc;
 }
 
@@ -137,8 +130,5 @@ int luas__channel_send(luas__channel *c, size_t mark)
 int luas__channel_reply(luas__channel *c, size_t mark)
 {
     int rc = luas__channel_send(c, mark);
-    c->clock = luas__now_coarse();
-    if (rc == 0 && c->clock - c->flushed_at > FLUSH_AFTER)
-        rc = luas__channel_flush(c);
-    return rc;
+    return rc == 0 ? luas__channel_flush_in_time(c) : rc;
 }

@@ -12,6 +12,7 @@
 #include <stdbool.h>
 
 #include "area.h"
+#include "clock.h"
 #include "frame.h"
 #include "page.h"
 
@@ -26,25 +27,55 @@ typedef struct luas__channel {
     bool lingers;           /* the last wait for them was short */
     luas__buffer reply;     /* the frame being made */
     int64_t flushed_at;     /* coarse ns */
-    int64_t clock;          /* coarse ns; when the last reply was made, or later */
+    int64_t clock;          /* coarse ns; when the last reply was made, or later; or, of
+                               those that are brisk, one of the last few */
+    bool is_brisk;          /* at the last look the clock said what it had said before */
+    int unlooked;           /* replies since then */
 } luas__channel;
 
 /* Waits for the next request. The body is valid until the next call.
    0, or negative: the host is gone (LUAS_ECLOSED) or speaks nonsense. */
 int luas__channel_next(luas__channel *c, luas__mp_reader *body);
 
-/* May task `seq` start? Not when the host has taken it back. */
-int luas__channel_claim(luas__channel *c, uint32_t seq);
+/* Writes out what is in the ring. */
+int luas__channel_flush(luas__channel *c);
+
+/* The same once results may not wait there any longer for company. While the coarse
+   clock stands still a few replies share a look at it. */
+#define LUAS__FLUSH_AFTER (2 * LUAS__MS)
+enum { LUAS__SHARE_LOOK = 4 };
+static inline int luas__channel_flush_in_time(luas__channel *c)
+{
+    if (c->is_brisk && ++c->unlooked < LUAS__SHARE_LOOK)
+        return 0;
+    int64_t now = luas__now_coarse();
+    c->is_brisk = now == c->clock;
+    c->unlooked = 0;
+    c->clock = now;
+    return now - c->flushed_at > LUAS__FLUSH_AFTER ? luas__channel_flush(c) : 0;
+}
+
+/* Sends the frame in c->reply that belongs to no task. */
+int luas__channel_send(luas__channel *c, size_t mark);
 
 /* Starts an outcome frame in c->reply, to which the caller appends the
    payload, and sends it: then the task is over. */
 int luas__channel_begin(luas__channel *c, enum luas__message code, uint32_t seq, size_t *mark);
 int luas__channel_reply(luas__channel *c, size_t mark);
 
-/* Sends the frame in c->reply that belongs to no task. */
-int luas__channel_send(luas__channel *c, size_t mark);
+/* Where the ring has room for LUAS__SHORT bytes of results, to be written there, or NULL;
+   and sends the value of a task with `n` of them. */
+static inline char *luas__channel_room(luas__channel *c)
+{
+    char *p = luas__page_room(c->page, LUAS__SHORT_HEAD + LUAS__SHORT);
+    return p != NULL ? p + LUAS__SHORT_HEAD : NULL;
+}
 
-/* Writes out what is in the ring. */
-int luas__channel_flush(luas__channel *c);
+static inline int luas__channel_reply_short(luas__channel *c, uint32_t seq, char *at, size_t n)
+{
+    luas__frame_put_short(at - LUAS__SHORT_HEAD, seq, n);
+    luas__page_advance(c->page, LUAS__SHORT_HEAD + n);
+    return luas__channel_flush_in_time(c);
+}
 
 #endif

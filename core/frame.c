@@ -1,8 +1,6 @@
 /* Frames in and out of byte buffers. */
 #include "frame.h"
 
-#include <stdbool.h>
-
 #include "error.h"
 
 /* A longer run of values would keep others waiting. */
@@ -63,7 +61,7 @@ int luas__frame_peek(const luas__buffer *b, luas__mp_reader *body)
     const char *p = luas__buffer_bytes(b);
     uint32_t size = load_size(p);
     if (b->len - LUAS__FRAME_HEAD < size)
-        return 0;
+        return 0; /* so for all that is longer than a frame may be */
     body->at = (const unsigned char *)p + LUAS__FRAME_HEAD;
     body->end = body->at + size;
     return 1;
@@ -89,21 +87,56 @@ int luas__frame_begin_outcome(luas__buffer *b, enum luas__message code, uint32_t
     return 0;
 }
 
-static bool is_value(const char *p, size_t size, uint32_t seq)
+char *luas__frame_shorten(char *frame, size_t size)
 {
-    return size >= LUAS__OUTCOME_HEAD && p[4] == LUAS__VALUE && p[5] == (char)UINT_32
+    size_t n = size - LUAS__OUTCOME_HEAD;
+    if (n == 0 || n > LUAS__SHORT || frame[LUAS__FRAME_HEAD] != LUAS__VALUE)
+        return frame;
+    uint32_t seq = load_size(frame + LUAS__OUTCOME_HEAD - 4);
+    frame += LUAS__OUTCOME_HEAD - LUAS__SHORT_HEAD;
+    luas__frame_put_short(frame, seq, n);
+    return frame;
+}
+
+static size_t short_size(const char *p)
+{
+    return LUAS__SHORT_HEAD + ((size_t)*p & LUAS__SHORT);
+}
+
+bool luas__frame_has_short(const luas__buffer *b)
+{
+    const char *p = luas__buffer_bytes(b);
+    return b->len > 0 && luas__frame_is_short(p) && b->len >= short_size(p);
+}
+
+/* Bytes of the short form at p, if it is the value of that task and whole. */
+static size_t short_value_size(const char *p, size_t left, uint32_t seq)
+{
+    size_t size = short_size(p);
+    return size > LUAS__SHORT_HEAD && size <= left && p[1] == (char)seq ? size : 0;
+}
+
+/* Bytes of the outcome frame at p, if it is a value of that task and whole. */
+static size_t value_size(const char *p, size_t left, uint32_t seq)
+{
+    if (left < LUAS__OUTCOME_HEAD)
+        return 0;
+    size_t size = LUAS__FRAME_HEAD + (size_t)load_size(p);
+    bool is_value = size >= LUAS__OUTCOME_HEAD && p[4] == LUAS__VALUE && p[5] == (char)UINT_32
         && load_size(p + 6) == seq;
+    return is_value && size <= left ? size : 0;
 }
 
 uint32_t luas__frame_values(const luas__buffer *b, uint32_t seq, uint32_t most, size_t *len)
 {
     size_t at = 0;
     uint32_t n = 0;
-    const char *p = b->len > 0 ? luas__buffer_bytes(b) : NULL;
-    for (; n < most && b->len - at >= LUAS__OUTCOME_HEAD; n++) {
-        size_t size = LUAS__FRAME_HEAD + (size_t)load_size(p + at);
-        size_t limit = n > 0 ? MOST_RUN : UINT32_MAX;
-        if (size > b->len - at || at + size > limit || !is_value(p + at, size, seq + n))
+    for (; n < most && at < b->len && at < MOST_RUN; n++) {
+        const char *p = luas__buffer_bytes(b) + at;
+        size_t left = b->len - at;
+        size_t size = luas__frame_is_short(p) ? short_value_size(p, left, seq + n)
+                                              : value_size(p, left, seq + n);
+        if (size == 0 || (n > 0 && at + size > MOST_RUN))
             break;
         at += size;
     }

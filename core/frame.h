@@ -21,6 +21,9 @@
  *     READY                             init has run
  *     FAILED  message                   init has failed; the worker exits
  *
+ * A VALUE of few bytes, as most are, has a short form: a byte of 0x80 + n, the low
+ * byte of seq, and n bytes of results (1 to 127).
+ *
  * `seq` counts the tasks sent to one worker from 1 (32 bits, wrapping),
  * `index` counts a job's tasks from 1, `size` is the length in bytes of the
  * arguments that follow it. In VALUE and ERROR seq is always a uint 32, so
@@ -32,12 +35,14 @@
 #ifndef LUAS_FRAME_H
 #define LUAS_FRAME_H
 
+#include <stdbool.h>
+
 #include "buffer.h"
 #include "msgpack.h"
 
 #define LUAS__FRAME_HEAD 4
 #define LUAS__OUTCOME_HEAD (LUAS__FRAME_HEAD + 6)   /* with code and seq */
-#define LUAS__FRAME_MAX UINT32_MAX
+#define LUAS__FRAME_MAX INT32_MAX   /* so that no length looks like a short form */
 
 enum luas__message {
     LUAS__BLOB = 1, LUAS__DROP, LUAS__JOB, LUAS__DEFINE,
@@ -77,6 +82,27 @@ void luas__frame_drop(luas__buffer *b);
 int luas__frame_begin_outcome(luas__buffer *b, enum luas__message code, uint32_t seq,
                               size_t *mark);
 
+/* The bytes of results that the short form has at most, and of what comes before them. */
+enum { LUAS__SHORT = 127, LUAS__SHORT_HEAD = 2 };
+
+static inline void luas__frame_put_short(char *head, uint32_t seq, size_t n)
+{
+    head[0] = (char)(0x80 | n);
+    head[1] = (char)seq;
+}
+
+static inline bool luas__frame_is_short(const char *frame)
+{
+    return *frame & 0x80;
+}
+
+/* Makes a whole outcome frame of this size short, in place, if it can be: where it
+   starts now. It ends where it did. */
+char *luas__frame_shorten(char *frame, size_t size);
+
+/* Is a short form at the front of `b`, whole? */
+bool luas__frame_has_short(const luas__buffer *b);
+
 /* How many VALUE frames there are at the front of `b`, whole, of the tasks seq,
    seq + 1 and so on; at most `most`. *len: their bytes, at most UINT32_MAX. */
 uint32_t luas__frame_values(const luas__buffer *b, uint32_t seq, uint32_t most, size_t *len);
@@ -84,8 +110,14 @@ uint32_t luas__frame_values(const luas__buffer *b, uint32_t seq, uint32_t most, 
 /* The results in the first of such frames; *at moves on to the next. */
 static inline const char *luas__frame_next_value(const char **at, uint32_t *len)
 {
-    const char *value = *at + LUAS__OUTCOME_HEAD;
-    *len = luas__mp_get_4((const unsigned char *)*at) - (LUAS__OUTCOME_HEAD - LUAS__FRAME_HEAD);
+    const char *value = *at;
+    if (luas__frame_is_short(value)) {
+        *len = (unsigned char)*value & LUAS__SHORT;
+        value += LUAS__SHORT_HEAD;
+    } else {
+        *len = luas__mp_get_4((const unsigned char *)value) - (LUAS__OUTCOME_HEAD - LUAS__FRAME_HEAD);
+        value += LUAS__OUTCOME_HEAD;
+    }
     *at = value + *len;
     return value;
 }

@@ -14,7 +14,11 @@
 #include "descend.h"
 #include "error.h"
 #include "lua_codec.h"
+#include "lua_encoder.h"
 #include "lua_names.h"
+
+/* The head of an array of one, in MessagePack. */
+enum { ONE_RESULT = 0x91 };
 
 /* Stack of run_tasks: what a chunk's tasks share. */
 enum { TASK_SERVER = 1, TASK_FUNCTION, TASK_SPACE, TASK_INPUTS, TASK_RANDOMSEED, TASK_BASE };
@@ -117,7 +121,7 @@ static int push_arguments(lua_State *L, const char *bytes, size_t len)
     return n < 0 ? lua_error(L) : n;
 }
 
-static void account(lua_State *L, luas__chunk_run *s)
+LUAS__INLINE void account(lua_State *L, luas__chunk_run *s)
 {
     if (s->most < INT_MAX && lua_gc(L, LUA_GCCOUNT) > s->most)
         atomic_store(&s->channel->page->laden, 1);
@@ -125,6 +129,23 @@ static void account(lua_State *L, luas__chunk_run *s)
         atomic_fetch_add(&s->channel->page->busy, luas__now() - s->since);
     if (__fpending(stdout) > 0)
         fflush(stdout); /* what a task prints is out before its outcome is */
+}
+
+/* One scalar, as most tasks give, if it is short: true, or nothing was done. */
+static bool reply_scalar(lua_State *L, luas__chunk_run *s)
+{
+    unsigned char *p = (unsigned char *)luas__channel_room(s->channel), *end = NULL;
+    if (p != NULL && lua_gettop(L) == TASK_BASE)
+        end = lua_isinteger(L, TASK_BASE) ? luas__mp_put_int(p + 1, lua_tointeger(L, TASK_BASE))
+                                          : luas__put_at(L, TASK_BASE, p + 1, p + LUAS__SHORT);
+    if (end == NULL)
+        return false;
+    *p = ONE_RESULT;
+    serving.busy = 0;
+    account(L, s);
+    luas__task_check(L, luas__channel_reply_short(s->channel, s->current, (char *)p,
+                                                (size_t)(end - p)));
+    return true;
 }
 
 static void reply_value(lua_State *L, luas__chunk_run *s)
@@ -166,7 +187,7 @@ static bool next_task(lua_State *L, luas__chunk_run *s, luas__mp_reader *argumen
     s->begun = s->channel->clock;
     serving.seq = s->current;
     serving.busy = 1;
-    return luas__channel_claim(s->channel, s->current);
+    return luas__page_claim(s->channel->page, s->current);
 }
 
 static int run_tasks(lua_State *L)
@@ -184,7 +205,8 @@ static int run_tasks(lua_State *L)
             : push_arguments(L, (const char *)arguments.at,
                              (size_t)(arguments.end - arguments.at));
         lua_call(L, n, s->flags & LUAS__JOB_DISCARD ? 0 : LUA_MULTRET);
-        reply_value(L, s);
+        if (!reply_scalar(L, s))
+            reply_value(L, s);
     }
     return 0;
 }

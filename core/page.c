@@ -9,7 +9,6 @@
 #include "fdio.h"
 
 #define STARTED(word) ((uint32_t)((word) >> 32))
-#define REVOKED(word) ((uint32_t)(word))
 #define WORD(started, revoked) ((uint64_t)(started) << 32 | (revoked))
 
 luas__page *luas__page_map(void)
@@ -56,22 +55,6 @@ void luas__page_unmap(luas__page *p)
 {
     if (p != NULL)
         munmap(p, sizeof(luas__page));
-}
-
-/* Sequence numbers wrap: `a` comes after `b` when less than half way round. */
-static int after(uint32_t a, uint32_t b)
-{
-    return (int32_t)(a - b) > 0;
-}
-
-int luas__page_claim(luas__page *p, uint32_t seq)
-{
-    uint64_t word = atomic_load(&p->claims);
-    do {
-        if (!after(seq, REVOKED(word)))
-            return 0;
-    } while (!atomic_compare_exchange_weak(&p->claims, &word, WORD(seq, REVOKED(word))));
-    return 1;
 }
 
 uint32_t luas__page_revoke(luas__page *p, uint32_t last)

@@ -21,6 +21,7 @@
 #define LUAS_PAGE_H
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "buffer.h"
@@ -53,8 +54,22 @@ luas__page *luas__page_attach(int fd);
 
 void luas__page_unmap(luas__page *p);
 
+/* Sequence numbers wrap: `a` comes after `b` when less than half way round. */
+static inline bool luas__seq_after(uint32_t a, uint32_t b)
+{
+    return (int32_t)(a - b) > 0;
+}
+
 /* Worker: may task `seq` start? From 1 on it counts as started. */
-int luas__page_claim(luas__page *p, uint32_t seq);
+static inline int luas__page_claim(luas__page *p, uint32_t seq)
+{
+    uint64_t word = atomic_load_explicit(&p->claims, memory_order_relaxed);
+    do {
+        if (!luas__seq_after(seq, (uint32_t)word))
+            return 0;
+    } while (!atomic_compare_exchange_weak(&p->claims, &word, (uint64_t)seq << 32 | (uint32_t)word));
+    return 1;
+}
 
 /* Host: takes back all tasks up to `last` that are not started; gives the
    seq of the last started one. */
@@ -64,6 +79,22 @@ uint32_t luas__page_started(luas__page *p);
 
 /* Worker: appends to the ring and commits; 0 when there is no room. */
 int luas__page_commit(luas__page *p, const char *bytes, size_t len);
+
+/* Worker: where the next `len` bytes of the ring are, if they are free and in one
+   piece, or NULL; and commits so many that were written there. */
+static inline char *luas__page_room(luas__page *p, size_t len)
+{
+    uint64_t head = atomic_load_explicit(&p->head, memory_order_relaxed);
+    uint64_t tail = atomic_load_explicit(&p->tail, memory_order_relaxed);
+    size_t offset = (size_t)(head % LUAS__RING);
+    return LUAS__RING - (head - tail) >= len && LUAS__RING - offset >= len ? p->ring + offset : NULL;
+}
+
+static inline void luas__page_advance(luas__page *p, size_t len)
+{
+    uint64_t head = atomic_load_explicit(&p->head, memory_order_relaxed);
+    atomic_store_explicit(&p->head, head + len, memory_order_release);
+}
 
 /* Worker: the committed bytes that are not in the pipe yet, as far as they
    lie in one piece; then how many of them were written. */

@@ -147,23 +147,32 @@ static int take_outcome(luas__pool *p, luas__worker *w, int code, luas__mp_reade
     return end_task(p, w, kind, body, 0);
 }
 
+static int settle_values(luas__pool *p, luas__worker *w, uint32_t n, size_t len, bool framed)
+{
+    const luas__chunk *c = &w->chunks[0];
+    const char *payload = luas__buffer_bytes(&w->in), *at = payload;
+    luas__outcome o = {.index = c->index, .count = n, .kind = LUAS__KIND_VALUE, .framed = framed,
+                       .attempts = (uint16_t)(c->attempts + 1), .worker = w->number,
+                       .pid = w->pid, .len = (uint32_t)len};
+    if (!framed)
+        payload = luas__frame_next_value(&at, &o.len);
+    if (c->count == n)
+        measure(w, c->size, c->job);
+    return settle(p, w, &o, payload);
+}
+
 /* The values at the front, if any, settled together as the frames that they
-   are: 1, or 0 for none. What was ready before it could be stopped counts. */
+   are, or one by one where each goes with what its task printed: 1, or 0 for
+   none. What was ready before it could be stopped counts. */
 static int take_values(luas__pool *p, luas__worker *w)
 {
     size_t len;
-    if (w->nchunks == 0 || w->output.mode == LUAS__OUTPUT_CAPTURE)
-        return 0;
-    luas__chunk c = w->chunks[0];
-    uint32_t n = luas__frame_values(&w->in, c.seq, c.count, &len);
+    bool captured = w->output.mode == LUAS__OUTPUT_CAPTURE;
+    const luas__chunk *c = w->nchunks > 0 ? &w->chunks[0] : NULL;
+    uint32_t n = c == NULL ? 0 : luas__frame_values(&w->in, c->seq, captured ? 1 : c->count, &len);
     if (n == 0)
         return 0;
-    luas__outcome o = {.index = c.index, .count = n, .kind = LUAS__KIND_VALUE, .framed = 1,
-                       .attempts = (uint16_t)(c.attempts + 1), .worker = w->number,
-                       .pid = w->pid, .len = (uint32_t)len};
-    if (c.count == n)
-        measure(w, c.size, c.job);
-    int rc = settle(p, w, &o, luas__buffer_bytes(&w->in));
+    int rc = settle_values(p, w, n, len, !captured);
     if (rc < 0)
         return rc;
     luas__buffer_consume(&w->in, len);
@@ -230,6 +239,8 @@ static int take_next(luas__pool *p, luas__worker *w)
 {
     luas__mp_reader body;
     int rc = take_values(p, w);
+    if (rc == 0 && luas__frame_has_short(&w->in))
+        return LUAS_EPROTO; /* not of its next task */
     if (rc != 0 || !luas__frame_peek(&w->in, &body))
         return rc;
     rc = take_message(p, w, &body);

@@ -221,8 +221,88 @@ static void test_a_run_of_values_is_whole(void)
     luas__buffer_release(&all);
 }
 
+static void append_short(luas__buffer *b, uint32_t seq, const char *text)
+{
+    char head[LUAS__SHORT_HEAD];
+    luas__frame_put_short(head, seq, strlen(text));
+    CHECK_INT(luas__buffer_append(b, head, sizeof head), 0);
+    CHECK_INT(luas__buffer_append(b, text, strlen(text)), 0);
+}
+
+/* A run has both forms, and ends with a short one that is not of the next task. */
+static void test_short_values_are_in_the_run(void)
+{
+    luas__buffer b = LUAS__BUFFER_INIT;
+    size_t len;
+    uint32_t size;
+    append_short(&b, 255, "x");
+    write_outcome(&b, LUAS__VALUE, 256, "long");
+    append_short(&b, 257, "y");
+    append_short(&b, 257, "again");
+    CHECK_INT(luas__frame_values(&b, 255, 100, &len), 3);
+    const char *at = luas__buffer_bytes(&b), *from = at;
+    CHECK(*luas__frame_next_value(&at, &size) == 'x' && size == 1);
+    CHECK(*luas__frame_next_value(&at, &size) == 'l' && size == 4);
+    CHECK(*luas__frame_next_value(&at, &size) == 'y' && size == 1);
+    CHECK_INT((size_t)(at - from), len);
+    luas__buffer_consume(&b, len);
+    CHECK_INT(luas__frame_values(&b, 258, 100, &len), 0);
+    CHECK(luas__frame_has_short(&b));
+    luas__buffer_release(&b);
+}
+
+/* Cut anywhere it is neither a value nor anything else yet; one without results is
+   nonsense from its head on. */
+static void test_a_short_value_is_whole(void)
+{
+    luas__buffer all = LUAS__BUFFER_INIT;
+    luas__mp_reader body;
+    size_t len;
+    append_short(&all, 9, "nine");
+    for (size_t cut = 0; cut <= all.len; cut++) {
+        luas__buffer b = LUAS__BUFFER_INIT;
+        CHECK_INT(luas__buffer_append(&b, luas__buffer_bytes(&all), cut), 0);
+        CHECK_INT(luas__frame_values(&b, 9, 100, &len), cut == all.len);
+        CHECK_INT(luas__frame_has_short(&b), cut == all.len);
+        CHECK_INT(luas__frame_peek(&b, &body), 0);
+        luas__buffer_release(&b);
+    }
+    luas__buffer_truncate(&all, 0);
+    append_short(&all, 9, "");
+    CHECK_INT(luas__frame_values(&all, 9, 100, &len), 0);
+    CHECK(luas__frame_has_short(&all));
+    luas__buffer_release(&all);
+}
+
+/* Of a frame only what is a value of 1 to 127 bytes, and it ends where it did. */
+static void test_frames_are_shortened(void)
+{
+    static const struct { enum luas__message code; size_t n; int shortened; } cases[] = {
+        {LUAS__VALUE, 0, 0}, {LUAS__VALUE, 1, 1}, {LUAS__VALUE, 127, 1}, {LUAS__VALUE, 128, 0},
+        {LUAS__ERROR, 5, 0}};
+    char text[200];
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        luas__buffer b = LUAS__BUFFER_INIT;
+        size_t len, whole;
+        memset(text, 'x', sizeof text);
+        text[cases[i].n] = '\0';
+        write_outcome(&b, cases[i].code, 0x1234, text);
+        whole = b.len;
+        char *frame = luas__frame_shorten(luas__buffer_bytes(&b), whole);
+        luas__buffer_consume(&b, (size_t)(frame - luas__buffer_bytes(&b)));
+        CHECK_INT(luas__frame_has_short(&b), cases[i].shortened);
+        CHECK_INT(b.len, cases[i].shortened ? cases[i].n + LUAS__SHORT_HEAD : whole);
+        CHECK_INT(luas__frame_values(&b, 0x1234, 1, &len), cases[i].code == LUAS__VALUE);
+        CHECK_INT(luas__frame_values(&b, 0x1235, 1, &len), 0);
+        luas__buffer_release(&b);
+    }
+}
+
 int main(void)
 {
+    RUN(test_short_values_are_in_the_run);
+    RUN(test_a_short_value_is_whole);
+    RUN(test_frames_are_shortened);
     RUN(test_outcomes_are_frames);
     RUN(test_a_run_of_values_ends_where_it_must);
     RUN(test_a_run_of_values_is_whole);

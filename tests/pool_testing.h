@@ -156,7 +156,7 @@ static inline int run_chunk(luas__channel *c, luas__mp_reader *body)
         if (luas__mp_read_int(body, &size) < 0 || size < 1 || size > body->end - body->at)
             return LUAS_EPROTO;
         atomic_store(&c->page->since, luas__now());
-        if (!luas__channel_claim(c, (uint32_t)seq))
+        if (!luas__page_claim(c->page, (uint32_t)seq))
             continue;
         size_t len = size < 63 ? (size_t)size : 63;
         memcpy(input, body->at, len);

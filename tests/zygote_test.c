@@ -256,7 +256,7 @@ static int run_in_era(luas__channel *c, luas__mp_reader *body)
         || luas__mp_read_int(body, &index) < 0 || luas__mp_read_int(body, &count) < 0
         || luas__mp_read_int(body, &size) < 0)
         return LUAS_EPROTO;
-    return luas__channel_claim(c, (uint32_t)seq) ? act_in_era(c, (uint32_t)seq, (char)*body->at) : 0;
+    return luas__page_claim(c->page, (uint32_t)seq) ? act_in_era(c, (uint32_t)seq, (char)*body->at) : 0;
 }
 
 /* Chunks have one task; its value is the worker's era. */
