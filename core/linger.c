@@ -59,5 +59,5 @@ bool luas__linger(luas__pool *p)
 void luas__linger_learn(luas__pool *p, int64_t waited)
 {
     p->lingered = 0;
-    p->lingers = waited < LONGEST && has_a_cpu_to_spare(p);
+    p->lingers = waited < LONGEST && only_busy(p) != NULL && has_a_cpu_to_spare(p);
 }
