@@ -3,10 +3,16 @@
  * whatever else there is as lua_outcome.h has it.
  */
 #define _GNU_SOURCE
+#include <limits.h>
+
 #include "lua_codec.h"
 #include "lua_fail.h"
 #include "lua_job.h"
 #include "lua_outcome.h"
+#include "lua_rest.h"
+
+/* Results that are worth a rest of the collector's. */
+enum { MANY = 10000 };
 
 static void push_printed(lua_State *L)
 {
@@ -94,14 +100,12 @@ static int give_taken(lua_State *L, int space, lua_Integer taken)
     return lua_gettop(L) - space;
 }
 
-static int job_collect(lua_State *L)
+/* Pushes the last outcome's fields if it is no value: how many outcomes there were. */
+static lua_Integer collect(lua_State *L, luas__job_handle *h, int space)
 {
-    luas__job_handle *h = luas__job_check(L);
     const luas__outcome *next;
     const char *payload;
     lua_Integer taken = 0;
-    lua_settop(L, 2);
-    int space = luas__job_space(L);
     while ((next = next_outcome(L, h, &payload)) != NULL) {
         luas__outcome o = *next; /* reading it may run anything */
         taken += (lua_Integer)o.count;
@@ -115,7 +119,31 @@ static int job_collect(lua_State *L)
             break;
         }
     }
+    return taken;
+}
+
+static int job_collect(lua_State *L)
+{
+    luas__job_handle *h = luas__job_check(L);
+    lua_settop(L, 2);
+    int space = luas__job_space(L);
+    int begun = luas__rest_begin(L, h->rests);
+    lua_Integer taken = collect(L, h, space);
+    luas__rest_end(L, h->rests, begun);
     return give_taken(L, space, taken);
+}
+
+/* A table with room for `n` results, to be collected while the collector rests,
+   if it may. */
+static int job_list(lua_State *L)
+{
+    luas__job_handle *h = luas__job_check(L);
+    lua_Integer n = luaL_checkinteger(L, 2);
+    h->rests = n >= MANY && luas__rest_allowed(L);
+    int begun = luas__rest_begin(L, h->rests);
+    lua_createtable(L, n > 0 && n <= INT_MAX ? (int)n : 0, 0);
+    luas__rest_end(L, h->rests, begun);
+    return 1;
 }
 
 /* Bytes of results that are gathered in one go: what is still the engine's counts
@@ -215,6 +243,6 @@ static int job_next(lua_State *L)
 }
 
 const luaL_Reg luas__collect_methods[] = {
-    {"collect", job_collect}, {"gather", job_gather}, {"next", job_next},
+    {"list", job_list}, {"collect", job_collect}, {"gather", job_gather}, {"next", job_next},
     {"printed", job_printed}, {NULL, NULL},
 };

@@ -2,7 +2,6 @@
 #define _GNU_SOURCE
 #include "lua_pool.h"
 
-#include <limits.h>
 #include <lauxlib.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -389,14 +388,6 @@ static int pool_forget(lua_State *L)
     return 0;
 }
 
-/* A table with room for an array of as many, so that it need not grow. */
-static int core_list(lua_State *L)
-{
-    lua_Integer n = luaL_checkinteger(L, 1);
-    lua_createtable(L, n > 0 && n <= INT_MAX ? (int)n : 0, 0);
-    return 1;
-}
-
 static const luaL_Reg pool_methods[] = {
     {"job", luas__pool_job}, {"step", pool_step}, {"stop", pool_stop},
     {"terminate", pool_terminate}, {"close", pool_close_method}, {"resize", pool_resize},
@@ -414,7 +405,7 @@ static const luaL_Reg core_functions[] = {
     {"policy", luas__core_policy}, {"guard", luas__core_guard}, {"stop", luas__core_stop},
     {"check", core_check}, {"snapshot", luas__core_snapshot},
     {"same", luas__core_same}, {"report", core_report},
-    {"caller", core_caller}, {"isatty", core_isatty}, {"list", core_list},
+    {"caller", core_caller}, {"isatty", core_isatty},
     {"check_list", luas__core_check_list}, {NULL, NULL},
 };
 

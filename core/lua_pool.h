@@ -8,7 +8,6 @@
  *                                   its flags as booleans: process, star,
  *                                   discard, each, async
  *   core.check(...) -> message or nothing       can these values travel?
- *   core.list(n) -> table           with room for an array of as many
  *   core.check_list(list, index)    lua_handles.h
  *   core.guard, core.stop           lua_guard.h
  *   core.snapshot, core.same        lua_snapshot.h
@@ -59,6 +58,8 @@
  *                                   nil, message
  *   J:submit()                      what was encoded last and not submitted
  *   J:feed_inherited(n)   J:seal()   J:pump()
+ *   J:list(n) -> table              for n results: with room, so that it need not
+ *                                   grow (from then on, lua_rest.h)
  *   J:collect(results) -> n [, outcome]     first results, by index, of the n
  *                                   outcomes that are there, up to the first
  *                                   that is no value, which is given as well

@@ -321,6 +321,8 @@ local function shift(self)
     return o
 end
 
+function Job:list() return {} end
+
 function Job:collect(results)
     local n = 0
     for o in shift, self do

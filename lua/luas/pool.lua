@@ -113,7 +113,7 @@ local function gather(job, all)
     -- Workers are forked before there is a table that they would share at first,
     -- so that each page of it had to be copied when it is written to.
     if job.carried == "inherit" then job:step(0) end
-    local results, failures = core.list(min(job.total or 0, AHEAD)), {}
+    local results, failures = job.handle:list(min(job.total or 0, AHEAD)), {}
     local first, cancelled
     local function take(o)
         if all.on_error == "collect" then

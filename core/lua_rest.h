@@ -1,0 +1,25 @@
+/*
+ * The collector's rest while the results of many tasks are taken. They are alive,
+ * every one, so a cycle could free none of them; and a page that it marks has to be
+ * copied first, if a worker that was forked shares it. (CPython has gc.freeze for
+ * the latter.)
+ *
+ * What is allocated at rest does not count towards the next cycle. So that garbage
+ * stays bounded there is one rest a cycle: whoever asks before a cycle has ended
+ * since the last one has to take his results while the collector works.
+ */
+#ifndef LUAS_LUA_REST_H
+#define LUAS_LUA_REST_H
+
+#include <lua.h>
+#include <stdbool.h>
+
+/* May the collector rest? True once a cycle. Raises what Lua does without memory. */
+bool luas__rest_allowed(lua_State *L);
+
+/* At rest from here to luas__rest_end, to which what this gives is to be passed; an
+   error between the two just makes the rest longer. Nothing unless `rests`. */
+int luas__rest_begin(lua_State *L, bool rests);
+void luas__rest_end(lua_State *L, bool rests, int begun);
+
+#endif
