@@ -60,14 +60,16 @@ static inline bool luas__seq_after(uint32_t a, uint32_t b)
     return (int32_t)(a - b) > 0;
 }
 
-/* Worker: may task `seq` start? From 1 on it counts as started. */
+/* Worker: may task `seq` start? From 1 on it counts as started, and what came before
+   it as revoked, which it is or it was started: else numbers that wrap would come to
+   lie before what was revoked long ago. */
 static inline int luas__page_claim(luas__page *p, uint32_t seq)
 {
     uint64_t word = atomic_load_explicit(&p->claims, memory_order_relaxed);
     do {
         if (!luas__seq_after(seq, (uint32_t)word))
             return 0;
-    } while (!atomic_compare_exchange_weak(&p->claims, &word, (uint64_t)seq << 32 | (uint32_t)word));
+    } while (!atomic_compare_exchange_weak(&p->claims, &word, (uint64_t)seq << 32 | (seq - 1)));
     return 1;
 }
 

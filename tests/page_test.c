@@ -95,6 +95,18 @@ static void test_the_same_when_numbers_wrap(void)
     race_from(UINT32_MAX - TASKS / 2);
 }
 
+/* A worker has billions of tasks, and perhaps never one revoked. */
+static void test_claims_when_nothing_was_revoked_for_long(void)
+{
+    luas__page *p = luas__page_map();
+    CHECK(p != NULL);
+    for (uint64_t seq = 1; seq < UINT64_C(3) << 32; seq += UINT64_C(1) << 28) {
+        CHECK_INT(luas__page_claim(p, (uint32_t)seq), 1);
+        CHECK_INT(luas__page_started(p), (uint32_t)seq);
+    }
+    luas__page_unmap(p);
+}
+
 static void test_claims_in_one_thread(void)
 {
     luas__page *p = luas__page_map();
@@ -309,6 +321,7 @@ static void test_shared_with_children(void)
 int main(void)
 {
     RUN(test_claims_in_one_thread);
+    RUN(test_claims_when_nothing_was_revoked_for_long);
     RUN(test_started_or_revoked_never_both);
     RUN(test_the_same_when_numbers_wrap);
     RUN(test_full_ring_refuses);
