@@ -74,18 +74,11 @@ static void *allocate_fresh(void *ud, void *block, size_t old_size, size_t new_s
     return moved;
 }
 
-/* Addresses of which the start has memory already; NULL if there is none. */
 static nursery *map(size_t size)
 {
-    const int flags = MAP_PRIVATE | MAP_ANONYMOUS, rights = PROT_READ | PROT_WRITE;
-    void *space = mmap(NULL, size, rights, flags | MAP_NORESERVE, -1, 0);
-    if (space == MAP_FAILED)
-        return NULL;
-    if (mmap(space, START, rights, flags | MAP_FIXED | MAP_POPULATE, -1, 0) == MAP_FAILED) {
-        munmap(space, size);
-        return NULL;
-    }
-    return space;
+    void *space = mmap(NULL, size, PROT_READ | PROT_WRITE,
+                       MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    return space == MAP_FAILED ? NULL : space;
 }
 
 void luas__nursery_open(lua_State *L, bool keeps_large)
