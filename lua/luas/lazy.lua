@@ -1,7 +1,7 @@
 --- Iterators over the outcomes of a lazy job, for generic `for`. Each step gives
 --- what is there, or drives the job until something is.
 
-local unpack = table.unpack
+local maxinteger, unpack = math.maxinteger, table.unpack
 
 local M = {}
 
@@ -25,9 +25,14 @@ local function give(job, collect, values, others, index)
     return yield(collect, index, unpack(other, 1, other.n))
 end
 
+-- Gives the job more of its source, if it has room for that, and says how many
+-- outcomes are to be taken before it can have room again.
 local function refill(job)
-    job:fill()
-    job:step(0)
+    if job:hungry() then
+        job:fill()
+        job:step(0)
+    end
+    return job.exhausted and maxinteger or job.fed - job.window + job.window // 2
 end
 
 -- Drives the job until there is something new: false when all is over.
@@ -46,10 +51,10 @@ end
 ---@param collect boolean?  whether failures are given, not raised
 ---@return fun(): integer?, ...
 function M.in_order(job, collect)
-    local values, others = {}, {}
+    local values, others, due = {}, {}, 0
     return function()
-        if job:hungry() then refill(job) end
         local turn = job.taken + 1
+        if turn > due then due = refill(job) end
         while values[turn] == nil and not others[turn] do
             if not await(job, values, others) then return nil end
         end
@@ -62,9 +67,9 @@ end
 ---@param collect boolean?
 ---@return fun(): integer?, ...
 function M.as_they_come(job, collect)
-    local values, others, order, place = {}, {}, {}, 0
+    local values, others, order, place, due = {}, {}, {}, 0, 0
     return function()
-        if job:hungry() then refill(job) end
+        if job.taken >= due then due = refill(job) end
         if not order[place + 1] then
             local next_order = {} -- reading it may call this again, and fail there
             if not await(job, values, others, next_order) then return nil end
