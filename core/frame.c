@@ -105,8 +105,8 @@ static size_t short_size(const char *p)
 
 bool luas__frame_has_short(const luas__buffer *b)
 {
-    const char *p = luas__buffer_bytes(b);
-    return b->len > 0 && luas__frame_is_short(p) && b->len >= short_size(p);
+    const char *p = b->len > 0 ? luas__buffer_bytes(b) : NULL;
+    return p != NULL && luas__frame_is_short(p) && b->len >= short_size(p);
 }
 
 /* Bytes of the short form at p, if it is the value of that task and whole. */

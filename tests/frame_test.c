@@ -258,6 +258,7 @@ static void test_a_short_value_is_whole(void)
     luas__buffer all = LUAS__BUFFER_INIT;
     luas__mp_reader body;
     size_t len;
+    CHECK(!luas__frame_has_short(&all));
     append_short(&all, 9, "nine");
     for (size_t cut = 0; cut <= all.len; cut++) {
         luas__buffer b = LUAS__BUFFER_INIT;
