@@ -27,10 +27,7 @@ typedef struct luas__channel {
     bool lingers;           /* the last wait for them was short */
     luas__buffer reply;     /* the frame being made */
     int64_t flushed_at;     /* coarse ns */
-    int64_t clock;          /* coarse ns; when the last reply was made, or later; or, of
-                               those that are brisk, one of the last few */
-    bool is_brisk;          /* at the last look the clock said what it had said before */
-    int unlooked;           /* replies since then */
+    int64_t clock;          /* coarse ns; when the last reply was made, or later */
 } luas__channel;
 
 /* Waits for the next request. The body is valid until the next call.
@@ -40,19 +37,12 @@ int luas__channel_next(luas__channel *c, luas__mp_reader *body);
 /* Writes out what is in the ring. */
 int luas__channel_flush(luas__channel *c);
 
-/* The same once results may not wait there any longer for company. While the coarse
-   clock stands still a few replies share a look at it. */
+/* The same once results may not wait there any longer for company. */
 #define LUAS__FLUSH_AFTER (2 * LUAS__MS)
-enum { LUAS__SHARE_LOOK = 4 };
 static inline int luas__channel_flush_in_time(luas__channel *c)
 {
-    if (c->is_brisk && ++c->unlooked < LUAS__SHARE_LOOK)
-        return 0;
-    int64_t now = luas__now_coarse();
-    c->is_brisk = now == c->clock;
-    c->unlooked = 0;
-    c->clock = now;
-    return now - c->flushed_at > LUAS__FLUSH_AFTER ? luas__channel_flush(c) : 0;
+    c->clock = luas__now_coarse();
+    return c->clock - c->flushed_at > LUAS__FLUSH_AFTER ? luas__channel_flush(c) : 0;
 }
 
 /* Sends the frame in c->reply that belongs to no task. */

@@ -248,6 +248,27 @@ describe("a timeout", function()
         os.remove(path)
     end)
 
+    it("leaves the subprocesses that an earlier task has kept", function()
+        local p <close> = pool.new(1)
+        local path = os.tmpname()
+        for n = 2001, 2004 do
+            local _, _, failures = p:map(function(x)
+                if x == n then
+                    kept = io.popen("echo $$ > " .. path .. "; echo; exec sleep 30")
+                    kept:read()
+                    os.execute("sleep 0.05") -- times are told by the tick
+                end
+                while x > n do end
+                return x
+            end, range(n + 1), { chunk = n + 1, timeout = 0.5, on_error = "collect" })
+            assert.are.equal("timeout", failures[n + 1].kind)
+            local pid = io.open(path):read("n")
+            assert.are.same({ pid }, helpers.survivors({ pid }, 0.1))
+            os.execute("kill -9 " .. pid)
+        end
+        os.remove(path)
+    end)
+
     it("counts a task's own time, not that in the queue", function()
         local p <close> = pool.new(1)
         local results, n = p:map(function(x)
