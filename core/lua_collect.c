@@ -129,7 +129,7 @@ static int job_collect(lua_State *L)
     int space = luas__job_space(L);
     int begun = luas__rest_begin(L, h->rests);
     lua_Integer taken = collect(L, h, space);
-    luas__rest_end(L, h->rests, begun);
+    luas__rest_end(L, begun);
     return give_taken(L, space, taken);
 }
 
@@ -142,7 +142,7 @@ static int job_list(lua_State *L)
     h->rests = n >= MANY && luas__rest_allowed(L);
     int begun = luas__rest_begin(L, h->rests);
     lua_createtable(L, n > 0 && n <= INT_MAX ? (int)n : 0, 0);
-    luas__rest_end(L, h->rests, begun);
+    luas__rest_end(L, begun);
     return 1;
 }
 

@@ -34,17 +34,23 @@ bool luas__rest_allowed(lua_State *L)
     return allowed;
 }
 
+/* In a finalizer lua_gc gives -1, whatever it is asked. */
+static bool is_running(lua_State *L)
+{
+    return lua_gc(L, LUA_GCISRUNNING) == 1;
+}
+
 int luas__rest_begin(lua_State *L, bool rests)
 {
-    if (!rests)
-        return 0;
+    if (!rests || !is_running(L))
+        return -1;
     lua_gc(L, LUA_GCSTEP, -CREDIT);
     return lua_gc(L, LUA_GCCOUNT);
 }
 
-void luas__rest_end(lua_State *L, bool rests, int begun)
+void luas__rest_end(lua_State *L, int begun)
 {
-    if (!rests)
+    if (begun < 0 || !is_running(L))
         return;
     int grown = lua_gc(L, LUA_GCCOUNT) - begun;
     int unused = CREDIT - (grown > 0 ? grown : 0);

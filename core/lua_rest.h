@@ -18,8 +18,9 @@
 bool luas__rest_allowed(lua_State *L);
 
 /* At rest from here to luas__rest_end, to which what this gives is to be passed; an
-   error between the two just makes the rest longer. Nothing unless `rests`. */
+   error between the two just makes the rest longer. Nothing unless `rests`, nor where
+   the collector is stopped: what ends a rest may be a step of it. */
 int luas__rest_begin(lua_State *L, bool rests);
-void luas__rest_end(lua_State *L, bool rests, int begun);
+void luas__rest_end(lua_State *L, int begun);
 
 #endif

@@ -57,6 +57,20 @@ describe("taking many results", function()
         assert.is_true(most < 6 * one, ("%.0f KB, of which one map makes %.0f"):format(most, one))
     end)
 
+    it("makes no step of a stopped collector", function()
+        local finalized = 0
+        local mt = { __gc = function() finalized = finalized + 1 end }
+        collectgarbage() collectgarbage()
+        collectgarbage("stop")
+        for _ = 1, 10 do setmetatable({}, mt) end
+        for _ = 1, 600000 do local _ = { 1 } end -- so that it would be about to go on
+        local ok, results = pcall(p.map, p, row, numbers)
+        local during = finalized
+        collectgarbage("restart")
+        assert.is_true(ok and #results == ROWS)
+        assert.are.equal(0, during)
+    end)
+
     it("leaves a stopped collector stopped", function()
         collectgarbage()
         collectgarbage("stop")
