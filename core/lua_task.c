@@ -5,9 +5,11 @@
 #include <errno.h>
 #include <lauxlib.h>
 #include <limits.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdio_ext.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "clock.h"
@@ -24,14 +26,16 @@ enum { ONE_RESULT = 0x91 };
 enum { TASK_SERVER = 1, TASK_FUNCTION, TASK_SPACE, TASK_INPUTS, TASK_RANDOMSEED, TASK_BASE };
 
 /*
- * For the signal handler, which has no other way to know: the one state that
- * this process serves with. Set in workers only, never in a host.
+ * For the handlers of signals and forks, which have no other way to know: the one
+ * state that this process serves with. Set in workers only, never in a host.
  */
 static struct {
     lua_State *volatile L;
     luas__page *volatile page;
     volatile uint32_t seq;
     volatile sig_atomic_t busy; /* in a task: only there may the hook raise */
+    bool watches_forks;
+    bool is_fork;       /* of a worker, made by a task */
 } serving;
 
 static const char traceback_key = 't';
@@ -59,10 +63,18 @@ static void on_stop_signal(int signal)
                     LUA_MASKCALL | LUA_MASKRET | LUA_MASKLINE | LUA_MASKCOUNT, 1);
 }
 
+static void note_fork(void)
+{
+    serving.is_fork = true;
+}
+
 void luas__task_catch_stop(lua_State *L, luas__page *page)
 {
     serving.L = L;
     serving.page = page;
+    serving.is_fork = false;
+    if (!serving.watches_forks)
+        serving.watches_forks = pthread_atfork(NULL, NULL, note_fork) == 0;
     struct sigaction action = {.sa_handler = on_stop_signal};
     sigaction(SIGUSR1, &action, NULL);
 }
@@ -76,6 +88,16 @@ int luas__task_check(lua_State *L, int rc)
     if (rc < 0)
         luaL_error(L, "luas worker: %s", luas_strerror(rc));
     return rc;
+}
+
+/* The task of a process that a task has forked is over: it ends, for the worker
+   answers that task and all others, and two would write over one another. */
+static void leave_fork(int status)
+{
+    if (!serving.is_fork)
+        return;
+    fflush(stdout);
+    _exit(status);
 }
 
 /* Keeps the traceback aside, for the raised value can be of any type. */
@@ -216,6 +238,7 @@ static int run_tasks(lua_State *L)
             : push_arguments(L, (const char *)arguments.at,
                              (size_t)(arguments.end - arguments.at));
         lua_call(L, n, s->flags & LUAS__JOB_DISCARD ? 0 : LUA_MULTRET);
+        leave_fork(EXIT_SUCCESS);
         if (!reply_scalar(L, s))
             reply_value(L, s);
     }
@@ -305,6 +328,7 @@ static void reply_raised(lua_State *L, luas__chunk_run *s, int space)
 {
     size_t mark;
     int value = lua_gettop(L);
+    leave_fork(EXIT_FAILURE);
     serving.busy = 0;
     lua_sethook(L, NULL, 0, 0);
     end_subprocesses(s);

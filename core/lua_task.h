@@ -6,6 +6,9 @@
  * A polite stop (the host wants the running task to end) is a signal whose
  * handler sets a debug hook; the hook raises one error in the task, if that
  * task is still the one meant, so that its <close> variables run.
+ *
+ * A task may fork. The child has everything of the worker's, and ends where the
+ * task does.
  */
 #ifndef LUAS_LUA_TASK_H
 #define LUAS_LUA_TASK_H
@@ -34,8 +37,9 @@ typedef struct luas__chunk_run {
     int most;                   /* KB that Lua may have before it is said to be laden */
 } luas__chunk_run;
 
-/* From now on a signal from the host raises an error in the task that it
-   means to stop, if that runs in this state and has not ended meanwhile. */
+/* From now on this process is a worker: a signal from the host raises an error in the
+   task that it means to stop, if that runs in this state and has not ended meanwhile;
+   and what is forked in a task is told from the worker. */
 void luas__task_catch_stop(lua_State *L, luas__page *page);
 
 /* Does this worker's running task have to end? False in a host. */
