@@ -127,9 +127,9 @@ static int job_collect(lua_State *L)
     luas__job_handle *h = luas__job_check(L);
     lua_settop(L, 2);
     int space = luas__job_space(L);
-    int begun = luas__rest_begin(L, h->rests);
+    int begun = luas__rest_begin(L, h->rest);
     lua_Integer taken = collect(L, h, space);
-    luas__rest_end(L, begun);
+    h->rest = luas__rest_end(L, h->rest, begun);
     return give_taken(L, space, taken);
 }
 
@@ -139,10 +139,10 @@ static int job_list(lua_State *L)
 {
     luas__job_handle *h = luas__job_check(L);
     lua_Integer n = luaL_checkinteger(L, 2);
-    h->rests = n >= MANY && luas__rest_allowed(L);
-    int begun = luas__rest_begin(L, h->rests);
+    h->rest = n >= MANY ? luas__rest_allowed(L) : 0;
+    int begun = luas__rest_begin(L, h->rest);
     lua_createtable(L, n > 0 && n <= INT_MAX ? (int)n : 0, 0);
-    luas__rest_end(L, begun);
+    h->rest = luas__rest_end(L, h->rest, begun);
     return 1;
 }
 

@@ -26,7 +26,7 @@ typedef struct luas__job_handle {
     uint32_t count, cap;
     uint32_t forgotten;     /* the pool's count of that when the function was carried */
     bool reading;           /* an outcome, of which the job has the bytes */
-    bool rests;             /* the collector, while outcomes are taken (lua_rest.h) */
+    int rest;               /* KB; the collector's, while outcomes are taken (lua_rest.h) */
 } luas__job_handle;
 
 /* The job, whatever has become of it. */

@@ -2,7 +2,9 @@
    before it goes on. */
 #include "lua_rest.h"
 
-/* KB; more than what is taken in one go. */
+#include <stdbool.h>
+
+/* KB that are taken at rest at most: what __luas_unpack leaves behind is garbage. */
 enum { CREDIT = 1 << 17 };
 
 static const char sentinel_key;
@@ -22,7 +24,7 @@ static void push_sentinel(lua_State *L)
     lua_rawsetp(L, LUA_REGISTRYINDEX, &sentinel_key);
 }
 
-bool luas__rest_allowed(lua_State *L)
+int luas__rest_allowed(lua_State *L)
 {
     push_sentinel(L);
     bool allowed = lua_rawgeti(L, -1, 1) == LUA_TNIL;
@@ -31,7 +33,7 @@ bool luas__rest_allowed(lua_State *L)
         lua_rawseti(L, -3, 1);
     }
     lua_pop(L, 2);
-    return allowed;
+    return allowed ? CREDIT : 0;
 }
 
 /* In a finalizer lua_gc gives -1, whatever it is asked. */
@@ -40,20 +42,21 @@ static bool is_running(lua_State *L)
     return lua_gc(L, LUA_GCISRUNNING) == 1;
 }
 
-int luas__rest_begin(lua_State *L, bool rests)
+int luas__rest_begin(lua_State *L, int credit)
 {
-    if (!rests || !is_running(L))
+    if (credit == 0 || !is_running(L))
         return -1;
-    lua_gc(L, LUA_GCSTEP, -CREDIT);
+    lua_gc(L, LUA_GCSTEP, -credit);
     return lua_gc(L, LUA_GCCOUNT);
 }
 
-void luas__rest_end(lua_State *L, int begun)
+int luas__rest_end(lua_State *L, int credit, int begun)
 {
     if (begun < 0 || !is_running(L))
-        return;
+        return credit;
     int grown = lua_gc(L, LUA_GCCOUNT) - begun;
-    int unused = CREDIT - (grown > 0 ? grown : 0);
-    if (unused != 0) /* 0 would be a step */
-        lua_gc(L, LUA_GCSTEP, unused);
+    if (grown < 0 || grown >= credit)
+        return 0; /* used up, and the collector has gone on */
+    lua_gc(L, LUA_GCSTEP, credit - grown);
+    return credit - grown;
 }

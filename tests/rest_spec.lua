@@ -57,6 +57,25 @@ describe("taking many results", function()
         assert.is_true(most < 6 * one, ("%.0f KB, of which one map makes %.0f"):format(most, one))
     end)
 
+    it("does not heap up the garbage that their reading makes", function()
+        local Wasteful = {}
+        Wasteful.__index = Wasteful
+        function Wasteful.__luas_pack(w) return w.n end
+        local most = 0
+        function Wasteful.__luas_unpack(n)
+            for _ = 1, 300 do local _ = { n } end
+            if n % 100 == 0 then most = math.max(most, collectgarbage("count")) end
+            return setmetatable({ n = n }, Wasteful)
+        end
+        collectgarbage() collectgarbage()
+        local before = collectgarbage("count")
+        local results = p:map(function(i) return setmetatable({ n = i }, Wasteful) end, numbers)
+        assert.are.equal(ROWS, results[ROWS].n)
+        local kept = collectgarbage("count") - before -- of 860 MB of garbage
+        assert.is_true(math.max(most - before, kept) < 300 * 1024,
+            ("%.0f KB"):format(most - before))
+    end)
+
     it("makes no step of a stopped collector", function()
         local finalized = 0
         local mt = { __gc = function() finalized = finalized + 1 end }
