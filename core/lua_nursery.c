@@ -11,7 +11,7 @@
 
 /*
  * UNIT: sizes are multiples of it. A block of at most so many is used again by
- * those of its size, a larger one only comes from what is there from the start.
+ * those of its size, a larger one only comes from the first START bytes.
  */
 enum { UNIT = _Alignof(max_align_t), UNITS = 256 / UNIT, START = 1 << 15 };
 

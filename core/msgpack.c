@@ -136,25 +136,13 @@ int luas__mp_write_string(luas__buffer *b, const char *bytes, size_t len)
     return 0;
 }
 
-/* `small`: the lead of the form with up to 15 in one byte; `wide`: the lead of the 16 bit form. */
-static int write_count(luas__buffer *b, uint32_t len, unsigned char small, unsigned char wide)
+int luas__mp_write_long_array(luas__buffer *b, uint32_t len)
 {
     unsigned char head[LUAS__MP_HEAD], *end;
     if (len < 16)
-        return write_byte(b, (unsigned char)(small | len));
-    end = len <= UINT16_MAX ? put_head(head, wide, len, 2)
-                            : put_head(head, (unsigned char)(wide + 1), len, 4);
+        return write_byte(b, (unsigned char)(0x90 | len));
+    end = len <= UINT16_MAX ? put_head(head, 0xdc, len, 2) : put_head(head, 0xdd, len, 4);
     return luas__buffer_append(b, head, (size_t)(end - head));
-}
-
-int luas__mp_write_long_array(luas__buffer *b, uint32_t len)
-{
-    return write_count(b, len, 0x90, 0xdc);
-}
-
-int luas__mp_write_map(luas__buffer *b, uint32_t len)
-{
-    return write_count(b, len, 0x80, 0xde);
 }
 
 /* The lead byte of the fixext form for this length, or 0. */

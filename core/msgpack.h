@@ -39,7 +39,6 @@ int luas__mp_write_double(luas__buffer *b, double value);
 /* str where the bytes are UTF-8, bin where not. len < 2^32 or LUAS_ETOOBIG. */
 int luas__mp_write_string(luas__buffer *b, const char *bytes, size_t len);
 int luas__mp_write_long_array(luas__buffer *b, uint32_t len);
-int luas__mp_write_map(luas__buffer *b, uint32_t len);
 /* The head of an ext of `len` bytes, which the caller appends. */
 int luas__mp_write_ext(luas__buffer *b, int8_t type, uint32_t len);
 
