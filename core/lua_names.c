@@ -441,14 +441,15 @@ int luas__names_resolve(lua_State *L, int names, int type, const char *payload, 
 
 /* What a worker inherited. */
 
+/* To grow the table costs as much as to fill it, and so does counting before. */
+enum { USUAL_GLOBALS = 64 };
+
 void luas__names_snapshot(lua_State *L)
 {
     luaL_checkstack(L, 10, NULL);
     lua_pushglobaltable(L);
-    int globals = lua_gettop(L), count = 0;
-    for (lua_pushnil(L); lua_next(L, globals) != 0; lua_pop(L, 1))
-        count++;
-    lua_createtable(L, 0, count); /* to grow it would cost twice as much */
+    int globals = lua_gettop(L);
+    lua_createtable(L, 0, USUAL_GLOBALS);
     for (lua_pushnil(L); lua_next(L, globals) != 0;) {
         lua_pushvalue(L, -2);
         lua_insert(L, -2);

@@ -87,17 +87,30 @@ int luas__core_snapshot(lua_State *L)
     return 1;
 }
 
-int luas__core_same(lua_State *L)
+static bool is_same(lua_State *L, int table, const snapshot *s)
 {
-    luaL_checktype(L, 1, LUA_TTABLE);
-    const snapshot *s = luaL_checkudata(L, 2, SNAPSHOT);
     size_t n = 0;
     bool same = true;
-    for (lua_pushnil(L); same && lua_next(L, 1) != 0; lua_pop(L, 1)) {
+    for (lua_pushnil(L); same && lua_next(L, table) != 0; lua_pop(L, 1)) {
         same = n < s->count && equal(read_word(L, -2), s->fields[n].key)
             && equal(read_word(L, -1), s->fields[n].value);
         n++;
     }
-    lua_pushboolean(L, same && n == s->count);
+    return same && n == s->count;
+}
+
+int luas__core_same(lua_State *L)
+{
+    bool same = true;
+    luaL_checktype(L, 1, LUA_TTABLE);
+    for (lua_Integer i = 1; same; i += 2) {
+        lua_settop(L, 1);
+        if (lua_rawgeti(L, 1, i) == LUA_TNIL)
+            break;
+        lua_rawgeti(L, 1, i + 1);
+        luaL_checktype(L, 2, LUA_TTABLE);
+        same = is_same(L, 2, luaL_checkudata(L, 3, SNAPSHOT));
+    }
+    lua_pushboolean(L, same);
     return 1;
 }

@@ -11,9 +11,10 @@ local M = {}
 -- its own fields only, or not at all.
 local FIELDS <const>, TABLES <const> = 1000, 32
 
+-- What is watched: tables, each followed by what it had.
 local function note(watched, t)
     local fields = core.snapshot(t, FIELDS)
-    if fields then watched[#watched + 1] = { t = t, fields = fields } end
+    if fields then table.move({ t, fields }, 1, 2, #watched + 1, watched) end
     return fields
 end
 
@@ -21,27 +22,23 @@ end
 local function remember(module, modules)
     local watched, passed = {}, setmetatable({}, { __index = modules })
     if type(module) ~= "table" or not note(watched, module) then return { value = module, watched = {} } end
-    local i = 0
+    local i = 1
     while i < #watched do
-        i = i + 1
-        for _, v in next, watched[i].t do
+        for _, v in next, watched[i] do
             if type(v) == "table" and not passed[v] then
                 passed[v] = true
-                if #watched == TABLES or not note(watched, v) then
-                    return { value = module, watched = { watched[1] } }
+                if #watched == 2 * TABLES or not note(watched, v) then
+                    return { value = module, watched = { watched[1], watched[2] } }
                 end
             end
         end
+        i = i + 2
     end
     return { value = module, watched = watched }
 end
 
 local function unchanged(known, module)
-    if not known or not rawequal(known.value, module) then return false end
-    for _, w in ipairs(known.watched) do
-        if not core.same(w.t, w.fields) then return false end
-    end
-    return true
+    return known and rawequal(known.value, module) and core.same(known.watched)
 end
 
 -- What `require` goes by.
@@ -59,7 +56,7 @@ local latest = setmetatable({}, { __mode = "v" })
 
 local function know_all()
     local loaded, all = latest.loaded, latest.known
-    local before = loaded and all and core.same(package.loaded, loaded) and all or {}
+    local before = loaded and all and core.same { package.loaded, loaded } and all or {}
     local known, modules = {}, { [package.loaded] = true }
     for _, module in pairs(package.loaded) do modules[module] = true end
     for name, module in pairs(package.loaded) do
