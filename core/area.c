@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "area.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -33,6 +34,35 @@ static void map(luas__area *a)
     a->bytes = bytes == MAP_FAILED ? NULL : bytes;
 }
 
+static bool hide(luas__slot slot)
+{
+#ifdef MADV_DONTFORK
+    return madvise(slot.bytes, slot.size, MADV_DONTFORK) == 0;
+#else
+    return (void)slot, false;
+#endif
+}
+
+luas__slot luas__area_whole(const luas__area *a)
+{
+    return (luas__slot){a->bytes, a->bytes != NULL ? a->size * (size_t)a->count : 0};
+}
+
+int luas__area_show(const luas__area *a, luas__slot slot)
+{
+#ifdef MADV_DOFORK
+    if (a->is_hidden && slot.bytes != NULL && madvise(slot.bytes, slot.size, MADV_DOFORK) != 0)
+        return -errno;
+#endif
+    return 0;
+}
+
+void luas__area_hide(const luas__area *a, luas__slot slot)
+{
+    if (a->is_hidden && slot.bytes != NULL)
+        hide(slot);
+}
+
 void luas__area_open(luas__area *a, int workers)
 {
     size_t whole = most_bytes(), count = workers > 0 ? (size_t)workers : 1;
@@ -46,12 +76,13 @@ void luas__area_open(luas__area *a, int workers)
     a->size = whole / count & ~(size_t)(SMALLEST - 1);
     a->size = a->size < LARGEST ? a->size : LARGEST;
     map(a);
+    a->is_hidden = a->bytes != NULL && hide(luas__area_whole(a));
 }
 
 void luas__area_close(luas__area *a)
 {
     if (a->bytes != NULL)
-        munmap(a->bytes, a->size * (size_t)a->count);
+        munmap(a->bytes, luas__area_whole(a).size);
     free(a->taken);
     *a = (luas__area){.bytes = NULL};
 }

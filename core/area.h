@@ -5,16 +5,19 @@
  * piece, and sends a LARGE frame that says where; the host copies it and
  * returns the room.
  *
- * The host: 1. luas__area_open; for each worker 2. luas__area_take before the
- * fork, 3. luas__area_got and luas__area_return, 4. luas__area_free when it has
- * taken all that the worker sent; 5. luas__area_close. The child:
- * luas__area_keep, so that no worker reaches the slot of another.
+ * The host: 1. luas__area_open; for each worker 2. luas__area_take, 3.
+ * luas__area_show before the fork and luas__area_hide after it, 4. luas__area_got
+ * and luas__area_return, 5. luas__area_free when it has taken all that the worker
+ * sent; 6. luas__area_close. The child: luas__area_keep. So no worker reaches the
+ * slot of another.
  *
  * A slot is a ring of bytes whose positions are counted from 0. Memory is used
  * when large results come, and then stays the pool's.
  */
 #ifndef LUAS_AREA_H
 #define LUAS_AREA_H
+
+#include <stdbool.h>
 
 #include "page.h"
 
@@ -28,6 +31,7 @@ typedef struct luas__area {
     size_t size;        /* of one slot */
     int count;
     unsigned char *taken;   /* by slot */
+    bool is_hidden;         /* children have only what was shown when they were forked */
 } luas__area;
 
 /* For so many workers; where there is no memory, an area without slots. */
@@ -38,7 +42,15 @@ void luas__area_close(luas__area *a);
 luas__slot luas__area_take(luas__area *a);
 void luas__area_free(luas__area *a, luas__slot slot);
 
-/* In a forked child, once: gives up all but this slot. */
+/* All that there is, as if it were one slot. */
+luas__slot luas__area_whole(const luas__area *a);
+
+/* What children that are forked now have of it: 0, or negative. */
+int luas__area_show(const luas__area *a, luas__slot slot);
+void luas__area_hide(const luas__area *a, luas__slot slot);
+
+/* In a forked child, once: gives up all but this slot, whether it was hidden (which
+   is faster, for it was not copied) or not. */
 void luas__area_keep(const luas__area *a, luas__slot slot);
 
 /* Worker: copies bytes into its slot; gives their position, or -1 where there

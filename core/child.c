@@ -46,21 +46,11 @@ static void die_with_parent(pid_t parent)
         _exit(1);
 }
 
-void luas__child_handled(sigset_t *handled)
-{
-    struct sigaction action;
-    sigemptyset(handled);
-    for (int s = 1; s < NSIG; s++)
-        if (sigaction(s, NULL, &action) == 0 && action.sa_handler != SIG_DFL)
-            sigaddset(handled, s);
-}
-
-static void reset_signals(const sigset_t *handled)
+static void reset_signals(const luas__forks *f)
 {
     struct sigaction standard = {.sa_handler = SIG_DFL};
-    for (int s = 1; s < NSIG; s++)
-        if (sigismember(handled, s))
-            sigaction(s, &standard, NULL);
+    for (int i = 0; i < f->count; i++)
+        sigaction(f->handled[i], &standard, NULL);
     /* A task may print while its group is in the terminal's background. */
     struct sigaction ignore = {.sa_handler = SIG_IGN};
     sigaction(SIGTTOU, &ignore, NULL);
@@ -88,13 +78,21 @@ static void skip_exit_handlers(void)
 #endif
 }
 
-/* The number that close frees is the one that open takes, so this works where
-   the host has used up all the others, too. */
-static void empty_stdin(void)
+/* Where the host had no descriptor left to open it: the number that close frees
+   is the one that open takes. */
+static void open_stdin(void)
 {
     close(STDIN_FILENO);
     int null = open("/dev/null", O_RDONLY);
     (void)null; /* without one it stays closed */
+}
+
+static void empty_stdin(int null)
+{
+    if (null < 0 || dup2(null, STDIN_FILENO) < 0)
+        open_stdin();
+    if (null >= 0)
+        close(null);
 }
 
 static int open_watch(pid_t pid)
@@ -113,28 +111,38 @@ void luas__child_adopt(luas__child *c, pid_t pid)
     *c = (luas__child){.pid = pid, .watch = open_watch(pid)};
 }
 
-int luas__child_fork(luas__child *c, const sigset_t *handled)
+void luas__forks_begin(luas__forks *f)
 {
-    pid_t parent = getpid();
-    fflush(NULL); /* or what is buffered would be printed by both */
-    sigset_t all, before;
+    struct sigaction action;
+    sigset_t all;
+    f->parent = getpid();
+    f->null = luas__open_null();
+    f->count = 0;
+    for (int s = 1; s < NSIG; s++)
+        if (sigaction(s, NULL, &action) == 0 && action.sa_handler != SIG_DFL)
+            f->handled[f->count++] = s;
+    fflush(NULL);
     sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
+    pthread_sigmask(SIG_SETMASK, &all, &f->mask);
+}
+
+void luas__forks_end(luas__forks *f)
+{
+    pthread_sigmask(SIG_SETMASK, &f->mask, NULL);
+    luas__close(&f->null);
+}
+
+pid_t luas__child_fork(const luas__forks *f)
+{
     pid_t pid = fork();
-    int error = errno;
-    if (pid == 0) {
-        setpgid(0, 0);
-        reset_signals(handled);
-        die_with_parent(parent);
-        empty_stdin();
-        skip_exit_handlers();
-        return 0;
-    }
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (pid < 0)
-        return -error;
-    luas__child_adopt(c, pid);
-    return 1;
+    if (pid != 0)
+        return pid < 0 ? -errno : pid;
+    setpgid(0, 0);
+    reset_signals(f);
+    die_with_parent(f->parent);
+    empty_stdin(f->null);
+    skip_exit_handlers();
+    return 0;
 }
 
 /* The C library keeps the number of each thread where the kernel writes it for

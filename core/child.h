@@ -2,11 +2,11 @@
  * A child process that was forked without exec. What is Linux-only about
  * processes (pidfd, the parent-death signal) is in child.c and nowhere else.
  *
- * The caller: 1. luas__child_handled(), then luas__child_fork(); in the child
- * 2. it closes what is not the child's and runs, ending in _exit; in the
- * parent 3. it waits for `watch` to become readable, or calls luas__child_reap
- * from time to time where `watch` is -1; 4. luas__child_reap until it gives 1;
- * 5. luas__child_release.
+ * The caller: 1. luas__forks_begin, luas__child_fork for each child,
+ * luas__forks_end; in the child 2. it closes what is not the child's and runs,
+ * ending in _exit; in the parent 3. luas__child_adopt, 4. it waits for `watch` to
+ * become readable, or calls luas__child_reap from time to time where `watch` is
+ * -1; 5. luas__child_reap until it gives 1; 6. luas__child_release.
  */
 #ifndef LUAS_CHILD_H
 #define LUAS_CHILD_H
@@ -23,27 +23,41 @@ typedef struct luas__child {
 
 #define LUAS__CHILD_INIT {0, -1, 0}
 
-/* Which signals this process handles or ignores: what a child must reset. It
-   serves for as many forks as follow with nothing of the application between. */
-void luas__child_handled(sigset_t *handled);
+/*
+ * Forks one right after the other. Before them stdio is flushed, or what is
+ * buffered would be printed by all; signals wait until they are over. A parent
+ * copies each page that it writes to after a fork, so it had better write little
+ * between two.
+ */
+typedef struct luas__forks {
+    pid_t parent;
+    int null;               /* for stdin of the children; -1: each opens its own */
+    sigset_t mask;          /* of the parent, before */
+    int count;
+    int handled[NSIG];      /* signals that the parent handles or ignores: `count` */
+} luas__forks;
+
+void luas__forks_begin(luas__forks *f);
+void luas__forks_end(luas__forks *f);   /* in the parent */
 
 /*
- * Flushes stdio and forks. 1 in the parent, 0 in the child, negative errno on
- * failure. The child leads a process group of its own; its signal handlers are
- * the default ones and its mask empty, its stdin is /dev/null, and it is
- * killed when its parent ends. exit() there flushes stdio and skips the
- * handlers of the host.
+ * The child's pid, 0 in the child, negative errno on failure. The child leads a
+ * process group of its own; its signal handlers are the default ones and its
+ * mask empty, its stdin is /dev/null, and it is killed when its parent ends.
+ * exit() there flushes stdio and skips the handlers of the host.
  */
-int luas__child_fork(luas__child *c, const sigset_t *handled);
+pid_t luas__child_fork(const luas__forks *f);
+
+/* The parent has *c for the child of that pid. */
+void luas__child_adopt(luas__child *c, pid_t pid);
 
 /*
  * In a child, which has a single thread: forks another child of its parent, set
  * up as it is itself. Its pid, 0 in the new one, negative errno on failure. No
  * handlers of pthread_atfork run; they have when this child was forked. The
- * parent, told of the pid, watches it from luas__child_adopt on.
+ * parent, told of the pid, adopts it as its own.
  */
 pid_t luas__child_fork_sibling(void);
-void luas__child_adopt(luas__child *c, pid_t pid);
 
 /* 1 once the child has ended (and is reaped, status set), 0 while it runs. */
 int luas__child_reap(luas__child *c);

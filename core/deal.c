@@ -118,7 +118,7 @@ static int give(luas__pool *p, luas__worker *w, luas__job *job)
         return 0;
     luas__range range;
     luas__batch *batch;
-    int rc = luas__job_reserve(job, 1);
+    int rc = luas__job_reserve(job, 1 + (size_t)p->unborn); /* it may all come back */
     if (rc < 0 || !luas__job_take(job, whom_to_avoid(p, w, job),
                                   size < most ? size : (uint32_t)most, &range, &batch))
         return rc;

@@ -5,8 +5,10 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 /* Out of the way of stdin, stdout and stderr, which a child replaces, also
@@ -65,10 +67,38 @@ void luas__close(int *fd)
     *fd = -1;
 }
 
-void luas__close_copy(int fd)
+void luas__closing_end(luas__closing *c)
 {
-    if (fd >= 0)
+#ifdef SYS_close_range
+    bool closed = c->next - c->first > 1
+        && syscall(SYS_close_range, c->first, c->next - 1, 0) == 0;
+#else
+    bool closed = false;
+#endif
+    for (int fd = c->first; !closed && fd < c->next; fd++)
         close(fd);
+    *c = (luas__closing)LUAS__CLOSING_INIT;
+}
+
+void luas__closing_add(luas__closing *c, int fd)
+{
+    if (fd < 0)
+        return;
+    if (fd != c->next) {
+        luas__closing_end(c);
+        c->first = fd;
+    }
+    c->next = fd + 1;
+}
+
+int luas__open_null(void)
+{
+    int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    int rc = fd < 0 ? -errno : lift(&fd);
+    if (rc == 0)
+        return fd;
+    luas__close(&fd);
+    return rc;
 }
 
 ssize_t luas__read_some(int fd, luas__buffer *b, size_t most)

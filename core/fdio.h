@@ -20,8 +20,20 @@ int luas__set_nonblocking(int fd);
 /* Closes *fd if it is open and makes it -1. */
 void luas__close(int *fd);
 
-/* In a forked child: closes its copy, if the host had it open. */
-void luas__close_copy(int fd);
+/* Descriptors that a forked child closes, if the host had them open: those whose
+   numbers follow one another in one call. Starts as LUAS__CLOSING_INIT; what was
+   added may be open until luas__closing_end. */
+typedef struct luas__closing {
+    int first, next;    /* from the one, to before the other */
+} luas__closing;
+
+#define LUAS__CLOSING_INIT {0, 0}
+
+void luas__closing_add(luas__closing *c, int fd);
+void luas__closing_end(luas__closing *c);
+
+/* /dev/null, to be read; close-on-exec and above stderr. */
+int luas__open_null(void);
 
 /* Reads what is there, at most `most` bytes, onto the end of `b`:
    the count, 0 at end of file, -EAGAIN when there is nothing. */

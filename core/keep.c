@@ -23,14 +23,25 @@ static _Noreturn void be_zygote(luas__pool *p, luas__zygote z, void *host)
 {
     luas__dowry dowry;
     luas__channel channel;
-    luas__pool_close_copies(p);
+    luas__pool_close_copies(p, NULL);
     if (p->options.abandon != NULL)
         p->options.abandon(host);
     luas__zygote_serve(&z, &dowry);
     luas__area_keep(&p->area, dowry.slot);
-    if (luas__worker_become(&channel, &dowry) < 0)
+    if (luas__worker_wake(&channel, &dowry) < 0)
         _exit(1);
     _exit(p->options.main(host, &channel));
+}
+
+/* Its workers will have slots that nobody has yet. */
+static int open_zygote(luas__zygote *z, const luas__area *a)
+{
+    int rc = luas__area_show(a, luas__area_whole(a));
+    if (rc == 0)
+        rc = luas__zygote_open(z);
+    if (rc != 0)
+        luas__area_hide(a, luas__area_whole(a));
+    return rc;
 }
 
 void luas__pool_keep(luas__pool *p, luas__job *job, void *host)
@@ -45,8 +56,7 @@ void luas__pool_keep(luas__pool *p, luas__job *job, void *host)
     }
     *k = (struct luas__keep){.next = p->keeps, .job = job, .generation = job->generation,
                              .blobs = job->nblobs};
-    luas__child_handled(&p->handled);
-    int rc = luas__zygote_open(&k->zygote, &p->handled);
+    int rc = open_zygote(&k->zygote, &p->area);
     luas__zygote z = k->zygote;
     if (rc > 0)
         p->keeps = k;
@@ -107,10 +117,10 @@ void luas__keep_close(luas__pool *p)
     luas__keep_bury(p);
 }
 
-void luas__keep_abandon(const luas__pool *p)
+void luas__keep_abandon(const luas__pool *p, luas__closing *closing)
 {
     for (const struct luas__keep *k = p->keeps; k != NULL; k = k->next)
-        luas__zygote_abandon(&k->zygote);
+        luas__zygote_abandon(&k->zygote, closing);
 }
 
 /* Can another worker with this one's image be had, that sees the same? */

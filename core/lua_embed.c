@@ -16,6 +16,7 @@
 #include "cpus.h"
 #include "error.h"
 #include "lua_serve.h"
+#include "lua_task.h"
 #include "lua_state.h"
 #include "pool.h"
 
@@ -82,7 +83,7 @@ void luas_pool_close(luas_pool *p)
     if (p == NULL)
         return;
     if (is_foreign(p)) { /* a child that the application forked: not its workers */
-        luas__pool_abandon(p->pool, (luas__slot){.bytes = NULL});
+        luas__pool_abandon(p->pool, NULL);
         return;
     }
     if (p->pool != NULL)
@@ -121,6 +122,7 @@ int luas_pool_open(luas_pool **pool, const luas_options *o)
         .workers = o->workers > 0 ? o->workers : luas__cpus(),
         .main = worker_main, .has_init = true,
     };
+    luas__task_watch_forks();
     p->timeout = o->timeout;
     p->script = strdup(o->script);
     int rc = p->script == NULL ? LUAS_ENOMEM : luas__pool_open(&p->pool, &options);

@@ -16,6 +16,7 @@
 #include "lua_recall.h"
 #include "lua_serve.h"
 #include "lua_snapshot.h"
+#include "lua_task.h"
 #include "pool.h"
 
 #define POOL "luas.core.pool"
@@ -31,7 +32,7 @@ static int abandon_pools(lua_State *L)
     for (lua_pushnil(L); lua_next(L, -2) != 0; lua_pop(L, 1)) {
         luas__handle *h = lua_touserdata(L, -2);
         if (h->pool != NULL && !luas__origin_is_here(&h->pool->origin))
-            luas__pool_abandon(h->pool, (luas__slot){.bytes = NULL});
+            luas__pool_abandon(h->pool, NULL);
     }
     return 0;
 }
@@ -140,6 +141,7 @@ static int core_pool(lua_State *L)
     lua_pushboolean(L, 1);
     lua_rawset(L, -3);
     lua_pop(L, 1);
+    luas__task_watch_forks();
     int rc = luas__pool_open(&h->pool, &options);
     return rc < 0 ? luas__fail(L, "cannot open a pool: %s", luas_strerror(rc)) : 1;
 }

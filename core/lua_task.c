@@ -34,7 +34,6 @@ static struct {
     luas__page *volatile page;
     volatile uint32_t seq;
     volatile sig_atomic_t busy; /* in a task: only there may the hook raise */
-    bool watches_forks;
     bool is_fork;       /* of a worker, made by a task */
 } serving;
 
@@ -68,13 +67,23 @@ static void note_fork(void)
     serving.is_fork = true;
 }
 
+static void watch_forks(void)
+{
+    pthread_atfork(NULL, NULL, note_fork); /* without memory they go unnoticed */
+}
+
+void luas__task_watch_forks(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, watch_forks);
+}
+
 void luas__task_catch_stop(lua_State *L, luas__page *page)
 {
     serving.L = L;
     serving.page = page;
     serving.is_fork = false;
-    if (!serving.watches_forks)
-        serving.watches_forks = pthread_atfork(NULL, NULL, note_fork) == 0;
+    luas__task_watch_forks();
     struct sigaction action = {.sa_handler = on_stop_signal};
     sigaction(SIGUSR1, &action, NULL);
 }

@@ -37,6 +37,10 @@ typedef struct luas__chunk_run {
     int most;                   /* KB that Lua may have before it is said to be laden */
 } luas__chunk_run;
 
+/* Once in a process: has forks noticed. In the host, so that not each of its workers
+   has to do it for itself. */
+void luas__task_watch_forks(void);
+
 /* From now on this process is a worker: a signal from the host raises an error in the
    task that it means to stop, if that runs in this state and has not ended meanwhile;
    and what is forked in a task is told from the worker. */

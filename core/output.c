@@ -117,10 +117,10 @@ int luas__output_read(luas__output *o, luas__poller *poller)
     return 0;
 }
 
-void luas__output_abandon(const luas__output *o)
+void luas__output_abandon(const luas__output *o, luas__closing *closing)
 {
-    luas__close_copy(o->pipes[0]);
-    luas__close_copy(o->pipes[1]);
+    luas__closing_add(closing, o->pipes[0]);
+    luas__closing_add(closing, o->pipes[1]);
 }
 
 void luas__output_close(luas__output *o, luas__poller *poller)

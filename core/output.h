@@ -11,6 +11,7 @@
 #define LUAS_OUTPUT_H
 
 #include "buffer.h"
+#include "fdio.h"
 #include "poller.h"
 
 typedef enum luas__output_mode {
@@ -43,7 +44,7 @@ int luas__output_read(luas__output *o, luas__poller *poller);
 /* Reads the rest and passes on lines that never ended. */
 void luas__output_close(luas__output *o, luas__poller *poller);
 
-/* In a forked child: closes the descriptors, passes on nothing. */
-void luas__output_abandon(const luas__output *o);
+/* In a forked child: gives the descriptors to be closed, passes on nothing. */
+void luas__output_abandon(const luas__output *o, luas__closing *closing);
 
 #endif

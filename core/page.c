@@ -51,6 +51,15 @@ void luas__page_hide(luas__page *p)
 #endif
 }
 
+int luas__page_show(luas__page *p)
+{
+#ifdef MADV_DOFORK
+    return madvise(p, sizeof *p, MADV_DOFORK) == 0 ? 0 : -errno;
+#else
+    return (void)p, 0;
+#endif
+}
+
 void luas__page_unmap(luas__page *p)
 {
     if (p != NULL)

@@ -42,10 +42,11 @@ typedef struct luas__page {
     char ring[LUAS__RING];
 } luas__page;
 
-/* Shared with children forked later, until it is hidden from those that still
-   come; NULL when there is no memory. */
+/* Shared with children forked later, but for those forked while it is hidden;
+   NULL when there is no memory. It is shown to those that come: 0, or negative. */
 luas__page *luas__page_map(void);
 void luas__page_hide(luas__page *p);
+int luas__page_show(luas__page *p);
 
 /* One that a process which has the descriptor maps with luas__page_attach (NULL
    when it cannot): the descriptor, the caller's to close, or negative. */

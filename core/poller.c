@@ -42,6 +42,14 @@ void luas__poller_close(luas__poller *p)
     luas__close(&p->fd);
 }
 
+void luas__poller_abandon(luas__poller *p, luas__closing *closing)
+{
+    luas__closing_add(closing, p->fd);
+    luas__closing_add(closing, p->timer);
+    luas__closing_add(closing, p->wake);
+    *p = (luas__poller)LUAS__POLLER_INIT;
+}
+
 int luas__poller_add(luas__poller *p, int fd, int writable, uint64_t key)
 {
     struct epoll_event event = {.events = writable ? EPOLLOUT : EPOLLIN, .data.u64 = key};

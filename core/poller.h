@@ -8,6 +8,8 @@
 
 #include <stdint.h>
 
+#include "fdio.h"
+
 typedef struct luas__poller {
     int fd;         /* readable when an event is waiting */
     int timer, wake;
@@ -26,6 +28,9 @@ typedef struct luas__event {
 
 int luas__poller_open(luas__poller *p);
 void luas__poller_close(luas__poller *p);
+
+/* In a forked child: gives the descriptors to be closed; it is closed then. */
+void luas__poller_abandon(luas__poller *p, luas__closing *closing);
 
 /* Reports `key` while fd is readable (or writable). A descriptor must be
    removed before it is closed: forked children may hold copies of it. */

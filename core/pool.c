@@ -68,20 +68,22 @@ void luas__pool_close(luas__pool *p)
     free(p);
 }
 
-void luas__pool_close_copies(luas__pool *p)
+void luas__pool_close_copies(luas__pool *p, const luas__worker *self)
 {
+    luas__closing closing = LUAS__CLOSING_INIT;
+    luas__poller_abandon(&p->poller, &closing);
     for (int i = 0; i < p->nworkers; i++)
-        luas__worker_abandon(p->workers[i]);
-    luas__keep_abandon(p);
-    luas__poller_close(&p->poller);
+        luas__worker_abandon(p->workers[i], p->workers[i] == self, &closing);
+    luas__keep_abandon(p, &closing);
+    luas__closing_end(&closing);
 }
 
-void luas__pool_abandon(luas__pool *p, luas__slot keep)
+void luas__pool_abandon(luas__pool *p, const luas__worker *self)
 {
     if (p->poller.fd < 0)
         return; /* by an earlier fork */
-    luas__area_keep(&p->area, keep);
-    luas__pool_close_copies(p);
+    luas__area_keep(&p->area, self != NULL ? self->slot : (luas__slot){.bytes = NULL});
+    luas__pool_close_copies(p, self);
 }
 
 /* ---- jobs ---- */
@@ -362,7 +364,7 @@ int luas__pool_renew(luas__pool *p)
     p->asks_only = true;
     luas__keep_relieve(p);
     luas__staff_retire(p, p->options.workers);
-    int rc = luas__staff_images(p, NULL);
+    int rc = luas__staff_images(p); /* of zygotes, as it may only ask */
     p->asks_only = false;
     if (rc == 0)
         rc = luas__deal(p, false);
@@ -406,7 +408,6 @@ int luas__pool_step(luas__pool *p, int64_t timeout, void *host)
         return LUAS_EFOREIGN;
     pthread_mutex_lock(&p->lock);
     p->drivers++;
-    p->knows_handled = false;
     int rc = try_again_after(p, prepare(p, host));
     if (rc == 0)
         rc = wait_and_handle(p, p->progress != p->noticed ? 0 : timeout);

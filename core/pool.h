@@ -46,8 +46,9 @@ typedef struct luas__pool {
     luas__area area;
     luas__pool_options options;
     luas__poller poller;
-    luas__worker **workers;
+    luas__worker **workers;     /* in the order in which they were prepared */
     int nworkers, cap_workers;
+    int unborn;                 /* how many at the end are still to be forked */
     uint32_t last_serial, last_generation;
     struct luas__keep *keeps;   /* zygotes, and what is left of them */
     luas__job *jobs;            /* unfinished: by priority, then by age */
@@ -62,8 +63,6 @@ typedef struct luas__pool {
     int barren;                 /* deaths in a row without a task started */
     bool initialized;           /* init has run in some worker */
     bool closing;               /* no new jobs, no new workers */
-    sigset_t handled;           /* by this process, as of the call that drives */
-    bool knows_handled;         /* false at the start of each such call */
     bool tight;                 /* the last fork failed; try again later */
     uint64_t progress;          /* counts what an owner could wait for */
     uint64_t noticed;           /* what the owner has had a chance to see */
@@ -71,7 +70,7 @@ typedef struct luas__pool {
     bool lingers;               /* the last wait was so short that it pays */
     int lingered;               /* times in a row */
     int cpus;                   /* that there are; 0: not asked yet */
-    int64_t forked_at;          /* ns; when it last had forked a worker for tasks */
+    int64_t forked_at;          /* ns; when it last had a worker forked */
     luas__stats stats;
     struct luas__pump *pump;    /* the thread, once there was one */
     int drivers;                /* calls that drive the pool now */
@@ -85,8 +84,9 @@ int luas__pool_open(luas__pool **pool, const luas__pool_options *options);
 void luas__pool_close(luas__pool *p);
 
 /* In a forked child: closes the descriptors of the pool and gives up what it
-   shares with its workers but for one slot (or none); frees nothing. */
-void luas__pool_abandon(luas__pool *p, luas__slot keep);
+   shares with its workers, but for those of one worker, which the child is, or
+   NULL; frees nothing. */
+void luas__pool_abandon(luas__pool *p, const luas__worker *self);
 
 /* Takes the job over until luas__pool_drop, which frees it when it can. */
 int luas__pool_start(luas__pool *p, luas__job *job);
@@ -152,11 +152,17 @@ int luas__deal_first(luas__pool *p, luas__worker *w);
 bool luas__deal_needs_worker(luas__pool *p);
 bool luas__worker_is_spare(const luas__pool *p, const luas__worker *w);
 
-/* staff.c: brings the workers up to what the tasks can use; the same for jobs
+/* staff.c: brings the workers up to what the tasks can use; prepares those of jobs
    that have their own; ends those that are too many for `most`, or used up. */
 int luas__staff(luas__pool *p, void *host);
-int luas__staff_images(luas__pool *p, void *host);
+int luas__staff_images(luas__pool *p);
 void luas__staff_retire(luas__pool *p, int most);
+
+/* birth.c: prepares a worker, at the end of `workers`, or has a zygote fork it;
+   forks all that are prepared. Where that fails those that are left are gone, and
+   their tasks pending again. */
+int luas__birth_prepare(luas__pool *p, uint32_t generation);
+int luas__birth_fork(luas__pool *p, void *host);
 
 /* spread.c: before dealing and staffing, says of each job how many further
    workers it may go to; when (ns) it may be more. Does it go to this one? */
@@ -177,8 +183,9 @@ int luas__pool_renew(luas__pool *p);
 /* pool.c: as luas__job_cancel_pending, and counts. */
 int luas__pool_cancel_pending(luas__pool *p, luas__job *job, uint64_t from, uint64_t to);
 
-/* pool.c: in a forked child, closes its copies of the pool's descriptors. */
-void luas__pool_close_copies(luas__pool *p);
+/* pool.c: in a forked child, closes its copies of the pool's descriptors, but for
+   what a worker, which it is, goes on with, or NULL. */
+void luas__pool_close_copies(luas__pool *p, const luas__worker *self);
 
 /* keep.c: the zygote that has this image and how many of its job's blobs are in
    it, or NULL; are there zygotes of other images?; ends a job's; frees the ended;
@@ -189,7 +196,7 @@ void luas__keep_end(luas__pool *p, const luas__job *job);
 void luas__keep_bury(luas__pool *p);
 void luas__keep_close(luas__pool *p);
 void luas__keep_relieve(luas__pool *p);
-void luas__keep_abandon(const luas__pool *p);   /* in a forked child */
+void luas__keep_abandon(const luas__pool *p, luas__closing *closing);   /* in a forked child */
 
 /* linger.c: looks for a result that is about to come, for a moment at most:
    true when it is there; and learns from how long a wait was (ns). */
@@ -210,7 +217,6 @@ void luas__supervise_stop_task(luas__pool *p, luas__worker *w, uint16_t kind);
 bool luas__pool_weighs(const luas__pool *p);    /* is memory looked at? */
 
 /* supervise.c */
-int luas__supervise_spawn(luas__pool *p, uint32_t generation, void *host);
 int luas__supervise_event(luas__pool *p, uint64_t key);
 int luas__supervise_end(luas__pool *p, luas__worker *w);    /* once it may be reaped */
 void luas__supervise_bury(luas__pool *p);   /* frees the ended; owner's thread */

@@ -45,10 +45,10 @@ static int count_images(const luas__pool *p, uint32_t generation)
     return n;
 }
 
-static int spawn(luas__pool *p, uint32_t generation, void *host)
+/* With its first task, so that it has something to do at once. */
+static int hire(luas__pool *p, uint32_t generation)
 {
-    int rc = luas__supervise_spawn(p, generation, host);
-    p->forked_at = luas__now();
+    int rc = luas__birth_prepare(p, generation);
     return rc < 0 ? rc : luas__deal_first(p, p->workers[p->nworkers - 1]);
 }
 
@@ -61,13 +61,13 @@ static bool wants_image(const luas__pool *p, const luas__job *job)
 }
 
 /* Those of a job that came first, and those that take others' places. */
-int luas__staff_images(luas__pool *p, void *host)
+int luas__staff_images(luas__pool *p)
 {
     int rc = 0;
     for (luas__job *job = p->jobs; job != NULL && rc == 0; job = job->next)
         while (rc == 0 && wants_image(p, job)) {
             luas__staff_retire(p, p->options.workers > 0 ? p->options.workers - 1 : 0);
-            rc = spawn(p, job->generation, host);
+            rc = hire(p, job->generation);
         }
     return rc;
 }
@@ -101,9 +101,11 @@ int luas__staff(luas__pool *p, void *host)
     if (p->closing || p->broken != 0)
         return p->closing ? 0 : p->broken;
     while (rc == 0 && luas__deal_needs_worker(p))
-        rc = spawn(p, 0, host);
+        rc = hire(p, 0);
     if (rc == 0)
-        rc = luas__staff_images(p, host);
+        rc = luas__staff_images(p);
+    int forked = luas__birth_fork(p, host);
+    rc = rc < 0 ? rc : forked;
     p->tight = rc < 0;
     bool can_do_with_fewer = !is_stranded(p) && !wants_all(p);
     return rc < 0 && can_do_with_fewer && rc != LUAS_ENOMEM ? 0 : rc;
@@ -113,29 +115,35 @@ int luas__pool_populate(luas__pool *p, void *host)
 {
     int rc = 0;
     pthread_mutex_lock(&p->lock);
-    p->knows_handled = false;
     while (rc == 0 && active_workers(p) < p->options.workers)
-        rc = luas__supervise_spawn(p, 0, host);
+        rc = luas__birth_prepare(p, 0);
+    int forked = luas__birth_fork(p, host);
     pthread_mutex_unlock(&p->lock);
+    return rc < 0 ? rc : forked;
+}
+
+static int prepare_images(luas__pool *p, luas__job *job, int count)
+{
+    int rc = 0;
+    for (int i = 0; i < count && rc == 0; i++) {
+        rc = luas__birth_prepare(p, job->generation);
+        if (rc == 0 && job->policy.flags & LUAS__JOB_PROCESS)
+            p->workers[p->nworkers - 1]->process = job;
+    }
     return rc;
 }
 
 int luas__pool_inherit(luas__pool *p, luas__job *job, int workers, int now, void *host)
 {
     pthread_mutex_lock(&p->lock);
-    p->knows_handled = false;
     job->generation = ++p->last_generation;
     job->images = workers;
     now = now < workers ? now : workers;
     luas__staff_retire(p, p->options.workers > now ? p->options.workers - now : 0);
-    int rc = 0, made = 0;
-    for (; made < now && rc == 0; made++) {
-        rc = luas__supervise_spawn(p, job->generation, host);
-        if (rc == 0 && job->policy.flags & LUAS__JOB_PROCESS)
-            p->workers[p->nworkers - 1]->process = job;
-    }
-    if (rc < 0 && made > 1)
-        rc = 0;
+    int before = p->nworkers;
+    int rc = prepare_images(p, job, now), forked = luas__birth_fork(p, host);
+    if (p->nworkers > before)
+        rc = forked = 0; /* one will do */
     pthread_mutex_unlock(&p->lock);
-    return rc;
+    return rc < 0 ? rc : forked;
 }

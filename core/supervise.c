@@ -14,7 +14,6 @@
 #include <unistd.h>
 
 #include "error.h"
-#include "memory.h"
 
 void luas__pool_break(luas__pool *p, int code, const char *words, size_t len)
 {
@@ -426,7 +425,7 @@ void luas__supervise_bury(luas__pool *p)
 
 /* ---- events ---- */
 
-/* Workers stand in the order in which they were forked. */
+/* Workers stand in the order of their serial numbers. */
 static luas__worker *find(luas__pool *p, uint32_t serial)
 {
     int from = 0, to = p->nworkers;
@@ -462,80 +461,5 @@ int luas__supervise_event(luas__pool *p, uint64_t key)
     case LUAS__ON_OUTPUT:
         return luas__output_read(&w->output, &p->poller);
     }
-    return 0;
-}
-
-/* ---- birth ---- */
-
-static int free_number(const luas__pool *p)
-{
-    int number = 1;
-    for (int i = 0; i < p->nworkers; i++)
-        if (p->workers[i]->number == number && !p->workers[i]->reaped) {
-            number++;
-            i = -1;
-        }
-    return number;
-}
-
-static int reserve_worker(luas__pool *p)
-{
-    if (p->nworkers < p->cap_workers)
-        return 0;
-    int cap = p->cap_workers > 0 ? 2 * p->cap_workers : 8;
-    luas__worker **more = realloc(p->workers, (size_t)cap * sizeof(luas__worker *));
-    if (more == NULL)
-        return LUAS_ENOMEM;
-    p->workers = more;
-    p->cap_workers = cap;
-    return 0;
-}
-
-/* What has been defined for the job whose image this is. */
-static int count_blobs(const luas__pool *p, uint32_t generation)
-{
-    for (const luas__job *job = p->jobs; job != NULL && generation != 0; job = job->next)
-        if (job->generation == generation)
-            return job->nblobs;
-    return 0;
-}
-
-/* What there is not enough of now there may be later. */
-static bool is_lack(int rc)
-{
-    return rc == -EMFILE || rc == -ENFILE || rc == -EAGAIN || rc == -ENOMEM || rc == LUAS_ENOMEM;
-}
-
-int luas__supervise_spawn(luas__pool *p, uint32_t generation, void *host)
-{
-    luas__channel channel;
-    int blobs = count_blobs(p, generation);
-    int rc = reserve_worker(p);
-    if (rc < 0)
-        return rc;
-    if (!p->knows_handled)
-        luas__child_handled(&p->handled);
-    p->knows_handled = true;
-    luas__worker **slot = &p->workers[p->nworkers];
-    luas__birth birth = {
-        .number = free_number(p), .serial = ++p->last_serial, .output = p->options.output,
-        .label = p->options.label, .handled = &p->handled, .area = &p->area,
-        .zygote = luas__keep_find(p, generation, &blobs)};
-    rc = luas__worker_open(slot, &channel, &p->poller, &birth);
-    if (rc < 0 && birth.zygote != NULL && !is_lack(rc)) {
-        luas__zygote_end(birth.zygote);
-        return p->asks_only ? rc : luas__supervise_spawn(p, generation, host);
-    }
-    if (rc < 0)
-        return rc;
-    if (rc == 0) {
-        luas__pool_abandon(p, channel.slot);
-        _exit(p->options.main(host, &channel));
-    }
-    (*slot)->generation = generation;
-    (*slot)->inherited_blobs = blobs;
-    (*slot)->resident = luas__pool_weighs(p) ? luas__resident((*slot)->pid) : 0;
-    p->nworkers++;
-    p->stats.forks++;
     return 0;
 }

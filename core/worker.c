@@ -18,18 +18,30 @@ uint64_t luas__worker_key(const luas__worker *w, enum luas__worker_event event)
     return (uint64_t)w->serial << 2 | event;
 }
 
-static luas__worker *make(int number, uint32_t serial)
+static luas__worker *make(const luas__birth *birth)
 {
     luas__worker *w = calloc(1, sizeof *w);
     if (w == NULL)
         return NULL;
-    w->number = number;
-    w->serial = serial;
+    w->number = birth->number;
+    w->serial = birth->serial;
+    w->generation = birth->generation;
+    w->inherited_blobs = birth->inherited_blobs;
+    w->area = birth->area;
+    w->slot = luas__area_take(w->area);
     w->child = (luas__child)LUAS__CHILD_INIT;
-    w->request = w->request_reader = w->result = -1;
+    w->request = w->request_reader = w->result = w->writer = w->prints[0] = w->prints[1] = -1;
     w->output = (luas__output)LUAS__OUTPUT_INIT;
     w->next_seq = 1;
     return w;
+}
+
+/* The ends that are the child's alone. */
+static void close_its_ends(luas__worker *w)
+{
+    luas__close(&w->writer);
+    luas__close(&w->prints[0]);
+    luas__close(&w->prints[1]);
 }
 
 static void release(luas__worker *w)
@@ -37,10 +49,10 @@ static void release(luas__worker *w)
     luas__close(&w->request);
     luas__close(&w->request_reader);
     luas__close(&w->result);
+    close_its_ends(w);
     luas__child_release(&w->child);
     luas__page_unmap(w->page);
-    if (w->area != NULL)
-        luas__area_free(w->area, w->slot);
+    luas__area_free(w->area, w->slot);
     luas__buffer_release(&w->out);
     luas__buffer_release(&w->in);
     free(w->chunks);
@@ -49,13 +61,19 @@ static void release(luas__worker *w)
     free(w);
 }
 
-void luas__worker_abandon(const luas__worker *w)
+/* In the order of their numbers, as far as that is known. */
+void luas__worker_abandon(const luas__worker *w, bool is_self, luas__closing *closing)
 {
-    luas__close_copy(w->request);
-    luas__close_copy(w->request_reader);
-    luas__close_copy(w->result);
-    luas__close_copy(w->child.watch);
-    luas__output_abandon(&w->output);
+    if (!is_self)
+        luas__closing_add(closing, w->request_reader);
+    luas__closing_add(closing, w->request);
+    luas__closing_add(closing, w->result);
+    if (!is_self)
+        luas__closing_add(closing, w->writer);
+    luas__output_abandon(&w->output, closing);
+    for (int i = 0; i < 2 && !is_self; i++)
+        luas__closing_add(closing, w->prints[i]);
+    luas__closing_add(closing, w->child.watch);
 }
 
 void luas__worker_close(luas__worker *w, luas__poller *poller)
@@ -68,7 +86,7 @@ void luas__worker_close(luas__worker *w, luas__poller *poller)
     release(w);
 }
 
-static int open_pipes(luas__worker *w, int *child_out)
+static int open_pipes(luas__worker *w)
 {
     int requests[2], results[2];
     int rc = luas__pipe(requests);
@@ -80,7 +98,7 @@ static int open_pipes(luas__worker *w, int *child_out)
     if (rc < 0)
         return rc;
     w->result = results[0];
-    *child_out = results[1];
+    w->writer = results[1];
     rc = luas__set_nonblocking(w->request);
     return rc < 0 ? rc : luas__set_nonblocking(w->result);
 }
@@ -88,8 +106,6 @@ static int open_pipes(luas__worker *w, int *child_out)
 static int watch(luas__worker *w, luas__poller *poller)
 {
     int rc = luas__poller_add(poller, w->result, 0, luas__worker_key(w, LUAS__ON_RESULT));
-    if (rc == 0 && w->child.watch >= 0)
-        rc = luas__poller_add(poller, w->child.watch, 0, luas__worker_key(w, LUAS__ON_END));
     for (int i = 0; i < 2 && rc == 0; i++)
         if (w->output.pipes[i] >= 0)
             rc = luas__poller_add(poller, w->output.pipes[i], 0,
@@ -97,85 +113,99 @@ static int watch(luas__worker *w, luas__poller *poller)
     return rc;
 }
 
-/* The child keeps the reading end of its requests and the page; the struct is
-   the host's, and just left alone. */
-static void become_channel(const luas__worker *w, luas__channel *channel, int out)
+/* Of the page only a worker that does not inherit it needs the descriptor. */
+static int map_page(luas__worker *w, int *fd)
 {
-    *channel = (luas__channel){.in = w->request_reader, .out = out,
-                               .worker = w->number, .page = w->page, .slot = w->slot};
-    luas__close_copy(w->request);
-    luas__close_copy(w->result);
-    luas__output_abandon(&w->output);
+    if (fd != NULL)
+        *fd = luas__page_share(&w->page);
+    else
+        w->page = luas__page_map();
+    if (w->page == NULL)
+        return fd != NULL ? *fd : LUAS_ENOMEM;
+    luas__page_hide(w->page);
+    return 0;
 }
 
-int luas__worker_become(luas__channel *channel, luas__dowry *d)
+/* With *fd the page's, unless it is NULL. */
+static int prepare(luas__worker **worker, luas__poller *poller, const luas__birth *birth, int *fd)
+{
+    luas__worker *w = *worker = make(birth);
+    if (w == NULL)
+        return LUAS_ENOMEM;
+    int rc = map_page(w, fd);
+    if (rc == 0)
+        rc = open_pipes(w);
+    if (rc == 0)
+        rc = luas__output_open(&w->output, birth->output, birth->label, birth->number, w->prints);
+    if (rc == 0)
+        rc = watch(w, poller);
+    if (rc < 0)
+        luas__worker_close(w, poller);
+    return rc;
+}
+
+int luas__worker_prepare(luas__worker **worker, luas__poller *poller, const luas__birth *birth)
+{
+    return prepare(worker, poller, birth, NULL);
+}
+
+pid_t luas__worker_fork(const luas__worker *w, const luas__forks *forks)
+{
+    pid_t pid = luas__page_show(w->page);
+    if (pid == 0)
+        pid = luas__area_show(w->area, w->slot);
+    if (pid == 0 && (pid = luas__child_fork(forks)) == 0)
+        return 0;
+    luas__page_hide(w->page);
+    luas__area_hide(w->area, w->slot);
+    return pid;
+}
+
+/* Without `watch` its end is noticed where its pipe ends. */
+void luas__worker_begin(luas__worker *w, pid_t pid, luas__poller *poller)
+{
+    close_its_ends(w);
+    luas__child_adopt(&w->child, pid);
+    w->pid = pid;
+    if (w->child.watch >= 0
+        && luas__poller_add(poller, w->child.watch, 0, luas__worker_key(w, LUAS__ON_END)) < 0)
+        luas__child_release(&w->child);
+}
+
+void luas__worker_become(const luas__worker *w, luas__channel *channel)
+{
+    int prints[] = {w->prints[0], w->prints[1]};
+    *channel = (luas__channel){.in = w->request_reader, .out = w->writer,
+                               .worker = w->number, .page = w->page, .slot = w->slot};
+    luas__output_become(prints);
+}
+
+int luas__worker_bear(luas__worker **worker, luas__poller *poller, const luas__birth *birth,
+                      luas__zygote *zygote)
+{
+    int page = -1;
+    int rc = prepare(worker, poller, birth, &page);
+    luas__worker *w = *worker;
+    pid_t pid = rc;
+    if (rc == 0)
+        pid = luas__zygote_bear(zygote, &(luas__dowry){
+            .number = w->number, .slot = w->slot, .in = w->request_reader, .out = w->writer,
+            .page = page, .prints = {w->prints[0], w->prints[1]}});
+    luas__close(&page);
+    if (pid > 0)
+        luas__worker_begin(w, pid, poller);
+    else if (rc == 0)
+        luas__worker_close(w, poller);
+    return pid > 0 ? 0 : pid;
+}
+
+int luas__worker_wake(luas__channel *channel, luas__dowry *d)
 {
     *channel = (luas__channel){.in = d->in, .out = d->out, .worker = d->number,
                                .page = luas__page_attach(d->page), .slot = d->slot};
     luas__close(&d->page);
     luas__output_become(d->prints);
     return channel->page == NULL ? LUAS_ENOMEM : 0;
-}
-
-/* Of the page only a worker that does not inherit it needs the descriptor. */
-static int map_page(luas__worker *w, const luas__birth *birth, int *fd)
-{
-    if (birth->zygote != NULL)
-        return (*fd = luas__page_share(&w->page)) < 0 ? *fd : 0;
-    return (w->page = luas__page_map()) == NULL ? LUAS_ENOMEM : 0;
-}
-
-static int start(luas__worker *w, const luas__birth *birth, int out, int page, const int prints[2])
-{
-    if (birth->zygote == NULL)
-        return luas__child_fork(&w->child, birth->handled);
-    return luas__zygote_bear(birth->zygote, &(luas__dowry){
-        .number = w->number, .slot = w->slot, .in = w->request_reader, .out = out,
-        .page = page, .prints = {prints[0], prints[1]}}, &w->child);
-}
-
-static void end_unwatched(luas__worker *w)
-{
-    luas__child_signal(&w->child, SIGKILL);
-    while (!luas__child_reap(&w->child))
-        usleep(100);
-}
-
-int luas__worker_open(luas__worker **worker, luas__channel *channel, luas__poller *poller,
-                      const luas__birth *birth)
-{
-    int child_out = -1, page = -1, prints[2] = {-1, -1};
-    luas__worker *w = *worker = make(birth->number, birth->serial);
-    if (w == NULL)
-        return LUAS_ENOMEM;
-    w->area = birth->area;
-    w->slot = luas__area_take(w->area);
-    int rc = map_page(w, birth, &page);
-    if (rc == 0)
-        rc = open_pipes(w, &child_out);
-    if (rc == 0)
-        rc = luas__output_open(&w->output, birth->output, birth->label, birth->number, prints);
-    if (rc == 0)
-        rc = start(w, birth, child_out, page, prints);
-    if (rc == 0) {
-        luas__output_become(prints);
-        become_channel(w, channel, child_out);
-        return 0;
-    }
-    if (rc > 0)
-        luas__page_hide(w->page);
-    luas__close(&child_out);
-    luas__close(&page);
-    luas__close(&prints[0]);
-    luas__close(&prints[1]);
-    if (rc > 0 && (rc = watch(w, poller)) < 0)
-        end_unwatched(w);
-    if (rc < 0) {
-        luas__worker_close(w, poller);
-        return rc;
-    }
-    w->pid = w->child.pid;
-    return 1;
 }
 
 static int watch_writable(luas__worker *w, luas__poller *poller, bool wanted)

@@ -42,9 +42,11 @@ typedef struct luas__worker {
     pid_t pid;              /* stays when the child is reaped */
     bool reaped;
     luas__job *process;     /* the one job that it was forked for, or NULL */
-    int request;            /* write end, non-blocking */
     int request_reader;     /* kept open so that writing never raises SIGPIPE */
+    int request;            /* write end, non-blocking */
     int result;             /* read end, non-blocking; -1 after end of file */
+    int writer;             /* the child's end of it, until it has it */
+    int prints[2];          /* the child's, for luas__output_become, likewise */
     bool ready;             /* init has run */
     bool stopping;          /* was told to exit: gets no more tasks */
     bool ended;             /* reaped, and all that it sent is in `in` */
@@ -83,33 +85,47 @@ typedef struct luas__birth {
     uint32_t serial;
     luas__output_mode output;
     const char *label;
-    const sigset_t *handled;    /* luas__child_handled's */
     luas__area *area;           /* the pool's */
-    luas__zygote *zygote;       /* that is to fork it, or NULL: the host does */
+    uint32_t generation;
+    int inherited_blobs;
 } luas__birth;
 
 /* What the child runs, as the pool's owner defines it; gives its exit status. */
 typedef int luas__child_main(void *host, luas__channel *channel);
 
 /*
- * Forks a worker: 1 in the host, with *worker open and watched by the poller;
- * 0 in the child, with *channel open and nothing else of this worker (*worker
- * is the host's there), unless a zygote forks it; negative on failure, with
- * nothing left behind.
+ * The host: 1. luas__worker_prepare makes all of it but the process; it can be
+ * given tasks from then on. 2. luas__worker_fork, 3. in the child
+ * luas__worker_become, in the host luas__worker_begin, by when it may have forked
+ * others. Or in place of all these luas__worker_bear, and in the child
+ * luas__worker_wake. 4. luas__worker_close.
  */
-int luas__worker_open(luas__worker **worker, luas__channel *channel, luas__poller *poller,
-                      const luas__birth *birth);
+
+/* 0, or negative with nothing left behind. */
+int luas__worker_prepare(luas__worker **worker, luas__poller *poller, const luas__birth *birth);
+
+/* The pid, 0 in the child, or negative: as before then. It leaves the struct alone,
+   and so must the child: what either writes to is copied first. */
+pid_t luas__worker_fork(const luas__worker *w, const luas__forks *forks);
+void luas__worker_begin(luas__worker *w, pid_t pid, luas__poller *poller);
+
+/* In the child, once all other descriptors are closed. */
+void luas__worker_become(const luas__worker *w, luas__channel *channel);
+
+/* Prepares one that the zygote forks: 0, or negative with nothing left behind. */
+int luas__worker_bear(luas__worker **worker, luas__poller *poller, const luas__birth *birth,
+                      luas__zygote *zygote);
 
 /* In a worker that a zygote has forked: takes over the dowry's descriptors.
    Negative when it cannot be a worker. */
-int luas__worker_become(luas__channel *channel, luas__dowry *dowry);
+int luas__worker_wake(luas__channel *channel, luas__dowry *dowry);
 
-/* Closes and frees; the child must have been reaped. */
+/* Closes and frees; the child, if any, must have been reaped. */
 void luas__worker_close(luas__worker *w, luas__poller *poller);
 
-/* In a forked child: closes the descriptors without touching the poller, nor
-   the struct: what a child writes to is copied for it first. */
-void luas__worker_abandon(const luas__worker *w);
+/* In a forked child, which is this worker or not: gives the descriptors that it does
+   not go on with to be closed. */
+void luas__worker_abandon(const luas__worker *w, bool is_self, luas__closing *closing);
 
 /* Events: what a poller key is about. */
 enum luas__worker_event { LUAS__ON_RESULT, LUAS__ON_REQUEST, LUAS__ON_END, LUAS__ON_OUTPUT };

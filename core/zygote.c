@@ -29,20 +29,32 @@ typedef struct reply {
     int32_t pid;        /* or why there is none: negative errno */
 } reply;
 
-int luas__zygote_open(luas__zygote *z, const sigset_t *handled)
+static pid_t fork_one(void)
+{
+    luas__forks forks;
+    luas__forks_begin(&forks);
+    pid_t pid = luas__child_fork(&forks);
+    if (pid != 0)
+        luas__forks_end(&forks);
+    return pid;
+}
+
+int luas__zygote_open(luas__zygote *z)
 {
     int ends[2];
     *z = (luas__zygote)LUAS__ZYGOTE_INIT;
     int rc = luas__socketpair(ends);
     if (rc < 0)
         return rc;
-    rc = luas__child_fork(&z->child, handled);
-    int own = rc == 0;
+    pid_t pid = fork_one();
+    int own = pid == 0;
     luas__close(&ends[!own]);
-    if (rc < 0)
+    if (pid < 0)
         luas__close(&ends[own]);
     z->socket = ends[own];
-    return rc;
+    if (pid > 0)
+        luas__child_adopt(&z->child, pid);
+    return pid > 0 ? 1 : pid;
 }
 
 void luas__zygote_end(luas__zygote *z)
@@ -57,10 +69,10 @@ void luas__zygote_close(luas__zygote *z)
     luas__child_release(&z->child);
 }
 
-void luas__zygote_abandon(const luas__zygote *z)
+void luas__zygote_abandon(const luas__zygote *z, luas__closing *closing)
 {
-    luas__close_copy(z->socket);
-    luas__close_copy(z->child.watch);
+    luas__closing_add(closing, z->socket);
+    luas__closing_add(closing, z->child.watch);
 }
 
 /* ---- asking ---- */
@@ -106,7 +118,7 @@ static int await_last_reply(luas__zygote *z)
     return pid == LUAS_ETIMEDOUT ? LUAS_ECLOSED : pid;
 }
 
-int luas__zygote_bear(luas__zygote *z, const luas__dowry *dowry, luas__child *child)
+pid_t luas__zygote_bear(luas__zygote *z, const luas__dowry *dowry)
 {
     if (z->socket < 0)
         return LUAS_ECLOSED;
@@ -118,9 +130,7 @@ int luas__zygote_bear(luas__zygote *z, const luas__dowry *dowry, luas__child *ch
         pid = await_last_reply(z);
     if (pid == LUAS_ECLOSED)
         luas__zygote_end(z);
-    if (pid > 0)
-        luas__child_adopt(child, pid);
-    return pid > 0 ? 1 : pid;
+    return pid;
 }
 
 /* ---- answering ---- */

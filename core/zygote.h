@@ -15,6 +15,7 @@
 
 #include "area.h"
 #include "child.h"
+#include "fdio.h"
 
 typedef struct luas__zygote {
     luas__child child;
@@ -33,14 +34,12 @@ typedef struct luas__dowry {
     int prints[2];      /* for luas__output_become; -1: the zygote's streams */
 } luas__dowry;
 
-/* 1 in the host, 0 in the child, negative on failure, with nothing left behind.
-   `handled` is luas__child_handled's. */
-int luas__zygote_open(luas__zygote *z, const sigset_t *handled);
+/* 1 in the host, 0 in the child, negative on failure, with nothing left behind. */
+int luas__zygote_open(luas__zygote *z);
 
-/* Host: forks a worker: 1, with *child as luas__child_fork leaves it, or
-   negative. The descriptors of the dowry stay the caller's. A zygote that is
+/* Host: forks a worker: its pid, for luas__child_adopt, or negative. The descriptors of the dowry stay the caller's. A zygote that is
    dead, or does not answer within some seconds, is ended. */
-int luas__zygote_bear(luas__zygote *z, const luas__dowry *dowry, luas__child *child);
+pid_t luas__zygote_bear(luas__zygote *z, const luas__dowry *dowry);
 
 /* Zygote: waits. Returns in each new worker, which owns the descriptors. */
 void luas__zygote_serve(luas__zygote *z, luas__dowry *dowry);
@@ -51,7 +50,7 @@ void luas__zygote_end(luas__zygote *z);
 /* Host: closes what is open, once the child has been reaped. */
 void luas__zygote_close(luas__zygote *z);
 
-/* In a forked child: closes its copies of the host's descriptors. */
-void luas__zygote_abandon(const luas__zygote *z);
+/* In a forked child: gives its copies of the host's descriptors to be closed. */
+void luas__zygote_abandon(const luas__zygote *z, luas__closing *closing);
 
 #endif

@@ -155,26 +155,32 @@ static void test_there_are_slots_for_any_number_of_workers(void)
     }
 }
 
-/* The status of a child that keeps its slot and writes at the address. */
-static int write_in_child(const luas__area *a, luas__slot own, char *address)
+/* The status of a child that is shown so much, or keeps so much of all, and writes
+   at the address. */
+static int write_in_child(const luas__area *a, luas__slot own, bool keeps, char *address)
 {
     int status;
+    luas__slot shown = keeps ? luas__area_whole(a) : own;
+    CHECK_INT(luas__area_show(a, shown), 0);
     pid_t pid = fork();
     CHECK(pid >= 0);
     if (pid == 0) {
         signal(SIGSEGV, SIG_DFL);
-        luas__area_keep(a, own);
+        if (keeps)
+            luas__area_keep(a, own);
         *(volatile char *)address = 7;
         _exit(0);
     }
+    luas__area_hide(a, shown);
     CHECK_INT(waitpid(pid, &status, 0), pid);
     return status;
 }
 
-static void test_a_child_reaches_its_own_slot_only(void)
+static void check_that_children_reach_their_own(bool keeps)
 {
     luas__area a;
     luas__area_open(&a, 3);
+    CHECK(a.is_hidden);
     luas__slot slots[3], none = {.bytes = NULL};
     for (int i = 0; i < 3; i++)
         slots[i] = luas__area_take(&a);
@@ -182,11 +188,21 @@ static void test_a_child_reaches_its_own_slot_only(void)
         for (int other = 0; other < 3; other++) {
             char *last = slots[other].bytes + slots[other].size - 1;
             *last = 0;
-            CHECK_INT(write_in_child(&a, slots[own], last) == 0, own == other);
+            CHECK_INT(write_in_child(&a, slots[own], keeps, last) == 0, own == other);
             CHECK_INT(*last, own == other ? 7 : 0);
         }
-    CHECK(write_in_child(&a, none, slots[0].bytes) != 0);
+    CHECK(write_in_child(&a, none, keeps, slots[0].bytes) != 0);
     luas__area_close(&a);
+}
+
+static void test_a_child_is_shown_its_own_slot_only(void)
+{
+    check_that_children_reach_their_own(false);
+}
+
+static void test_a_child_keeps_its_own_slot_only(void)
+{
+    check_that_children_reach_their_own(true);
 }
 
 int main(void)
@@ -196,5 +212,6 @@ int main(void)
     RUN(test_room_is_not_used_before_it_is_returned);
     RUN(test_slots_are_taken_and_freed);
     RUN(test_there_are_slots_for_any_number_of_workers);
-    RUN(test_a_child_reaches_its_own_slot_only);
+    RUN(test_a_child_is_shown_its_own_slot_only);
+    RUN(test_a_child_keeps_its_own_slot_only);
 }

@@ -18,9 +18,15 @@ static void sleep_ms(long ms)
 
 static int fork_child(luas__child *c)
 {
-    sigset_t handled;
-    luas__child_handled(&handled);
-    return luas__child_fork(c, &handled);
+    luas__forks forks;
+    luas__forks_begin(&forks);
+    pid_t pid = luas__child_fork(&forks);
+    if (pid == 0)
+        return 0;
+    luas__forks_end(&forks);
+    if (pid > 0)
+        luas__child_adopt(c, pid);
+    return pid > 0 ? 1 : pid;
 }
 
 /* Forks a child that runs `body` and exits with what that gives. */

@@ -24,7 +24,8 @@
 enum call {
     READ, WRITE, CLOSE, PIPE, FCNTL, POLL, EPOLL_CREATE, EPOLL_CTL, EPOLL_WAIT, EVENTFD,
     TIMER_CREATE, TIMER_SET, MMAP, FORK, PIDFD_OPEN, WAITPID, WAITID, SETPGID, KILL, OPEN,
-    THREAD, DUP, PRCTL, SIGACTION, SIGMASK, SOCKETPAIR, SENDMSG, RECVMSG, MEMFD, FTRUNCATE, CLONE
+    THREAD, DUP, PRCTL, SIGACTION, SIGMASK, SOCKETPAIR, SENDMSG, RECVMSG, MEMFD, FTRUNCATE, CLONE,
+    MADVISE, CLOSE_RANGE
 };
 
 /* A worker is starting until its main runs. */
@@ -87,6 +88,7 @@ WRAP(TIMER_SET, int, timerfd_settime,
      (fd, flags, new, old))
 WRAP(MMAP, void *, mmap, (void *at, size_t len, int prot, int flags, int fd, off_t offset),
      (at, len, prot, flags, fd, offset))
+WRAP(MADVISE, int, madvise, (void *at, size_t len, int advice), (at, len, advice))
 WRAP(WAITID, int, waitid, (idtype_t type, id_t id, siginfo_t *info, int options),
      (type, id, info, options))
 WRAP(SETPGID, int, setpgid, (pid_t pid, pid_t group), (pid, group))
@@ -166,6 +168,7 @@ long __wrap_syscall(long number, ...)
         given[i] = va_arg(args, long);
     va_end(args);
     bool failed = number == SYS_pidfd_open ? fails(PIDFD_OPEN)
+                : number == SYS_close_range ? fails(CLOSE_RANGE)
                 : number == SYS_clone && fails(CLONE);
     long rc = failed ? -1
         : __real_syscall(number, given[0], given[1], given[2], given[3], given[4]);

@@ -242,6 +242,7 @@ static const candidate in_host[] = {
     CANDIDATE(TIMER_CREATE, true, EMFILE, ENFILE, ENOMEM),
     CANDIDATE(TIMER_SET, true, ENOMEM),
     CANDIDATE(MMAP, true, ENOMEM),
+    CANDIDATE(MADVISE, true, ENOMEM),
     CANDIDATE(FORK, true, EAGAIN, ENOMEM),
     CANDIDATE(PIDFD_OPEN, true, EMFILE, ENFILE, ENOSYS),
     CANDIDATE(WAITPID, false, EINTR, ECHILD),
@@ -261,7 +262,7 @@ static const candidate in_host[] = {
 static const candidate while_starting[] = {
     CANDIDATE(CLOSE, false, EINTR),
     CANDIDATE(SETPGID, false, EPERM),
-    CANDIDATE(OPEN, false, EMFILE, ENOENT),
+    CANDIDATE(CLOSE_RANGE, false, ENOSYS, EPERM),
     CANDIDATE(DUP, false, EINTR, EBUSY),
     CANDIDATE(PRCTL, false, EPERM),
     CANDIDATE(SIGACTION, false, EINVAL),

@@ -271,7 +271,7 @@ static void test_a_forked_application(void)
         int refused = luas__pool_start(pool, job) == LUAS_EFOREIGN
             && luas__pool_step(pool, 0, NULL) == LUAS_EFOREIGN;
         luas__job_free(job);
-        luas__pool_abandon(pool, (luas__slot){.bytes = NULL});
+        luas__pool_abandon(pool, NULL);
         _exit(refused ? 0 : 1);
     }
     int status;

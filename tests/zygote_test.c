@@ -34,9 +34,7 @@ static _Noreturn void live(const luas__dowry *d)
 
 static void open_zygote(luas__zygote *z)
 {
-    sigset_t handled;
-    luas__child_handled(&handled);
-    int rc = luas__zygote_open(z, &handled);
+    int rc = luas__zygote_open(z);
     if (rc == 0) {
         luas__dowry d;
         luas__zygote_serve(z, &d);
@@ -61,13 +59,15 @@ static int bear(luas__zygote *z, nursling *n, int number)
     luas__dowry d = {.number = number, .in = in[0], .out = out[1], .page = page,
                      .prints = {-1, -1}};
     n->child = (luas__child)LUAS__CHILD_INIT;
-    int rc = luas__zygote_bear(z, &d, &n->child);
+    pid_t pid = luas__zygote_bear(z, &d);
+    if (pid > 0)
+        luas__child_adopt(&n->child, pid);
     close(in[0]);
     close(out[1]);
     close(page);
     n->in = in[1];
     n->out = out[0];
-    return rc;
+    return pid > 0 ? 1 : pid;
 }
 
 static void check_alive(nursling *n, int number)

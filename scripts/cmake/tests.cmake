@@ -41,7 +41,7 @@ if(TARGET tests_nosys_test)
     foreach(call read write close pipe2 fcntl poll epoll_create1 epoll_ctl epoll_wait eventfd
             timerfd_create timerfd_settime mmap fork syscall waitpid waitid setpgid kill open
             pthread_create dup2 prctl sigaction pthread_sigmask socketpair sendmsg recvmsg
-            memfd_create ftruncate)
+            memfd_create ftruncate madvise)
         target_link_options(tests_nosys_test PRIVATE -Wl,--wrap=${call})
     endforeach()
 endif()

@@ -1,0 +1,158 @@
+/*
+ * Births. Workers are first prepared, each with its pipes and its first tasks,
+ * and then forked one right after the other: a host copies each page that it
+ * writes to after a fork, and what it writes before all of them it copies once.
+ *
+ * All of that happens while the lock is held, so nobody else sees a worker that
+ * is still to be forked. It has one chunk at most.
+ */
+#define _GNU_SOURCE
+#include "pool.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "error.h"
+#include "memory.h"
+
+enum { MOST_AT_ONCE = 64 };     /* signals wait meanwhile */
+
+/* ---- preparing ---- */
+
+static int free_number(const luas__pool *p)
+{
+    int number = 1;
+    for (int i = 0; i < p->nworkers; i++)
+        if (p->workers[i]->number == number && !p->workers[i]->reaped) {
+            number++;
+            i = -1;
+        }
+    return number;
+}
+
+static int reserve_worker(luas__pool *p)
+{
+    if (p->nworkers < p->cap_workers)
+        return 0;
+    int cap = p->cap_workers > 0 ? 2 * p->cap_workers : 8;
+    luas__worker **more = realloc(p->workers, (size_t)cap * sizeof(luas__worker *));
+    if (more == NULL)
+        return LUAS_ENOMEM;
+    p->workers = more;
+    p->cap_workers = cap;
+    return 0;
+}
+
+/* What has been defined for the job whose image this is. */
+static int count_blobs(const luas__pool *p, uint32_t generation)
+{
+    for (const luas__job *job = p->jobs; job != NULL && generation != 0; job = job->next)
+        if (job->generation == generation)
+            return job->nblobs;
+    return 0;
+}
+
+/* What there is not enough of now there may be later. */
+static bool is_lack(int rc)
+{
+    return rc == -EMFILE || rc == -ENFILE || rc == -EAGAIN || rc == -ENOMEM || rc == LUAS_ENOMEM;
+}
+
+static void note_birth(luas__pool *p, luas__worker *w)
+{
+    w->resident = luas__pool_weighs(p) ? luas__resident(w->pid) : 0;
+    p->stats.forks++;
+    p->forked_at = luas__now();
+}
+
+/* Of a zygote that is no good the job has nothing more. */
+static int bear(luas__pool *p, const luas__birth *birth, luas__zygote *zygote)
+{
+    int rc = luas__worker_bear(&p->workers[p->nworkers], &p->poller, birth, zygote);
+    if (rc < 0 && !is_lack(rc)) {
+        luas__zygote_end(zygote);
+        return p->asks_only ? rc : luas__birth_prepare(p, birth->generation);
+    }
+    if (rc == 0)
+        note_birth(p, p->workers[p->nworkers++]);
+    return rc;
+}
+
+int luas__birth_prepare(luas__pool *p, uint32_t generation)
+{
+    int blobs = count_blobs(p, generation);
+    int rc = reserve_worker(p);
+    if (rc < 0)
+        return rc;
+    luas__zygote *zygote = luas__keep_find(p, generation, &blobs);
+    luas__birth birth = {
+        .number = free_number(p), .serial = ++p->last_serial, .output = p->options.output,
+        .label = p->options.label, .area = &p->area, .generation = generation,
+        .inherited_blobs = blobs};
+    if (zygote != NULL)
+        return bear(p, &birth, zygote);
+    rc = luas__worker_prepare(&p->workers[p->nworkers], &p->poller, &birth);
+    p->nworkers += rc == 0;
+    p->unborn += rc == 0;
+    return rc;
+}
+
+/* ---- forking ---- */
+
+static _Noreturn void live(luas__pool *p, const luas__worker *self, void *host)
+{
+    luas__channel channel;
+    luas__pool_abandon(p, self);
+    luas__worker_become(self, &channel);
+    _exit(p->options.main(host, &channel));
+}
+
+/* The host touches its stack here, and no other memory. */
+static int fork_next(luas__pool *p, void *host, pid_t *pids, int most)
+{
+    luas__forks forks;
+    luas__worker *const *next = p->workers + p->nworkers - p->unborn;
+    int n = 0;
+    luas__forks_begin(&forks);
+    do {
+        pids[n] = luas__worker_fork(next[n], &forks);
+        if (pids[n] == 0)
+            live(p, next[n], host);
+    } while (pids[n] > 0 && ++n < most);
+    luas__forks_end(&forks);
+    return n;
+}
+
+/* Up to so many of them: 0, or why there are fewer. */
+static int fork_some(luas__pool *p, void *host, int most)
+{
+    pid_t pids[MOST_AT_ONCE];
+    int n = fork_next(p, host, pids, most);
+    for (int i = 0; i < n; i++) {
+        luas__worker *w = p->workers[p->nworkers - p->unborn--];
+        luas__worker_begin(w, pids[i], &p->poller);
+        note_birth(p, w);
+    }
+    return n < most ? (int)pids[n] : 0;
+}
+
+/* What it was given is pending again: there is room for that (deal.c). */
+static void give_up(luas__pool *p)
+{
+    for (; p->unborn > 0; p->unborn--) {
+        luas__worker *w = p->workers[--p->nworkers];
+        luas__worker_revoke(w);
+        luas__worker_close(w, &p->poller);
+    }
+}
+
+int luas__birth_fork(luas__pool *p, void *host)
+{
+    int rc = 0;
+    while (rc == 0 && p->unborn > 0)
+        rc = fork_some(p, host, p->unborn < MOST_AT_ONCE ? p->unborn : MOST_AT_ONCE);
+    give_up(p);
+    return rc;
+}

@@ -1,0 +1,144 @@
+/* Workers that are forked in a row: each has what is its own and nothing of the
+   others, whenever they come, and what one that cannot be forked was to do is done. */
+#define _GNU_SOURCE
+#include "pool_testing.h"
+
+#include <fcntl.h>
+
+#include "fdio.h"
+
+enum { WORKERS = 5, MOST_FDS = 40 };
+
+static leftovers before;
+
+/* A worker has two pipes, a page and a slot more than the host had without a pool. */
+static int serve_with_its_own(void *host, luas__channel *c)
+{
+    leftovers now = count_leftovers();
+    if (now.descriptors == before.descriptors + 2 && now.shared == before.shared + 2)
+        return serve(host, c);
+    fprintf(stderr, "a worker has %d descriptors more than the host had, and %d shared pieces\n",
+            now.descriptors - before.descriptors, now.shared - before.shared);
+    return 97;
+}
+
+static luas__pool *open_counted(luas__output_mode output)
+{
+    luas__pool *pool;
+    before = count_leftovers();
+    CHECK_INT(luas__pool_open(&pool, &(luas__pool_options){
+        .workers = WORKERS, .main = serve_with_its_own, .output = output}), 0);
+    return pool;
+}
+
+/* So long that each has one to do; those that are killed are replaced. */
+static void check_each(luas__pool *pool, const char *kind, uint64_t values)
+{
+    luas__job *job = start_job(pool, &(luas__policy){.chunk = 1});
+    feed(pool, job, "s20", WORKERS);
+    feed(pool, job, kind, WORKERS);
+    tally *t = finish(pool, job);
+    for (int i = 1; i <= 2 * WORKERS; i++)
+        CHECK(t->kind[i] != LUAS__KIND_CRASH || WTERMSIG(t->status[i]) == SIGKILL);
+    CHECK_INT(t->kinds[LUAS__KIND_VALUE], values);
+    CHECK_INT(t->total, 2 * WORKERS);
+    free(t);
+}
+
+static void test_each_has_its_own_and_no_more(void)
+{
+    static const luas__output_mode modes[] = {LUAS__OUTPUT_INHERIT, LUAS__OUTPUT_CAPTURE};
+    for (int i = 0; i < 2; i++) {
+        luas__pool *pool = open_counted(modes[i]);
+        check_each(pool, "k", WORKERS);
+        check_each(pool, "s20", 2 * WORKERS);
+        CHECK(pool->stats.forks > WORKERS);
+        luas__pool_close(pool);
+        check_leftovers(before);
+    }
+}
+
+static void test_populated_at_once(void)
+{
+    luas__pool *pool = open_counted(LUAS__OUTPUT_INHERIT);
+    CHECK_INT(luas__pool_populate(pool, NULL), 0);
+    CHECK_INT(pool->nworkers, WORKERS);
+    CHECK_INT(pool->unborn, 0);
+    check_each(pool, "s20", 2 * WORKERS);
+    CHECK_INT(pool->stats.forks, WORKERS);
+    luas__pool_close(pool);
+}
+
+/* More than are forked in one go. */
+static void test_a_hundred_at_once(void)
+{
+    enum { MANY = 100 };
+    luas__pool *pool = open_pool(MANY, serve);
+    luas__job *job = start_job(pool, &(luas__policy){.flags = LUAS__JOB_EACH, .chunk = 1});
+    feed(pool, job, "s100", MANY);
+    tally *t = finish(pool, job);
+    CHECK_INT(t->kinds[LUAS__KIND_VALUE], MANY);
+    CHECK_INT(pool->stats.forks, MANY);
+    free(t);
+    luas__pool_close(pool);
+}
+
+/* ---- what a child closes ---- */
+
+static bool is_open(int fd)
+{
+    return fcntl(fd, F_GETFD) >= 0;
+}
+
+/* Any of them, in any order, some of them missing. */
+static void close_some(int first, uint64_t *seed)
+{
+    bool given[MOST_FDS] = {false};
+    luas__closing closing = LUAS__CLOSING_INIT;
+    uint32_t run = draw(seed, 5);
+    for (int i = 0; i < MOST_FDS; i++) {
+        int fd = draw(seed, 10) < 2 * run ? i : (int)draw(seed, MOST_FDS);
+        if (given[fd] || draw(seed, 3) == 0)
+            continue;
+        given[fd] = true;
+        luas__closing_add(&closing, draw(seed, 20) == 0 ? (given[fd] = false, -1) : first + fd);
+    }
+    luas__closing_end(&closing);
+    for (int fd = 0; fd < MOST_FDS; fd++)
+        CHECK(is_open(first + fd) != given[fd]);
+}
+
+static void test_closes_what_it_is_given(void)
+{
+    enum { FIRST = 100 };
+    uint64_t seed = 1;
+    for (int round = 0; round < scaled(400); round++) {
+        for (int fd = FIRST; fd < FIRST + MOST_FDS; fd++)
+            CHECK(is_open(fd) || dup2(STDERR_FILENO, fd) == fd);
+        close_some(FIRST, &seed);
+    }
+    for (int fd = FIRST; fd < FIRST + MOST_FDS; fd++)
+        close(fd);
+}
+
+static void test_null_is_above_the_standard_streams(void)
+{
+    char byte;
+    int kept = dup(STDIN_FILENO);
+    close(STDIN_FILENO);
+    int fd = luas__open_null();
+    CHECK(fd > STDERR_FILENO && fcntl(fd, F_GETFD) & FD_CLOEXEC);
+    CHECK_INT(read(fd, &byte, 1), 0);
+    luas__close(&fd);
+    CHECK_INT(dup2(kept, STDIN_FILENO), STDIN_FILENO);
+    luas__close(&kept);
+}
+
+int main(void)
+{
+    RUN(test_each_has_its_own_and_no_more);
+    RUN(test_populated_at_once);
+    RUN(test_a_hundred_at_once);
+    RUN(test_closes_what_it_is_given);
+    RUN(test_null_is_above_the_standard_streams);
+}
