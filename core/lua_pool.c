@@ -15,8 +15,8 @@
 #include "lua_handles.h"
 #include "lua_recall.h"
 #include "lua_serve.h"
-#include "lua_snapshot.h"
 #include "lua_task.h"
+#include "lua_watch.h"
 #include "pool.h"
 
 #define POOL "luas.core.pool"
@@ -405,7 +405,7 @@ static const luaL_Reg core_functions[] = {
     {"pool", core_pool}, {"cpus", core_cpus}, {"parent", core_parent},
     {"worker", core_worker}, {"workers", core_workers}, {"now", core_now},
     {"policy", luas__core_policy}, {"guard", luas__core_guard}, {"stop", luas__core_stop},
-    {"check", core_check}, {"snapshot", luas__core_snapshot},
+    {"check", core_check}, {"watch", luas__core_watch},
     {"same", luas__core_same}, {"report", core_report},
     {"caller", core_caller}, {"isatty", core_isatty},
     {"check_list", luas__core_check_list}, {NULL, NULL},

@@ -10,7 +10,7 @@
  *   core.check(...) -> message or nothing       can these values travel?
  *   core.check_list(list, index)    lua_handles.h
  *   core.guard, core.stop           lua_guard.h
- *   core.snapshot, core.same        lua_snapshot.h
+ *   core.watch, core.same           lua_watch.h
  *   core.report(message)            tells people, by way of the program or else
  *                                   as a warning of Lua's
  *   core.caller() -> "file:line: "  of the script that called, or ""

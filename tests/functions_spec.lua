@@ -488,17 +488,19 @@ describe("carry", function()
     end)
 end)
 
-describe("a snapshot of a table", function()
+describe("a watched table", function()
     require "luas"
     local core = require "luas.core"
 
     -- Is the table as it was, when `change` has been at it?
     local function same_after(change)
-        local t = { 1, 2.0, true, "x", key = "value", f = print, [1.5] = -0.0, [print] = {} }
-        local snapshot = core.snapshot(t, 20)
-        assert.is_true(core.same { t, snapshot })
+        local t = { 1, 2.0, true, "x", key = "value", f = print, [1.5] = -0.0, [print] = {},
+                    inner = { { deep = {} } }, module = {} }
+        t.inner.t = t
+        local watch = core.watch({ [t.module] = true }, { {}, t })
+        assert.is_true(core.same(watch))
         change(t)
-        return core.same { {}, core.snapshot({}, 0), t, snapshot }
+        return core.same(watch)
     end
 
     it("tells every change of a field", function()
@@ -516,39 +518,86 @@ describe("a snapshot of a table", function()
         assert.is_false(same_after(function(t) t[3], t[4] = t[4], t[3] end))
     end)
 
+    it("is watched with the tables in it that are no modules", function()
+        assert.is_false(same_after(function(t) t.inner[1].deep.new = 1 end))
+        assert.is_false(same_after(function(t) t.inner[1] = {} end))
+        assert.is_false(same_after(function(t) t[print].new = 1 end))
+        assert.is_true(same_after(function(t) t.module.new = 1 end))
+        assert.is_false(same_after(function(t) t.module = {} end))
+    end)
+
+    it("is watched alone where there are too many tables in it, or one that is too large", function()
+        local function check(filled, changed, expected)
+            local t = { inner = {} }
+            for i = 1, filled.tables or 0 do t.inner[i] = {} end
+            for i = 1, filled.fields or 0 do t.inner[i] = i end
+            local watch = core.watch({}, { t })
+            t.inner.new = 1
+            assert.are.equal(changed, not core.same(watch))
+            t.inner = nil
+            assert.are.equal(expected, not core.same(watch))
+        end
+        check({ tables = 30 }, true, true)
+        check({ tables = 31 }, false, true)
+        check({ fields = 1000 }, true, true)
+        check({ fields = 1001 }, false, true)
+    end)
+
+    it("is not watched where it has too many fields, or no table is given", function()
+        local large, small = {}, {}
+        for i = 1, 1001 do large[i] = i end
+        local watch = core.watch(nil, { large, small, 3 })
+        large[1] = 2
+        assert.is_true(core.same(watch))
+        small[1] = 2
+        assert.is_false(core.same(watch))
+        assert.is_true(core.same(core.watch({}, {})))
+        assert.is_true(core.same(core.watch({}, { "no table" })))
+    end)
+
     it("does not take a new object for one that was where it is", function()
         local t = { f = function() return t end }
-        local snapshot = core.snapshot(t, 20)
+        local watch = core.watch({}, { t })
         for _ = 1, 100 do
             t.f = nil
             collectgarbage()
             t.f = function() return t end
-            assert.is_false(core.same { t, snapshot })
+            assert.is_false(core.same(watch))
         end
     end)
 
-    it("is as large as the table, which a finalizer may change meanwhile", function()
-        assert.are.equal("true\n", helpers.output([[
-            local core, changed = require "luas.core", 0
+    it("is seen as it is before a finalizer changes it, or after that", function()
+        assert.are.equal("true 0\n", helpers.output([[
+            local core, changed, torn = require "luas.core", 0, 0
             collectgarbage("incremental", 100, 1000)
             for _ = 1, 2000 do
-                local t, watched = {}, false
-                for i = 1, 100 do t[i] = i end
+                local t, before = {}, true
+                for i = 1, 100 do t[i] = { i } end
                 setmetatable({}, { __gc = function()
-                    if not watched then return end
                     changed = changed + 1
+                    before = false
                     for i = 101, 900 do t[i] = i end
                 end })
-                watched = true
-                core.snapshot(t, 1000)
-                watched = false
+                local watch = core.watch({}, { t })
+                if before and not core.same(watch) then torn = torn + 1 end
             end
-            print(changed > 0)]]))
+            print(changed > 0, torn)]]):gsub("\t", " "))
     end)
 
-    it("is not made of a table with too many fields", function()
-        assert.is_nil(core.snapshot({ 1, 2, 3 }, 2))
-        assert.is_not_nil(core.snapshot({ 1, 2, 3 }, 3))
-        assert.is_not_nil(core.snapshot({}, 0))
+    it("is kept by what watches it, and is free afterwards", function()
+        local t, watch = { {} }, nil
+        local seen = setmetatable({ t[1] }, { __mode = "v" })
+        watch = core.watch({}, { t })
+        t[1] = nil
+        collectgarbage()
+        assert.is_not_nil(seen[1])
+        watch = nil
+        collectgarbage()
+        assert.is_nil(seen[1], watch)
+    end)
+
+    it("is made by core.watch alone", function()
+        assert.has_error(function() core.watch({}, nil) end)
+        assert.has_error(function() core.same(io.stdout) end)
     end)
 end)

@@ -94,7 +94,7 @@ local CLASSES = {
         local Box = {}
         Box.__index = Box
         function Box.new(value, how)
-            local userdata = debug.setmetatable(core.snapshot({}, 0), Box)
+            local userdata = debug.setmetatable(core.watch({}, {}), Box)
             return debug.setuservalue(userdata, { value, how }, 1)
         end
         function Box:value() return debug.getuservalue(self, 1)[1] end

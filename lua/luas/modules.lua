@@ -6,72 +6,51 @@ local core = require "luas.core"
 
 local M = {}
 
--- A module is watched for changes: its own fields, and those of the tables in
--- it, in those, and so on. One that has more of them than this is watched in
--- its own fields only, or not at all.
-local FIELDS <const>, TABLES <const> = 1000, 32
-
--- What is watched: tables, each followed by what it had.
-local function note(watched, t)
-    local fields = core.snapshot(t, FIELDS)
-    if fields then table.move({ t, fields }, 1, 2, #watched + 1, watched) end
-    return fields
-end
-
--- Other modules are watched by themselves.
-local function remember(module, modules)
-    local watched, passed = {}, setmetatable({}, { __index = modules })
-    if type(module) ~= "table" or not note(watched, module) then return { value = module, watched = {} } end
-    local i = 1
-    while i < #watched do
-        for _, v in next, watched[i] do
-            if type(v) == "table" and not passed[v] then
-                passed[v] = true
-                if #watched == 2 * TABLES or not note(watched, v) then
-                    return { value = module, watched = { watched[1], watched[2] } }
-                end
-            end
-        end
-        i = i + 2
-    end
-    return { value = module, watched = watched }
-end
-
 local function unchanged(known, module)
-    return known and rawequal(known.value, module) and core.same(known.watched)
+    return known and rawequal(known.value, module) and core.same(known.watch)
 end
 
--- What `require` goes by.
-local function remember_package()
-    local watched = {}
-    for _, t in ipairs { package, package.loaded, package.preload, package.searchers } do
-        note(watched, t)
-    end
-    return { value = package, watched = watched }
+-- What was known last, of any pool; is it used?
+local latest, used
+
+-- It holds what modules had: gone when a cycle of the collector ends in which it
+-- was not used. (A finalizer runs once a cycle if it sets up the next.)
+local function forget_unused()
+    setmetatable({}, { __gc = function()
+        if used then forget_unused() else latest = nil end
+        used = false
+    end })
 end
 
--- What was last known, of any pool: as long as the same modules are loaded it
--- is known anew of those that did not change. Weak, for it keeps what they had.
-local latest = setmetatable({}, { __mode = "v" })
-
-local function know_all()
-    local loaded, all = latest.loaded, latest.known
-    local before = loaded and all and core.same { package.loaded, loaded } and all or {}
-    local known, modules = {}, { [package.loaded] = true }
+local function set_of_modules()
+    local modules = { [package.loaded] = true }
     for _, module in pairs(package.loaded) do modules[module] = true end
+    return modules
+end
+
+-- A module is watched with the tables in it that are no modules themselves.
+local function know_all()
+    local before = latest and unchanged(latest.package, package) and latest or {}
+    local known, modules = {}, nil
     for name, module in pairs(package.loaded) do
-        known[name] = unchanged(before[name], module) and before[name] or remember(module, modules)
+        known[name] = before[name]
+        if not unchanged(known[name], module) then
+            modules = modules or set_of_modules()
+            known[name] = { value = module, watch = core.watch(modules, { module }) }
+        end
     end
-    known.package = unchanged(before.package, package) and before.package or remember_package()
-    latest.loaded, latest.known = core.snapshot(package.loaded, math.maxinteger), known
+    local what_require_goes_by = { package, package.loaded, package.preload, package.searchers }
+    known.package = before.package
+        or { value = package, watch = core.watch(nil, what_require_goes_by) }
+    if not latest then forget_unused() end
+    latest, used = known, true
     return known
 end
 
 --- All workers there are, or that come next, have the modules as they are now.
 ---@param pool luas.poolstate
 function M.note(pool)
-    pool.known = {}
-    for name, module in pairs(know_all()) do pool.known[name] = module end
+    pool.known = know_all()
     pool.core:forget() -- names in what was carried before may mean something else now
 end
 

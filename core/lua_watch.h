@@ -1,0 +1,23 @@
+/*
+ * Watching tables for changes: what a module had when workers were forked.
+ *
+ *   core.watch(modules, t, ...) -> W    what the tables have now: their fields, and
+ *                                       those of the tables in them, in those, and so
+ *                                       on, but for tables that are keys of `modules`
+ *                                       (nil: of the given tables only)
+ *   core.same(W) -> boolean             do they have these fields still, no more and
+ *                                       no fewer, with the same values?
+ *
+ * Where there are too many tables only the given ones are watched, and none with too
+ * many fields. W keeps what it has seen, so that no new object takes the address of
+ * an old one. Long strings are the same only as objects.
+ */
+#ifndef LUAS_LUA_WATCH_H
+#define LUAS_LUA_WATCH_H
+
+#include <lua.h>
+
+int luas__core_watch(lua_State *L);
+int luas__core_same(lua_State *L);
+
+#endif
