@@ -35,6 +35,50 @@ describe("the build", function()
         assert.equal(SQUARES, must("cd / && " .. quote(program) .. ' -e "' .. PRINT .. '"'))
     end)
 
+    -- A second Lua in the process would take its own nil and empty table for others.
+    it("has one Lua for C modules, too, that are linked with liblua", function()
+        local folder = shell.folder()
+        shell.write(folder .. "/linked.c", [[
+            #include <lauxlib.h>
+            static int walk(lua_State *L)
+            {
+                int n = 0;
+                lua_newtable(L);
+                lua_getfield(L, -1, "none");
+                if (!lua_isnil(L, -1))
+                    return luaL_error(L, "an empty table has a field");
+                lua_pop(L, 1);
+                lua_pushnil(L);
+                while (lua_next(L, 1) != 0) {
+                    n++;
+                    lua_pushvalue(L, -2);
+                    lua_insert(L, -2);
+                    lua_settable(L, -4);
+                }
+                if (n == 0)
+                    return luaL_error(L, "nothing in it");
+                return 1;
+            }
+            int luaopen_linked(lua_State *L) { lua_pushcfunction(L, walk); return 1; }
+        ]])
+        shell.write(folder .. "/use.lua", [[
+            local walk = require "linked"
+            local function work(t)
+                local copy = walk(t)
+                copy[#copy + 1] = select(2, pcall(walk, {}))
+                return table.concat(copy, " ")
+            end
+            print(work { 1, 2 })
+            for _, line in ipairs(pool.map(work, { { 3 }, { 4, 5 } })) do print(line) end
+        ]])
+        must(("cd %s && cc -shared -fPIC -o linked.so linked.c $(pkg-config --cflags lua5.4) "
+            .. "-Wl,--no-as-needed $(pkg-config --libs lua5.4) && ldd linked.so | grep -q liblua")
+            :format(quote(folder)))
+        assert.equal("1 2 nothing in it\n3 nothing in it\n4 5 nothing in it\n",
+            must(("cd %s && LUA_CPATH='./?.so' %s use.lua"):format(quote(folder), quote(program))))
+        must("rm -rf " .. quote(folder))
+    end)
+
     it("gives the stock interpreter a module", function()
         assert.equal(SQUARES, must(("LUA_CPATH=%s lua5.4 -e %s"):format(
             quote(build .. "/?.so"), quote('pool = require "luas".pool ' .. PRINT))))

@@ -1,6 +1,6 @@
 # Finds what luas is built with, or says by name what is missing and how to
 # install it. Gives Threads::Threads, LUA_INCLUDES, and, unless only the module
-# is wanted, PkgConfig::LUA and EDIT_INCLUDE_DIRS.
+# is wanted, PkgConfig::LUA, whole_lua and EDIT_INCLUDE_DIRS.
 
 function(missing what package)
     # Indented, or CMake would break the command across lines.
@@ -35,6 +35,25 @@ if(NOT LUA_FOUND OR LUA_VERSION VERSION_LESS 5.4 OR NOT LUA_VERSION VERSION_LESS
 endif()
 set(LUA_INCLUDES ${LUA_INCLUDE_DIRS})
 set(LUAS_LIBRARY ON)
+
+# What an executable has Lua from: the whole static library, if there is one that
+# suits it, else the shared one.
+list(GET LUA_LIBRARIES 0 name)
+find_library(LUA_ARCHIVE lib${name}.a HINTS ${LUA_LIBDIR} ${LUA_LIBRARY_DIRS})
+set(whole_lua PkgConfig::LUA)
+if(LUA_ARCHIVE)
+    set(archive -Wl,--whole-archive ${LUA_ARCHIVE} -Wl,--no-whole-archive m ${CMAKE_DL_LIBS})
+    set(CMAKE_REQUIRED_INCLUDES ${LUA_INCLUDES})
+    set(CMAKE_REQUIRED_LIBRARIES ${archive})
+    check_c_source_compiles("#include <lauxlib.h>
+        int main(void) { return luaL_newstate() == NULL || LUA_VERSION_NUM != 504; }"
+        LUAS_HAS_LUA_ARCHIVE)
+    unset(CMAKE_REQUIRED_INCLUDES)
+    unset(CMAKE_REQUIRED_LIBRARIES)
+endif()
+if(LUAS_HAS_LUA_ARCHIVE)
+    set(whole_lua ${archive})
+endif()
 
 if(LUAS_PROGRAM)
     pkg_check_modules(EDIT libedit)

@@ -62,7 +62,7 @@ add_test(NAME msgpack_peer COMMAND /usr/bin/python3
     ${PROJECT_SOURCE_DIR}/tests/msgpack_peer.py $<TARGET_FILE:tests_codec_test>)
 set_tests_properties(msgpack_peer PROPERTIES TIMEOUT 120)
 
-add_programs(benchmarks benchmarks scripts/benchmarks/*.c ${with_lua})
+add_programs(benchmarks benchmarks scripts/benchmarks/*.c luas_lua luas_core ${whole_lua})
 add_programs(examples embed scripts/embed/*.c luas::luas PkgConfig::LUA)
 
 if(LUAS_FUZZ)
