@@ -11,8 +11,10 @@
 #define MAP_NORESERVE 0
 #endif
 
-/* Bytes. Fewer than SMALLEST hold too little to be worth their while. */
-enum { WHOLE = 64 << 20, LARGEST = 8 << 20, SMALLEST = 256 << 10 };
+/* Bytes. Fewer than SMALLEST hold too little to be worth their while. The largest
+   slot has room for two results of 4 MB and what comes before them, so that one can
+   be made while the other is copied. */
+enum { SMALLEST = 256 << 10, LARGEST = (8 << 20) + SMALLEST, WHOLE = 8 * LARGEST };
 
 /* Where address space is limited, no more than this part of it. */
 enum { PART = 16 };
@@ -115,19 +117,28 @@ void luas__area_keep(const luas__area *a, luas__slot slot)
         munmap(to, (size_t)(end - to));
 }
 
-int64_t luas__area_put(luas__slot slot, const luas__page *page, uint64_t *next,
-                       const char *bytes, size_t len)
+char *luas__area_room(luas__slot slot, const luas__page *page, uint64_t *next, size_t len)
 {
     uint64_t at = *next;
     if (slot.bytes == NULL || len > slot.size)
-        return -1;
+        return NULL;
     if (len > slot.size - at % slot.size)
         at += slot.size - at % slot.size; /* in one piece, from the front */
     if (at + len - atomic_load_explicit(&page->returned, memory_order_acquire) > slot.size)
+        return NULL;
+    *next = at;
+    return slot.bytes + at % slot.size;
+}
+
+int64_t luas__area_put(luas__slot slot, const luas__page *page, uint64_t *next,
+                       const char *bytes, size_t len)
+{
+    char *room = luas__area_room(slot, page, next, len);
+    if (room == NULL)
         return -1;
-    memcpy(slot.bytes + at % slot.size, bytes, len);
-    *next = at + len;
-    return (int64_t)at;
+    memcpy(room, bytes, len);
+    *next += len;
+    return (int64_t)(*next - len);
 }
 
 const char *luas__area_got(luas__slot slot, int64_t at, int64_t len)

@@ -53,8 +53,11 @@ void luas__area_hide(const luas__area *a, luas__slot slot);
    is faster, for it was not copied) or not. */
 void luas__area_keep(const luas__area *a, luas__slot slot);
 
-/* Worker: copies bytes into its slot; gives their position, or -1 where there
-   is no room. *next is where the next bytes go, at first 0. */
+/* Worker: where the next `len` bytes of its slot are, if they are free, or NULL; their
+   position goes to *next, at first 0. What is written there is to be added to it. */
+char *luas__area_room(luas__slot slot, const luas__page *page, uint64_t *next, size_t len);
+
+/* Worker: copies bytes there; gives their position, or -1 where there is no room. */
 int64_t luas__area_put(luas__slot slot, const luas__page *page, uint64_t *next,
                        const char *bytes, size_t len);
 

@@ -102,27 +102,43 @@ static int send_small(luas__channel *c)
     return rc;
 }
 
-/* Into the area, and word of it at once: the host can copy it while the next
-   task runs. */
+/* Word of what is in the area, at once: the host can copy it while the next task runs. */
+static int announce_large(luas__channel *c, int64_t at, int64_t len)
+{
+    luas__buffer_truncate(&c->reply, 0);
+    int rc = luas__frame_write(&c->reply, LUAS__LARGE, (int64_t[]){at, len}, 2);
+    if (rc == 0)
+        rc = send_small(c);
+    luas__buffer_truncate(&c->reply, 0);
+    return rc == 0 ? luas__channel_flush(c) : rc;
+}
+
 static int send_large(luas__channel *c)
 {
     const char *body = luas__buffer_bytes(&c->reply) + LUAS__FRAME_HEAD;
     int64_t len = (int64_t)c->reply.len - LUAS__FRAME_HEAD;
     int64_t at = luas__area_put(c->slot, c->page, &c->next, body, (size_t)len);
-    if (at < 0)
-        return send_past(c);
-    luas__buffer_truncate(&c->reply, 0);
-    int rc = luas__frame_write(&c->reply, LUAS__LARGE, (int64_t[]){at, len}, 2);
-    if (rc == 0)
-        rc = send_small(c);
-    return rc == 0 ? luas__channel_flush(c) : rc;
+    return at < 0 ? send_past(c) : announce_large(c, at, len);
+}
+
+char *luas__channel_large_room(luas__channel *c, uint32_t seq, size_t len)
+{
+    char *p = luas__area_room(c->slot, c->page, &c->next, LUAS__OUTCOME_BODY + len);
+    return p != NULL ? luas__frame_put_outcome(p, LUAS__VALUE, seq) : NULL;
+}
+
+int luas__channel_reply_large(luas__channel *c, size_t n)
+{
+    uint64_t at = c->next, len = LUAS__OUTCOME_BODY + n;
+    c->next += len;
+    return announce_large(c, (int64_t)at, (int64_t)len);
 }
 
 int luas__channel_send(luas__channel *c, size_t mark)
 {
     int rc = luas__frame_end(&c->reply, mark);
     if (rc == 0)
-        rc = c->reply.len > LUAS__RING / 2 ? send_large(c) : send_small(c);
+        rc = c->reply.len > LUAS__LARGE_VALUE ? send_large(c) : send_small(c);
     luas__buffer_truncate(&c->reply, 0);
     return rc;
 }

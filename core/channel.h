@@ -53,6 +53,13 @@ int luas__channel_send(luas__channel *c, size_t mark);
 int luas__channel_begin(luas__channel *c, enum luas__message code, uint32_t seq, size_t *mark);
 int luas__channel_reply(luas__channel *c, size_t mark);
 
+/* Where the area has room for `len` bytes of results of that task, to be written there,
+   or NULL; and sends its value, with `n` of them. That takes longer than through the
+   ring unless they are many. */
+#define LUAS__LARGE_VALUE (LUAS__RING / 2)
+char *luas__channel_large_room(luas__channel *c, uint32_t seq, size_t len);
+int luas__channel_reply_large(luas__channel *c, size_t n);
+
 /* Where the ring has room for LUAS__SHORT bytes of results, to be written there, or NULL;
    and sends the value of a task with `n` of them. */
 static inline char *luas__channel_room(luas__channel *c)

@@ -72,6 +72,13 @@ void luas__frame_drop(luas__buffer *b)
     luas__buffer_consume(b, LUAS__FRAME_HEAD + (size_t)load_size(luas__buffer_bytes(b)));
 }
 
+char *luas__frame_put_outcome(char *p, enum luas__message code, uint32_t seq)
+{
+    *p++ = (char)code;
+    *p++ = (char)UINT_32;
+    return store_size(p, seq);
+}
+
 int luas__frame_begin_outcome(luas__buffer *b, enum luas__message code, uint32_t seq,
                               size_t *mark)
 {
@@ -79,10 +86,7 @@ int luas__frame_begin_outcome(luas__buffer *b, enum luas__message code, uint32_t
     if (rc < 0)
         return rc;
     *mark = b->len;
-    char *p = store_size(luas__buffer_end(b), 0);
-    *p++ = (char)code;
-    *p++ = (char)UINT_32;
-    store_size(p, seq);
+    luas__frame_put_outcome(store_size(luas__buffer_end(b), 0), code, seq);
     b->len += LUAS__OUTCOME_HEAD;
     return 0;
 }

@@ -78,6 +78,11 @@ int luas__frame_write(luas__buffer *b, enum luas__message code,
 int luas__frame_peek(const luas__buffer *b, luas__mp_reader *body);
 void luas__frame_drop(luas__buffer *b);
 
+/* What a VALUE or ERROR frame has before the results and after its size; gives where
+   they go. */
+enum { LUAS__OUTCOME_BODY = LUAS__OUTCOME_HEAD - LUAS__FRAME_HEAD };
+char *luas__frame_put_outcome(char *p, enum luas__message code, uint32_t seq);
+
 /* Starts a VALUE or ERROR frame. On failure `b` is as before. */
 int luas__frame_begin_outcome(luas__buffer *b, enum luas__message code, uint32_t seq,
                               size_t *mark);
@@ -115,7 +120,7 @@ static inline const char *luas__frame_next_value(const char **at, uint32_t *len)
         *len = (unsigned char)*value & LUAS__SHORT;
         value += LUAS__SHORT_HEAD;
     } else {
-        *len = luas__mp_get_4((const unsigned char *)value) - (LUAS__OUTCOME_HEAD - LUAS__FRAME_HEAD);
+        *len = luas__mp_get_4((const unsigned char *)value) - LUAS__OUTCOME_BODY;
         value += LUAS__OUTCOME_HEAD;
     }
     *at = value + *len;

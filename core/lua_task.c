@@ -179,6 +179,25 @@ static bool reply_scalar(lua_State *L, luas__chunk_run *s)
     return true;
 }
 
+/* One long string: copied once, to where the host finds it. As above. */
+static bool reply_long_string(lua_State *L, luas__chunk_run *s)
+{
+    size_t len;
+    if (lua_gettop(L) != TASK_BASE || lua_type(L, TASK_BASE) != LUA_TSTRING)
+        return false;
+    const char *bytes = lua_tolstring(L, TASK_BASE, &len);
+    unsigned char *p = len <= LUAS__LARGE_VALUE ? NULL
+        : (unsigned char *)luas__channel_large_room(s->channel, s->current, 1 + LUAS__MP_HEAD + len);
+    if (p == NULL)
+        return false;
+    *p = ONE_RESULT;
+    unsigned char *end = luas__mp_put_string(p + 1, bytes, len);
+    serving.busy = 0;
+    account(L, s);
+    luas__task_check(L, luas__channel_reply_large(s->channel, (size_t)(end - p)));
+    return true;
+}
+
 static void reply_value(lua_State *L, luas__chunk_run *s)
 {
     luas__encode_options options = {.space = TASK_SPACE};
@@ -248,7 +267,7 @@ static int run_tasks(lua_State *L)
                              (size_t)(arguments.end - arguments.at));
         lua_call(L, n, s->flags & LUAS__JOB_DISCARD ? 0 : LUA_MULTRET);
         leave_fork(EXIT_SUCCESS);
-        if (!reply_scalar(L, s))
+        if (!reply_scalar(L, s) && !reply_long_string(L, s))
             reply_value(L, s);
     }
     return 0;

@@ -3,6 +3,9 @@
 
 #include "error.h"
 
+/* Bytes that are looked at and then copied. */
+enum { BLOCK = 1 << 13 };
+
 static unsigned char *put_sized(unsigned char *p, unsigned char lead, uint64_t value, int size)
 {
     *p = lead;
@@ -118,8 +121,32 @@ static unsigned char *put_string_head(unsigned char *p, uint32_t len, int text)
     return put_head(p, text ? 0xdb : 0xc6, len, 4);
 }
 
+/* Copies, and looks at each block while the cache has it: was all of it ASCII? */
+static int copy_ascii(unsigned char *to, const unsigned char *from, size_t len)
+{
+    int ascii = 1;
+    for (size_t n; len > 0; to += n, from += n, len -= n) {
+        n = len < BLOCK ? len : BLOCK;
+        ascii = ascii && ascii_prefix(from, n) == n;
+        memcpy(to, from, n);
+    }
+    return ascii;
+}
+
+/* The head of a long one is the same but for its lead byte. */
+static unsigned char *put_long_string(unsigned char *head, const char *bytes, size_t len)
+{
+    const unsigned char *from = (const unsigned char *)bytes;
+    unsigned char *p = put_string_head(head, (uint32_t)len, 1);
+    if (!copy_ascii(p, from, len))
+        put_string_head(head, (uint32_t)len, is_utf8(from, len));
+    return p + len;
+}
+
 unsigned char *luas__mp_put_string(unsigned char *p, const char *bytes, size_t len)
 {
+    if (len > BLOCK)
+        return put_long_string(p, bytes, len);
     p = put_string_head(p, (uint32_t)len, is_utf8((const unsigned char *)bytes, len));
     memcpy(p, bytes, len);
     return p + len;

@@ -132,7 +132,7 @@ static void test_slots_are_taken_and_freed(void)
     luas__area_open(&a, 9);
     luas__slot first = luas__area_take(&a), second = luas__area_take(&a);
     CHECK(first.bytes != NULL && second.bytes >= first.bytes + first.size);
-    CHECK(first.size <= (8 << 20) && 9 * first.size <= (64 << 20));
+    CHECK(first.size < (9 << 20) && 9 * first.size < (70 << 20));
     for (int i = 2; i < 9; i++)
         CHECK(luas__area_take(&a).bytes != NULL);
     CHECK(luas__area_take(&a).bytes == NULL);
@@ -205,8 +205,47 @@ static void test_a_child_keeps_its_own_slot_only(void)
     check_that_children_reach_their_own(true);
 }
 
+/* What is made in place is where what is copied would have been. */
+static void test_results_are_made_in_place(void)
+{
+    luas__page *page = luas__page_map();
+    char bytes[1000];
+    luas__slot slot = {bytes, sizeof bytes}, none = {.bytes = NULL};
+    uint64_t next = 0;
+    CHECK(page != NULL);
+    CHECK(luas__area_room(slot, page, &next, 700) == bytes && next == 0);
+    CHECK(luas__area_room(slot, page, &next, 1001) == NULL && next == 0);
+    CHECK(luas__area_room(none, page, &next, 1) == NULL);
+    next += 600; /* as many as there were in the end */
+    CHECK(luas__area_room(slot, page, &next, 500) == NULL && next == 600);
+    CHECK(luas__area_room(slot, page, &next, 400) == bytes + 600 && next == 600);
+    luas__area_return(page, 0, 600);
+    CHECK(luas__area_room(slot, page, &next, 600) == bytes && next == 1000);
+    CHECK_INT(luas__area_put(slot, page, &next, "x", 1), 1000);
+    CHECK(bytes[0] == 'x' && next == 1001);
+    luas__page_unmap(page);
+}
+
+/* With what comes before them. */
+static void test_the_largest_slot_has_two_results_of_4_MB(void)
+{
+    luas__area a;
+    luas__page *page = luas__page_map();
+    uint64_t next = 0;
+    luas__area_open(&a, 8);
+    luas__slot slot = luas__area_take(&a);
+    for (int i = 0; i < 2; i++) {
+        CHECK(luas__area_room(slot, page, &next, (4 << 20) + 64) != NULL);
+        next += (4 << 20) + 64;
+    }
+    luas__page_unmap(page);
+    luas__area_close(&a);
+}
+
 int main(void)
 {
+    RUN(test_results_are_made_in_place);
+    RUN(test_the_largest_slot_has_two_results_of_4_MB);
     RUN(test_each_piece_is_whole);
     RUN(test_nothing_comes_from_elsewhere);
     RUN(test_room_is_not_used_before_it_is_returned);

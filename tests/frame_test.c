@@ -299,8 +299,58 @@ static void test_frames_are_shortened(void)
     }
 }
 
+/* ---- strings, which frames are full of ---- */
+
+/* The type that they are written as; all of them come back. */
+static int type_of(const char *bytes, size_t len)
+{
+    luas__buffer b = LUAS__BUFFER_INIT;
+    luas__mp_token token;
+    CHECK_INT(luas__mp_write_string(&b, bytes, len), 0);
+    luas__mp_reader r = {(unsigned char *)luas__buffer_bytes(&b),
+                         (unsigned char *)luas__buffer_end(&b)};
+    CHECK_INT(luas__mp_read(&r, &token), 1);
+    CHECK(r.at == r.end && token.len == len && memcmp(token.bytes, bytes, len) == 0);
+    luas__buffer_release(&b);
+    return token.type;
+}
+
+/* One character of two bytes, and then its first half alone, at each place where
+   strings of that length are looked at and copied in pieces. */
+static void check_length(char *bytes, size_t len)
+{
+    const size_t places[] = {0, 1, 31, 8190, 8191, 8192, 8193, 16383, 16384, 65535, len - 2, len - 1};
+    CHECK_INT(type_of(bytes, len), MP_STR);
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
+        char *at = bytes + places[i];
+        if (len < 2 || places[i] > len - 1)
+            continue;
+        *at = (char)0xc3;
+        CHECK_INT(type_of(bytes, len), MP_BIN);
+        if (places[i] + 1 < len) {
+            at[1] = (char)0xa9;
+            CHECK_INT(type_of(bytes, len), MP_STR);
+            at[1] = 'x';
+        }
+        *at = 'x';
+    }
+}
+
+static void test_strings_of_any_length_are_text_or_bytes(void)
+{
+    static const size_t lengths[] = {0, 1, 2, 31, 32, 255, 256, 8191, 8192, 8193, 8194, 16384, 16385,
+                                     65535, 65536, 70000};
+    char *bytes = malloc(70000);
+    CHECK(bytes != NULL);
+    memset(bytes, 'x', 70000);
+    for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++)
+        check_length(bytes, lengths[i]);
+    free(bytes);
+}
+
 int main(void)
 {
+    RUN(test_strings_of_any_length_are_text_or_bytes);
     RUN(test_short_values_are_in_the_run);
     RUN(test_a_short_value_is_whole);
     RUN(test_frames_are_shortened);

@@ -77,6 +77,51 @@ describe("a string of 100 MB with zeros in it", function()
     end
 end)
 
+describe("a string that is the one result of a task", function()
+    -- Where the ring, the pieces it is copied in, and the worker's part of the area end.
+    local LENGTHS = "{ 1, 127, 128, 8192, 8193, 32700, 32767, 32768, 32769, 32780, 65535, 65536, 1 << 20, "
+        .. "(4 << 20) - 1, 4 << 20, (4 << 20) + 1, (8 << 20) - 1, 8 << 20, (8 << 20) + (256 << 10) - 12, "
+        .. "(8 << 20) + (256 << 10), 9 << 20, 20 << 20 }"
+
+    -- All of them in turn and at once, by two workers and by many, as text and not.
+    for _, workers in ipairs { 2, 40 } do
+        for name, filler in pairs { text = "x", bytes = "\\xff" } do
+            it(("is what it was, by %d workers, as %s"):format(workers, name), function()
+                local output, status = helpers.run(([[
+                    local lengths, wrong <const> = %s, {}
+                    local p <close> = pool.new(%d)
+                    local function make(n) return ("%s"):rep(n - 1) .. n %% 10 end
+                    for round = 1, 2 do
+                        for i, s in p[round == 1 and "imap" or "imap_unordered"](p, make, lengths) do
+                            local n = lengths[i]
+                            if #s ~= n or s ~= make(n) then wrong[#wrong + 1] = n end
+                        end
+                    end
+                    local twice = p:map(function(n) return make(n), n end, lengths)
+                    for i, n in ipairs(lengths) do
+                        if twice[i] ~= make(n) then wrong[#wrong + 1] = -n end
+                    end
+                    print("wrong", table.concat(wrong, " ")) ]]):format(LENGTHS, workers, filler), { seconds = 120 })
+                assert.are.same({ "wrong\t\n", 0 }, { output, status })
+            end)
+        end
+    end
+
+    it("can be followed by others before the host has looked", function()
+        local output, status = helpers.run([[
+            local p <close> = pool.new(1)
+            local future = p:map_async(function(i) return (i % 10 .. ""):rep(3 << 20) end, { 1, 2, 3, 4, 5, 6 })
+            local till = os.clock() + 0.3
+            while os.clock() < till do end
+            local right = 0
+            for i, s in ipairs((future:get())) do
+                if s == (i % 10 .. ""):rep(3 << 20) then right = right + 1 end
+            end
+            print(right) ]], { seconds = 60 })
+        assert.are.same({ "6\n", 0 }, { output, status })
+    end)
+end)
+
 -- Classes with a field that cannot travel, so that objects must be packed. What
 -- a task gets says how it came: as the object itself, or unpacked.
 local CLASSES = {
