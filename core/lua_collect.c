@@ -51,6 +51,26 @@ static int job_printed(lua_State *L)
     return 1;
 }
 
+/* A method that reads results. What is raised meanwhile, as it is without memory, is
+   the end of that reading. */
+static int end_reading_after(lua_State *L, lua_CFunction method)
+{
+    luas__job_handle *h = luas__job_of(L);
+    bool is_within = h->reading;
+    int n = lua_gettop(L);
+    luaL_checkstack(L, n + 1, NULL);
+    lua_pushcfunction(L, method);
+    for (int i = 1; i <= n; i++)
+        lua_pushvalue(L, i);
+    if (lua_pcall(L, n, LUA_MULTRET, 0) == LUA_OK)
+        return lua_gettop(L) - n;
+    if (h->reading && !is_within) {
+        h->reading = false;
+        h->pool->readers--;
+    }
+    return lua_error(L);
+}
+
 /* Decodes the results; what they run (__luas_unpack) may end the pool. */
 static int read_values(lua_State *L, luas__job_handle *h, uint32_t len, const char *payload,
                        int space)
@@ -122,7 +142,7 @@ static lua_Integer collect(lua_State *L, luas__job_handle *h, int space)
     return taken;
 }
 
-static int job_collect(lua_State *L)
+static int collect_values(lua_State *L)
 {
     luas__job_handle *h = luas__job_check(L);
     lua_settop(L, 2);
@@ -131,6 +151,11 @@ static int job_collect(lua_State *L)
     lua_Integer taken = collect(L, h, space);
     h->rest = luas__rest_end(L, h->rest, begun);
     return give_taken(L, space, taken);
+}
+
+static int job_collect(lua_State *L)
+{
+    return end_reading_after(L, collect_values);
 }
 
 /* A table with room for `n` results, to be collected while the collector rests,
@@ -150,7 +175,7 @@ static int job_list(lua_State *L)
    against the room that a job has. */
 enum { GATHERED = 1 << 18 };
 
-/* Stack of job_gather. */
+/* Stack of gather. */
 enum { VALUES = 2, OTHERS, ORDER };
 
 /* Pops `n` results: one alone into the table at VALUES, others after a nil, and
@@ -198,7 +223,7 @@ static bool sort_outcome(lua_State *L, luas__job_handle *h, int space,
 /* Arguments: job, and tables for results that are one, for others, and for the
    indices in the order in which tasks ended, or nil. Gives how many outcomes
    there were, and the last one's fields if it is no value. */
-static int job_gather(lua_State *L)
+static int gather(lua_State *L)
 {
     luas__job_handle *h = luas__job_check(L);
     lua_settop(L, ORDER);
@@ -220,7 +245,12 @@ static int job_gather(lua_State *L)
     return 1 + !sorted;
 }
 
-static int job_next(lua_State *L)
+static int job_gather(lua_State *L)
+{
+    return end_reading_after(L, gather);
+}
+
+static int take_next(lua_State *L)
 {
     luas__job_handle *h = luas__job_check(L);
     const char *payload;
@@ -240,6 +270,11 @@ static int job_next(lua_State *L)
     luas__push_unreadable(L, o, space);
     lua_remove(L, -2);
     return 2;
+}
+
+static int job_next(lua_State *L)
+{
+    return end_reading_after(L, take_next);
 }
 
 const luaL_Reg luas__collect_methods[] = {

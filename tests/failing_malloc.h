@@ -12,7 +12,7 @@
 static long until_failure = -1; /* allocations that still succeed; < 0: all do */
 static long failures_left;
 static bool failed;             /* at least one did not */
-static long live;               /* blocks that were not freed yet */
+static _Atomic long live;       /* blocks that were not freed yet, by any thread */
 
 void *__real_malloc(size_t size);
 void *__real_calloc(size_t n, size_t size);

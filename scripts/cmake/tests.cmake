@@ -30,7 +30,7 @@ if(core_sources)
     add_programs(core_tests tests "${core_sources}" luas_core)
 endif()
 # Their allocations fail when they want them to.
-foreach(test nomem_test lua_nomem_test)
+foreach(test nomem_test lua_nomem_test lua_pool_nomem_test)
     if(TARGET tests_${test})
         target_link_options(tests_${test} PRIVATE
             -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free)

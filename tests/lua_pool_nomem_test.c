@@ -1,0 +1,128 @@
+/*
+ * The nth allocation of a host fails, for each n until there are none left to fail,
+ * while a pool does jobs for it: the call says that there is no memory, the same
+ * pool does the same jobs afterwards, and nothing leaks.
+ */
+#include <lauxlib.h>
+#include <lualib.h>
+#include <luas.h>
+
+#include "failing_malloc.h"
+#include "testing.h"
+
+/* Lua's; it counts on blocks that become smaller. */
+static void *allocate(void *context, void *block, size_t old_size, size_t size)
+{
+    (void)context;
+    if (size == 0) {
+        __wrap_free(block);
+        return NULL;
+    }
+    if (block != NULL && size <= old_size)
+        return __real_realloc(block, size);
+    return __wrap_realloc(block, size);
+}
+
+static const char script[] =
+    "local p = pool.new(1)\n"
+    "local items = {1, 2, 3}\n"
+    "local Box = {}\n"
+    "function Box.__luas_pack(b) return b.value end\n"
+    "function Box.__luas_unpack(value) return setmetatable({value = {value}}, Box) end\n"
+    "local function work(i) return {i, name = ('x'):rep(50) .. i}, setmetatable({value = i}, Box) end\n"
+    "local function check(v, i, box)\n"
+    "    assert(v[1] == i and #v.name == 51)\n"
+    "    assert(not box or box.value[1] == i)\n"
+    "end\n"
+    "local ways = {}\n"
+    "function ways.map() for i, v in ipairs((p:map(work, items))) do check(v, i) end end\n"
+    "function ways.collect()\n"
+    "    local results = p:map(work, items, {on_error = 'collect'})\n"
+    "    for i, v in ipairs(results) do check(v, i) end\n"
+    "end\n"
+    "function ways.imap() for i, v, box in p:imap(work, items) do check(v, i, box) end end\n"
+    "function ways.unordered() for i, v, box in p:imap_unordered(work, items) do check(v, i, box) end end\n"
+    "function ways.future()\n"
+    "    for i, v in ipairs((p:map_async(work, items):get())) do check(v, i) end\n"
+    "end\n"
+    "function ways.apply() local v, box = p:apply(work, 4) check(v, 4, box) end\n"
+    "local function close() p:close() p:join() p = nil collectgarbage() collectgarbage() end\n"
+    "return ways, close\n";
+
+/* The Lua stack. */
+enum { WAYS = 1, CLOSE };
+
+static lua_State *open_state(void)
+{
+    lua_State *L = lua_newstate(allocate, NULL);
+    CHECK(L != NULL);
+    luaL_openlibs(L);
+    luas_openlibs(L);
+    if (luaL_dostring(L, script) != LUA_OK)
+        fprintf(stderr, "%s\n", lua_tostring(L, -1));
+    CHECK_INT(lua_gettop(L), CLOSE);
+    return L;
+}
+
+/* Whether it was all done. If not, the message speaks of memory. */
+static bool attempt(lua_State *L, const char *way)
+{
+    lua_getfield(L, WAYS, way);
+    int status = lua_pcall(L, 0, 0, 0);
+    until_failure = -1;
+    const char *text = status != LUA_OK ? luaL_tolstring(L, -1, NULL) : "";
+    if (status != LUA_OK && !(failed && strstr(text, "memory") != NULL))
+        fprintf(stderr, "%s: %s\n", way, text);
+    CHECK(status == LUA_OK || (failed && strstr(text, "memory") != NULL));
+    lua_settop(L, CLOSE);
+    return status == LUA_OK;
+}
+
+static bool fail_at(lua_State *L, const char *way, long n, long failures)
+{
+    until_failure = n;
+    failures_left = failures;
+    failed = false;
+    bool done = attempt(L, way), ended = !failed;
+    CHECK(done || failed);
+    failed = false;
+    CHECK(attempt(L, way));
+    return ended;
+}
+
+/* Under valgrind only some of the allocations fail. */
+static long stride(void)
+{
+    const char *preloaded = getenv("LD_PRELOAD");
+    return preloaded != NULL && strstr(preloaded, "vgpreload") != NULL ? 7 : 1;
+}
+
+static void fail_in_turn(const char *way, long failures)
+{
+    long before = live, n = 0;
+    leftovers outside = count_leftovers();
+    lua_State *L = open_state();
+    CHECK(attempt(L, way));
+    while (!fail_at(L, way, n, failures))
+        n += stride();
+    CHECK(n > 10);
+    lua_settop(L, CLOSE);
+    CHECK_INT(lua_pcall(L, 0, 0, 0), LUA_OK);
+    check_leftovers(outside); /* the pool is gone, and not only with the state */
+    lua_close(L);
+    CHECK_INT(live, before);
+}
+
+static void test_results_of_every_kind_of_call(void)
+{
+    static const char *const ways[] = {"map", "collect", "imap", "unordered", "future", "apply"};
+    static const long failures[] = {1, 2, 5, 100}; /* Lua tries again what fails once */
+    for (size_t i = 0; i < sizeof ways / sizeof *ways; i++)
+        for (int k = 0; k < 4; k++)
+            fail_in_turn(ways[i], failures[k]);
+}
+
+int main(void)
+{
+    RUN(test_results_of_every_kind_of_call);
+}
