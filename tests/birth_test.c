@@ -11,10 +11,24 @@ enum { WORKERS = 5, MOST_FDS = 40 };
 
 static leftovers before;
 
+static bool is_open(int fd)
+{
+    return fcntl(fd, F_GETFD) >= 0;
+}
+
+/* Not those of valgrind, which are above. */
+static leftovers count_own(void)
+{
+    leftovers own = {.shared = count_shared()};
+    for (int fd = 0; fd < 1000; fd++)
+        own.descriptors += is_open(fd);
+    return own;
+}
+
 /* A worker has two pipes, a page and a slot more than the host had without a pool. */
 static int serve_with_its_own(void *host, luas__channel *c)
 {
-    leftovers now = count_leftovers();
+    leftovers now = count_own();
     if (now.descriptors == before.descriptors + 2 && now.shared == before.shared + 2)
         return serve(host, c);
     fprintf(stderr, "a worker has %d descriptors more than the host had, and %d shared pieces\n",
@@ -25,7 +39,7 @@ static int serve_with_its_own(void *host, luas__channel *c)
 static luas__pool *open_counted(luas__output_mode output)
 {
     luas__pool *pool;
-    before = count_leftovers();
+    before = count_own();
     CHECK_INT(luas__pool_open(&pool, &(luas__pool_options){
         .workers = WORKERS, .main = serve_with_its_own, .output = output}), 0);
     return pool;
@@ -54,7 +68,8 @@ static void test_each_has_its_own_and_no_more(void)
         check_each(pool, "s20", 2 * WORKERS);
         CHECK(pool->stats.forks > WORKERS);
         luas__pool_close(pool);
-        check_leftovers(before);
+        CHECK_INT(count_own().descriptors, before.descriptors);
+        CHECK_INT(count_own().shared, before.shared);
     }
 }
 
@@ -84,11 +99,6 @@ static void test_a_hundred_at_once(void)
 }
 
 /* ---- what a child closes ---- */
-
-static bool is_open(int fd)
-{
-    return fcntl(fd, F_GETFD) >= 0;
-}
 
 /* Any of them, in any order, some of them missing. */
 static void close_some(int first, uint64_t *seed)
@@ -130,7 +140,7 @@ static void test_null_is_above_the_standard_streams(void)
     CHECK(fd > STDERR_FILENO && fcntl(fd, F_GETFD) & FD_CLOEXEC);
     CHECK_INT(read(fd, &byte, 1), 0);
     luas__close(&fd);
-    CHECK_INT(dup2(kept, STDIN_FILENO), STDIN_FILENO);
+    CHECK(kept < 0 || dup2(kept, STDIN_FILENO) == STDIN_FILENO);
     luas__close(&kept);
 }
 
