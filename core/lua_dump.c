@@ -33,18 +33,25 @@ typedef struct text {
 typedef struct function {
     reader code, constants;
     uint32_t instructions, count;
-    text named[SHORT_CONSTANTS];    /* an instruction's field reaches no others */
+    text *named;            /* an instruction's field reaches no others */
 } function;
 
+typedef struct level {
+    uint32_t left;          /* functions still to come */
+    luas__upvalues env;
+} level;
+
+/* What each dump needs comes first: most are of small functions, and a worker that
+   was just forked copies each page of its stack that it writes to. */
 typedef struct walk {
     reader in;
     luas__name_sink sink;           /* NULL: only check */
     void *context;
     int depth, rc;
     int dynamic;                    /* found so far; then all constants are given */
-    uint32_t left[NESTED];          /* functions still to come at each depth */
-    luas__upvalues env[NESTED];
     function now;
+    level levels[NESTED];           /* by depth */
+    text named[SHORT_CONSTANTS];
 } walk;
 
 static const unsigned char *take(reader *r, uint64_t n)
@@ -219,7 +226,7 @@ static void take_upvalues(walk *w, const luas__upvalues *parent, luas__upvalues 
 static void enter_function(walk *w, const luas__upvalues *parent)
 {
     reader *r = &w->in;
-    luas__upvalues *env = &w->env[w->depth];
+    luas__upvalues *env = &w->levels[w->depth].env;
     take_text(r);
     take_varint(r);
     take_varint(r);
@@ -233,7 +240,7 @@ static void enter_function(walk *w, const luas__upvalues *parent)
     take_upvalues(w, parent, env);
     if (w->sink != NULL && !r->bad)
         give_names(w, env);
-    w->left[w->depth] = take_count(r, 1);
+    w->levels[w->depth].left = take_count(r, 1);
 }
 
 static void leave_function(walk *w)
@@ -274,14 +281,14 @@ static void walk_functions(walk *w)
 {
     enter_function(w, NULL);
     while (!w->in.bad && w->rc == 0) {
-        if (w->left[w->depth] > 0) {
-            w->left[w->depth]--;
+        if (w->levels[w->depth].left > 0) {
+            w->levels[w->depth].left--;
             if (w->depth + 1 == NESTED) {
                 w->in.bad = 1;
                 return;
             }
             w->depth++;
-            enter_function(w, &w->env[w->depth - 1]);
+            enter_function(w, &w->levels[w->depth - 1].env);
         } else {
             leave_function(w);
             if (w->depth-- == 0)
@@ -306,13 +313,14 @@ static void start(walk *w, const char *dump, size_t len)
     w->in.at = (const unsigned char *)dump;
     w->in.end = w->in.at + len;
     w->in.bad = w->depth = w->rc = 0;
+    w->now.named = w->named;
 }
 
 int luas__dump_check(const char *dump, size_t len)
 {
     walk w;
     w.sink = NULL;
-    w.env[0] = (luas__upvalues){{0, 0, 0, 0}};
+    w.levels[0].env = (luas__upvalues){{0, 0, 0, 0}};
     w.dynamic = 0;
     start(&w, dump, len);
     return walk_dump(&w);
@@ -325,7 +333,7 @@ int luas__dump_names(const char *dump, size_t len, const luas__upvalues *env,
     w.sink = sink;
     w.context = context;
     w.dynamic = 0;
-    w.env[0] = *env;
+    w.levels[0].env = *env;
     start(&w, dump, len);
     int rc = walk_dump(&w);
     if (rc != 1)
