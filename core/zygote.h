@@ -37,8 +37,9 @@ typedef struct luas__dowry {
 /* 1 in the host, 0 in the child, negative on failure, with nothing left behind. */
 int luas__zygote_open(luas__zygote *z);
 
-/* Host: forks a worker: its pid, for luas__child_adopt, or negative. The descriptors of the dowry stay the caller's. A zygote that is
-   dead, or does not answer within some seconds, is ended. */
+/* Host: forks a worker: its pid, for luas__child_adopt, or negative. The descriptors of
+   the dowry stay the caller's. A zygote that is dead, or does not answer within some
+   seconds, is ended. */
 pid_t luas__zygote_bear(luas__zygote *z, const luas__dowry *dowry);
 
 /* Zygote: waits. Returns in each new worker, which owns the descriptors. */
