@@ -1,19 +1,17 @@
 /*
  * Names for what is in the loaded modules. What is deeper than a module's
- * fields and theirs has names only where lua/luas/modules.lua watches all of
- * the module: else the host could have changed it, and nobody would know.
+ * fields and theirs has names only where all of the module is watched
+ * (lua_watch.h): else the host could have changed it, and nobody would know.
  */
 #include <lauxlib.h>
 #include <stdbool.h>
 
 #include "lua_names.h"
+#include "lua_watch.h"
 #include "msgpack.h"
 
 /* A module may hold data: so many entries of one table are looked at, and so many in all. */
 enum { FIELDS = 4096, FIELDS_IN_ALL = 200000 };
-
-/* What is watched whole: as in lua/luas/modules.lua. */
-enum { WATCHED_FIELDS = 1000, WATCHED_TABLES = 32 };
 
 typedef struct reader {
     int names;              /* stack index */
@@ -91,7 +89,7 @@ static bool discover_all(lua_State *L, const reader *r, int set, int queue)
 {
     int fields = 0;
     for (lua_pushnil(L); lua_next(L, -2) != 0;) {
-        if (++fields > WATCHED_FIELDS || lua_rawlen(L, queue) > WATCHED_TABLES) {
+        if (++fields > LUAS__WATCHED_FIELDS || lua_rawlen(L, queue) > LUAS__WATCHED_TABLES) {
             lua_pop(L, 2);
             return false;
         }
@@ -117,7 +115,7 @@ static bool is_watched(lua_State *L, const reader *r)
         is_small = discover_all(L, r, set, queue);
         lua_pop(L, 1);
     }
-    is_small &= lua_rawlen(L, queue) <= WATCHED_TABLES;
+    is_small &= lua_rawlen(L, queue) <= LUAS__WATCHED_TABLES;
     lua_pop(L, 2);
     return is_small;
 }
@@ -159,6 +157,8 @@ static void add_fields(lua_State *L, reader *r, int deeper)
 static void note_modules(lua_State *L, const reader *r)
 {
     for (lua_pushnil(L); lua_next(L, -2) != 0; lua_pop(L, 1)) {
+        if (!lua_istable(L, -1))
+            continue;
         lua_pushvalue(L, -1);
         lua_pushboolean(L, 1);
         lua_rawset(L, r->modules);

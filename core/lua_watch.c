@@ -11,9 +11,6 @@
 
 #define WATCH "luas.core.watch"
 
-/* Of one watch, and of one table in it. */
-enum { MOST_TABLES = 32, MOST_FIELDS = 1000 };
-
 /* KB; what a watch takes is far less. */
 enum { CREDIT = 1 << 17 };
 
@@ -30,7 +27,7 @@ typedef struct field {
    those tables, with `false` the others. */
 typedef struct watch {
     int tables;
-    int counts[MOST_TABLES];    /* of fields */
+    int counts[LUAS__WATCHED_TABLES];   /* of fields */
     field fields[];     /* in the order of lua_next, which a table keeps until it changes */
 } watch;
 
@@ -39,7 +36,7 @@ enum { MODULES = 1, GIVEN, KEPT };
 
 typedef struct draft {
     int tables;
-    int counts[MOST_TABLES];
+    int counts[LUAS__WATCHED_TABLES];
     luas__buffer fields;
     bool descends;
 } draft;
@@ -75,10 +72,12 @@ static bool equal(word a, word b)
 
 /* ---- making one ---- */
 
-static bool is_field(lua_State *L, int table, int key)
+/* Has the table `true` there? */
+static bool has(lua_State *L, int table, int key)
 {
     lua_pushvalue(L, key);
-    bool is = lua_rawget(L, table) != LUA_TNIL;
+    lua_rawget(L, table);
+    bool is = lua_toboolean(L, -1);
     lua_pop(L, 1);
     return is;
 }
@@ -93,7 +92,7 @@ static void keep(lua_State *L, int object, bool is_watched)
 /* Is to be watched, too: false if there are too many. */
 static bool add_table(lua_State *L, draft *d, int table)
 {
-    if (d->tables == MOST_TABLES)
+    if (d->tables == LUAS__WATCHED_TABLES)
         return false;
     keep(L, table, true);
     lua_pushvalue(L, table);
@@ -101,12 +100,12 @@ static bool add_table(lua_State *L, draft *d, int table)
     return true;
 }
 
-/* Modules are watched by themselves. */
+/* Modules are watched by themselves; a table that was just a key so far is not. */
 static bool note_value(lua_State *L, draft *d, int value, int type)
 {
-    if (!is_object(type) || is_field(L, KEPT, value))
+    if (!is_object(type) || has(L, KEPT, value))
         return true;
-    if (type == LUA_TTABLE && d->descends && !is_field(L, MODULES, value))
+    if (type == LUA_TTABLE && d->descends && !has(L, MODULES, value))
         return add_table(L, d, value);
     keep(L, value, false);
     return true;
@@ -121,9 +120,9 @@ static int note_fields(lua_State *L, draft *d)
         field f = {read_word(L, key), read_word(L, value)};
         if (luas__buffer_append(&d->fields, &f, sizeof f) < 0)
             luaL_error(L, "not enough memory");
-        if (is_object(f.key.type) && !is_field(L, KEPT, key))
+        if (is_object(f.key.type) && !has(L, KEPT, key))
             keep(L, key, false);
-        if (++n > MOST_FIELDS || !note_value(L, d, value, f.value.type))
+        if (++n > LUAS__WATCHED_FIELDS || !note_value(L, d, value, f.value.type))
             return -1;
     }
     return n;
@@ -143,11 +142,11 @@ static bool note_all(lua_State *L, draft *d)
 
 static bool has_few_fields(lua_State *L, int table)
 {
-    int n = 0;
-    for (lua_pushnil(L); n <= MOST_FIELDS && lua_next(L, table) != 0; lua_settop(L, table + 1))
+    int n = 0, key = table + 1;
+    for (lua_pushnil(L); n <= LUAS__WATCHED_FIELDS && lua_next(L, table) != 0; lua_settop(L, key))
         n++;
     lua_settop(L, table);
-    return n <= MOST_FIELDS;
+    return n <= LUAS__WATCHED_FIELDS;
 }
 
 static bool try_to_note(lua_State *L, draft *d, bool descends)

@@ -3,7 +3,7 @@
  *
  *   core.watch(modules, t, ...) -> W    what the tables have now: their fields, and
  *                                       those of the tables in them, in those, and so
- *                                       on, but for tables that are keys of `modules`
+ *                                       on, but for tables in the set `modules`
  *                                       (nil: of the given tables only)
  *   core.same(W) -> boolean             do they have these fields still, no more and
  *                                       no fewer, with the same values?
@@ -16,6 +16,9 @@
 #define LUAS_LUA_WATCH_H
 
 #include <lua.h>
+
+/* How many tables a watch may have, and fields each of them. */
+enum { LUAS__WATCHED_TABLES = 32, LUAS__WATCHED_FIELDS = 1000 };
 
 int luas__core_watch(lua_State *L);
 int luas__core_same(lua_State *L);

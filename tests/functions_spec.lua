@@ -443,6 +443,16 @@ describe("carry", function()
             print(workers, levels(p)) ]]))
     end)
 
+    it("has modules of any value", function()
+        assert.are.equal("nan true file\n", helpers.output([[
+            package.loaded.nan, package.loaded.done, package.loaded.file = 0 / 0, true, io.stderr
+            local function value(name)
+                local x = require(name)
+                return io.type(x) or x ~= x and "nan" or tostring(x)
+            end
+            print(table.concat(pool.map(value, { "nan", "done", "file" }), " ")) ]]))
+    end)
+
     it("reaches globals that were made since, however it gets to them", function()
         assert.are.equal("8 6 2 2 ship\n", helpers.output([[
             local got = {}
@@ -524,6 +534,16 @@ describe("a watched table", function()
         assert.is_false(same_after(function(t) t[print].new = 1 end))
         assert.is_true(same_after(function(t) t.module.new = 1 end))
         assert.is_false(same_after(function(t) t.module = {} end))
+    end)
+
+    it("is watched, too, where it was a key before", function()
+        local t = { key = {} }
+        t[t.key] = { t.key }
+        t.key = nil
+        local watch = core.watch({}, { t })
+        assert.is_true(core.same(watch))
+        t[next(t)][1].new = 1
+        assert.is_false(core.same(watch))
     end)
 
     it("is watched alone where there are too many tables in it, or one that is too large", function()

@@ -24,7 +24,9 @@ end
 
 local function set_of_modules()
     local modules = { [package.loaded] = true }
-    for _, module in pairs(package.loaded) do modules[module] = true end
+    for _, module in pairs(package.loaded) do
+        if type(module) == "table" then modules[module] = true end
+    end
     return modules
 end
 
