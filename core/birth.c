@@ -109,18 +109,29 @@ static _Noreturn void live(luas__pool *p, const luas__worker *self, void *host)
     _exit(p->options.main(host, &channel));
 }
 
+/* The first of those from *at on, which it is then. A zygote may have forked some
+   of the others that were prepared later. */
+static luas__worker *find_unborn(const luas__pool *p, int *at)
+{
+    while (p->workers[*at]->pid != 0)
+        ++*at;
+    return p->workers[*at];
+}
+
 /* The host touches its stack here, and no other memory. */
 static int fork_next(luas__pool *p, void *host, pid_t *pids, int most)
 {
     luas__forks forks;
-    luas__worker *const *next = p->workers + p->nworkers - p->unborn;
     int n = 0;
     luas__forks_begin(&forks);
-    do {
-        pids[n] = luas__worker_fork(next[n], &forks);
+    for (int at = 0; n < most; at++, n++) {
+        const luas__worker *w = find_unborn(p, &at);
+        pids[n] = luas__worker_fork(w, &forks);
         if (pids[n] == 0)
-            live(p, next[n], host);
-    } while (pids[n] > 0 && ++n < most);
+            live(p, w, host);
+        if (pids[n] < 0)
+            break;
+    }
     luas__forks_end(&forks);
     return n;
 }
@@ -130,9 +141,10 @@ static int fork_some(luas__pool *p, void *host, int most)
 {
     pid_t pids[MOST_AT_ONCE];
     int n = fork_next(p, host, pids, most);
-    for (int i = 0; i < n; i++) {
-        luas__worker *w = p->workers[p->nworkers - p->unborn--];
+    for (int i = 0, at = 0; i < n; i++) {
+        luas__worker *w = find_unborn(p, &at);
         luas__worker_begin(w, pids[i], &p->poller);
+        p->unborn--;
         note_birth(p, w);
     }
     return n < most ? (int)pids[n] : 0;
@@ -141,10 +153,14 @@ static int fork_some(luas__pool *p, void *host, int most)
 /* What it was given is pending again: there is room for that (deal.c). */
 static void give_up(luas__pool *p)
 {
-    for (; p->unborn > 0; p->unborn--) {
-        luas__worker *w = p->workers[--p->nworkers];
-        luas__worker_revoke(w);
-        luas__worker_close(w, &p->poller);
+    for (int i = p->nworkers; p->unborn > 0;) {
+        luas__worker **at = &p->workers[--i];
+        if ((*at)->pid != 0)
+            continue;
+        luas__worker_revoke(*at);
+        luas__worker_close(*at, &p->poller);
+        memmove(at, at + 1, (size_t)(--p->nworkers - i) * sizeof *at);
+        p->unborn--;
     }
 }
 

@@ -48,7 +48,7 @@ typedef struct luas__pool {
     luas__poller poller;
     luas__worker **workers;     /* in the order in which they were prepared */
     int nworkers, cap_workers;
-    int unborn;                 /* how many at the end are still to be forked */
+    int unborn;                 /* how many of them, with no pid, are still to be forked */
     uint32_t last_serial, last_generation;
     struct luas__keep *keeps;   /* zygotes, and what is left of them */
     luas__job *jobs;            /* unfinished: by priority, then by age */
@@ -159,7 +159,7 @@ int luas__staff_images(luas__pool *p);
 void luas__staff_retire(luas__pool *p, int most);
 
 /* birth.c: prepares a worker, at the end of `workers`, or has a zygote fork it;
-   forks all that are prepared. Where that fails those that are left are gone, and
+   forks all that are still to be forked. Where that fails those that are left are gone, and
    their tasks pending again. */
 int luas__birth_prepare(luas__pool *p, uint32_t generation);
 int luas__birth_fork(luas__pool *p, void *host);

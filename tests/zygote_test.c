@@ -466,6 +466,35 @@ static void test_workers_come_while_nobody_calls(void)
     luas__pool_close(pool);
 }
 
+/* One that a zygote has forked is there while others are still to be forked. */
+static void test_workers_come_with_those_that_the_host_forks(void)
+{
+    enum { OTHERS = 3 };
+    luas__pool *pool;
+    CHECK_INT(luas__pool_open(&pool, &(luas__pool_options){
+        .workers = OTHERS + 1, .main = serve_era}), 0);
+    era = 1;
+    luas__job *job = inherit(pool, 1);
+    luas__pool_keep(pool, job, NULL);
+    era = 2;
+    for (int i = 0; i < 20; i++) {
+        feed(pool, job, "k", 1);
+        while (pool->stats.crashes == (uint64_t)i)
+            CHECK(luas__pool_step(pool, LUAS__SECOND, NULL) >= 0);
+        feed(pool, job, "E", 1);
+        luas__job *other = start_job(pool, &(luas__policy){.chunk = 1});
+        feed(pool, other, "s", OTHERS);
+        feed(pool, other, "k", OTHERS);
+        eras e = take_eras(pool, other);
+        CHECK_INT(e.of[1] + e.of[2], OTHERS); /* who is idle takes them */
+        CHECK_INT(e.crashes, OTHERS);
+    }
+    eras e = take_eras(pool, job);
+    CHECK_INT(e.of[1], 20);
+    CHECK_INT(e.crashes, 20);
+    luas__pool_close(pool);
+}
+
 /* When that is gone it waits for a call; it never forks the host itself. */
 static void test_without_a_zygote_a_call_is_waited_for(void)
 {
@@ -523,6 +552,7 @@ int main(void)
     RUN(test_laden_workers_are_replaced);
     RUN(test_laden_workers_stay_where_the_host_has_gone_on);
     RUN(test_workers_come_while_nobody_calls);
+    RUN(test_workers_come_with_those_that_the_host_forks);
     RUN(test_without_a_zygote_a_call_is_waited_for);
     RUN(test_a_zygote_ends_with_its_job);
 }
