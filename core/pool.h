@@ -159,8 +159,8 @@ int luas__staff_images(luas__pool *p);
 void luas__staff_retire(luas__pool *p, int most);
 
 /* birth.c: prepares a worker, at the end of `workers`, or has a zygote fork it;
-   forks all that are still to be forked. Where that fails those that are left are gone, and
-   their tasks pending again. */
+   forks all that are still to be forked. Where that fails those that are left are
+   gone, and their tasks pending again. */
 int luas__birth_prepare(luas__pool *p, uint32_t generation);
 int luas__birth_fork(luas__pool *p, void *host);
 
