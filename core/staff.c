@@ -6,6 +6,8 @@
 #define _GNU_SOURCE
 #include "pool.h"
 
+#include <errno.h>
+
 #include "clock.h"
 #include "error.h"
 
@@ -94,18 +96,42 @@ static bool wants_all(const luas__pool *p)
     return false;
 }
 
+static int hire_all(luas__pool *p)
+{
+    int rc = 0;
+    while (rc == 0 && luas__deal_needs_worker(p))
+        rc = hire(p, 0);
+    return rc == 0 ? luas__staff_images(p) : rc;
+}
+
+static int prepare_all(luas__pool *p)
+{
+    int rc = 0;
+    while (rc == 0 && active_workers(p) < p->options.workers)
+        rc = luas__birth_prepare(p, 0);
+    return rc;
+}
+
+/* A worker needs more descriptors before it is forked than afterwards: where they
+   run out, those of some come free for others. */
+static int have_forked(luas__pool *p, int (*prepare)(luas__pool *p), void *host)
+{
+    int rc, forked;
+    bool again;
+    do {
+        rc = prepare(p);
+        again = rc == -EMFILE && p->unborn > 0;
+        forked = luas__birth_fork(p, host);
+    } while (again && forked == 0);
+    return rc < 0 ? rc : forked;
+}
+
 /* A failing fork matters only when there is no worker that could do anything. */
 int luas__staff(luas__pool *p, void *host)
 {
-    int rc = 0;
     if (p->closing || p->broken != 0)
         return p->closing ? 0 : p->broken;
-    while (rc == 0 && luas__deal_needs_worker(p))
-        rc = hire(p, 0);
-    if (rc == 0)
-        rc = luas__staff_images(p);
-    int forked = luas__birth_fork(p, host);
-    rc = rc < 0 ? rc : forked;
+    int rc = have_forked(p, hire_all, host);
     p->tight = rc < 0;
     bool can_do_with_fewer = !is_stranded(p) && !wants_all(p);
     return rc < 0 && can_do_with_fewer && rc != LUAS_ENOMEM ? 0 : rc;
@@ -113,13 +139,10 @@ int luas__staff(luas__pool *p, void *host)
 
 int luas__pool_populate(luas__pool *p, void *host)
 {
-    int rc = 0;
     pthread_mutex_lock(&p->lock);
-    while (rc == 0 && active_workers(p) < p->options.workers)
-        rc = luas__birth_prepare(p, 0);
-    int forked = luas__birth_fork(p, host);
+    int rc = have_forked(p, prepare_all, host);
     pthread_mutex_unlock(&p->lock);
-    return rc < 0 ? rc : forked;
+    return rc;
 }
 
 static int prepare_images(luas__pool *p, luas__job *job, int count)

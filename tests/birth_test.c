@@ -4,6 +4,7 @@
 #include "pool_testing.h"
 
 #include <fcntl.h>
+#include <sys/resource.h>
 
 #include "fdio.h"
 
@@ -98,6 +99,33 @@ static void test_a_hundred_at_once(void)
     luas__pool_close(pool);
 }
 
+/* Before they are forked they need more descriptors than there are. */
+static void test_where_descriptors_run_out(void)
+{
+    enum { MANY = 32, FOR_EACH = 6 };
+    struct rlimit usual, few;
+    CHECK_INT(getrlimit(RLIMIT_NOFILE, &usual), 0);
+    for (int populates = 0; populates < 2; populates++) {
+        luas__pool *pool;
+        CHECK_INT(luas__pool_open(&pool, &(luas__pool_options){
+            .workers = MANY, .main = serve, .output = LUAS__OUTPUT_TAG, .label = "of many"}), 0);
+        luas__job *job = start_job(pool, &(luas__policy){.flags = LUAS__JOB_EACH, .chunk = 1});
+        feed(pool, job, "e", MANY);
+        int lowest = luas__open_null();
+        few = usual;
+        few.rlim_cur = (rlim_t)lowest + FOR_EACH * MANY + 12;
+        luas__close(&lowest);
+        CHECK_INT(setrlimit(RLIMIT_NOFILE, &few), 0);
+        CHECK_INT(populates ? luas__pool_populate(pool, NULL) : 0, 0);
+        tally *t = finish(pool, job);
+        CHECK_INT(t->kinds[LUAS__KIND_VALUE], MANY);
+        CHECK_INT(pool->stats.forks, MANY);
+        free(t);
+        luas__pool_close(pool);
+        CHECK_INT(setrlimit(RLIMIT_NOFILE, &usual), 0);
+    }
+}
+
 /* ---- what a child closes ---- */
 
 /* Any of them, in any order, some of them missing. */
@@ -149,6 +177,7 @@ int main(void)
     RUN(test_each_has_its_own_and_no_more);
     RUN(test_populated_at_once);
     RUN(test_a_hundred_at_once);
+    RUN(test_where_descriptors_run_out);
     RUN(test_closes_what_it_is_given);
     RUN(test_null_is_above_the_standard_streams);
 }
