@@ -32,7 +32,7 @@ typedef struct watch {
 } watch;
 
 /* One in the making, and the stack meanwhile. */
-enum { MODULES = 1, GIVEN, KEPT };
+enum { MODULES = 1, GIVEN, KEPT, INNER };
 
 typedef struct draft {
     int tables;
@@ -100,12 +100,26 @@ static bool add_table(lua_State *L, draft *d, int table)
     return true;
 }
 
-/* Modules are watched by themselves; a table that was just a key so far is not. */
+/* If it is a module, that is watched by itself: its name is noted. */
+static bool note_module(lua_State *L, int value)
+{
+    lua_pushvalue(L, value);
+    bool is_module = !lua_isnil(L, MODULES) && lua_rawget(L, MODULES) != LUA_TNIL;
+    if (is_module) {
+        lua_pushvalue(L, -1);
+        lua_pushboolean(L, 1);
+        lua_rawset(L, INNER);
+    }
+    lua_pop(L, 1);
+    return is_module;
+}
+
+/* A table that was just a key so far is not watched yet. */
 static bool note_value(lua_State *L, draft *d, int value, int type)
 {
     if (!is_object(type) || has(L, KEPT, value))
         return true;
-    if (type == LUA_TTABLE && d->descends && !has(L, MODULES, value))
+    if (type == LUA_TTABLE && !note_module(L, value) && d->descends)
         return add_table(L, d, value);
     keep(L, value, false);
     return true;
@@ -133,7 +147,7 @@ static bool note_all(lua_State *L, draft *d)
     for (int i = 0; i < d->tables; i++) {
         lua_rawgeti(L, KEPT, i + 1);
         d->counts[i] = note_fields(L, d);
-        lua_settop(L, KEPT);
+        lua_settop(L, INNER);
         if (d->counts[i] < 0)
             return false;
     }
@@ -154,12 +168,13 @@ static bool try_to_note(lua_State *L, draft *d, bool descends)
     d->descends = descends;
     d->tables = 0;
     luas__buffer_truncate(&d->fields, 0);
-    lua_createtable(L, 0, 0);
-    lua_replace(L, KEPT);
-    for (lua_Integer i = 1; lua_rawgeti(L, GIVEN, i) != LUA_TNIL; i++, lua_settop(L, KEPT))
-        if (lua_istable(L, -1) && (descends || has_few_fields(L, KEPT + 1)))
-            add_table(L, d, KEPT + 1);
-    lua_settop(L, KEPT);
+    lua_settop(L, GIVEN);
+    lua_newtable(L);
+    lua_newtable(L);
+    for (lua_Integer i = 1; lua_rawgeti(L, GIVEN, i) != LUA_TNIL; i++, lua_settop(L, INNER))
+        if (lua_istable(L, -1) && (descends || has_few_fields(L, INNER + 1)))
+            add_table(L, d, INNER + 1);
+    lua_settop(L, INNER);
     return note_all(L, d);
 }
 
@@ -178,7 +193,8 @@ static int make_watch(lua_State *L)
     lua_setmetatable(L, -2);
     lua_pushvalue(L, KEPT);
     lua_setiuservalue(L, -2, 1);
-    return 1;
+    lua_pushvalue(L, INNER);
+    return 2;
 }
 
 /* The collector rests meanwhile: a finalizer could change the tables. */
@@ -191,10 +207,10 @@ int luas__core_watch(lua_State *L)
     lua_insert(L, 1);
     lua_pushlightuserdata(L, &d);
     int begun = luas__rest_begin(L, CREDIT);
-    int rc = lua_pcall(L, 3, 1, 0);
+    int rc = lua_pcall(L, 3, 2, 0);
     luas__rest_end(L, CREDIT, begun);
     luas__buffer_release(&d.fields);
-    return rc == LUA_OK ? 1 : lua_error(L);
+    return rc == LUA_OK ? 2 : lua_error(L);
 }
 
 /* ---- comparing ---- */

@@ -1,10 +1,11 @@
 /*
  * Watching tables for changes: what a module had when workers were forked.
  *
- *   core.watch(modules, t, ...) -> W    what the tables have now: their fields, and
- *                                       those of the tables in them, in those, and so
- *                                       on, but for tables in the set `modules`
- *                                       (nil: of the given tables only)
+ *   core.watch(modules, tables) -> W, names     what the tables have now: their fields,
+ *                                       and those of the tables in them, in those, and
+ *                                       so on, but for modules, whose names `modules`
+ *                                       has by table (nil: of the given tables only);
+ *                                       and the set of the names of those that were met
  *   core.same(W) -> boolean             do they have these fields still, no more and
  *                                       no fewer, with the same values?
  *

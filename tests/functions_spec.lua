@@ -443,6 +443,26 @@ describe("carry", function()
             print(workers, levels(p)) ]]))
     end)
 
+    it("notices what changed in a module that is reached by way of another", function()
+        assert.are.equal("1 2 2 2 3 3\n", helpers.output([[
+            package.loaded["A.sub"] = { x = 1 }
+            package.loaded.A = { sub = package.loaded["A.sub"] }
+            package.loaded["A.sub"].parent = package.loaded.A
+            local A = require "A"
+            local p <close> = pool.new(2)
+            local function f() return A.sub.x end
+            local got = { p:apply(f) }
+            A.sub.x = 2
+            got[2] = p:apply(f)
+            got[3] = p:map(f, { 1 })[1]
+            package.loaded["A.sub"] = nil
+            got[4] = p:apply(f)
+            A.sub.x = 3
+            got[5] = p:apply(f)
+            got[6] = p:map(f, { 1 })[1]
+            print(table.concat(got, " ")) ]]))
+    end)
+
     it("has modules of any value", function()
         assert.are.equal("nan true file\n", helpers.output([[
             package.loaded.nan, package.loaded.done, package.loaded.file = 0 / 0, true, io.stderr
@@ -544,6 +564,20 @@ describe("a watched table", function()
         assert.is_true(core.same(watch))
         t[next(t)][1].new = 1
         assert.is_false(core.same(watch))
+    end)
+
+    it("says which modules it has in it", function()
+        local b, c = {}, {}
+        local a = { b = b, inner = { c = c, [{}] = 1 }, string = "b" }
+        b.a, c.a = a, a
+        local watch, names = core.watch({ [a] = "a", [b] = "b", [c] = "c", [{}] = "d" }, { a })
+        assert.are.same({ b = true, c = true }, names)
+        b.new, c.new = 1, 1
+        assert.is_true(core.same(watch))
+        assert.are.same({}, select(2, core.watch({}, { a })))
+        assert.are.same({}, select(2, core.watch(nil, { a })))
+        for i = 1, 40 do a.inner[i] = {} end -- too many to be watched
+        assert.are.same({ b = true }, select(2, core.watch({ [a] = "a", [b] = "b" }, { a })))
     end)
 
     it("is watched alone where there are too many tables in it, or one that is too large", function()

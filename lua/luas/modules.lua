@@ -22,12 +22,17 @@ local function forget_unused()
     end })
 end
 
-local function set_of_modules()
-    local modules = { [package.loaded] = true }
-    for _, module in pairs(package.loaded) do
-        if type(module) == "table" then modules[module] = true end
+local function names_of_modules()
+    local names = { [package.loaded] = "package" }
+    for name, module in pairs(package.loaded) do
+        if type(module) == "table" then names[module] = name end
     end
-    return modules
+    return names
+end
+
+local function watch(module, names)
+    local watched, inner = core.watch(names, { module })
+    return { value = module, watch = watched, inner = inner }
 end
 
 -- A module is watched with the tables in it that are no modules themselves.
@@ -37,13 +42,13 @@ local function know_all()
     for name, module in pairs(package.loaded) do
         known[name] = before[name]
         if not unchanged(known[name], module) then
-            modules = modules or set_of_modules()
-            known[name] = { value = module, watch = core.watch(modules, { module }) }
+            modules = modules or names_of_modules()
+            known[name] = watch(module, modules)
         end
     end
     local what_require_goes_by = { package, package.loaded, package.preload, package.searchers }
     known.package = before.package
-        or { value = package, watch = core.watch(nil, what_require_goes_by) }
+        or { value = package, watch = core.watch(nil, what_require_goes_by), inner = {} }
     if not latest then forget_unused() end
     latest, used = known, true
     return known
@@ -66,6 +71,18 @@ function M.compare(pool)
     end
 end
 
+-- With the modules in it, in these, and so on: they are reached by its name, too.
+local function is_known(known, name, passed)
+    local module = known[name]
+    if passed[name] then return true end
+    if not unchanged(module, package.loaded[name]) then return false end
+    passed[name] = true
+    for inner in pairs(module.inner) do
+        if not is_known(known, inner, passed) then return false end
+    end
+    return true
+end
+
 --- Would the workers find in these modules what the host has in them?
 ---@param pool luas.poolstate
 ---@param modules table<string, boolean>  a set of their names
@@ -73,12 +90,12 @@ end
 function M.are_known(pool, modules)
     if pool.size == 0 then return true end
     if pool.core:live(true) == 0 then M.note(pool) end
-    local known, loaded = pool.known, package.loaded
-    if modules.package then modules = loaded end -- what it may require it has from there
+    local known, passed = pool.known, {}
+    if modules.package then modules = package.loaded end -- what it may require it has from there
     for name in pairs(modules) do
-        if not unchanged(known[name], loaded[name]) then return false end
+        if not is_known(known, name, passed) then return false end
     end
-    return unchanged(known.string, loaded.string) -- its methods need no name
+    return is_known(known, "string", passed) -- its methods need no name
 end
 
 return M
