@@ -36,33 +36,30 @@ static void map(luas__area *a)
     a->bytes = bytes == MAP_FAILED ? NULL : bytes;
 }
 
-static bool hide(luas__slot slot)
-{
-#ifdef MADV_DONTFORK
-    return madvise(slot.bytes, slot.size, MADV_DONTFORK) == 0;
-#else
-    return (void)slot, false;
-#endif
-}
-
 luas__slot luas__area_whole(const luas__area *a)
 {
     return (luas__slot){a->bytes, a->bytes != NULL ? a->size * (size_t)a->count : 0};
 }
 
-int luas__area_show(const luas__area *a, luas__slot slot)
+void luas__area_hide(luas__slot slot)
 {
-#ifdef MADV_DOFORK
-    if (a->is_hidden && slot.bytes != NULL && madvise(slot.bytes, slot.size, MADV_DOFORK) != 0)
-        return -errno;
+#ifdef MADV_DONTFORK
+    if (slot.bytes != NULL)
+        madvise(slot.bytes, slot.size, MADV_DONTFORK); /* if not, children give it up */
+#else
+    (void)slot;
 #endif
-    return 0;
 }
 
-void luas__area_hide(const luas__area *a, luas__slot slot)
+int luas__area_show(luas__slot slot)
 {
-    if (a->is_hidden && slot.bytes != NULL)
-        hide(slot);
+#ifdef MADV_DOFORK
+    if (slot.bytes != NULL && madvise(slot.bytes, slot.size, MADV_DOFORK) != 0)
+        return -errno;
+#else
+    (void)slot;
+#endif
+    return 0;
 }
 
 void luas__area_open(luas__area *a, int workers)
@@ -78,7 +75,6 @@ void luas__area_open(luas__area *a, int workers)
     a->size = whole / count & ~(size_t)(SMALLEST - 1);
     a->size = a->size < LARGEST ? a->size : LARGEST;
     map(a);
-    a->is_hidden = a->bytes != NULL && hide(luas__area_whole(a));
 }
 
 void luas__area_close(luas__area *a)

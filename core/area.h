@@ -5,9 +5,9 @@
  * piece, and sends a LARGE frame that says where; the host copies it and
  * returns the room.
  *
- * The host: 1. luas__area_open; for each worker 2. luas__area_take, 3.
- * luas__area_show before the fork and luas__area_hide after it, 4. luas__area_got
- * and luas__area_return, 5. luas__area_free when it has taken all that the worker
+ * The host: 1. luas__area_open; for each worker 2. luas__area_take, 3. at its fork
+ * luas__area_show for its slot where all is hidden, 4. luas__area_got and
+ * luas__area_return, 5. luas__area_free when it has taken all that the worker
  * sent; 6. luas__area_close. The child: luas__area_keep. So no worker reaches the
  * slot of another.
  *
@@ -16,8 +16,6 @@
  */
 #ifndef LUAS_AREA_H
 #define LUAS_AREA_H
-
-#include <stdbool.h>
 
 #include "page.h"
 
@@ -31,7 +29,6 @@ typedef struct luas__area {
     size_t size;        /* of one slot */
     int count;
     unsigned char *taken;   /* by slot */
-    bool is_hidden;         /* children have only what was shown when they were forked */
 } luas__area;
 
 /* For so many workers; where there is no memory, an area without slots. */
@@ -45,12 +42,12 @@ void luas__area_free(luas__area *a, luas__slot slot);
 /* All that there is, as if it were one slot. */
 luas__slot luas__area_whole(const luas__area *a);
 
-/* What children that are forked now have of it: 0, or negative. */
-int luas__area_show(const luas__area *a, luas__slot slot);
-void luas__area_hide(const luas__area *a, luas__slot slot);
+/* Children that are forked from now on do not have the slot, or have it again: 0, or
+   negative. What is not copied takes no time to copy, and none to give up. */
+void luas__area_hide(luas__slot slot);
+int luas__area_show(luas__slot slot);
 
-/* In a forked child, once: gives up all but this slot, whether it was hidden (which
-   is faster, for it was not copied) or not. */
+/* In a forked child, once: gives up all but this slot, whether it was hidden or not. */
 void luas__area_keep(const luas__area *a, luas__slot slot);
 
 /* Worker: where the next `len` bytes of its slot are, if they are free, or NULL; their

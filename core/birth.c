@@ -122,7 +122,9 @@ static luas__worker *find_unborn(const luas__pool *p, int *at)
 static int fork_next(luas__pool *p, void *host, pid_t *pids, int most)
 {
     luas__forks forks;
+    luas__slot slots = luas__area_whole(&p->area);
     int n = 0;
+    luas__area_hide(slots);
     luas__forks_begin(&forks);
     for (int at = 0; n < most; at++, n++) {
         const luas__worker *w = find_unborn(p, &at);
@@ -133,6 +135,7 @@ static int fork_next(luas__pool *p, void *host, pid_t *pids, int most)
             break;
     }
     luas__forks_end(&forks);
+    luas__area_show(slots); /* a zygote must have them, and asks for it again */
     return n;
 }
 

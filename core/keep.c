@@ -36,12 +36,8 @@ static _Noreturn void be_zygote(luas__pool *p, luas__zygote z, void *host)
 /* Its workers will have slots that nobody has yet. */
 static int open_zygote(luas__zygote *z, const luas__area *a)
 {
-    int rc = luas__area_show(a, luas__area_whole(a));
-    if (rc == 0)
-        rc = luas__zygote_open(z);
-    if (rc != 0)
-        luas__area_hide(a, luas__area_whole(a));
-    return rc;
+    int rc = luas__area_show(luas__area_whole(a));
+    return rc < 0 ? rc : luas__zygote_open(z);
 }
 
 void luas__pool_keep(luas__pool *p, luas__job *job, void *host)

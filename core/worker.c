@@ -153,11 +153,11 @@ pid_t luas__worker_fork(const luas__worker *w, const luas__forks *forks)
 {
     pid_t pid = luas__page_show(w->page);
     if (pid == 0)
-        pid = luas__area_show(w->area, w->slot);
+        pid = luas__area_show(w->slot);
     if (pid == 0 && (pid = luas__child_fork(forks)) == 0)
         return 0;
     luas__page_hide(w->page);
-    luas__area_hide(w->area, w->slot);
+    luas__area_hide(w->slot);
     return pid;
 }
 

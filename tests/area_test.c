@@ -160,8 +160,8 @@ static void test_there_are_slots_for_any_number_of_workers(void)
 static int write_in_child(const luas__area *a, luas__slot own, bool keeps, char *address)
 {
     int status;
-    luas__slot shown = keeps ? luas__area_whole(a) : own;
-    CHECK_INT(luas__area_show(a, shown), 0);
+    luas__area_hide(luas__area_whole(a));
+    CHECK_INT(luas__area_show(keeps ? luas__area_whole(a) : own), 0);
     pid_t pid = fork();
     CHECK(pid >= 0);
     if (pid == 0) {
@@ -171,7 +171,6 @@ static int write_in_child(const luas__area *a, luas__slot own, bool keeps, char 
         *(volatile char *)address = 7;
         _exit(0);
     }
-    luas__area_hide(a, shown);
     CHECK_INT(waitpid(pid, &status, 0), pid);
     return status;
 }
@@ -180,7 +179,6 @@ static void check_that_children_reach_their_own(bool keeps)
 {
     luas__area a;
     luas__area_open(&a, 3);
-    CHECK(a.is_hidden);
     luas__slot slots[3], none = {.bytes = NULL};
     for (int i = 0; i < 3; i++)
         slots[i] = luas__area_take(&a);
@@ -195,9 +193,12 @@ static void check_that_children_reach_their_own(bool keeps)
     luas__area_close(&a);
 }
 
+/* Valgrind does not know of it, and takes seconds to look for what is not there. */
 static void test_a_child_is_shown_its_own_slot_only(void)
 {
-    check_that_children_reach_their_own(false);
+    const char *preloaded = getenv("LD_PRELOAD");
+    if (preloaded == NULL || strstr(preloaded, "vgpreload") == NULL)
+        check_that_children_reach_their_own(false);
 }
 
 static void test_a_child_keeps_its_own_slot_only(void)
