@@ -322,9 +322,9 @@ static void check_length(char *bytes, size_t len)
     const size_t places[] = {0, 1, 31, 8190, 8191, 8192, 8193, 16383, 16384, 65535, len - 2, len - 1};
     CHECK_INT(type_of(bytes, len), MP_STR);
     for (size_t i = 0; i < sizeof places / sizeof *places; i++) {
-        char *at = bytes + places[i];
-        if (len < 2 || places[i] > len - 1)
+        if (places[i] >= len)
             continue;
+        char *at = bytes + places[i];
         *at = (char)0xc3;
         CHECK_INT(type_of(bytes, len), MP_BIN);
         if (places[i] + 1 < len) {
