@@ -52,7 +52,8 @@ static void release(luas__worker *w)
     close_its_ends(w);
     luas__child_release(&w->child);
     luas__page_unmap(w->page);
-    luas__area_free(w->area, w->slot);
+    if (w->area != NULL)
+        luas__area_free(w->area, w->slot);
     luas__buffer_release(&w->out);
     luas__buffer_release(&w->in);
     free(w->chunks);
