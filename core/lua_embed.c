@@ -16,8 +16,8 @@
 #include "cpus.h"
 #include "error.h"
 #include "lua_serve.h"
-#include "lua_task.h"
 #include "lua_state.h"
+#include "lua_task.h"
 #include "pool.h"
 
 struct luas_pool {

@@ -145,8 +145,8 @@ void luas__pool_terminate(luas__pool *p);
 
 /* ---- between these files, with the lock held ---- */
 
-/* deal.c: gives pending tasks to workers with room, and evens out; gives the
-   newest one its first, which it does while others are forked. */
+/* deal.c: gives pending tasks to workers with room, and evens out; gives one that
+   was just prepared its first, which it finds when it is forked. */
 int luas__deal(luas__pool *p, bool alarmed);
 int luas__deal_first(luas__pool *p, luas__worker *w);
 bool luas__deal_needs_worker(luas__pool *p);

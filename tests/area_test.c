@@ -196,8 +196,7 @@ static void check_that_children_reach_their_own(bool keeps)
 /* Valgrind does not know of it, and takes seconds to look for what is not there. */
 static void test_a_child_is_shown_its_own_slot_only(void)
 {
-    const char *preloaded = getenv("LD_PRELOAD");
-    if (preloaded == NULL || strstr(preloaded, "vgpreload") == NULL)
+    if (!under_valgrind())
         check_that_children_reach_their_own(false);
 }
 

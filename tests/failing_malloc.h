@@ -61,4 +61,17 @@ void __wrap_free(void *block)
     __real_free(block);
 }
 
+/* A lua_Alloc; Lua counts on blocks that become smaller. */
+static inline void *allocate_for_lua(void *context, void *block, size_t old_size, size_t size)
+{
+    (void)context;
+    if (size == 0) {
+        __wrap_free(block);
+        return NULL;
+    }
+    if (block != NULL && size <= old_size)
+        return __real_realloc(block, size);
+    return __wrap_realloc(block, size);
+}
+
 #endif

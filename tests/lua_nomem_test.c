@@ -14,19 +14,6 @@
 #include "msgpack.h"
 #include "testing.h"
 
-/* Lua's; it counts on blocks that become smaller. */
-static void *allocate(void *context, void *block, size_t old_size, size_t size)
-{
-    (void)context;
-    if (size == 0) {
-        __wrap_free(block);
-        return NULL;
-    }
-    if (block != NULL && size <= old_size)
-        return __real_realloc(block, size);
-    return __wrap_realloc(block, size);
-}
-
 /* ---- what is done under these conditions ---- */
 
 /* A job, a value, and what is to hold of both after the way there and back. */
@@ -145,7 +132,7 @@ static bool attempt(lua_State *L)
 
 static lua_State *open_state(void)
 {
-    lua_State *L = lua_newstate(allocate, NULL);
+    lua_State *L = lua_newstate(allocate_for_lua, NULL);
     CHECK(L != NULL);
     luaL_openlibs(L);
     CHECK_INT(luaL_dostring(L, script), LUA_OK);
@@ -177,8 +164,7 @@ static bool fail_at(lua_State *L, long n, long failures)
 /* Under valgrind only some of the allocations fail. */
 static long stride(void)
 {
-    const char *preloaded = getenv("LD_PRELOAD");
-    return preloaded != NULL && strstr(preloaded, "vgpreload") != NULL ? 17 : 1;
+    return under_valgrind() ? 17 : 1;
 }
 
 /* Each time in a new state, whose first use of the codec it is. */

@@ -10,19 +10,6 @@
 #include "failing_malloc.h"
 #include "testing.h"
 
-/* Lua's; it counts on blocks that become smaller. */
-static void *allocate(void *context, void *block, size_t old_size, size_t size)
-{
-    (void)context;
-    if (size == 0) {
-        __wrap_free(block);
-        return NULL;
-    }
-    if (block != NULL && size <= old_size)
-        return __real_realloc(block, size);
-    return __wrap_realloc(block, size);
-}
-
 static const char script[] =
     "local p = pool.new(1)\n"
     "local items = {1, 2, 3}\n"
@@ -54,7 +41,7 @@ enum { WAYS = 1, CLOSE };
 
 static lua_State *open_state(void)
 {
-    lua_State *L = lua_newstate(allocate, NULL);
+    lua_State *L = lua_newstate(allocate_for_lua, NULL);
     CHECK(L != NULL);
     luaL_openlibs(L);
     luas_openlibs(L);
@@ -93,8 +80,7 @@ static bool fail_at(lua_State *L, const char *way, long n, long failures)
 /* Under valgrind only some of the allocations fail. */
 static long stride(void)
 {
-    const char *preloaded = getenv("LD_PRELOAD");
-    return preloaded != NULL && strstr(preloaded, "vgpreload") != NULL ? 7 : 1;
+    return under_valgrind() ? 7 : 1;
 }
 
 static void fail_in_turn(const char *way, long failures)

@@ -32,8 +32,7 @@ static inline int scaled(int n)
 #ifdef SLOWED
     return n / 10;
 #else
-    const char *preloaded = getenv("LD_PRELOAD");
-    return preloaded != NULL && strstr(preloaded, "vgpreload") != NULL ? n / 20 : n;
+    return under_valgrind() ? n / 20 : n;
 #endif
 }
 

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdint.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -99,6 +100,12 @@ static inline void check_leftovers(leftovers before)
             now.descriptors - before.descriptors, now.shared - before.shared,
             child == -1 ? "" : ", a child");
     exit(1);
+}
+
+static inline bool under_valgrind(void)
+{
+    const char *preloaded = getenv("LD_PRELOAD");
+    return preloaded != NULL && strstr(preloaded, "vgpreload") != NULL;
 }
 
 /* Reproducible random numbers below `limit` (xorshift, Marsaglia). */

@@ -282,6 +282,16 @@ static luas__job *inherit(luas__pool *pool, int workers)
     return job;
 }
 
+/* The job's tasks see era 1, though it is 2 now. */
+static luas__job *keep_first_era(luas__pool *pool, int workers)
+{
+    era = 1;
+    luas__job *job = inherit(pool, workers);
+    luas__pool_keep(pool, job, NULL);
+    era = 2;
+    return job;
+}
+
 static luas__pool *open_with(luas__output_mode output)
 {
     luas__pool *pool;
@@ -334,10 +344,7 @@ static void feed_mixture(luas__pool *pool, luas__job *job, int rounds)
 static void test_workers_that_replace_others_see_what_those_saw(void)
 {
     luas__pool *pool = open_with(LUAS__OUTPUT_INHERIT);
-    era = 1;
-    luas__job *job = inherit(pool, 2);
-    luas__pool_keep(pool, job, NULL);
-    era = 2;
+    luas__job *job = keep_first_era(pool, 2);
     feed_mixture(pool, job, 40);
     eras e = take_eras(pool, job);
     CHECK_INT(e.of[1], 120);
@@ -350,10 +357,7 @@ static void test_workers_that_replace_others_see_what_those_saw(void)
 static void test_their_output_is_captured(void)
 {
     luas__pool *pool = open_with(LUAS__OUTPUT_CAPTURE);
-    era = 1;
-    luas__job *job = inherit(pool, 1);
-    luas__pool_keep(pool, job, NULL);
-    era = 2;
+    luas__job *job = keep_first_era(pool, 1);
     feed(pool, job, "k", 3);
     feed(pool, job, "p", 5);
     eras e = take_eras(pool, job);
@@ -372,10 +376,7 @@ static pid_t zygote_of(const luas__pool *pool, const luas__job *job)
 static void test_without_a_zygote_the_host_is_what_there_is(void)
 {
     luas__pool *pool = open_with(LUAS__OUTPUT_INHERIT);
-    era = 1;
-    luas__job *job = inherit(pool, 1);
-    luas__pool_keep(pool, job, NULL);
-    era = 2;
+    luas__job *job = keep_first_era(pool, 1);
     feed(pool, job, "k", 1);
     feed(pool, job, "E", 10);
     pid_t pid = zygote_of(pool, job);
@@ -446,10 +447,7 @@ static bool is_done(luas__pool *pool, const luas__job *job)
 static void test_workers_come_while_nobody_calls(void)
 {
     luas__pool *pool = open_with(LUAS__OUTPUT_INHERIT);
-    era = 1;
-    luas__job *job = inherit(pool, 2);
-    luas__pool_keep(pool, job, NULL);
-    era = 2;
+    luas__job *job = keep_first_era(pool, 2);
     for (int i = 0; i < 10; i++) {
         feed(pool, job, "k", 1);
         feed(pool, job, "l", 2);
@@ -473,10 +471,7 @@ static void test_workers_come_with_those_that_the_host_forks(void)
     luas__pool *pool;
     CHECK_INT(luas__pool_open(&pool, &(luas__pool_options){
         .workers = OTHERS + 1, .main = serve_era}), 0);
-    era = 1;
-    luas__job *job = inherit(pool, 1);
-    luas__pool_keep(pool, job, NULL);
-    era = 2;
+    luas__job *job = keep_first_era(pool, 1);
     for (int i = 0; i < 20; i++) {
         feed(pool, job, "k", 1);
         while (pool->stats.crashes == (uint64_t)i)

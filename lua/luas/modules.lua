@@ -38,12 +38,12 @@ end
 -- A module is watched with the tables in it that are no modules themselves.
 local function know_all()
     local before = latest and unchanged(latest.package, package) and latest or {}
-    local known, modules = {}, nil
+    local known, names = {}, nil
     for name, module in pairs(package.loaded) do
         known[name] = before[name]
         if not unchanged(known[name], module) then
-            modules = modules or names_of_modules()
-            known[name] = watch(module, modules)
+            names = names or names_of_modules()
+            known[name] = watch(module, names)
         end
     end
     local what_require_goes_by = { package, package.loaded, package.preload, package.searchers }
