@@ -113,11 +113,20 @@ bool luas__frame_has_short(const luas__buffer *b)
     return p != NULL && luas__frame_is_short(p) && b->len >= short_size(p);
 }
 
-/* Bytes of the short form at p, if it is the value of that task and whole. */
-static size_t short_value_size(const char *p, size_t left, uint32_t seq)
+/* How many values in short form, of the tasks from `seq` on, there are at p, all of one
+   size, as those of one function mostly are. That size is only compared to what comes
+   next: where each value told where the next one is, the processor would have to wait
+   for one to look at the other. */
+static uint32_t alike(const char *p, size_t left, uint32_t seq, uint32_t most, size_t *len)
 {
-    size_t size = short_size(p);
-    return size > LUAS__SHORT_HEAD && size <= left && p[1] == (char)seq ? size : 0;
+    const char head = *p;
+    size_t size = short_size(p), at = 0;
+    uint32_t n = 0;
+    if (size > LUAS__SHORT_HEAD)
+        for (; n < most && size <= left - at && p[at] == head && p[at + 1] == (char)(seq + n); n++)
+            at += size;
+    *len = at;
+    return n;
 }
 
 /* Bytes of the outcome frame at p, if it is a value of that task and whole. */
@@ -131,19 +140,28 @@ static size_t value_size(const char *p, size_t left, uint32_t seq)
     return is_value && size <= left ? size : 0;
 }
 
+/* One value in long form, or those in short form that are alike. */
+static uint32_t next_values(const char *p, size_t left, size_t room, uint32_t seq, uint32_t most,
+                            size_t *len)
+{
+    if (luas__frame_is_short(p))
+        return alike(p, left < room ? left : room, seq, most, len);
+    *len = value_size(p, left, seq);
+    return *len > 0 && (*len <= room || room == MOST_RUN);
+}
+
 uint32_t luas__frame_values(const luas__buffer *b, uint32_t seq, uint32_t most, size_t *len)
 {
-    size_t at = 0;
-    uint32_t n = 0;
-    for (; n < most && at < b->len && at < MOST_RUN; n++) {
+    size_t at = 0, more;
+    uint32_t total = 0, n;
+    while (total < most && at < b->len && at < MOST_RUN) {
         const char *p = luas__buffer_bytes(b) + at;
-        size_t left = b->len - at;
-        size_t size = luas__frame_is_short(p) ? short_value_size(p, left, seq + n)
-                                              : value_size(p, left, seq + n);
-        if (size == 0 || (n > 0 && at + size > MOST_RUN))
+        n = next_values(p, b->len - at, MOST_RUN - at, seq + total, most - total, &more);
+        if (n == 0)
             break;
-        at += size;
+        total += n;
+        at += more;
     }
     *len = at;
-    return n;
+    return total;
 }

@@ -24,6 +24,7 @@
 #define LUAS_LUA_CODEC_H
 
 #include <lua.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "buffer.h"
@@ -80,6 +81,9 @@ enum {
  * raised, LUAS_EDEEP, LUAS_ETOOBIG. `space` is a stack index or 0.
  */
 int luas__decode(lua_State *L, const char *bytes, size_t len, int space, int flags);
+
+/* The same if that is one number, as most results are: true; or nothing was done. */
+bool luas__decode_number(lua_State *L, const char *bytes, size_t len);
 
 /* The same for one value: 1, the value pushed. */
 int luas__decode_value(lua_State *L, const char *bytes, size_t len, int space, int flags);

@@ -106,6 +106,10 @@ static int keep_run(lua_State *L, luas__job_handle *h, int space, luas__outcome 
     uint32_t len;
     while ((payload = luas__job_next_value(h->job, &o->index, &len)) != NULL) {
         ++*taken;
+        if (luas__decode_number(L, payload, len)) { /* that runs nothing of the user's */
+            lua_rawseti(L, 2, (lua_Integer)o->index);
+            continue;
+        }
         if (keep_value(L, h, o->index, len, payload, space) < 0)
             return -1;
         luas__job_check_alive(L, h);

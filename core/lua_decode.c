@@ -462,7 +462,7 @@ static int take_head(luas__decoder *d)
     return t.len > INT_MAX - SLOTS ? fail(d, LUAS_ETOOBIG) : (int)t.len;
 }
 
-/* A number of exactly these bytes: most results are one. */
+/* A number of exactly these bytes. */
 static int take_number(lua_State *L, const unsigned char *p, size_t len)
 {
     double number;
@@ -495,12 +495,15 @@ static int decode_array(lua_State *L, const char *bytes, size_t len, int space, 
     return luas__keep_message(L, top, rc);
 }
 
+bool luas__decode_number(lua_State *L, const char *bytes, size_t len)
+{
+    return len >= 2 && len <= 1 + LUAS__MP_NUMBER && (unsigned char)*bytes == 0x91
+        && take_number(L, (const unsigned char *)bytes + 1, len - 1);
+}
+
 int luas__decode(lua_State *L, const char *bytes, size_t len, int space, int flags)
 {
-    if (len >= 2 && len <= 1 + LUAS__MP_NUMBER && (unsigned char)*bytes == 0x91
-        && take_number(L, (const unsigned char *)bytes + 1, len - 1))
-        return 1;
-    return decode_array(L, bytes, len, space, flags);
+    return luas__decode_number(L, bytes, len) ? 1 : decode_array(L, bytes, len, space, flags);
 }
 
 int luas__decode_value(lua_State *L, const char *bytes, size_t len, int space, int flags)

@@ -251,6 +251,45 @@ static void test_short_values_are_in_the_run(void)
     luas__buffer_release(&b);
 }
 
+static uint32_t count_values(luas__buffer *b, uint32_t first, uint32_t most, size_t *longest)
+{
+    uint32_t total = 0, n;
+    size_t len;
+    for (*longest = 0; (n = luas__frame_values(b, first + total, most, &len)) > 0; total += n) {
+        *longest = len > *longest ? len : *longest;
+        CHECK(n <= most);
+        luas__buffer_consume(b, len);
+    }
+    return total;
+}
+
+/* However their sizes and forms follow one another, none is passed over or taken
+   twice, and no run is longer than what may be taken at a time. */
+static void test_long_runs_of_any_sizes(void)
+{
+    static const char text[] = "0123456789";
+    enum { VALUES = 200000, LIMIT = 1 << 18 };
+    const uint32_t first = UINT32_MAX - 1000, most[] = {VALUES, 7, 1};
+    char longer[300];
+    memset(longer, 'x', sizeof longer - 1);
+    longer[sizeof longer - 1] = 0;
+    for (size_t round = 0; round < sizeof most / sizeof *most; round++) {
+        luas__buffer b = LUAS__BUFFER_INIT;
+        size_t longest;
+        for (uint32_t i = 0; i < VALUES; i++) {
+            uint32_t seq = first + i;
+            if (i % 1000 == 999)
+                write_outcome(&b, LUAS__VALUE, seq, longer);
+            else
+                append_short(&b, seq, text + (i / 50 % 3 == 0 ? i % 10 : 5));
+        }
+        CHECK_INT(count_values(&b, first, most[round], &longest), VALUES);
+        CHECK_INT(b.len, 0);
+        CHECK(longest <= LIMIT);
+        luas__buffer_release(&b);
+    }
+}
+
 /* Cut anywhere it is neither a value nor anything else yet; one without results is
    nonsense from its head on. */
 static void test_a_short_value_is_whole(void)
@@ -352,6 +391,7 @@ int main(void)
 {
     RUN(test_strings_of_any_length_are_text_or_bytes);
     RUN(test_short_values_are_in_the_run);
+    RUN(test_long_runs_of_any_sizes);
     RUN(test_a_short_value_is_whole);
     RUN(test_frames_are_shortened);
     RUN(test_outcomes_are_frames);
