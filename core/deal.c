@@ -248,7 +248,7 @@ static int steal(luas__pool *p, bool late)
 /* Word that a job is over can wait until there is something to do again. */
 static bool should_flush(const luas__worker *w)
 {
-    return w->out.len > 0 && !w->reaped && !w->wants_write
+    return (w->out.len > 0 || w->untold) && !w->reaped && !w->wants_write
         && (w->tasks > 0 || w->stopping || w->out.len > MOST_IDLE_BYTES);
 }
 

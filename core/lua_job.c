@@ -70,16 +70,15 @@ static void release_scratch(luas__job_handle *h)
     h->count = h->cap = 0;
 }
 
-static void forget_carried(lua_State *L, const luas__job *job)
+static void forget_carried(lua_State *L, int64_t id)
 {
-    if (!(job->policy.flags & LUAS__JOB_INHERIT))
-        return;
     lua_getfield(L, LUA_REGISTRYINDEX, LUAS__CARRIED_KEY);
     lua_pushnil(L);
-    lua_rawseti(L, -2, job->id);
+    lua_rawseti(L, -2, id);
     lua_pop(L, 1);
 }
 
+/* The engine's job first: what follows may want memory, and without any raises. */
 static int job_drop(lua_State *L)
 {
     luas__job_handle *h = luas__job_of(L);
@@ -89,9 +88,12 @@ static int job_drop(lua_State *L)
     h->job = NULL;
     release_scratch(h);
     if (job != NULL && h->pool->pool != NULL && luas__origin_is_here(&h->pool->pool->origin)) {
-        forget_carried(L, job);
-        return_memo(L, h);
+        bool inherits = job->policy.flags & LUAS__JOB_INHERIT;
+        int64_t id = job->id;
         luas__pool_drop(h->pool->pool, job);
+        if (inherits)
+            forget_carried(L, id);
+        return_memo(L, h);
     }
     return 0;
 }

@@ -221,8 +221,25 @@ static int watch_writable(luas__worker *w, luas__poller *poller, bool wanted)
     return rc;
 }
 
+static int tell_to_stop(luas__worker *w)
+{
+    int64_t field = w->status;
+    int rc = luas__frame_write(&w->out, LUAS__STOP, &field, 1);
+    w->untold = rc < 0;
+    return rc;
+}
+
+int luas__worker_stop(luas__worker *w, int status)
+{
+    w->stopping = true;
+    w->status = status;
+    return tell_to_stop(w);
+}
+
 int luas__worker_flush(luas__worker *w, luas__poller *poller)
 {
+    if (w->untold && tell_to_stop(w) < 0)
+        return LUAS_ENOMEM;
     bool is_news = w->out.len > 0;
     int rc = luas__write_some(w->request, &w->out);
     if (rc == 0)
@@ -436,13 +453,6 @@ int luas__worker_drop(luas__worker *w, int64_t blob)
             return luas__frame_write(&w->out, LUAS__DROP, &blob, 1);
         }
     return 0;
-}
-
-int luas__worker_stop(luas__worker *w, int status)
-{
-    int64_t field = status;
-    w->stopping = true;
-    return luas__frame_write(&w->out, LUAS__STOP, &field, 1);
 }
 
 /* How many of a chunk's tasks come after `started`; sequence numbers wrap. */

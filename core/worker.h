@@ -49,6 +49,8 @@ typedef struct luas__worker {
     int prints[2];          /* the child's, for luas__output_become, likewise */
     bool ready;             /* init has run */
     bool stopping;          /* was told to exit: gets no more tasks */
+    bool untold;            /* there was no memory to tell it: flushing does */
+    int status;             /* with which it is to exit */
     bool ended;             /* reaped, and all that it sent is in `in` */
     bool wants_write;       /* the poller watches `request` */
     luas__output output;    /* what its tasks print, unless it is inherited */

@@ -33,7 +33,14 @@ static const char script[] =
     "    for i, v in ipairs((p:map_async(work, items):get())) do check(v, i) end\n"
     "end\n"
     "function ways.apply() local v, box = p:apply(work, 4) check(v, 4, box) end\n"
-    "local function close() p:close() p:join() p = nil collectgarbage() collectgarbage() end\n"
+    "function ways.module()\n" /* workers are replaced when it changes */
+    "    for i = 1, 2 do\n"
+    "        package.loaded.counter = {i = i}\n"
+    "        local function f() return require 'counter'.i end\n"
+    "        assert(p:apply(f) == i and p:map(f, items)[3] == i)\n"
+    "    end\n"
+    "end\n"
+    "local function close() p:close() assert(p:join(20)) p = nil collectgarbage() collectgarbage() end\n"
     "return ways, close\n";
 
 /* The Lua stack. */
@@ -83,14 +90,14 @@ static long stride(void)
     return under_valgrind() ? 7 : 1;
 }
 
-static void fail_in_turn(const char *way, long failures)
+static void fail_in_turn(const char *way, long failures, long step)
 {
     long before = live, n = 0;
     leftovers outside = count_leftovers();
     lua_State *L = open_state();
     CHECK(attempt(L, way));
     while (!fail_at(L, way, n, failures))
-        n += stride();
+        n += step;
     CHECK(n > 10);
     lua_settop(L, CLOSE);
     CHECK_INT(lua_pcall(L, 0, 0, 0), LUA_OK);
@@ -105,10 +112,19 @@ static void test_results_of_every_kind_of_call(void)
     static const long failures[] = {1, 2, 5, 100}; /* Lua tries again what fails once */
     for (size_t i = 0; i < sizeof ways / sizeof *ways; i++)
         for (int k = 0; k < 4; k++)
-            fail_in_turn(ways[i], failures[k]);
+            fail_in_turn(ways[i], failures[k], stride());
+}
+
+/* No job is left open, and each worker is told to end in the end: or join would wait. */
+static void test_workers_that_are_replaced(void)
+{
+    static const long failures[] = {2, 5};
+    for (int k = 0; k < 2; k++)
+        fail_in_turn("module", failures[k], 9 * stride());
 }
 
 int main(void)
 {
+    RUN(test_workers_that_are_replaced);
     RUN(test_results_of_every_kind_of_call);
 }
