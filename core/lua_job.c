@@ -385,7 +385,8 @@ static int job_process(lua_State *L)
 static int job_signal(lua_State *L)
 {
     luas__job_handle *h = luas__job_check(L);
-    luas__pool_signal_process(h->pool->pool, h->job, (int)luaL_checkinteger(L, 2));
+    int signal = (int)luaL_checkinteger(L, 2);
+    luas__job_try(L, h, luas__pool_signal_process(h->pool->pool, h->job, signal));
     return 0;
 }
 

@@ -325,13 +325,18 @@ pid_t luas__pool_process(luas__pool *p, const luas__job *job)
     return pid;
 }
 
-void luas__pool_signal_process(luas__pool *p, const luas__job *job, int signal)
+/* A copy that was forked would not hear of the process's end, and its number may
+   then be another's. */
+int luas__pool_signal_process(luas__pool *p, const luas__job *job, int signal)
 {
+    if (!luas__origin_is_here(&p->origin))
+        return LUAS_EFOREIGN;
     pthread_mutex_lock(&p->lock);
     luas__worker *w = process_worker(p, job);
     if (w != NULL)
         luas__child_signal_group(&w->child, signal);
     pthread_mutex_unlock(&p->lock);
+    return 0;
 }
 
 /* ---- driving ---- */

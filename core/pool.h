@@ -131,7 +131,7 @@ bool luas__pool_take(luas__pool *p, luas__job *job);
 
 /* A LUAS__JOB_PROCESS job's worker: its pid, 0 once it is gone; signals it. */
 pid_t luas__pool_process(luas__pool *p, const luas__job *job);
-void luas__pool_signal_process(luas__pool *p, const luas__job *job, int signal);
+int luas__pool_signal_process(luas__pool *p, const luas__job *job, int signal);
 
 /* Lets the library's thread do the job's work while no call does. */
 int luas__pool_pump(luas__pool *p, luas__job *job);

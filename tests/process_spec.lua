@@ -15,6 +15,18 @@ describe("a process", function()
         assert.is_nil(p.signal)
     end)
 
+    it("is signalled by its own host alone, not by copies of it", function()
+        local p = process.spawn(forever)
+        for _, verb in ipairs { "kill", "terminate" } do
+            local ok, o = pcall(luas.pool.apply, function() p[verb](p) end)
+            assert.is_false(ok)
+            assert.matches("belongs to another process", tostring(o))
+        end
+        assert.is_true(p:is_alive())
+        p:kill()
+        assert.is_true(p:join(10))
+    end)
+
     it("has a pid of its own, and is alive until it ends", function()
         local p = process.spawn(forever)
         assert.are.equal("integer", math.type(p.pid))
