@@ -54,8 +54,7 @@ static int count_blobs(const luas__pool *p, uint32_t generation)
     return 0;
 }
 
-/* What there is not enough of now there may be later. */
-static bool is_lack(int rc)
+bool luas__is_lack(int rc)
 {
     return rc == -EMFILE || rc == -ENFILE || rc == -EAGAIN || rc == -ENOMEM || rc == LUAS_ENOMEM;
 }
@@ -71,7 +70,7 @@ static void note_birth(luas__pool *p, luas__worker *w)
 static int bear(luas__pool *p, const luas__birth *birth, luas__zygote *zygote)
 {
     int rc = luas__worker_bear(&p->workers[p->nworkers], &p->poller, birth, zygote);
-    if (rc < 0 && !is_lack(rc)) {
+    if (rc < 0 && !luas__is_lack(rc)) {
         luas__zygote_end(zygote);
         return p->asks_only ? rc : luas__birth_prepare(p, birth->generation);
     }

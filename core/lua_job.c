@@ -253,6 +253,17 @@ static int job_carry(lua_State *L)
     return 2;
 }
 
+/* Steps, while idle workers that are in its way end. */
+static int inherit(luas__pool *p, luas__job *job, int workers, int now, luas__fork_point *at)
+{
+    int64_t end = luas__now() + LUAS__PATIENCE;
+    int rc = luas__pool_inherit(p, job, workers, now, at);
+    while (luas__is_lack(rc) && rc != LUAS_ENOMEM && luas__pool_makes_room(p)
+           && luas__now() < end && luas__pool_step(p, 20 * LUAS__MS, at) >= 0)
+        rc = luas__pool_inherit(p, job, workers, now, at);
+    return rc;
+}
+
 /* Forks `now` of the job's own workers and, when the host goes on while they
    work, what keeps it as it is now for others. */
 static void fork_own(lua_State *L, luas__job_handle *h, int workers, int now, bool goes_on)
@@ -260,7 +271,7 @@ static void fork_own(lua_State *L, luas__job_handle *h, int workers, int now, bo
     luas__pool *p = h->pool->pool;
     lua_getiuservalue(L, AT_JOB, JOB_POOL);
     luas__fork_point at = {.L = L, .pool = lua_gettop(L)};
-    luas__job_try(L, h, luas__pool_inherit(p, h->job, workers, now, &at));
+    luas__job_try(L, h, inherit(p, h->job, workers, now, &at));
     if (goes_on)
         luas__pool_keep(p, h->job, &at);
 }

@@ -436,9 +436,12 @@ bool luas__pool_take(luas__pool *p, luas__job *job)
     return job->taken.len > 0;
 }
 
+/* Without room for a thread the calls that wait for the job do its work. */
 int luas__pool_pump(luas__pool *p, luas__job *job)
 {
     int rc = luas__pump_start(p);
+    if (luas__is_lack(rc))
+        rc = 0;
     pthread_mutex_lock(&p->lock);
     if (rc == 0 && !job->done && !job->pumped) {
         job->pumped = true;

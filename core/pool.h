@@ -64,6 +64,7 @@ typedef struct luas__pool {
     bool initialized;           /* init has run in some worker */
     bool closing;               /* no new jobs, no new workers */
     bool tight;                 /* the last fork failed; try again later */
+    int64_t lacks_since;        /* ns; when nothing could be done for want of one, or 0 */
     uint64_t progress;          /* counts what an owner could wait for */
     uint64_t noticed;           /* what the owner has had a chance to see */
     bool alarmed;               /* the alarm went off and nobody looked yet */
@@ -107,6 +108,12 @@ int luas__pool_populate(luas__pool *p, void *host);
 /* Has up to `workers` workers forked that alone will do this job: so many now,
    the others when tasks want them; `host` goes to the child's main. */
 int luas__pool_inherit(luas__pool *p, luas__job *job, int workers, int now, void *host);
+
+/* Where that failed for want of processes, descriptors or memory: idle workers are
+   told to end, which the next steps see. False when none will. A caller does not
+   wait for them longer than LUAS__PATIENCE. */
+#define LUAS__PATIENCE (5 * LUAS__SECOND)
+bool luas__pool_makes_room(luas__pool *p);
 
 /*
  * Keeps the host as it is now, in a zygote, for workers that replace those of
@@ -157,6 +164,9 @@ bool luas__worker_is_spare(const luas__pool *p, const luas__worker *w);
 int luas__staff(luas__pool *p, void *host);
 int luas__staff_images(luas__pool *p);
 void luas__staff_retire(luas__pool *p, int most);
+
+/* birth.c: of what there is not enough now there may be later. */
+bool luas__is_lack(int rc);
 
 /* birth.c: prepares a worker, at the end of `workers`, or has a zygote fork it;
    forks all that are still to be forked. Where that fails those that are left are

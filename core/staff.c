@@ -77,7 +77,7 @@ int luas__staff_images(luas__pool *p)
 /* Is nothing done, and will nothing be unless a worker comes? */
 static bool is_stranded(const luas__pool *p)
 {
-    bool orphaned = p->nworkers == 0;
+    bool orphaned = active_workers(p) == 0;
     for (int i = 0; i < p->nworkers; i++)
         if (p->workers[i]->tasks > 0)
             return false;
@@ -126,6 +126,33 @@ static int have_forked(luas__pool *p, int (*prepare)(luas__pool *p), void *host)
     return rc < 0 ? rc : forked;
 }
 
+static bool is_any_stopping(const luas__pool *p)
+{
+    for (int i = 0; i < p->nworkers; i++)
+        if (p->workers[i]->stopping && !p->workers[i]->reaped)
+            return true;
+    return false;
+}
+
+/* What a fork lacked idle workers have: they are told to end. */
+static bool makes_room(luas__pool *p)
+{
+    luas__staff_retire(p, 0);
+    return is_any_stopping(p);
+}
+
+/* Not for ever: what one does at its exit may not return. */
+static bool may_wait(luas__pool *p)
+{
+    int64_t now = luas__now();
+    if (p->lacks_since == 0)
+        p->lacks_since = now;
+    bool may = now - p->lacks_since < LUAS__PATIENCE;
+    if (!may)
+        p->lacks_since = 0;
+    return may;
+}
+
 /* A failing fork matters only when there is no worker that could do anything. */
 int luas__staff(luas__pool *p, void *host)
 {
@@ -133,8 +160,13 @@ int luas__staff(luas__pool *p, void *host)
         return p->closing ? 0 : p->broken;
     int rc = have_forked(p, hire_all, host);
     p->tight = rc < 0;
-    bool can_do_with_fewer = !is_stranded(p) && !wants_all(p);
-    return rc < 0 && can_do_with_fewer && rc != LUAS_ENOMEM ? 0 : rc;
+    if (rc == 0)
+        p->lacks_since = 0;
+    if (rc == 0 || rc == LUAS_ENOMEM)
+        return rc;
+    if (!is_stranded(p))
+        return wants_all(p) ? rc : 0;
+    return luas__is_lack(rc) && makes_room(p) && may_wait(p) ? 0 : rc;
 }
 
 int luas__pool_populate(luas__pool *p, void *host)
@@ -169,4 +201,12 @@ int luas__pool_inherit(luas__pool *p, luas__job *job, int workers, int now, void
         rc = forked = 0; /* one will do */
     pthread_mutex_unlock(&p->lock);
     return rc < 0 ? rc : forked;
+}
+
+bool luas__pool_makes_room(luas__pool *p)
+{
+    pthread_mutex_lock(&p->lock);
+    bool makes = makes_room(p);
+    pthread_mutex_unlock(&p->lock);
+    return makes;
 }

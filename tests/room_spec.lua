@@ -56,6 +56,64 @@ helpers.each_interpreter(function(by)
     end)
 end)
 
+-- The first call leaves workers that have all the descriptors there are.
+describe("where idle workers have used up the descriptors", function()
+    for _, verb in ipairs { "map", "apply", "apply_async", "imap" } do
+        it("they make room for those that " .. verb .. " wants", function()
+            local output, status = helpers.run(([[
+                local p <close> = pool.new(8)
+                local file, items = io.stdout, {}
+                for i = 1, 2000 do items[i] = i end
+                local function square(x) return x * x end
+                local function inherited(x) return file and x * x end
+                local calls = {
+                    map = function() return #p:map(inherited, items) end,
+                    apply = function() return p:apply(inherited, 45) - 25 end,
+                    apply_async = function() return p:apply_async(inherited, 45):get() - 25 end,
+                    imap = function()
+                        local n = 0
+                        for _ in p:imap(inherited, items) do n = n + 1 end
+                        return n
+                    end,
+                }
+                for _ = 1, 3 do
+                    assert(#p:map(square, items) == 2000)
+                    io.write(calls[%q](), " ")
+                end
+                print(p:stats().tasks >= 3 * 2001)
+            ]]):format(verb), { before = "ulimit -n 24;" })
+            assert.are.equal("2000 2000 2000 true\n", output)
+            assert.are.equal(0, status)
+        end)
+    end
+
+    it("a call does not wait for ever where their exit does not return", function()
+        local output = helpers.run([[
+            local p = pool.new { workers = 8, exit = function() while true do end end }
+            local file, items = io.open "/dev/null", {}
+            for i = 1, 2000 do items[i] = i end
+            assert(#p:map(function(x) for _ = 1, 1000 do end return x end, items) == 2000)
+            print(pcall(p.map, p, function(x) return file and x end, items))
+            p:terminate()
+        ]], { before = "ulimit -n 24;" })
+        assert.matches("^false\t.*Too many open files\n$", output)
+    end)
+end)
+
+describe("where there is no room for the library's thread", function()
+    it("those who wait for a job do its work", function()
+        if helpers.sanitized then return pending("a sanitizer reserves terabytes") end
+        -- A thread's stack is as large as that limit says.
+        assert.are.equal("14 9\n", (helpers.run([[
+            local p <close> = pool.new(2)
+            local function square(x) return x * x end
+            local sum = 0
+            for _, v in p:imap(square, { 1, 2, 3 }) do sum = sum + v end
+            print(sum .. " " .. p:map_async(square, { 1, 2, 3 }):get(10)[3])
+        ]], { before = "ulimit -v 4000000; ulimit -s 90000000;" })))
+    end)
+end)
+
 -- A user without other processes, for the limit counts all of a user's.
 local function with_processes(most)
     return "exec setpriv --reuid=64321 --clear-groups prlimit --nproc=" .. most
