@@ -529,3 +529,33 @@ describe("the default pool", function()
             print(table.unpack((pool.map(function(x) return x * x end, {1, 2, 3}))))]]))
     end)
 end)
+
+helpers.each_interpreter(function(by)
+    describe("a host under " .. by .. " that took from its scripts what is dangerous", function()
+        it("has all that a pool does", function()
+            assert.are.equal("9 16 14 here 5 9 4\n", helpers.output([[
+                local luas, print = require "luas", print
+                for _, name in ipairs { "package", "debug", "io", "os", "require", "load", "loadfile",
+                        "dofile", "collectgarbage" } do
+                    _G[name] = nil
+                end
+                local pool, process = luas.pool, luas.process
+                local function square(x) return x * x end
+                local function add(a, b) return a + b end
+                local function fail() error("here", 0) end
+                local future = pool.apply_async(fail)
+                local ok, o = pcall(future.get, future)
+                assert(not ok and not pcall(pool.reduce, fail, { 1, 2, 3 }, add, 0))
+                local five, last
+                future = pool.apply_async(square, 5)
+                future:on_done(function() five = 5 end)
+                future:get()
+                for _, v in pool.imap(square, { 1, 2 }) do last = v end
+                assert(process.spawn(square, 3):join(10))
+                print(("%d %d %d %s %d %d %d"):format(pool.map(square, { 1, 2, 3 }, { progress = true })[3],
+                    pool.apply(square, 4), pool.reduce(square, { 1, 2, 3 }, add), o.message, five,
+                    pool.map_async(square, { 3 }):get()[1], last))
+            ]], by))
+        end)
+    end)
+end)

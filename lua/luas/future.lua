@@ -4,7 +4,7 @@ local core = require "luas.core"
 local options = require "luas.options"
 local outcome = require "luas.outcome"
 
-local pack, unpack = table.pack, table.unpack
+local pack, traceback, unpack = table.pack, debug.traceback, table.unpack
 
 ---@class luas.future
 local Future = {}
@@ -122,7 +122,7 @@ end
 
 -- Without what called the callback.
 local function own_traceback(message)
-    return (debug.traceback(message, 2):gsub("\n%s*%[C%]: in function 'xpcall'.*", ""))
+    return (traceback(message, 2):gsub("\n%s*%[C%]: in function 'xpcall'.*", ""))
 end
 
 local function call_back(self, callback)

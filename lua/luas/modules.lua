@@ -4,6 +4,8 @@
 
 local core = require "luas.core"
 
+local package = package -- a host may take what is dangerous from its scripts
+
 local M = {}
 
 local function unchanged(known, module)

@@ -3,6 +3,8 @@
 
 local core = require "luas.core"
 
+local stderr = io.stderr
+
 local M = {}
 
 local function line(done, total, since)
@@ -18,8 +20,8 @@ end
 local function terminal()
     local since = core.now()
     return function(done, total)
-        io.stderr:write("\r\27[K", done == total and "" or line(done, total, since))
-        io.stderr:flush()
+        stderr:write("\r\27[K", done == total and "" or line(done, total, since))
+        stderr:flush()
     end
 end
 

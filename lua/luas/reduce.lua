@@ -4,7 +4,7 @@
 local core = require "luas.core"
 local outcome = require "luas.outcome"
 
-local min, max = math.min, math.max
+local min, max, traceback = math.min, math.max, debug.traceback
 
 local M = {}
 
@@ -52,7 +52,7 @@ local function describe(value)
     local says = kind == "string" or kind == "number" or type(meta) == "table" and meta.__tostring
     return {
         kind = "error", count = 1, attempts = 1, pid = core.pid(), worker = core.worker(),
-        value = value, traceback = debug.traceback(nil, 2),
+        value = value, traceback = traceback(nil, 2),
         message = says and tostring(value) or ("(error object is a %s value)"):format(kind),
     }
 end
