@@ -253,14 +253,17 @@ static int job_carry(lua_State *L)
     return 2;
 }
 
-/* Steps, while idle workers that are in its way end. */
+/* Steps, while idle workers that are in its way end. Signals do not end that. */
 static int inherit(luas__pool *p, luas__job *job, int workers, int now, luas__fork_point *at)
 {
     int64_t end = luas__now() + LUAS__PATIENCE;
     int rc = luas__pool_inherit(p, job, workers, now, at);
-    while (luas__is_lack(rc) && rc != LUAS_ENOMEM && luas__pool_makes_room(p)
-           && luas__now() < end && luas__pool_step(p, 20 * LUAS__MS, at) >= 0)
+    while (luas__is_lack(rc) && rc != LUAS_ENOMEM && luas__pool_make_room(p) && luas__now() < end) {
+        int stepped = luas__pool_step(p, 20 * LUAS__MS, at);
+        if (stepped < 0 && stepped != LUAS_EINTR)
+            return stepped;
         rc = luas__pool_inherit(p, job, workers, now, at);
+    }
     return rc;
 }
 

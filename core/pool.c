@@ -458,7 +458,7 @@ void luas__pool_stop(luas__pool *p)
     p->closing = true;
     for (int i = 0; i < p->nworkers; i++) {
         luas__worker *w = p->workers[i];
-        if (!w->stopping && !w->reaped && luas__worker_stop(w, 0) == 0)
+        if (!w->stopping && !w->reaped && try_again_after(p, luas__worker_stop(w, 0)) == 0)
             luas__worker_flush(w, &p->poller);
     }
     pthread_mutex_unlock(&p->lock);

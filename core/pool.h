@@ -64,7 +64,8 @@ typedef struct luas__pool {
     bool initialized;           /* init has run in some worker */
     bool closing;               /* no new jobs, no new workers */
     bool tight;                 /* the last fork failed; try again later */
-    int64_t lacks_since;        /* ns; when nothing could be done for want of one, or 0 */
+    int64_t lacks_since, lack_seen_at; /* ns; from when to when a job had to wait for one */
+    int64_t room_asked_at;      /* ns; when idle workers were last told to end for one */
     uint64_t progress;          /* counts what an owner could wait for */
     uint64_t noticed;           /* what the owner has had a chance to see */
     bool alarmed;               /* the alarm went off and nobody looked yet */
@@ -113,7 +114,7 @@ int luas__pool_inherit(luas__pool *p, luas__job *job, int workers, int now, void
    told to end, which the next steps see. False when none will. A caller does not
    wait for them longer than LUAS__PATIENCE. */
 #define LUAS__PATIENCE (5 * LUAS__SECOND)
-bool luas__pool_makes_room(luas__pool *p);
+bool luas__pool_make_room(luas__pool *p);
 
 /*
  * Keeps the host as it is now, in a zygote, for workers that replace those of
@@ -136,11 +137,13 @@ int luas__pool_step(luas__pool *p, int64_t timeout, void *host);
 /* Makes outcomes ready for luas__job_next: false when there are none. */
 bool luas__pool_take(luas__pool *p, luas__job *job);
 
-/* A LUAS__JOB_PROCESS job's worker: its pid, 0 once it is gone; signals it. */
+/* A LUAS__JOB_PROCESS job's worker: its pid, 0 once it is gone; signals it, or gives
+   LUAS_EFOREIGN, as a copy of the host does not hear of its end. */
 pid_t luas__pool_process(luas__pool *p, const luas__job *job);
 int luas__pool_signal_process(luas__pool *p, const luas__job *job, int signal);
 
-/* Lets the library's thread do the job's work while no call does. */
+/* Lets the library's thread do the job's work while no call does. Where there is no
+   room for a thread only calls do it: that is no failure. */
 int luas__pool_pump(luas__pool *p, luas__job *job);
 
 /* Tells all workers to exit once they have done what they were given. */

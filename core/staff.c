@@ -32,9 +32,10 @@ void luas__staff_retire(luas__pool *p, int most)
     int active = active_workers(p);
     for (int i = 0; i < p->nworkers; i++) {
         luas__worker *w = p->workers[i];
-        if ((used_up(p, w) || (active > most && luas__worker_is_spare(p, w)))
-            && luas__worker_stop(w, 0) == 0)
+        if (used_up(p, w) || (active > most && luas__worker_is_spare(p, w))) {
+            luas__worker_stop(w, 0); /* without memory it is told later */
             active--;
+        }
     }
 }
 
@@ -74,17 +75,22 @@ int luas__staff_images(luas__pool *p)
     return rc;
 }
 
-/* Is nothing done, and will nothing be unless a worker comes? */
-static bool is_stranded(const luas__pool *p)
+static bool is_busy(const luas__pool *p)
 {
-    bool orphaned = active_workers(p) == 0;
     for (int i = 0; i < p->nworkers; i++)
         if (p->workers[i]->tasks > 0)
-            return false;
-    for (const luas__job *job = p->jobs; job != NULL && !orphaned; job = job->next)
-        orphaned = job->generation != 0 && job->waiting > 0 && !job->closed
+            return true;
+    return false;
+}
+
+/* Is there something that will not be done unless a worker comes? */
+static bool lacks_worker(const luas__pool *p)
+{
+    bool lacks = active_workers(p) == 0;
+    for (const luas__job *job = p->jobs; job != NULL && !lacks; job = job->next)
+        lacks = job->generation != 0 && job->waiting > 0 && !job->closed
             && count_images(p, job->generation) == 0;
-    return orphaned;
+    return lacks;
 }
 
 /* A task that is for each worker waits for those that are not there yet. */
@@ -134,23 +140,39 @@ static bool is_any_stopping(const luas__pool *p)
     return false;
 }
 
-/* What a fork lacked idle workers have: they are told to end. */
-static bool makes_room(luas__pool *p)
+/* What a fork lacked idle workers have: half of them are told to end and, if that is
+   not enough or takes long, half of the others. False when none is about to end. */
+static bool make_room(luas__pool *p)
 {
-    luas__staff_retire(p, 0);
+    int64_t now = luas__now();
+    if (!is_any_stopping(p) || now - p->room_asked_at > LUAS__SECOND / 5) {
+        luas__staff_retire(p, active_workers(p) / 2);
+        p->room_asked_at = now;
+    }
     return is_any_stopping(p);
 }
 
-/* Not for ever: what one does at its exit may not return. */
-static bool may_wait(luas__pool *p)
+/* Not for ever: what a worker does at its exit may not return. A step that waits
+   looks each 100 ms; what is looked at after a longer time is another wait. */
+static bool go_on_waiting(luas__pool *p)
 {
     int64_t now = luas__now();
-    if (p->lacks_since == 0)
+    if (now - p->lack_seen_at > LUAS__SECOND)
         p->lacks_since = now;
-    bool may = now - p->lacks_since < LUAS__PATIENCE;
-    if (!may)
-        p->lacks_since = 0;
-    return may;
+    bool goes_on = now - p->lacks_since < LUAS__PATIENCE;
+    p->lack_seen_at = goes_on ? now : 0;
+    return goes_on;
+}
+
+/* Where a fork lacked something: does it come free? What is waiting and can be
+   done by those who are there is theirs first. */
+static int await_room(luas__pool *p, int lack)
+{
+    int rc = luas__deal(p, false);
+    if (rc < 0)
+        return rc;
+    bool makes_room = make_room(p);
+    return is_busy(p) || (makes_room && go_on_waiting(p)) ? 0 : lack;
 }
 
 /* A failing fork matters only when there is no worker that could do anything. */
@@ -160,13 +182,11 @@ int luas__staff(luas__pool *p, void *host)
         return p->closing ? 0 : p->broken;
     int rc = have_forked(p, hire_all, host);
     p->tight = rc < 0;
-    if (rc == 0)
-        p->lacks_since = 0;
-    if (rc == 0 || rc == LUAS_ENOMEM)
+    if (rc == 0 || rc == LUAS_ENOMEM || wants_all(p))
         return rc;
-    if (!is_stranded(p))
-        return wants_all(p) ? rc : 0;
-    return luas__is_lack(rc) && makes_room(p) && may_wait(p) ? 0 : rc;
+    if (lacks_worker(p) && luas__is_lack(rc))
+        return await_room(p, rc);
+    return is_busy(p) || !lacks_worker(p) ? 0 : rc;
 }
 
 int luas__pool_populate(luas__pool *p, void *host)
@@ -203,10 +223,10 @@ int luas__pool_inherit(luas__pool *p, luas__job *job, int workers, int now, void
     return rc < 0 ? rc : forked;
 }
 
-bool luas__pool_makes_room(luas__pool *p)
+bool luas__pool_make_room(luas__pool *p)
 {
     pthread_mutex_lock(&p->lock);
-    bool makes = makes_room(p);
+    bool makes = make_room(p);
     pthread_mutex_unlock(&p->lock);
     return makes;
 }
