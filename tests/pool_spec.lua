@@ -557,5 +557,11 @@ helpers.each_interpreter(function(by)
                     pool.map_async(square, { 3 }):get()[1], last))
             ]], by))
         end)
+
+        it("may have done so before it took luas", function()
+            assert.are.equal("9\n", (helpers.run([[
+                print(pool.map(function(x) return x * x end, { 1, 2, 3 })[3])
+            ]], { by = by, before = "export LUA_INIT='io, os = nil';" })))
+        end)
     end)
 end)

@@ -3,7 +3,7 @@
 
 local core = require "luas.core"
 
-local stderr = io.stderr
+local io = io
 
 local M = {}
 
@@ -20,8 +20,8 @@ end
 local function terminal()
     local since = core.now()
     return function(done, total)
-        stderr:write("\r\27[K", done == total and "" or line(done, total, since))
-        stderr:flush()
+        io.stderr:write("\r\27[K", done == total and "" or line(done, total, since))
+        io.stderr:flush()
     end
 end
 
