@@ -9,6 +9,8 @@
  *                     process group that ends with the host, without its signal
  *                     handlers, stdin and descriptors, watched, and with memory
  *                     that is shared with the host
+ *   bare sending N    the same with the function sent to each, as bytes, from a
+ *                     host that has as much in its Lua state as one with luas has
  *
  * Two children have the list by fork and take every other task. What they send
  * is the plainest there is: 8 bytes a number, a name after its length, nothing
@@ -24,6 +26,7 @@
 #include <lualib.h>
 #include <poll.h>
 #include <signal.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
@@ -40,6 +43,12 @@ enum { FUNCTION = 1, LIST, RESULTS };
 
 static const char cheap_script[] =
     "local list = {} for i = 1, ... do list[i] = i end\n"
+    "return function(x) return x * x end, list";
+
+/* A host with its own Lua modules has so many KB. */
+static const char sending_script[] =
+    "local list = {}\n"
+    "repeat list[#list + 1] = {#list, tostring(#list)} until collectgarbage 'count' > 350\n"
     "return function(x) return x * x end, list";
 
 static const char rows_script[] =
@@ -220,9 +229,50 @@ static void prepare(lua_State *L, const char *script, long n)
 
 /* ---- eight workers ---- */
 
-static _Noreturn void serve_one(lua_State *L, int in, int out)
+/* Each has what the one before it has, and more. */
+enum { PLAIN, GUARDED, SENDING };
+
+typedef struct code {
+    size_t len;
+    char bytes[1024];
+} code;
+
+static int append_code(lua_State *L, const void *bytes, size_t len, void *to)
+{
+    code *c = to;
+    (void)L;
+    if (len > sizeof c->bytes - c->len)
+        return 1;
+    memcpy(c->bytes + c->len, bytes, len);
+    c->len += len;
+    return 0;
+}
+
+static void send_function(lua_State *L, int fd)
+{
+    code c = {.len = 0};
+    lua_pushvalue(L, FUNCTION);
+    if (lua_dump(L, append_code, &c, 0) != 0)
+        die("lua_dump");
+    lua_pop(L, 1);
+    write_all(fd, (const char *)&c, offsetof(code, bytes) + c.len);
+}
+
+/* What is so short comes in one piece. */
+static void receive_function(lua_State *L, int fd)
+{
+    code c;
+    if (read(fd, &c.len, sizeof c.len) != sizeof c.len || read(fd, c.bytes, c.len) != (ssize_t)c.len
+        || luaL_loadbuffer(L, c.bytes, c.len, "=sent") != LUA_OK)
+        die("the function");
+    lua_replace(L, FUNCTION);
+}
+
+static _Noreturn void serve_one(lua_State *L, int in, int out, int level)
 {
     lua_Integer x;
+    if (level == SENDING)
+        receive_function(L, in);
     while (read(in, &x, sizeof x) == sizeof x) {
         lua_pushvalue(L, FUNCTION);
         lua_pushinteger(L, x);
@@ -281,7 +331,7 @@ static void guard_host(worker *w, int events, pid_t pid)
 }
 
 /* `events` is an epoll descriptor; -1: the worker is not guarded. */
-static void open_worker(lua_State *L, const worker *all, worker *w, int events)
+static void open_worker(lua_State *L, const worker *all, worker *w, int events, int level)
 {
     int there[2], back[2];
     open_pipe(there);
@@ -296,7 +346,7 @@ static void open_worker(lua_State *L, const worker *all, worker *w, int events)
         close(there[1]);
         if (events >= 0)
             guard_child(all, w, events);
-        serve_one(L, there[0], back[1]);
+        serve_one(L, there[0], back[1], level);
     }
     close(there[0]);
     close(back[1]);
@@ -321,14 +371,16 @@ static long close_worker(const worker *w)
 }
 
 /* A child may have the ends of those before it: they are told to end in turn. */
-static long start(lua_State *L, int is_guarded)
+static long start(lua_State *L, int level)
 {
     worker all[FORKS];
-    int status, events = is_guarded ? epoll_create1(EPOLL_CLOEXEC) : -1;
+    int status, events = level >= GUARDED ? epoll_create1(EPOLL_CLOEXEC) : -1;
     long done = 0;
     lua_Integer x = 1;
     for (int i = 0; i < FORKS; i++) {
-        open_worker(L, all, &all[i], events);
+        open_worker(L, all, &all[i], events, level);
+        if (level == SENDING)
+            send_function(L, all[i].out);
         write_all(all[i].out, (const char *)&x, sizeof x);
     }
     for (int i = FORKS; i-- > 0;)
@@ -340,28 +392,40 @@ static long start(lua_State *L, int is_guarded)
     return done;
 }
 
+static const char *script_for(const char *row)
+{
+    return strcmp(row, "rows") == 0 ? rows_script
+        : strcmp(row, "sending") == 0 ? sending_script : cheap_script;
+}
+
+/* Of a row that opens workers; -1: it does not. */
+static int level_for(const char *row)
+{
+    return strcmp(row, "sending") == 0 ? SENDING : strcmp(row, "guarded") == 0 ? GUARDED
+        : strcmp(row, "start") == 0 ? PLAIN : -1;
+}
+
 int main(int argc, char **argv)
 {
     const char *row = argc > 2 ? argv[1] : "";
     long n = argc > 2 ? strtol(argv[2], NULL, 10) : 0, result = 0;
-    int is_rows = strcmp(row, "rows") == 0, is_guarded = strcmp(row, "guarded") == 0;
-    int is_start = is_guarded || strcmp(row, "start") == 0;
+    int is_rows = strcmp(row, "rows") == 0, level = level_for(row);
     lua_State *L = luaL_newstate();
     if (L == NULL)
         die("luaL_newstate");
-    if (!is_rows && !is_start && strcmp(row, "cheap") != 0) {
-        fputs("usage: bare cheap|rows|start|guarded N\n", stderr);
+    if (!is_rows && level < 0 && strcmp(row, "cheap") != 0) {
+        fputs("usage: bare cheap|rows|start|guarded|sending N\n", stderr);
         return 2;
     }
     luaL_openlibs(L);
-    prepare(L, is_rows ? rows_script : cheap_script, is_start ? 0 : n);
+    prepare(L, script_for(row), level >= 0 ? 0 : n);
     double begin = now();
-    for (long i = 0; is_start && i < n; i++)
-        result += start(L, is_guarded);
-    if (!is_start)
+    for (long i = 0; level >= 0 && i < n; i++)
+        result += start(L, level);
+    if (level < 0)
         map(L, n, is_rows ? write_row : write_integer, is_rows ? read_row : read_integer);
     say_seconds(now() - begin);
-    if (!is_start)
+    if (level < 0)
         result = is_rows ? sum_prices(L, n) : sum_integers(L, n);
     printf("result %ld\n", result);
     return 0;

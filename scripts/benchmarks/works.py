@@ -18,9 +18,10 @@ PIPE = "raw pipe"
 FORK = "raw fork"
 BARE = "bare fork, pipes and Lua"
 GUARDED = "bare, with what guards workers"
+SENDING = "guarded, the function sent"
 IDEAL = "ideal"
 
-LIMITS = {SERIAL, PIPE, FORK, BARE, GUARDED, IDEAL, "raw pipe, kept"}
+LIMITS = {SERIAL, PIPE, FORK, BARE, GUARDED, SENDING, IDEAL, "raw pipe, kept"}
 
 
 @dataclasses.dataclass
@@ -126,6 +127,7 @@ ROWS = [
         1, lambda n: 8 * n,
         [luas("start", share=20), limit(FORK, "start", share=200),
          bare("start", share=20), bare("guarded", GUARDED, share=20),
+         bare("sending", SENDING, share=20),
          *peers("start", pool=10, executor=10, joblib=1, mce=3, piscina=1, parallel=2)],
         [within(FORK, 2)]),
     Row("captured", "1000 tasks over a captured table of 1 000 000 entries; opening and closing "
