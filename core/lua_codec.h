@@ -82,7 +82,8 @@ enum {
  */
 int luas__decode(lua_State *L, const char *bytes, size_t len, int space, int flags);
 
-/* The same if that is one number, as most results are: true; or nothing was done. */
+/* The same for one number, as most results are, but not for each: true; or nothing
+   was done. */
 bool luas__decode_number(lua_State *L, const char *bytes, size_t len);
 
 /* The same for one value: 1, the value pushed. */
