@@ -184,9 +184,9 @@ int luas__staff(luas__pool *p, void *host)
     p->tight = rc < 0;
     if (rc == 0 || rc == LUAS_ENOMEM || wants_all(p))
         return rc;
-    if (lacks_worker(p) && luas__is_lack(rc))
-        return await_room(p, rc);
-    return is_busy(p) || !lacks_worker(p) ? 0 : rc;
+    if (!lacks_worker(p))
+        return 0;
+    return luas__is_lack(rc) ? await_room(p, rc) : is_busy(p) ? 0 : rc;
 }
 
 int luas__pool_populate(luas__pool *p, void *host)

@@ -238,10 +238,11 @@ int luas__worker_stop(luas__worker *w, int status)
 
 int luas__worker_flush(luas__worker *w, luas__poller *poller)
 {
-    if (w->untold && tell_to_stop(w) < 0)
-        return LUAS_ENOMEM;
+    int rc = w->untold ? tell_to_stop(w) : 0;
+    if (rc < 0)
+        return rc;
     bool is_news = w->out.len > 0;
-    int rc = luas__write_some(w->request, &w->out);
+    rc = luas__write_some(w->request, &w->out);
     if (rc == 0)
         w->sent_at = luas__now_coarse();
     if (rc == 0 && is_news)

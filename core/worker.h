@@ -106,8 +106,9 @@ typedef int luas__child_main(void *host, luas__channel *channel);
 /* 0, or negative with nothing left behind. */
 int luas__worker_prepare(luas__worker **worker, luas__poller *poller, const luas__birth *birth);
 
-/* While all of the area is hidden: the pid, 0 in the child, or negative, as before then. It leaves the struct alone,
-   and so must the child: what either writes to is copied first. */
+/* While all of the area is hidden: the pid, 0 in the child, or negative, as before
+   then. It leaves the struct alone, and so must the child: what either writes to is
+   copied first. */
 pid_t luas__worker_fork(const luas__worker *w, const luas__forks *forks);
 void luas__worker_begin(luas__worker *w, pid_t pid, luas__poller *poller);
 
