@@ -378,9 +378,12 @@ static luas__job *blame_job(const luas__pool *p, const luas__worker *w)
     return ++job->barren > LUAS__MOST_BARREN ? job : NULL;
 }
 
-/* Its first task has the crash; the others would have the same. */
+/* Its first task has the crash; the others would have the same, unless they are
+   calls, which have no definition. */
 static int give_up_job(luas__pool *p, luas__job *job)
 {
+    if (job->policy.flags & LUAS__JOB_CALL)
+        return 0;
     int rc = luas__pool_cancel_pending(p, job, 0, UINT64_MAX);
     if (luas__job_finished(job))
         luas__pool_job_done(p, job);

@@ -13,8 +13,10 @@
 /* How often to look at workers that something unusual is the matter with. */
 #define TICK (5 * LUAS__MS)
 
-/* A worker that has had a task for so long has begun it, or never will. */
+/* A worker that has had a task for so long has begun it, or never will. The
+   next has it for twice as long, and so on, but for no more than so many. */
 #define TIME_TO_BEGIN (2 * LUAS__SECOND)
+enum { MOST_STUCK = 2 };
 
 void luas__supervise_stop_task(luas__pool *p, luas__worker *w, uint16_t kind)
 {
@@ -78,11 +80,12 @@ static void end_unstarted(luas__worker *w)
     luas__child_signal_group(&w->child, SIGKILL);
 }
 
-/* It has had all that it was sent for longer than it takes to begin, on a busy
-   machine, too: a definition does not end. */
+/* It has had all that it was sent for longer than it takes to begin: a
+   definition does not end, or the machine is busy. */
 static bool is_stuck(const luas__pool *p, const luas__worker *w, int64_t waited)
 {
-    return waited > TIME_TO_BEGIN && w->out.len == 0 && (w->ready || !p->options.has_init);
+    return waited > TIME_TO_BEGIN << w->chunks[0].job->barren && w->out.len == 0
+        && (w->ready || !p->options.has_init);
 }
 
 /* A task that waits in a worker which somebody has stopped, or which is stuck,
@@ -92,7 +95,7 @@ static void move_unstarted(const luas__pool *p, luas__worker *w, int64_t waited)
 {
     if (luas__child_is_stopped(&w->child))
         give_up(w);
-    else if (is_stuck(p, w, waited) && ++w->chunks[0].job->barren > LUAS__MOST_BARREN)
+    else if (is_stuck(p, w, waited) && ++w->chunks[0].job->barren > MOST_STUCK)
         end_unstarted(w);
     else if (is_stuck(p, w, waited))
         give_up(w);

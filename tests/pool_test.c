@@ -134,6 +134,34 @@ static void test_an_outcome_behind_a_crash_is_its_neighbours(void)
     luas__pool_close(pool);
 }
 
+/* The first four end when they have their tasks, before they begin one. */
+static int unlucky(void *host, luas__channel *c)
+{
+    luas__mp_reader body;
+    if (atomic_fetch_add(&starts[0], 1) > 3)
+        return serve(host, c);
+    luas__channel_next(c, &body);
+    _exit(7);
+}
+
+/* A definition is all tasks' of a job, but each call is on its own. */
+static void test_what_ends_workers_before_they_begin(void)
+{
+    for (int flags = 0; flags <= LUAS__JOB_CALL; flags += LUAS__JOB_CALL) {
+        map_starts();
+        luas__pool *pool = open_pool(1, unlucky);
+        luas__job *job = start_job(pool, &(luas__policy){.flags = flags});
+        feed(pool, job, "echo", 3);
+        tally *t = finish(pool, job);
+        CHECK_INT(t->kind[1], LUAS__KIND_CRASH);
+        CHECK_INT(t->status[1], 7 << 8);
+        CHECK_INT(t->kinds[flags == 0 ? LUAS__KIND_CANCELLED : LUAS__KIND_VALUE], 2);
+        free(t);
+        luas__pool_close(pool);
+        unmap_starts();
+    }
+}
+
 static bool has_worker(const luas__pool *pool, pid_t pid)
 {
     for (int i = 0; i < pool->nworkers; i++)
@@ -160,7 +188,7 @@ static void test_a_stopped_worker_keeps_no_timed_task(void)
         CHECK_INT(pool->nworkers, 1);
         pid_t pid = pool->workers[0]->pid;
         CHECK_INT(kill(pid, SIGSTOP), 0);
-        luas__policy policy = {.timeout = 50 * LUAS__MS, .flags = LUAS__JOB_TIMED};
+        luas__policy policy = {.timeout = ample, .flags = LUAS__JOB_TIMED};
         luas__job *job = start_job(pool, &policy);
         feed(pool, job, "echo", 3);
         tally *t = finish(pool, job);
@@ -301,7 +329,7 @@ static void test_a_slow_consumer_is_not_flooded(void)
 
 static void test_a_task_over_its_time_is_stopped(void)
 {
-    luas__policy policy = {.timeout = 50 * LUAS__MS, .grace = 50 * LUAS__MS,
+    luas__policy policy = {.timeout = ample, .grace = 50 * LUAS__MS,
                            .flags = LUAS__JOB_TIMED};
     tally *t = run_with_one("h", &policy);
     CHECK_INT(t->kind[31], LUAS__KIND_TIMEOUT);
@@ -310,7 +338,7 @@ static void test_a_task_over_its_time_is_stopped(void)
 
 static void test_a_task_that_will_not_stop_is_killed(void)
 {
-    luas__policy policy = {.timeout = 50 * LUAS__MS, .grace = 50 * LUAS__MS,
+    luas__policy policy = {.timeout = ample, .grace = 50 * LUAS__MS,
                            .flags = LUAS__JOB_TIMED};
     tally *t = run_with_one("i", &policy);
     CHECK_INT(t->kind[31], LUAS__KIND_TIMEOUT);
@@ -421,6 +449,7 @@ int main(void)
     RUN(test_answers_behind_nonsense_are_crashes);
     RUN(test_two_outcomes_for_one_task_count_once);
     RUN(test_a_finished_result_outlives_its_worker);
+    RUN(test_what_ends_workers_before_they_begin);
     RUN(test_a_stopped_worker_keeps_no_timed_task);
     RUN(test_workers_that_are_always_stopped_cost_no_task);
     RUN(test_an_outcome_behind_a_crash_is_its_neighbours);

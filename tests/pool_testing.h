@@ -36,6 +36,9 @@ static inline int scaled(int n)
 #endif
 }
 
+/* A limit that short tasks keep, also where all is slow. */
+static const int64_t ample = LUAS__SECOND / 2;
+
 /* ---- the worker's side ---- */
 
 /* How often tasks started, by the number in their input. Shared with workers;
