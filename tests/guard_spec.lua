@@ -12,7 +12,7 @@ local exit <const> = os.exit
 -- What becomes of three tasks, of which the second takes too long.
 local function overtime(body, workers)
     local p <close> = pool.new(workers)
-    local results, n, failures = p:map(body, { 1, 2, 3 }, { timeout = 0.1, on_error = "collect" })
+    local results, n, failures = p:map(body, { 1, 2, 3 }, { timeout = 0.3, on_error = "collect" })
     local stats = p:stats()
     local o = failures[2] or {}
     return { results, n, o.kind, o.index, o.limit, o.attempts, stats.timeouts, stats.values, stats.retries }
@@ -53,7 +53,7 @@ describe("a timeout without workers", function()
     for name, body in pairs(bodies) do
         it("ends " .. name .. ", as with workers", function()
             local expected = overtime(body, 2)
-            assert.are.same({ "timeout", 2, 0.1 }, { expected[3], expected[4], expected[5] })
+            assert.are.same({ "timeout", 2, 0.3 }, { expected[3], expected[4], expected[5] })
             assert.are.same(expected, overtime(body, 0))
             assert.is_nil((debug.gethook()))
         end)
@@ -90,7 +90,7 @@ describe("a timeout without workers", function()
             runs = runs + 1
             if runs < 3 then endless() end
             return "third"
-        end, { 1 }, { retries = 5, timeout = 0.05 })
+        end, { 1 }, { retries = 5, timeout = 0.2 })
         assert.are.same({ { "third" }, 3, 2 }, { results, runs, p:stats().retries })
         local ok, o = pcall(p.map, p, endless, { 1 }, { retries = 1, timeout = 0.05 })
         assert.is_false(ok)

@@ -101,7 +101,7 @@ describe("a worker that replaces another", function()
                 return look(x)
             end
             local p <close> = pool.new(2)
-            options.timeout = 0.05
+            options.timeout = 0.25
             local future = p:map_async(slow, items, options)
             change()
             local results, n, failures = future:get()
@@ -151,7 +151,7 @@ describe("a worker that replaces another", function()
                 local _, file <close> = never, io.open(path, "a")
                 file:write("x"):flush()
                 while i == 3 do end
-            end, { 1, 2, 3, 4, 5 }, { timeout = 0.3, on_error = "collect", chunk = 1 })
+            end, { 1, 2, 3, 4, 5 }, { timeout = 1, on_error = "collect", chunk = 1 })
             local deadline, text = os.time() + 100, nil
             repeat
                 os.execute "sleep 0.05"

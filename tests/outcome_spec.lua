@@ -191,14 +191,14 @@ describe("a timeout", function()
     local function collect(p, body, n)
         local before = clock()
         local results, _, failures = p:map(body, range(n or 6),
-            { timeout = 0.2, on_error = "collect" })
+            { timeout = 0.5, on_error = "collect" })
         assert.is_true(clock() - before < 8)
         for i = 1, n or 6 do
             if i ~= 2 then assert.are.equal(i, results[i]) end
         end
         assert.are.equal("timeout", failures[2].kind)
         assert.are.equal(2, failures[2].index)
-        assert.is_truthy(tostring(failures[2]):find("timed out after 0.2 s", 1, true))
+        assert.is_truthy(tostring(failures[2]):find("timed out after 0.5 s", 1, true))
         assert.is_nil(next(failures, next(failures)))
         assert.are.same({ 1, 4 }, (p:map(square, { 1, 2 })))
         return failures[2]
@@ -260,7 +260,7 @@ describe("a timeout", function()
                 end
                 while x > n do end
                 return x
-            end, range(n + 1), { chunk = n + 1, timeout = 0.5, on_error = "collect" })
+            end, range(n + 1), { chunk = n + 1, timeout = 1, on_error = "collect" })
             assert.are.equal("timeout", failures[n + 1].kind)
             local pid = io.open(path):read("n")
             assert.are.same({ pid }, helpers.survivors({ pid }, 0.1))
@@ -272,9 +272,9 @@ describe("a timeout", function()
     it("counts a task's own time, not that in the queue", function()
         local p <close> = pool.new(1)
         local results, n = p:map(function(x)
-            os.execute("sleep 0.06")
+            os.execute("sleep 0.12")
             return x
-        end, range(10), { timeout = 0.4, chunk = 5 })
+        end, range(10), { timeout = 1, chunk = 10 })
         assert.are.equal(10, n)
         assert.are.equal(10, results[10])
     end)

@@ -459,7 +459,7 @@ describe("a pool's verb", function()
     end)
 
     it("with gives the same pool with other job options", function()
-        local patient = p:with { timeout = 0.2, on_error = "collect" }
+        local patient = p:with { timeout = 0.5, on_error = "collect" }
         local _, _, failures = patient:map(function(x) while x do end end, { false, true })
         assert.is_nil(failures[1])
         assert.are.equal("timeout", failures[2].kind)

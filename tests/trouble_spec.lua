@@ -48,7 +48,7 @@ describe("a definition", function()
     end)
 
     it("that does not end is a timeout, and the worker goes", function()
-        local p <close> = pool.new { workers = 1, timeout = 0.2 }
+        local p <close> = pool.new { workers = 1, timeout = 0.5 }
         local endless = setmetatable({ v = 1 }, class(function() while true do end end))
         local ok, o = pcall(p.apply, p:with { carry = "ship" }, function() return endless.v end)
         assert.is_false(ok)

@@ -47,7 +47,7 @@ if(TARGET tests_nosys_test)
 endif()
 find_program(VALGRIND valgrind)
 set(memcheck ${VALGRIND} -q --error-exitcode=99 --leak-check=full
-    --errors-for-leak-kinds=definite
+    --errors-for-leak-kinds=definite --show-leak-kinds=definite
     --suppressions=${PROJECT_SOURCE_DIR}/tests/valgrind.supp)
 foreach(test IN LISTS lua_tests core_tests)
     add_test(NAME ${test} COMMAND tests_${test})
