@@ -313,10 +313,9 @@ static int put_alone(lua_State *L, int index, luas__buffer *out)
         return 0;
     size_t room = luas__buffer_room(out);
     unsigned char *p = (unsigned char *)luas__buffer_end(out);
-    unsigned char *next = luas__put_at(L, index, p + 1, p + (room < ALONE ? room : ALONE));
+    unsigned char *next = luas__put_alone(L, index, p, p + (room < ALONE ? room : ALONE));
     if (next == NULL)
         return 0;
-    *p = 0x91;
     out->len += (size_t)(next - p);
     return 1;
 }

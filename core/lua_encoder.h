@@ -125,6 +125,18 @@ LUAS__INLINE unsigned char *luas__put_at(lua_State *L, int index, unsigned char 
     }
 }
 
+/* The same of an array of that one, which most tasks and results are; the one is mostly an
+   integer. */
+LUAS__INLINE unsigned char *luas__put_alone(lua_State *L, int index, unsigned char *p,
+                                             const unsigned char *end)
+{
+    if (end - p <= LUAS__MP_NUMBER)
+        return NULL;
+    *p = 0x91;
+    return lua_isinteger(L, index) ? luas__mp_put_int(p + 1, lua_tointeger(L, index))
+                                   : luas__put_at(L, index, p + 1, end);
+}
+
 /* A string that luas__put_at found no room for: 1, or negative. */
 int luas__put_long(lua_State *L, int index, luas__buffer *out, size_t most);
 

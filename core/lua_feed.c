@@ -7,12 +7,14 @@
 
 #include "error.h"
 #include "lua_codec.h"
+#include "lua_encoder.h"
 #include "lua_fail.h"
 #include "lua_job.h"
 #include "lua_names.h"
 
-/* The size in front of a task's arguments: a uint 32, filled in afterwards. */
-enum { SIZE_HEAD = 5 };
+/* The size in front of a task's arguments: a uint 32, filled in afterwards. One that fits
+   into one byte is that byte. */
+enum { SIZE_HEAD = 5, MOST_SHORT = 127 };
 
 /* In one call. */
 enum { MOST_ARGUMENTS = 200000 };
@@ -54,11 +56,28 @@ static luas__encode_options task_options(luas__job_handle *h, int space, bool un
                                   .unchanged = unchanged};
 }
 
+/* One scalar, as most tasks have, if it is short: true, or nothing was done. */
+static bool put_short(lua_State *L, luas__job_handle *h, int index)
+{
+    if (h->count == h->cap || luas__buffer_reserve(&h->bytes, 1 + MOST_SHORT) < 0)
+        return false;
+    unsigned char *p = (unsigned char *)luas__buffer_end(&h->bytes);
+    unsigned char *end = luas__put_alone(L, index, p + 1, p + 1 + MOST_SHORT);
+    if (end == NULL)
+        return false;
+    *p = (unsigned char)(end - p - 1);
+    h->bytes.len += (size_t)(end - p);
+    h->ends[h->count++] = h->bytes.len;
+    return true;
+}
+
 /* Encodes the `n` values from `first` as one task; a message is pushed where that fails. */
 static int encode_task(lua_State *L, luas__job_handle *h, int first, int n,
                        const luas__encode_options *options)
 {
     luas__job_check_alive(L, h);
+    if (n == 1 && put_short(L, h, first))
+        return 0;
     size_t mark = h->bytes.len;
     luas__job_try(L, h, luas__buffer_append(&h->bytes, "\xce\0\0\0\0", SIZE_HEAD));
     int rc = luas__encode(L, first, n, &h->bytes, options);

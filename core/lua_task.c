@@ -148,6 +148,8 @@ static int push_inherited(lua_State *L, const luas__chunk_run *s)
 
 static int push_arguments(lua_State *L, const char *bytes, size_t len)
 {
+    if (luas__decode_number(L, bytes, len))
+        return 1;
     int n = luas__decode(L, bytes, len, TASK_SPACE, LUAS__FUNCTIONS);
     return n < 0 ? lua_error(L) : n;
 }
@@ -167,11 +169,9 @@ static bool reply_scalar(lua_State *L, luas__chunk_run *s)
 {
     unsigned char *p = (unsigned char *)luas__channel_room(s->channel), *end = NULL;
     if (p != NULL && lua_gettop(L) == TASK_BASE)
-        end = lua_isinteger(L, TASK_BASE) ? luas__mp_put_int(p + 1, lua_tointeger(L, TASK_BASE))
-                                          : luas__put_at(L, TASK_BASE, p + 1, p + LUAS__SHORT);
+        end = luas__put_alone(L, TASK_BASE, p, p + LUAS__SHORT);
     if (end == NULL)
         return false;
-    *p = ONE_RESULT;
     serving.busy = 0;
     account(L, s);
     luas__task_check(L, luas__channel_reply_short(s->channel, s->current, (char *)p,

@@ -321,9 +321,9 @@ int luas__mp_read(luas__mp_reader *r, luas__mp_token *token)
     return 1;
 }
 
-int luas__mp_read_int(luas__mp_reader *r, int64_t *value)
+int luas__mp_read_wide(luas__mp_reader *r, int64_t *value)
 {
-    if (r->end - r->at > 4 && *r->at == 0xce) { /* so all sizes and outcomes begin */
+    if (r->end - r->at > 4 && *r->at == 0xce) { /* so sizes and outcomes begin */
         *value = luas__mp_get_4(r->at + 1);
         r->at += 5;
         return 0;

@@ -44,8 +44,16 @@ int luas__mp_write_ext(luas__buffer *b, int8_t type, uint32_t len);
 
 /* Takes the next token: 1, 0 at the end of the input, or LUAS_EPROTO. */
 int luas__mp_read(luas__mp_reader *r, luas__mp_token *token);
-/* The next token must be an integer that fits (0), else LUAS_EPROTO. */
-int luas__mp_read_int(luas__mp_reader *r, int64_t *value);
+/* The next token must be an integer that fits (0), else LUAS_EPROTO. The other one reads
+   those of more than a byte. */
+int luas__mp_read_wide(luas__mp_reader *r, int64_t *value);
+static inline int luas__mp_read_int(luas__mp_reader *r, int64_t *value)
+{
+    if (r->at == r->end || *r->at > 127)
+        return luas__mp_read_wide(r, value);
+    *value = *r->at++;
+    return 0;
+}
 /*
  * Passes over one whole value (0), however nested, without recursion; an ext
  * is one value whatever is in it. LUAS_EPROTO leaves the reader where it was.

@@ -158,6 +158,20 @@ describe("a pool's verb", function()
             assert.is_true(now() - began < 3.5) -- 4 with two of them, 8 with one
         end)
 
+        it("takes and gives scalars of any length", function()
+            local items = { true, false, 0, -0.0, 1 / 0, 127, 128, -32, -33, 65536, -65537,
+                math.maxinteger, math.mininteger, 0.1 }
+            for n = 0, 300 do items[#items + 1] = ("x"):rep(n - n % 2) .. ("\xff"):rep(n % 2) end
+            for _, how in ipairs { "ship", "inherit" } do
+                local results, n = p:map(function(x) return x end, items, { carry = how })
+                assert.are.equal(#items, n)
+                for i = 1, n do
+                    assert.are.equal(items[i], results[i])
+                    assert.are.equal(math.type(items[i]), math.type(results[i]))
+                end
+            end
+        end)
+
         it("gives what it gives whatever the size of a chunk", function()
             for _, chunk in ipairs { 1, 3, 1000 } do
                 local results, n = p:map(square, range(100), { chunk = chunk })
