@@ -35,9 +35,6 @@ enum { BLOB_BYTES = 1, BLOB_FUNCTION, BLOB_SPACE };
 enum { LEAST_REST = 16 << 10, LARGE_HEAP = 64 << 10, LEAST_LOAD = 32 << 10 };
 
 /* Stack of serve_requests. */
-/* Tasks of a chunk that are worth preparing for. */
-enum { FEW = 16 };
-
 enum { STACK_SERVER = 1, STACK_JOBS, STACK_BLOBS, STACK_EXIT };
 
 typedef struct server {
@@ -230,8 +227,6 @@ static void on_chunk(lua_State *L, server *s, luas__mp_reader *body)
     c->flags = (int)entry_integer(L, entry, ENTRY_FLAGS);
     c->seed = entry_integer(L, entry, ENTRY_SEED);
     c->has_looked = false;
-    if (c->left > FEW)
-        luas__page_expect_many(c->channel->page);
     c->since = luas__now();
     for (int i = ENTRY_FUNCTION; i <= ENTRY_INPUTS; i++)
         lua_rawgeti(L, entry, i);

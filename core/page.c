@@ -4,17 +4,11 @@
 
 #include <errno.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
 #include <unistd.h>
-
-#ifdef __NR_membarrier
-#include <linux/membarrier.h>
-#endif
 
 #include "fdio.h"
 
 #define STARTED(word) ((uint32_t)((word) >> 32))
-#define REVOKED(word) ((uint32_t)(word))
 #define WORD(started, revoked) ((uint64_t)(started) << 32 | (revoked))
 
 luas__page *luas__page_map(void)
@@ -72,65 +66,18 @@ void luas__page_unmap(luas__page *p)
         munmap(p, sizeof(luas__page));
 }
 
-/* ---- claims ---- */
-
-#ifdef __NR_membarrier
-static int membarrier(int command)
-{
-    return (int)syscall(__NR_membarrier, command, 0, 0);
-}
-#else
-enum { MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED, MEMBARRIER_CMD_GLOBAL_EXPEDITED };
-
-static int membarrier(int command)
-{
-    (void)command;
-    return -1;
-}
-#endif
-
-void luas__page_expect_many(luas__page *p)
-{
-    if (atomic_load(&p->fenced) == 0)
-        atomic_store(&p->fenced, membarrier(MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED) == 0 ? 1 : -1);
-}
-
-/* What came before a started task counts as revoked, which it is or it was started:
-   else numbers that wrap would come to lie before what was revoked long ago. */
-int luas__page_contend(luas__page *p, uint32_t seq)
-{
-    uint64_t word = atomic_load(&p->claims);
-    uint32_t recalled = atomic_load(&p->recalled);
-    do {
-        if (STARTED(word) == seq)
-            return 1; /* the host saw that it had begun */
-        if (!luas__seq_after(seq, REVOKED(word)))
-            return 0;
-    } while (!atomic_compare_exchange_weak(&p->claims, &word, WORD(seq, seq - 1)));
-    if (seq - recalled > LUAS__WINDOW && luas__seq_after(seq, recalled))
-        atomic_compare_exchange_strong(&p->recalled, &recalled, seq - 1);
-    return 1;
-}
-
-void luas__page_leave(luas__page *p)
-{
-    atomic_store(&p->fenced, -1);
-}
-
 uint32_t luas__page_revoke(luas__page *p, uint32_t last)
 {
-    atomic_store(&p->recalled, last);
-    if (atomic_load(&p->fenced) > 0 && membarrier(MEMBARRIER_CMD_GLOBAL_EXPEDITED) != 0)
-        return last;
     uint64_t word = atomic_load(&p->claims);
-    uint32_t begun = atomic_load(&p->begun), started;
-    do /* what was begun may have been revoked before, and the worker not know it yet */
-        started = luas__seq_after(begun, REVOKED(word)) ? begun : STARTED(word);
-    while (!atomic_compare_exchange_weak(&p->claims, &word, WORD(started, last)));
-    return started;
+    while (!atomic_compare_exchange_weak(&p->claims, &word, WORD(STARTED(word), last)))
+        ;
+    return STARTED(word);
 }
 
-/* ---- results ---- */
+uint32_t luas__page_started(luas__page *p)
+{
+    return STARTED(atomic_load(&p->claims));
+}
 
 static void copy_in(luas__page *p, uint64_t at, const char *bytes, size_t len)
 {

@@ -5,14 +5,8 @@
  * but not yet written.
  *
  * Tasks. The worker claims each task before it starts it; the host revokes
- * what is not claimed. Where both meet one atomic word decides, so a task is
- * either started or revoked, never both: that is why no task runs twice.
- * Tasks are claimed far more often than revoked, so the price is the host's:
- * the worker says what it begins and looks whether that is recalled; the host
- * recalls, has a barrier put between the two on whatever processor the worker
- * has (membarrier), and looks what was begun. At least one of them sees the
- * other. That is Dekker's algorithm with an asymmetric fence (Dice, Huang and
- * Yang, "Asymmetric Dekker Synchronization", 2001).
+ * what is not claimed. Both happen on one atomic word, so a task is either
+ * started or revoked, never both: that is why no task runs twice.
  *
  * Results form one stream of bytes, counted from 0. Small ones are copied to
  * the ring and committed (head) before the next task starts; the worker
@@ -35,10 +29,7 @@
 #define LUAS__RING (UINT64_C(1) << 16)   /* bytes; a power of two */
 
 typedef struct luas__page {
-    _Atomic uint64_t claims;    /* decided: started seq << 32 | revoked up to this seq */
-    _Atomic uint32_t begun;     /* seq that the worker has started, or is about to claim */
-    _Atomic uint32_t recalled;  /* the host is about to revoke up to this seq */
-    _Atomic int32_t fenced;     /* 1: the host's barriers reach the worker; -1: they do not */
+    _Atomic uint64_t claims;    /* started seq << 32 | revoked up to this seq */
     _Atomic int64_t since;      /* when the running task started; ns, timed jobs */
     _Atomic int64_t busy;       /* ns spent in chunks so far */
     _Atomic uint32_t stop;      /* seq of a task that is to stop */
@@ -70,34 +61,24 @@ static inline bool luas__seq_after(uint32_t a, uint32_t b)
     return (int32_t)(a - b) > 0;
 }
 
-/* Worker: many tasks are to be claimed, which is then to be cheap. */
-void luas__page_expect_many(luas__page *p);
-
-/* Worker: may task `seq` start? From 1 on it counts as started. The other one decides
-   where the host may have recalled it, and now and then, before numbers wrap. */
-#define LUAS__WINDOW (UINT32_C(1) << 30)
-int luas__page_contend(luas__page *p, uint32_t seq);
+/* Worker: may task `seq` start? From 1 on it counts as started, and what came before
+   it as revoked, which it is or it was started: else numbers that wrap would come to
+   lie before what was revoked long ago. */
 static inline int luas__page_claim(luas__page *p, uint32_t seq)
 {
-    atomic_store_explicit(&p->begun, seq, memory_order_release);
-    atomic_signal_fence(memory_order_seq_cst);
-    uint32_t beyond = seq - atomic_load_explicit(&p->recalled, memory_order_relaxed);
-    return (beyond - 1 < LUAS__WINDOW && atomic_load_explicit(&p->fenced, memory_order_relaxed) > 0)
-        || luas__page_contend(p, seq);
+    uint64_t word = atomic_load_explicit(&p->claims, memory_order_relaxed);
+    do {
+        if (!luas__seq_after(seq, (uint32_t)word))
+            return 0;
+    } while (!atomic_compare_exchange_weak(&p->claims, &word, (uint64_t)seq << 32 | (seq - 1)));
+    return 1;
 }
 
-/* Host: the worker has ended, and claims no more. */
-void luas__page_leave(luas__page *p);
-
-/* Host: takes back all tasks up to `last` that are not started, if it can; gives
-   the seq of the last one that it has not taken back. */
+/* Host: takes back all tasks up to `last` that are not started; gives the
+   seq of the last started one. */
 uint32_t luas__page_revoke(luas__page *p, uint32_t last);
 
-/* The seq of the last started task, or of one behind it that was revoked. */
-static inline uint32_t luas__page_started(luas__page *p)
-{
-    return atomic_load(&p->begun);
-}
+uint32_t luas__page_started(luas__page *p);
 
 /* Worker: appends to the ring and commits; 0 when there is no room. */
 int luas__page_commit(luas__page *p, const char *bytes, size_t len);

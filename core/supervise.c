@@ -361,7 +361,6 @@ static bool reap(luas__pool *p, luas__worker *w)
 {
     if (!w->reaped && luas__child_reap(&w->child)) {
         w->reaped = true;
-        luas__page_leave(w->page);
         luas__poller_remove(&p->poller, w->child.watch);
         luas__child_release(&w->child);
     }

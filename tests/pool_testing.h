@@ -154,8 +154,6 @@ static inline int run_chunk(luas__channel *c, luas__mp_reader *body)
     if (luas__mp_read_int(body, &job) < 0 || luas__mp_read_int(body, &seq) < 0
         || luas__mp_read_int(body, &index) < 0 || luas__mp_read_int(body, &count) < 0)
         return LUAS_EPROTO;
-    if (count > 1)
-        luas__page_expect_many(c->page);
     for (int rc = 0; count > 0; count--, seq++, body->at += size) {
         if (luas__mp_read_int(body, &size) < 0 || size < 1 || size > body->end - body->at)
             return LUAS_EPROTO;

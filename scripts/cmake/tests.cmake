@@ -60,8 +60,7 @@ endforeach()
 # Debian's Python, which has Debian's msgpack, whatever else is in PATH.
 add_test(NAME msgpack_peer COMMAND /usr/bin/python3
     ${PROJECT_SOURCE_DIR}/tests/msgpack_peer.py $<TARGET_FILE:tests_codec_test>)
-add_test(NAME claims_model COMMAND /usr/bin/python3 ${PROJECT_SOURCE_DIR}/tests/claims_model.py)
-set_tests_properties(msgpack_peer claims_model PROPERTIES TIMEOUT 120)
+set_tests_properties(msgpack_peer PROPERTIES TIMEOUT 120)
 
 add_programs(benchmarks benchmarks scripts/benchmarks/*.c luas_lua luas_core ${whole_lua})
 add_programs(examples embed scripts/embed/*.c luas::luas PkgConfig::LUA)
