@@ -317,9 +317,10 @@ static void fail_with_each_error(const candidate *c, enum place place, long fail
     CHECK(seen > 0 || c->call == POLL || !thorough());
 }
 
+/* Valgrind takes a second for each run, and so sees every other call. */
 static void fail_each(const candidate *list, size_t count, enum place place, long failures)
 {
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i += under_valgrind() ? 2 : 1)
         if (failures == 1 || list[i].lasts)
             fail_with_each_error(&list[i], place, failures);
 }
@@ -340,12 +341,14 @@ static void test_all_calls_of_the_host_fail_from_one_on(void)
 
 static void test_one_call_of_each_starting_worker_fails(void)
 {
-    FAIL_EACH(while_starting, STARTING, 1);
+    if (!under_valgrind()) /* which tells nobody what is wrong in a worker */
+        FAIL_EACH(while_starting, STARTING, 1);
 }
 
 static void test_one_call_of_each_serving_worker_fails(void)
 {
-    FAIL_EACH(while_serving, SERVING, 1);
+    if (!under_valgrind())
+        FAIL_EACH(while_serving, SERVING, 1);
 }
 
 /* What a worker has from its host is not its own, whatever is not known. */
