@@ -395,4 +395,5 @@ void luas__task_run(lua_State *L, luas__chunk_run *s)
         lua_settop(L, base + 4);
     }
     lua_settop(L, base);
+    atomic_store(&s->channel->page->passed, s->seq - 1);
 }

@@ -30,6 +30,7 @@
 
 typedef struct luas__page {
     _Atomic uint64_t claims;    /* started seq << 32 | revoked up to this seq */
+    _Atomic uint32_t passed;    /* seq of a chunk's last task; the worker is done with it */
     _Atomic int64_t since;      /* when the running task started; ns, timed jobs */
     _Atomic int64_t busy;       /* ns spent in chunks so far */
     _Atomic uint32_t stop;      /* seq of a task that is to stop */

@@ -369,13 +369,15 @@ static bool reap(luas__pool *p, luas__worker *w)
 
 /* A worker that had all it was sent and died before it began a task may have
    died of the job's definition: gives a job of which several have. */
-static luas__job *blame_job(const luas__pool *p, const luas__worker *w)
+static luas__job *blame_job(const luas__pool *p, luas__worker *w)
 {
     if (w->nchunks == 0 || w->out.len > 0 || w->stopping || luas__worker_running(w) != NULL
         || (p->options.has_init && !w->ready))
         return NULL;
     luas__job *job = w->chunks[0].job;
-    return ++job->barren > LUAS__MOST_BARREN ? job : NULL;
+    job->barren += !w->blamed;
+    w->blamed = true; /* asked again where there was no memory */
+    return job->barren > LUAS__MOST_BARREN ? job : NULL;
 }
 
 /* Its first task has the crash; the others would have the same, unless they are
@@ -384,7 +386,9 @@ static int give_up_job(luas__pool *p, luas__job *job)
 {
     if (job->policy.flags & LUAS__JOB_CALL)
         return 0;
-    int rc = luas__pool_cancel_pending(p, job, 0, UINT64_MAX);
+    int rc = luas__pool_revoke_job(p, job);
+    if (rc == 0)
+        rc = luas__pool_cancel_pending(p, job, 0, UINT64_MAX);
     if (luas__job_finished(job))
         luas__pool_job_done(p, job);
     return rc;

@@ -80,12 +80,19 @@ static void end_unstarted(luas__worker *w)
     luas__child_signal_group(&w->child, SIGKILL);
 }
 
-/* It has had all that it was sent for longer than it takes to begin: a
-   definition does not end, or the machine is busy. */
+/* It has had all that it was sent, and init has run. */
+static bool can_begin(const luas__pool *p, const luas__worker *w)
+{
+    return w->out.len == 0 && (w->ready || !p->options.has_init);
+}
+
+/* It can, for longer than it takes: a definition does not end, or the machine
+   is busy. */
 static bool is_stuck(const luas__pool *p, const luas__worker *w, int64_t waited)
 {
-    return waited > TIME_TO_BEGIN << w->chunks[0].job->barren && w->out.len == 0
-        && (w->ready || !p->options.has_init);
+    int before = w->chunks[0].job->barren;
+    return waited > TIME_TO_BEGIN << (before < MOST_STUCK ? before : MOST_STUCK)
+        && can_begin(p, w);
 }
 
 /* A task that waits in a worker which somebody has stopped, or which is stuck,
@@ -93,12 +100,34 @@ static bool is_stuck(const luas__pool *p, const luas__worker *w, int64_t waited)
    not help, and nobody stops workers, it has timed out. */
 static void move_unstarted(const luas__pool *p, luas__worker *w, int64_t waited)
 {
+    luas__job *job = w->chunks[0].job;
     if (luas__child_is_stopped(&w->child))
         give_up(w);
-    else if (is_stuck(p, w, waited) && ++w->chunks[0].job->barren > MOST_STUCK)
+    else if (!is_stuck(p, w, waited))
+        return;
+    else if (++job->barren > MOST_STUCK)
         end_unstarted(w);
-    else if (is_stuck(p, w, waited))
+    else
         give_up(w);
+}
+
+/* A worker from which a task was taken back, and that runs none, may be reading that
+   one's definition, which does not end: then what it is dealt later would wait for
+   ever, and it goes. */
+static int64_t watch_owing(const luas__pool *p, luas__worker *w, int64_t now)
+{
+    bool passed = !luas__seq_after(w->owed, atomic_load(&w->page->passed));
+    if (passed)
+        w->owed = 0;
+    if (passed || !can_begin(p, w)) {
+        w->owing_since = 0;
+        return INT64_MAX;
+    }
+    if (w->owing_since == 0)
+        w->owing_since = now;
+    if (now - w->owing_since > TIME_TO_BEGIN)
+        give_up(w);
+    return now + 4 * TICK;
 }
 
 static int64_t watch_unstarted(luas__pool *p, luas__worker *w, int64_t timeout, int64_t now)
@@ -130,9 +159,13 @@ static int64_t watch_deadline(luas__pool *p, luas__worker *w, int64_t now)
         return now >= w->kill_at ? now + TICK : w->kill_at;
     }
     const luas__job *job = w->nchunks > 0 ? w->chunks[0].job : NULL;
+    const luas__chunk *running = luas__worker_running(w);
+    if (running != NULL)
+        w->owing_since = 0;
+    else if (w->owed != 0)
+        return watch_owing(p, w, now);
     if (job == NULL || job->policy.timeout == 0)
         return INT64_MAX;
-    const luas__chunk *running = luas__worker_running(w);
     /* The worker notes the time and then claims, so what is read between two
        sights of the same claim is that task's. */
     int64_t since = atomic_load(&w->page->since);

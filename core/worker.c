@@ -510,6 +510,8 @@ int luas__worker_revoke(luas__worker *w)
     if (w->tasks == 0)
         return 0;
     uint32_t started = luas__page_revoke(w->page, w->next_seq - 1);
+    if (after(&w->chunks[w->nchunks - 1], started) > 0)
+        w->owed = w->next_seq - 1;
     while (w->nchunks > 0 && after(&w->chunks[w->nchunks - 1], started) > 0)
         return_last(w, started);
     return 0;

@@ -76,6 +76,9 @@ typedef struct luas__worker {
     int64_t kill_at;        /* ns; when it is killed if it has not */
     int64_t waiting_since;  /* ns; since when a timed task has not begun; 0: it has */
     uint32_t waiting_seq;   /* of that task */
+    uint32_t owed;          /* last seq taken back that it may not have come past; 0: none */
+    int64_t owing_since;    /* ns; since when it has run nothing meanwhile; 0: not so */
+    bool blamed;            /* its death has been counted against a job */
     size_t resident;        /* bytes that it had when it was forked */
     bool worn;              /* is to be replaced: large, stuck, or an image that was used */
     bool over_memory;       /* was killed for its memory */

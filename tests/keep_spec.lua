@@ -101,7 +101,7 @@ describe("a worker that replaces another", function()
                 return look(x)
             end
             local p <close> = pool.new(2)
-            options.timeout = 0.25
+            options.timeout = 0.5
             local future = p:map_async(slow, items, options)
             change()
             local results, n, failures = future:get()

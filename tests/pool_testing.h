@@ -166,6 +166,7 @@ static inline int run_chunk(luas__channel *c, luas__mp_reader *body)
         if ((rc = act(c, (uint32_t)seq, input, len)) < 0)
             return rc;
     }
+    atomic_store(&c->page->passed, (uint32_t)seq - 1);
     return 0;
 }
 

@@ -54,6 +54,33 @@ describe("a definition", function()
         assert.is_false(ok)
         assert.are.equal("timeout", o.kind)
         assert.are.equal(9, p:apply(square, 3))
+        assert.are.equal(4, p:stats().forks) -- three workers had tried it
+    end)
+
+    it("that does not end in one worker is another's", function()
+        local p <close> = pool.new { workers = 1, timeout = 0.5 }
+        local path = os.tmpname()
+        os.remove(path)
+        local once = setmetatable({ v = 1 }, class(function()
+            local tried = io.open(path)
+            if tried then return { v = 7 } end
+            io.open(path, "w"):close()
+            while true do end
+        end))
+        assert.are.same({ 7, 7, 7 }, (p:map(function() return once.v end, { 1, 2, 3 }, { carry = "ship" })))
+        assert.are.equal(2, p:stats().forks)
+        os.remove(path)
+    end)
+
+    it("that does not end, of a task that is over, keeps no other from its worker", function()
+        local p <close> = pool.new(1)
+        local endless = setmetatable({ v = 1 }, class(function() while true do end end))
+        local future = p:with { carry = "ship" }:apply_async(function() return endless.v end)
+        assert.is_false(future:wait(0.2))
+        future:cancel()
+        assert.are.equal("cancelled", select(2, pcall(future.get, future)).kind)
+        assert.are.equal(9, p:apply(square, 3))
+        assert.are.equal(2, p:stats().forks)
     end)
 end)
 
