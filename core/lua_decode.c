@@ -497,7 +497,7 @@ static int decode_array(lua_State *L, const char *bytes, size_t len, int space, 
 
 bool luas__decode_number(lua_State *L, const char *bytes, size_t len)
 {
-    return len >= 2 && len <= 1 + LUAS__MP_NUMBER && (unsigned char)*bytes == 0x91
+    return len >= 2 && len <= 1 + LUAS__MP_NUMBER && (unsigned char)*bytes == LUAS__MP_ALONE
         && take_number(L, (const unsigned char *)bytes + 1, len - 1);
 }
 

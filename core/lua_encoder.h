@@ -132,7 +132,7 @@ LUAS__INLINE unsigned char *luas__put_alone(lua_State *L, int index, unsigned ch
 {
     if (end - p <= LUAS__MP_NUMBER)
         return NULL;
-    *p = 0x91;
+    *p = LUAS__MP_ALONE;
     return lua_isinteger(L, index) ? luas__mp_put_int(p + 1, lua_tointeger(L, index))
                                    : luas__put_at(L, index, p + 1, end);
 }

@@ -19,9 +19,6 @@
 #include "lua_encoder.h"
 #include "lua_names.h"
 
-/* The head of an array of one, in MessagePack. */
-enum { ONE_RESULT = 0x91 };
-
 /* Stack of run_tasks: what a chunk's tasks share. */
 enum { TASK_SERVER = 1, TASK_FUNCTION, TASK_SPACE, TASK_INPUTS, TASK_RANDOMSEED, TASK_BASE };
 
@@ -190,7 +187,7 @@ static bool reply_long_string(lua_State *L, luas__chunk_run *s)
         : (unsigned char *)luas__channel_large_room(s->channel, s->current, 1 + LUAS__MP_HEAD + len);
     if (p == NULL)
         return false;
-    *p = ONE_RESULT;
+    *p = LUAS__MP_ALONE;
     unsigned char *end = luas__mp_put_string(p + 1, bytes, len);
     serving.busy = 0;
     account(L, s);

@@ -66,6 +66,9 @@ int luas__mp_skip(luas__mp_reader *r);
  */
 enum { LUAS__MP_NUMBER = 9, LUAS__MP_HEAD = 6 };
 
+/* The head of an array of one. */
+enum { LUAS__MP_ALONE = 0x91 };
+
 unsigned char *luas__mp_put_wide(unsigned char *p, int64_t value);
 unsigned char *luas__mp_put_string(unsigned char *p, const char *bytes, size_t len);
 
