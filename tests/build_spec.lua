@@ -189,7 +189,7 @@ describe("a copy of the tree", function()
     it("does not compile where the core includes Lua", function()
         must(("cd %s && cmake -S . -B build-core -DLUAS_PROGRAM=OFF"):format(quote(tree)))
         must(("cmake --build %s/build-core --target luas_core"):format(quote(tree)))
-        shell.write(tree .. "/core/intruder.c", "#include <lua.h>\nint luas__lua = LUA_VERSION_NUM;\n")
+        shell.write(tree .. "/core/base/intruder.c", "#include <lua.h>\nint luas__lua = LUA_VERSION_NUM;\n")
         local output, status = shell.run(
             ("cmake --build %s/build-core --target luas_core"):format(quote(tree)))
         assert.not_equal(0, status)
