@@ -186,16 +186,6 @@ describe("a copy of the tree", function()
             quote(tree .. "/rocks/lib/lua/5.4/?.so"), quote('pool = require "luas".pool ' .. PRINT))))
     end)
 
-    it("does not compile where the core includes Lua", function()
-        must(("cd %s && cmake -S . -B build-core -DLUAS_PROGRAM=OFF"):format(quote(tree)))
-        must(("cmake --build %s/build-core --target luas_core"):format(quote(tree)))
-        shell.write(tree .. "/core/base/intruder.c", "#include <lua.h>\nint luas__lua = LUA_VERSION_NUM;\n")
-        local output, status = shell.run(
-            ("cmake --build %s/build-core --target luas_core"):format(quote(tree)))
-        assert.not_equal(0, status)
-        assert.truthy(output:find("lua%.h.*No such file"), output)
-    end)
-
     it("names the package that is missing", function()
         local output, status = shell.run(
             ("cd %s && PKG_CONFIG_LIBDIR=/none cmake -S . -B build-none"):format(quote(tree)))

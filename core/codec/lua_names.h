@@ -18,6 +18,12 @@
 #include "pointers.h"
 
 /*
+ * A module is looked at whole, with the tables in it, where there are no more
+ * tables than this, none with more fields; of a larger one only the fields.
+ */
+enum { LUAS__WATCHED_TABLES = 32, LUAS__WATCHED_FIELDS = 1000 };
+
+/*
  * Pushes this state's names, a userdata, making them at the first call: make
  * that one before user code can have replaced parts of the standard library.
  */

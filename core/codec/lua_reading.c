@@ -1,13 +1,12 @@
 /*
  * Names for what is in the loaded modules. What is deeper than a module's
  * fields and theirs has names only where all of the module is watched
- * (lua_watch.h): else the host could have changed it, and nobody would know.
+ * (lua_names.h): else the host could have changed it, and nobody would know.
  */
 #include <lauxlib.h>
 #include <stdbool.h>
 
 #include "lua_names.h"
-#include "lua_watch.h"
 #include "msgpack.h"
 
 /* A module may hold data: so many entries of one table are looked at, and so many in all. */

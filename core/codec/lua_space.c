@@ -226,3 +226,32 @@ int luas__space_is_environment(lua_State *L, int index)
     lua_pop(L, 2);
     return found;
 }
+
+/* Has the function at the top no upvalues but the table at `environment`? */
+static int is_pure(lua_State *L, int environment)
+{
+    int pure = lua_isfunction(L, -1);
+    for (int i = 1; pure && !lua_iscfunction(L, -1) && lua_getupvalue(L, -1, i) != NULL; i++) {
+        pure = lua_rawequal(L, -1, environment);
+        lua_pop(L, 1);
+    }
+    return pure;
+}
+
+int luas__space_is_pure(lua_State *L, int space)
+{
+    const luas__space *s = luas__space_at(L, space);
+    int base = lua_gettop(L), pure = 1;
+    lua_getiuservalue(L, space, SPACE_OBJECTS);
+    lua_getiuservalue(L, space, SPACE_NAMES);
+    lua_getiuservalue(L, space, SPACE_ENVIRONMENT);
+    for (uint32_t i = 1; i <= s->count && pure; i++) {
+        lua_rawgeti(L, base + 1, (lua_Integer)i);
+        pure = is_pure(L, base + 3);
+        lua_pop(L, 1);
+    }
+    for (lua_pushnil(L); pure && lua_next(L, base + 2) != 0; lua_pop(L, 1))
+        pure = lua_tointeger(L, -1) != NAME_CARRIED || lua_type(L, -2) != LUA_TSTRING;
+    lua_settop(L, base);
+    return pure;
+}

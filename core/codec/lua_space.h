@@ -80,6 +80,13 @@ int luas__space_same(lua_State *L, int a, int b);
 int luas__space_is_environment(lua_State *L, int index);
 
 /*
+ * On a worker's side: can no task change what this space holds? So it is with
+ * functions that have no upvalues but their globals, of which none is carried.
+ * Jobs with the same definition can then share the space.
+ */
+int luas__space_is_pure(lua_State *L, int space);
+
+/*
  * For a job that workers inherit instead of being sent it: walks from the
  * function (or inputs) at `function` over upvalues, the globals it names, tables and
  * metatables, nearest first, and adds the tables that look like classes to

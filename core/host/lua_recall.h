@@ -34,11 +34,4 @@ void luas__recall_libraries(lua_State *L, int space, int modules);
 /* Puts the memo at the top (popped) into the cache, if its space is as it was. */
 void luas__recall_keep(lua_State *L, int cache);
 
-/*
- * On a worker's side: can no task change what this space holds? So it is with
- * functions that have no upvalues but their globals, of which none is carried.
- * Jobs with the same definition can then share the space.
- */
-int luas__recall_pure(lua_State *L, int space);
-
 #endif

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "buffer.h"
+#include "lua_names.h"
 #include "lua_rest.h"
 
 #define WATCH "luas.core.watch"

@@ -9,7 +9,7 @@
  *   core.same(W) -> boolean             do they have these fields still, no more and
  *                                       no fewer, with the same values?
  *
- * Where there are too many tables only the given ones are watched, and none with too
+ * Where there are too many tables (lua_names.h) only the given ones are watched, and none with too
  * many fields. W keeps what it has seen, so that no new object takes the address of
  * an old one. Long strings are the same only as objects.
  */
@@ -17,9 +17,6 @@
 #define LUAS_LUA_WATCH_H
 
 #include <lua.h>
-
-/* How many tables a watch may have, and fields each of them. */
-enum { LUAS__WATCHED_TABLES = 32, LUAS__WATCHED_FIELDS = 1000 };
 
 int luas__core_watch(lua_State *L);
 int luas__core_same(lua_State *L);

@@ -17,7 +17,6 @@
 #include "lua_limit.h"
 #include "lua_names.h"
 #include "lua_nursery.h"
-#include "lua_recall.h"
 #include "lua_space.h"
 #include "lua_task.h"
 
@@ -176,7 +175,7 @@ static bool take_shared(lua_State *L, int entry, int blob)
 static void share(lua_State *L, int entry, int blob)
 {
     lua_rawgeti(L, entry, ENTRY_SPACE);
-    if (luas__recall_pure(L, lua_gettop(L))) {
+    if (luas__space_is_pure(L, lua_gettop(L))) {
         copy_field(L, entry, ENTRY_FUNCTION, blob, BLOB_FUNCTION);
         copy_field(L, entry, ENTRY_SPACE, blob, BLOB_SPACE);
         lua_pushvalue(L, blob);

@@ -21,13 +21,13 @@ function(add_programs result folder pattern)
 endfunction()
 
 # The tests of the Lua-free part see no Lua either.
-set(with_lua luas_lua luas_core PkgConfig::LUA)
+set(with_lua ${lua_floors} ${core_floors} PkgConfig::LUA)
 add_programs(lua_tests tests "tests/lua_*_test.c;tests/codec_test.c" ${with_lua})
 file(GLOB core_sources CONFIGURE_DEPENDS tests/*_test.c)
 list(FILTER core_sources EXCLUDE REGEX "/(lua_[^/]*|codec)_test\\.c$")
 set(core_tests "")
 if(core_sources)
-    add_programs(core_tests tests "${core_sources}" luas_core)
+    add_programs(core_tests tests "${core_sources}" ${core_floors})
 endif()
 # Their allocations fail when they want them to.
 foreach(test nomem_test lua_nomem_test lua_pool_nomem_test)
@@ -62,7 +62,8 @@ add_test(NAME msgpack_peer COMMAND /usr/bin/python3
     ${PROJECT_SOURCE_DIR}/tests/msgpack_peer.py $<TARGET_FILE:tests_codec_test>)
 set_tests_properties(msgpack_peer PROPERTIES TIMEOUT 120)
 
-add_programs(benchmarks benchmarks scripts/benchmarks/*.c luas_lua luas_core ${whole_lua})
+add_programs(benchmarks benchmarks scripts/benchmarks/*.c
+    ${lua_floors} ${core_floors} ${whole_lua})
 add_programs(examples embed scripts/embed/*.c luas::luas PkgConfig::LUA)
 
 if(LUAS_FUZZ)
