@@ -4,7 +4,7 @@
  * worker, so that a race detector can watch as well.
  */
 #define _GNU_SOURCE
-#include "area.h"
+#include "bulk.h"
 
 #include <pthread.h>
 #include <sched.h>
@@ -35,48 +35,48 @@ static void test_each_piece_is_whole(void)
 {
     char memory[SIZE], bytes[SIZE];
     luas__slot slot = {memory, SIZE};
-    luas__page *page = luas__page_map();
+    luas__scoreboard *scoreboard = luas__scoreboard_map();
     uint64_t next = 0;
-    CHECK(page != NULL);
+    CHECK(scoreboard != NULL);
     fill(bytes, sizeof bytes, 0);
-    CHECK_INT(luas__area_put(slot, page, &next, bytes, 400), 0);
-    CHECK_INT(luas__area_put(slot, page, &next, bytes + 1, 400), 400);
-    CHECK_INT(luas__area_put(slot, page, &next, bytes, 300), -1);
+    CHECK_INT(luas__bulk_put(slot, scoreboard, &next, bytes, 400), 0);
+    CHECK_INT(luas__bulk_put(slot, scoreboard, &next, bytes + 1, 400), 400);
+    CHECK_INT(luas__bulk_put(slot, scoreboard, &next, bytes, 300), -1);
     CHECK_INT(next, 800);
-    CHECK(is_filled(luas__area_got(slot, 400, 400), 400, 1));
-    luas__area_return(page, 0, 400);
-    CHECK_INT(luas__area_put(slot, page, &next, bytes + 2, 300), 1000); /* from the front */
-    CHECK_INT(luas__area_put(slot, page, &next, bytes, 101), -1);
-    CHECK_INT(luas__area_put(slot, page, &next, bytes + 3, 100), 1300);
-    CHECK(is_filled(luas__area_got(slot, 1000, 300), 300, 2));
-    CHECK(is_filled(luas__area_got(slot, 1300, 100), 100, 3));
-    luas__page_unmap(page);
+    CHECK(is_filled(luas__bulk_got(slot, 400, 400), 400, 1));
+    luas__bulk_return(scoreboard, 0, 400);
+    CHECK_INT(luas__bulk_put(slot, scoreboard, &next, bytes + 2, 300), 1000); /* from the front */
+    CHECK_INT(luas__bulk_put(slot, scoreboard, &next, bytes, 101), -1);
+    CHECK_INT(luas__bulk_put(slot, scoreboard, &next, bytes + 3, 100), 1300);
+    CHECK(is_filled(luas__bulk_got(slot, 1000, 300), 300, 2));
+    CHECK(is_filled(luas__bulk_got(slot, 1300, 100), 100, 3));
+    luas__scoreboard_unmap(scoreboard);
 }
 
 static void test_nothing_comes_from_elsewhere(void)
 {
     char memory[SIZE], byte = 0;
     luas__slot slot = {memory, SIZE}, none = {.bytes = NULL};
-    luas__page *page = luas__page_map();
+    luas__scoreboard *scoreboard = luas__scoreboard_map();
     uint64_t next = 0;
-    CHECK(page != NULL);
-    CHECK(luas__area_got(slot, 0, SIZE) == memory);
-    CHECK(luas__area_got(slot, 2500, 500) == memory + 500);
-    CHECK(luas__area_got(slot, 0, SIZE + 1) == NULL);
-    CHECK(luas__area_got(slot, 2500, 501) == NULL);
-    CHECK(luas__area_got(slot, -1, 1) == NULL);
-    CHECK(luas__area_got(slot, 1, -1) == NULL);
-    CHECK(luas__area_got(slot, INT64_MAX, INT64_MAX) == NULL);
-    CHECK(luas__area_got(none, 0, 1) == NULL);
-    CHECK_INT(luas__area_put(none, page, &next, &byte, 1), -1);
-    CHECK_INT(luas__area_put(slot, page, &next, &byte, SIZE + 1), -1);
-    luas__page_unmap(page);
+    CHECK(scoreboard != NULL);
+    CHECK(luas__bulk_got(slot, 0, SIZE) == memory);
+    CHECK(luas__bulk_got(slot, 2500, 500) == memory + 500);
+    CHECK(luas__bulk_got(slot, 0, SIZE + 1) == NULL);
+    CHECK(luas__bulk_got(slot, 2500, 501) == NULL);
+    CHECK(luas__bulk_got(slot, -1, 1) == NULL);
+    CHECK(luas__bulk_got(slot, 1, -1) == NULL);
+    CHECK(luas__bulk_got(slot, INT64_MAX, INT64_MAX) == NULL);
+    CHECK(luas__bulk_got(none, 0, 1) == NULL);
+    CHECK_INT(luas__bulk_put(none, scoreboard, &next, &byte, 1), -1);
+    CHECK_INT(luas__bulk_put(slot, scoreboard, &next, &byte, SIZE + 1), -1);
+    luas__scoreboard_unmap(scoreboard);
 }
 
 enum { PIECES = 20000, PIECE = 1 << 10, RING = 3 * PIECE + 77 };
 
 typedef struct pieces {
-    luas__page *page;
+    luas__scoreboard *scoreboard;
     char ring[RING];
     _Atomic int64_t at[PIECES];     /* position + 1; 0: not put yet */
 } pieces;
@@ -94,7 +94,7 @@ static void *put_pieces(void *arg)
     luas__slot slot = {s->ring, RING};
     for (int i = 0; i < PIECES;) {
         fill(bytes, piece_size(i), (uint64_t)i);
-        int64_t at = luas__area_put(slot, s->page, &next, bytes, piece_size(i));
+        int64_t at = luas__bulk_put(slot, s->scoreboard, &next, bytes, piece_size(i));
         if (at >= 0)
             atomic_store_explicit(&s->at[i++], at + 1, memory_order_release);
         else
@@ -107,7 +107,7 @@ static void test_room_is_not_used_before_it_is_returned(void)
 {
     pieces *s = calloc(1, sizeof *s);
     pthread_t worker;
-    CHECK(s != NULL && (s->page = luas__page_map()) != NULL);
+    CHECK(s != NULL && (s->scoreboard = luas__scoreboard_map()) != NULL);
     luas__slot slot = {s->ring, RING};
     CHECK_INT(pthread_create(&worker, NULL, put_pieces, s), 0);
     for (int i = 0; i < PIECES; i++) {
@@ -115,12 +115,12 @@ static void test_room_is_not_used_before_it_is_returned(void)
         while ((at = atomic_load_explicit(&s->at[i], memory_order_acquire) - 1) < 0)
             sched_yield();
         int64_t len = (int64_t)piece_size(i);
-        const char *bytes = luas__area_got(slot, at, len);
+        const char *bytes = luas__bulk_got(slot, at, len);
         CHECK(bytes != NULL && is_filled(bytes, (size_t)len, (uint64_t)i));
-        luas__area_return(s->page, at, len);
+        luas__bulk_return(s->scoreboard, at, len);
     }
     CHECK_INT(pthread_join(worker, NULL), 0);
-    luas__page_unmap(s->page);
+    luas__scoreboard_unmap(s->scoreboard);
     free(s);
 }
 
@@ -128,46 +128,46 @@ static void test_room_is_not_used_before_it_is_returned(void)
 
 static void test_slots_are_taken_and_freed(void)
 {
-    luas__area a;
-    luas__area_open(&a, 9);
-    luas__slot first = luas__area_take(&a), second = luas__area_take(&a);
+    luas__bulk a;
+    luas__bulk_open(&a, 9);
+    luas__slot first = luas__bulk_take(&a), second = luas__bulk_take(&a);
     CHECK(first.bytes != NULL && second.bytes >= first.bytes + first.size);
     CHECK(first.size < (9 << 20) && 9 * first.size < (70 << 20));
     for (int i = 2; i < 9; i++)
-        CHECK(luas__area_take(&a).bytes != NULL);
-    CHECK(luas__area_take(&a).bytes == NULL);
-    luas__area_free(&a, second);
-    CHECK(luas__area_take(&a).bytes == second.bytes);
-    luas__area_free(&a, (luas__slot){.bytes = NULL});
-    luas__area_close(&a);
+        CHECK(luas__bulk_take(&a).bytes != NULL);
+    CHECK(luas__bulk_take(&a).bytes == NULL);
+    luas__bulk_free(&a, second);
+    CHECK(luas__bulk_take(&a).bytes == second.bytes);
+    luas__bulk_free(&a, (luas__slot){.bytes = NULL});
+    luas__bulk_close(&a);
 }
 
 static void test_there_are_slots_for_any_number_of_workers(void)
 {
     static const int workers[] = {0, 1, 64, 256, 257, 100000};
     for (size_t i = 0; i < sizeof workers / sizeof *workers; i++) {
-        luas__area a;
-        luas__area_open(&a, workers[i]);
-        luas__slot slot = luas__area_take(&a);
+        luas__bulk a;
+        luas__bulk_open(&a, workers[i]);
+        luas__slot slot = luas__bulk_take(&a);
         CHECK(slot.bytes != NULL && slot.size >= 256 << 10);
         memset(slot.bytes, 1, slot.size);
-        luas__area_close(&a);
+        luas__bulk_close(&a);
     }
 }
 
 /* The status of a child that is shown so much, or keeps so much of all, and writes
    at the address. */
-static int write_in_child(const luas__area *a, luas__slot own, bool keeps, char *address)
+static int write_in_child(const luas__bulk *a, luas__slot own, bool keeps, char *address)
 {
     int status;
-    luas__area_hide(luas__area_whole(a));
-    CHECK_INT(luas__area_show(keeps ? luas__area_whole(a) : own), 0);
+    luas__bulk_hide(luas__bulk_whole(a));
+    CHECK_INT(luas__bulk_show(keeps ? luas__bulk_whole(a) : own), 0);
     pid_t pid = fork();
     CHECK(pid >= 0);
     if (pid == 0) {
         signal(SIGSEGV, SIG_DFL);
         if (keeps)
-            luas__area_keep(a, own);
+            luas__bulk_keep(a, own);
         *(volatile char *)address = 7;
         _exit(0);
     }
@@ -177,11 +177,11 @@ static int write_in_child(const luas__area *a, luas__slot own, bool keeps, char 
 
 static void check_that_children_reach_their_own(bool keeps)
 {
-    luas__area a;
-    luas__area_open(&a, 3);
+    luas__bulk a;
+    luas__bulk_open(&a, 3);
     luas__slot slots[3], none = {.bytes = NULL};
     for (int i = 0; i < 3; i++)
-        slots[i] = luas__area_take(&a);
+        slots[i] = luas__bulk_take(&a);
     for (int own = 0; own < 3; own++)
         for (int other = 0; other < 3; other++) {
             char *last = slots[other].bytes + slots[other].size - 1;
@@ -190,7 +190,7 @@ static void check_that_children_reach_their_own(bool keeps)
             CHECK_INT(*last, own == other ? 7 : 0);
         }
     CHECK(write_in_child(&a, none, keeps, slots[0].bytes) != 0);
-    luas__area_close(&a);
+    luas__bulk_close(&a);
 }
 
 /* Valgrind does not know of it, and takes seconds to look for what is not there. */
@@ -208,38 +208,38 @@ static void test_a_child_keeps_its_own_slot_only(void)
 /* What is made in place is where what is copied would have been. */
 static void test_results_are_made_in_place(void)
 {
-    luas__page *page = luas__page_map();
+    luas__scoreboard *scoreboard = luas__scoreboard_map();
     char bytes[1000];
     luas__slot slot = {bytes, sizeof bytes}, none = {.bytes = NULL};
     uint64_t next = 0;
-    CHECK(page != NULL);
-    CHECK(luas__area_room(slot, page, &next, 700) == bytes && next == 0);
-    CHECK(luas__area_room(slot, page, &next, 1001) == NULL && next == 0);
-    CHECK(luas__area_room(none, page, &next, 1) == NULL);
+    CHECK(scoreboard != NULL);
+    CHECK(luas__bulk_room(slot, scoreboard, &next, 700) == bytes && next == 0);
+    CHECK(luas__bulk_room(slot, scoreboard, &next, 1001) == NULL && next == 0);
+    CHECK(luas__bulk_room(none, scoreboard, &next, 1) == NULL);
     next += 600; /* as many as there were in the end */
-    CHECK(luas__area_room(slot, page, &next, 500) == NULL && next == 600);
-    CHECK(luas__area_room(slot, page, &next, 400) == bytes + 600 && next == 600);
-    luas__area_return(page, 0, 600);
-    CHECK(luas__area_room(slot, page, &next, 600) == bytes && next == 1000);
-    CHECK_INT(luas__area_put(slot, page, &next, "x", 1), 1000);
+    CHECK(luas__bulk_room(slot, scoreboard, &next, 500) == NULL && next == 600);
+    CHECK(luas__bulk_room(slot, scoreboard, &next, 400) == bytes + 600 && next == 600);
+    luas__bulk_return(scoreboard, 0, 600);
+    CHECK(luas__bulk_room(slot, scoreboard, &next, 600) == bytes && next == 1000);
+    CHECK_INT(luas__bulk_put(slot, scoreboard, &next, "x", 1), 1000);
     CHECK(bytes[0] == 'x' && next == 1001);
-    luas__page_unmap(page);
+    luas__scoreboard_unmap(scoreboard);
 }
 
 /* With what comes before them. */
 static void test_the_largest_slot_has_two_results_of_4_MB(void)
 {
-    luas__area a;
-    luas__page *page = luas__page_map();
+    luas__bulk a;
+    luas__scoreboard *scoreboard = luas__scoreboard_map();
     uint64_t next = 0;
-    luas__area_open(&a, 8);
-    luas__slot slot = luas__area_take(&a);
+    luas__bulk_open(&a, 8);
+    luas__slot slot = luas__bulk_take(&a);
     for (int i = 0; i < 2; i++) {
-        CHECK(luas__area_room(slot, page, &next, (4 << 20) + 64) != NULL);
+        CHECK(luas__bulk_room(slot, scoreboard, &next, (4 << 20) + 64) != NULL);
         next += (4 << 20) + 64;
     }
-    luas__page_unmap(page);
-    luas__area_close(&a);
+    luas__scoreboard_unmap(scoreboard);
+    luas__bulk_close(&a);
 }
 
 int main(void)

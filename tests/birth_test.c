@@ -6,7 +6,7 @@
 #include <fcntl.h>
 #include <sys/resource.h>
 
-#include "fdio.h"
+#include "fd.h"
 
 enum { WORKERS = 5, MOST_FDS = 40 };
 
@@ -26,7 +26,7 @@ static leftovers count_own(void)
     return own;
 }
 
-/* A worker has two pipes, a page and a slot more than the host had without a pool. */
+/* A worker has two pipes, a scoreboard and a slot more than the host had without a pool. */
 static int serve_with_its_own(void *host, luas__channel *c)
 {
     leftovers now = count_own();
@@ -79,7 +79,7 @@ static void test_populated_at_once(void)
     luas__pool *pool = open_counted(LUAS__OUTPUT_INHERIT);
     CHECK_INT(luas__pool_populate(pool, NULL), 0);
     CHECK_INT(pool->nworkers, WORKERS);
-    CHECK_INT(pool->unborn, 0);
+    CHECK_INT(pool->pending_forks, 0);
     check_each(pool, "s20", 2 * WORKERS);
     CHECK_INT(pool->stats.forks, WORKERS);
     luas__pool_close(pool);
@@ -111,10 +111,10 @@ static void test_where_descriptors_run_out(void)
             .workers = MANY, .main = serve, .output = LUAS__OUTPUT_TAG, .label = "of many"}), 0);
         luas__job *job = start_job(pool, &(luas__policy){.flags = LUAS__JOB_EACH, .chunk = 1});
         feed(pool, job, "e", MANY);
-        int lowest = luas__open_null();
+        int lowest = luas__fd_open_null();
         few = usual;
         few.rlim_cur = (rlim_t)lowest + FOR_EACH * MANY + 12;
-        luas__close(&lowest);
+        luas__fd_close(&lowest);
         CHECK_INT(setrlimit(RLIMIT_NOFILE, &few), 0);
         CHECK_INT(populates ? luas__pool_populate(pool, NULL) : 0, 0);
         tally *t = finish(pool, job);
@@ -132,16 +132,16 @@ static void test_where_descriptors_run_out(void)
 static void close_some(int first, uint64_t *seed)
 {
     bool given[MOST_FDS] = {false};
-    luas__closing closing = LUAS__CLOSING_INIT;
+    luas__fd_closing closing = LUAS__FD_CLOSING_INIT;
     uint32_t run = draw(seed, 5);
     for (int i = 0; i < MOST_FDS; i++) {
         int fd = draw(seed, 10) < 2 * run ? i : (int)draw(seed, MOST_FDS);
         if (given[fd] || draw(seed, 3) == 0)
             continue;
         given[fd] = true;
-        luas__closing_add(&closing, draw(seed, 20) == 0 ? (given[fd] = false, -1) : first + fd);
+        luas__fd_closing_add(&closing, draw(seed, 20) == 0 ? (given[fd] = false, -1) : first + fd);
     }
-    luas__closing_end(&closing);
+    luas__fd_closing_end(&closing);
     for (int fd = 0; fd < MOST_FDS; fd++)
         CHECK(is_open(first + fd) != given[fd]);
 }
@@ -164,12 +164,12 @@ static void test_null_is_above_the_standard_streams(void)
     char byte;
     int kept = dup(STDIN_FILENO);
     close(STDIN_FILENO);
-    int fd = luas__open_null();
+    int fd = luas__fd_open_null();
     CHECK(fd > STDERR_FILENO && fcntl(fd, F_GETFD) & FD_CLOEXEC);
     CHECK_INT(read(fd, &byte, 1), 0);
-    luas__close(&fd);
+    luas__fd_close(&fd);
     CHECK(kept < 0 || dup2(kept, STDIN_FILENO) == STDIN_FILENO);
-    luas__close(&kept);
+    luas__fd_close(&kept);
 }
 
 int main(void)

@@ -1,14 +1,14 @@
 /* Definitions are kept by content, and the unused ones not for ever. */
-#include "blob.h"
+#include "definition.h"
 
 #include "testing.h"
 
 static void test_same_bytes_are_one_blob(void)
 {
-    luas__blobs all = {0};
-    luas__blob *a = luas__blob_take(&all, "function", 8);
-    luas__blob *b = luas__blob_take(&all, "other", 5);
-    luas__blob *again = luas__blob_take(&all, "function", 8);
+    luas__definitions all = {0};
+    luas__definition *a = luas__definition_take(&all, "function", 8);
+    luas__definition *b = luas__definition_take(&all, "other", 5);
+    luas__definition *again = luas__definition_take(&all, "function", 8);
     CHECK(a != NULL && a == again && a != b);
     CHECK_INT(a->users, 2);
     CHECK_INT(b->users, 1);
@@ -16,7 +16,7 @@ static void test_same_bytes_are_one_blob(void)
     CHECK_INT(all.bytes, 13);
     CHECK(a->id > 0 && b->id > 0 && a->id != b->id);
     CHECK_BYTES(a->bytes, "function", 8);
-    luas__blobs_release(&all);
+    luas__definition_release_all(&all);
     CHECK(all.first == NULL);
     CHECK_INT(all.count, 0);
 }
@@ -24,92 +24,92 @@ static void test_same_bytes_are_one_blob(void)
 static void test_every_length_and_byte_counts(void)
 {
     enum { LENGTHS = 40 };
-    luas__blobs all = {0};
+    luas__definitions all = {0};
     char bytes[LENGTHS];
     memset(bytes, 0, sizeof bytes);
-    luas__blob *blobs[LENGTHS];
+    luas__definition *definitions[LENGTHS];
     for (size_t len = 0; len < LENGTHS; len++)
-        CHECK((blobs[len] = luas__blob_take(&all, bytes, len)) != NULL);
+        CHECK((definitions[len] = luas__definition_take(&all, bytes, len)) != NULL);
     CHECK_INT(all.count, LENGTHS);
     for (size_t i = 0; i < LENGTHS; i++) {
         bytes[i] = 1;
-        CHECK(luas__blob_take(&all, bytes, LENGTHS - 1) != blobs[LENGTHS - 1] || i == LENGTHS - 1);
+        CHECK(luas__definition_take(&all, bytes, LENGTHS - 1) != definitions[LENGTHS - 1] || i == LENGTHS - 1);
         bytes[i] = 0;
     }
-    CHECK(luas__blob_take(&all, bytes, LENGTHS - 1) == blobs[LENGTHS - 1]);
-    luas__blobs_release(&all);
+    CHECK(luas__definition_take(&all, bytes, LENGTHS - 1) == definitions[LENGTHS - 1]);
+    luas__definition_release_all(&all);
 }
 
-static luas__blob *take_number(luas__blobs *all, int number)
+static luas__definition *take_number(luas__definitions *all, int number)
 {
-    luas__blob *blob = luas__blob_take(all, (const char *)&number, sizeof number);
-    CHECK(blob != NULL);
-    return blob;
+    luas__definition *definition = luas__definition_take(all, (const char *)&number, sizeof number);
+    CHECK(definition != NULL);
+    return definition;
 }
 
-static int number_of(const luas__blob *blob)
+static int number_of(const luas__definition *definition)
 {
     int number;
-    memcpy(&number, blob->bytes, sizeof number);
+    memcpy(&number, definition->bytes, sizeof number);
     return number;
 }
 
 static void test_evicts_the_least_recently_used(void)
 {
-    luas__blobs all = {0};
-    luas__blob *used = take_number(&all, -1);
+    luas__definitions all = {0};
+    luas__definition *used = take_number(&all, -1);
     for (int i = 0; i < 200; i++)
-        luas__blob_drop(take_number(&all, i));
-    luas__blob_drop(take_number(&all, 0)); /* the oldest, now the youngest */
-    luas__blob *blob;
+        luas__definition_drop(take_number(&all, i));
+    luas__definition_drop(take_number(&all, 0)); /* the oldest, now the youngest */
+    luas__definition *definition;
     int expected = 1;
-    while ((blob = luas__blob_evict(&all)) != NULL) {
-        CHECK_INT(number_of(blob), expected++);
-        free(blob);
+    while ((definition = luas__definition_evict(&all)) != NULL) {
+        CHECK_INT(number_of(definition), expected++);
+        free(definition);
     }
     CHECK(expected > 1);
     CHECK(all.count > 0 && all.count < 200);
     CHECK(take_number(&all, -1) == used);
     CHECK_INT(take_number(&all, 0)->users, 1);
-    luas__blobs_release(&all);
+    luas__definition_release_all(&all);
 }
 
 static void test_used_blobs_are_never_evicted(void)
 {
-    luas__blobs all = {0};
+    luas__definitions all = {0};
     size_t len = 1 << 20;
     char *big = calloc(1, len);
     CHECK(big != NULL);
     for (int i = 0; i < 20; i++) {
         big[0] = (char)i;
-        CHECK(luas__blob_take(&all, big, len) != NULL);
+        CHECK(luas__definition_take(&all, big, len) != NULL);
     }
-    CHECK(luas__blob_evict(&all) == NULL);
-    luas__blob_drop(all.first);
-    luas__blob *unused = all.first;
-    CHECK(luas__blob_evict(&all) == unused);
+    CHECK(luas__definition_evict(&all) == NULL);
+    luas__definition_drop(all.first);
+    luas__definition *unused = all.first;
+    CHECK(luas__definition_evict(&all) == unused);
     CHECK_INT(all.count, 19);
     CHECK_INT(all.bytes, 19 * len);
-    CHECK(luas__blob_evict(&all) == NULL);
+    CHECK(luas__definition_evict(&all) == NULL);
     free(unused);
     free(big);
-    luas__blobs_release(&all);
+    luas__definition_release_all(&all);
 }
 
-/* A blob that was evicted comes back under another number, so that a worker
+/* A definition that was evicted comes back under another number, so that a worker
    cannot take it for the one that it was told to forget. */
 static void test_numbers_are_not_used_again(void)
 {
-    luas__blobs all = {0};
-    luas__blob *blob;
+    luas__definitions all = {0};
+    luas__definition *definition;
     int64_t first = take_number(&all, 0)->id;
-    luas__blob_drop(all.first);
+    luas__definition_drop(all.first);
     for (int i = 1; i < 100; i++)
-        luas__blob_drop(take_number(&all, i));
-    while ((blob = luas__blob_evict(&all)) != NULL)
-        free(blob);
+        luas__definition_drop(take_number(&all, i));
+    while ((definition = luas__definition_evict(&all)) != NULL)
+        free(definition);
     CHECK(take_number(&all, 0)->id != first);
-    luas__blobs_release(&all);
+    luas__definition_release_all(&all);
 }
 
 int main(void)

@@ -8,7 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "origin.h"
+#include "fork_detect.h"
 #include "testing.h"
 
 static void sleep_ms(long ms)
@@ -18,12 +18,12 @@ static void sleep_ms(long ms)
 
 static int fork_child(luas__child *c)
 {
-    luas__forks forks;
-    luas__forks_begin(&forks);
+    luas__child_forks forks;
+    luas__child_forks_begin(&forks);
     pid_t pid = luas__child_fork(&forks);
     if (pid == 0)
         return 0;
-    luas__forks_end(&forks);
+    luas__child_forks_end(&forks);
     if (pid > 0)
         luas__child_adopt(c, pid);
     return pid > 0 ? 1 : pid;
@@ -219,24 +219,24 @@ static void test_children_end_with_a_killed_parent(void)
 
 /* ---- where one is ---- */
 
-static luas__origin origin;
+static luas__fork_detect fork_detect;
 
 static int is_elsewhere(void)
 {
-    return luas__origin_is_here(&origin);
+    return luas__fork_detect_is_here(&fork_detect);
 }
 
 static void test_a_fork_is_not_where_it_came_from(void)
 {
     for (int with_mark = 1; with_mark >= 0; with_mark--) {
-        luas__origin_open(&origin);
+        luas__fork_detect_open(&fork_detect);
         if (!with_mark)
-            luas__origin_close(&origin); /* as where there is none */
-        CHECK(luas__origin_is_here(&origin));
+            luas__fork_detect_close(&fork_detect); /* as where there is none */
+        CHECK(luas__fork_detect_is_here(&fork_detect));
         luas__child c = start(is_elsewhere);
         CHECK_INT(status_of(&c), 0);
-        CHECK(luas__origin_is_here(&origin));
-        luas__origin_close(&origin);
+        CHECK(luas__fork_detect_is_here(&fork_detect));
+        luas__fork_detect_close(&fork_detect);
     }
 }
 

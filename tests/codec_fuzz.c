@@ -8,10 +8,10 @@
 #include <lualib.h>
 #include <stdlib.h>
 
-#include "lua_codec.h"
-#include "lua_dump.h"
-#include "lua_names.h"
-#include "lua_space.h"
+#include "codec.h"
+#include "bytecode.h"
+#include "names.h"
+#include "space.h"
 #include "msgpack.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -38,9 +38,9 @@ static void push_space(lua_State *L)
     luas__carried info;
     must(luaL_dostring(L, classes) == LUA_OK);
     luas__space_new(L, 0);
-    must(luas__carry(L, 1, 2, &b, 0, &info) == 0);
+    must(luas__encode_definition(L, 1, 2, &b, 0, &info) == 0);
     luas__space_new(L, 1);
-    must(luas__define(L, lua_gettop(L), luas__buffer_bytes(&b), b.len) == 0);
+    must(luas__decode_define(L, lua_gettop(L), luas__buffer_bytes(&b), b.len) == 0);
     lua_pop(L, 1);
     lua_replace(L, AT_SPACE);
     lua_settop(L, BASE);
@@ -79,7 +79,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         L = open_state();
     while (luas__mp_skip(&r) == 0 && r.at < r.end)
         continue;
-    (void)luas__dump_check(bytes, size);
+    (void)luas__bytecode_check(bytes, size);
     int rc = luas__decode_value(L, bytes, size, AT_SPACE, 0);
     must(rc == 1 || (rc < 0 && lua_isstring(L, -1)));
     lua_settop(L, BASE);

@@ -24,9 +24,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "lua_codec.h"
-#include "lua_names.h"
-#include "lua_space.h"
+#include "codec.h"
+#include "names.h"
+#include "space.h"
 #include "msgpack.h"
 
 static lua_State *rig_host, *rig_worker;
@@ -111,7 +111,7 @@ static inline int rig_define(luas__buffer *b)
     while (r.at < r.end) {
         const char *from = (const char *)r.at;
         rig_check(rig_host, luas__mp_skip(&r) == 0, "define messages are not whole");
-        int rc = luas__define(rig_worker, 1, from, (size_t)((const char *)r.at - from));
+        int rc = luas__decode_define(rig_worker, 1, from, (size_t)((const char *)r.at - from));
         if (rc < 0)
             return rc;
         if (lua_isnil(rig_worker, 2)) {
@@ -172,7 +172,7 @@ static inline int rig_job_info(lua_State *L)
 static inline int rig_carry(lua_State *L, int function, luas__buffer *b, luas__carried *info)
 {
     luas__space_new(L, 0);
-    return luas__carry(L, function, lua_gettop(L), b, 0, info);
+    return luas__encode_definition(L, function, lua_gettop(L), b, 0, info);
 }
 
 static inline int rig_job_again(lua_State *L)
@@ -206,7 +206,7 @@ static inline int rig_job_onward(lua_State *L)
         return rig_far_failure(L, rc);
     }
     luas__space_new(L, 1);
-    rc = luas__define(L, lua_gettop(L), luas__buffer_bytes(&b), b.len);
+    rc = luas__decode_define(L, lua_gettop(L), luas__buffer_bytes(&b), b.len);
     luas__buffer_release(&b);
     return rc < 0 ? rig_failure(L, rc) : 1;
 }
@@ -259,7 +259,7 @@ static inline int rig_inherit(lua_State *L)
 {
     lua_settop(L, 1);
     luas__space_new(L, 0);
-    int classes = luas__space_survey(L, 1, 2, 20000);
+    int classes = luas__class_scan(L, 1, 2, 20000);
     lua_pushcclosure(L, rig_inherited_send, 1);
     lua_pushinteger(L, classes);
     return 2;

@@ -147,16 +147,16 @@ static int print_frames(void)
     luas__buffer b = LUAS__BUFFER_INIT;
     size_t mark;
     const int64_t head[] = {3, 1 << 20, 70000, 2}; /* job, seq, index, count */
-    CHECK_INT(luas__frame_begin(&b, LUAS__RUN, &mark), 0);
+    CHECK_INT(luas__frame_begin(&b, LUAS__MSG_RUN, &mark), 0);
     for (size_t i = 0; i < sizeof head / sizeof *head; i++)
         CHECK_INT(luas__mp_write_int(&b, head[i]), 0);
     append_task(&b, "return 1, 'two', {3.5, x = false}");
     append_task(&b, "return ('z'):rep(300), nil");
     print_frame(&b, mark);
-    CHECK_INT(luas__frame_begin_outcome(&b, LUAS__VALUE, 7, &mark), 0);
+    CHECK_INT(luas__frame_begin_outcome(&b, LUAS__MSG_VALUE, 7, &mark), 0);
     append_values(&b, "return {1, {a = 1}}, -1, '\\xff'");
     print_frame(&b, mark);
-    CHECK_INT(luas__frame_begin_outcome(&b, LUAS__ERROR, 1 << 20, &mark), 0);
+    CHECK_INT(luas__frame_begin_outcome(&b, LUAS__MSG_ERROR, 1 << 20, &mark), 0);
     append_values(&b, "return {code = 5}, 'message', 'traceback'");
     print_frame(&b, mark);
     luas__buffer_release(&b);

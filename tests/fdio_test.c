@@ -1,6 +1,6 @@
 /* Descriptors and waiting: nothing blocks that should not, nothing is lost. */
 #define _GNU_SOURCE
-#include "fdio.h"
+#include "fd.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -15,17 +15,17 @@
 
 static void open_pipe(int fds[2])
 {
-    CHECK_INT(luas__pipe(fds), 0);
+    CHECK_INT(luas__fd_pipe(fds), 0);
     CHECK(fcntl(fds[0], F_GETFD) & FD_CLOEXEC);
     CHECK(fcntl(fds[1], F_GETFD) & FD_CLOEXEC);
-    CHECK_INT(luas__set_nonblocking(fds[0]), 0);
-    CHECK_INT(luas__set_nonblocking(fds[1]), 0);
+    CHECK_INT(luas__fd_set_nonblocking(fds[0]), 0);
+    CHECK_INT(luas__fd_set_nonblocking(fds[1]), 0);
 }
 
 static void close_pipe(int fds[2])
 {
-    luas__close(&fds[0]);
-    luas__close(&fds[1]);
+    luas__fd_close(&fds[0]);
+    luas__fd_close(&fds[1]);
 }
 
 /* ---- fdio ---- */
@@ -37,7 +37,7 @@ static void test_close_closes_once(void)
     close_pipe(fds);
     CHECK_INT(fds[0], -1);
     close_pipe(fds);
-    luas__close(&none);
+    luas__fd_close(&none);
 }
 
 static void test_pipes_leave_the_standard_streams_free(void)
@@ -59,17 +59,17 @@ static void test_reads_what_is_there(void)
     luas__buffer b = LUAS__BUFFER_INIT;
     int fds[2];
     open_pipe(fds);
-    CHECK_INT(luas__read_some(fds[0], &b, 100), -EAGAIN);
+    CHECK_INT(luas__fd_read_some(fds[0], &b, 100), -EAGAIN);
     CHECK_INT(write(fds[1], "hello", 5), 5);
-    CHECK_INT(luas__read_some(fds[0], &b, 3), 3);
-    CHECK_INT(luas__read_some(fds[0], &b, 100), 2);
+    CHECK_INT(luas__fd_read_some(fds[0], &b, 3), 3);
+    CHECK_INT(luas__fd_read_some(fds[0], &b, 100), 2);
     CHECK_INT(b.len, 5);
     CHECK_BYTES(luas__buffer_bytes(&b), "hello", 5);
-    luas__close(&fds[1]);
-    CHECK_INT(luas__read_some(fds[0], &b, 100), 0);
+    luas__fd_close(&fds[1]);
+    CHECK_INT(luas__fd_read_some(fds[0], &b, 100), 0);
     CHECK_INT(b.len, 5);
     close_pipe(fds);
-    CHECK_INT(luas__read_some(fds[0], &b, 100), -EBADF);
+    CHECK_INT(luas__fd_read_some(fds[0], &b, 100), -EBADF);
     luas__buffer_release(&b);
 }
 
@@ -83,11 +83,11 @@ static void test_writes_what_fits(void)
     for (size_t i = 0; i < SIZE; i++)
         luas__buffer_bytes(&out)[i] = (char)(i * 7 >> 3);
     out.len = SIZE;
-    CHECK_INT(luas__write_some(fds[1], &out), -EAGAIN);
+    CHECK_INT(luas__fd_write_some(fds[1], &out), -EAGAIN);
     CHECK(out.len > 0 && out.len < SIZE);
     do {
-        rc = luas__write_some(fds[1], &out);
-        while (luas__read_some(fds[0], &in, 5000) > 0)
+        rc = luas__fd_write_some(fds[1], &out);
+        while (luas__fd_read_some(fds[0], &in, 5000) > 0)
             continue;
     } while (rc == -EAGAIN);
     CHECK_INT(rc, 0);
@@ -124,8 +124,8 @@ static void test_writes_everything_when_it_may_wait(void)
     CHECK(bytes != NULL);
     open_pipe(fds); /* non-blocking: even so it waits */
     CHECK_INT(pthread_create(&reader, NULL, read_slowly, &fds[0]), 0);
-    CHECK_INT(luas__write_waiting(fds[1], bytes, SIZE), 0);
-    luas__close(&fds[1]);
+    CHECK_INT(luas__fd_write_waiting(fds[1], bytes, SIZE), 0);
+    luas__fd_close(&fds[1]);
     CHECK_INT(pthread_join(reader, &total), 0);
     CHECK_INT((size_t)total, SIZE);
     free(bytes);
@@ -138,10 +138,10 @@ static void test_a_reader_that_is_gone(void)
     luas__buffer out = LUAS__BUFFER_INIT;
     void (*before)(int) = signal(SIGPIPE, SIG_IGN);
     open_pipe(fds);
-    luas__close(&fds[0]);
-    CHECK_INT(luas__write_waiting(fds[1], "x", 1), -EPIPE);
+    luas__fd_close(&fds[0]);
+    CHECK_INT(luas__fd_write_waiting(fds[1], "x", 1), -EPIPE);
     CHECK_INT(luas__buffer_append(&out, "x", 1), 0);
-    CHECK_INT(luas__write_some(fds[1], &out), -EPIPE);
+    CHECK_INT(luas__fd_write_some(fds[1], &out), -EPIPE);
     CHECK_INT(out.len, 1);
     luas__buffer_release(&out);
     close_pipe(fds);
@@ -249,23 +249,23 @@ static void test_messages_stay_apart_and_bring_descriptors(void)
 {
     int ends[2], pipes[2], came[3], count = 3, none = 0;
     char bytes[16];
-    CHECK_INT(luas__socketpair(ends), 0);
-    CHECK_INT(luas__pipe(pipes), 0);
-    CHECK_INT(luas__take_message(ends[1], bytes, sizeof bytes, NULL, &none, 0), -EAGAIN);
-    CHECK_INT(luas__send_message(ends[0], "one", 3, pipes, 2), 0);
-    CHECK_INT(luas__send_message(ends[0], "second", 6, NULL, 0), 0);
+    CHECK_INT(luas__fdpass_pair(ends), 0);
+    CHECK_INT(luas__fd_pipe(pipes), 0);
+    CHECK_INT(luas__fdpass_take(ends[1], bytes, sizeof bytes, NULL, &none, 0), -EAGAIN);
+    CHECK_INT(luas__fdpass_send(ends[0], "one", 3, pipes, 2), 0);
+    CHECK_INT(luas__fdpass_send(ends[0], "second", 6, NULL, 0), 0);
     close(pipes[1]);
-    CHECK_INT(luas__take_message(ends[1], bytes, sizeof bytes, came, &count, 1), 3);
+    CHECK_INT(luas__fdpass_take(ends[1], bytes, sizeof bytes, came, &count, 1), 3);
     CHECK_BYTES(bytes, "one", 3);
     CHECK_INT(count, 2);
     CHECK(fcntl(came[1], F_GETFD) & FD_CLOEXEC);
     CHECK_INT(write(came[1], "x", 1), 1);
     CHECK_INT(read(pipes[0], bytes, 1), 1);
-    CHECK_INT(luas__take_message(ends[1], bytes, sizeof bytes, NULL, &none, 1), 6);
+    CHECK_INT(luas__fdpass_take(ends[1], bytes, sizeof bytes, NULL, &none, 1), 6);
     CHECK_BYTES(bytes, "second", 6);
     close(ends[0]);
-    CHECK_INT(luas__take_message(ends[1], bytes, sizeof bytes, NULL, &none, 1), 0);
-    CHECK_INT(luas__send_message(ends[1], "late", 4, NULL, 0), -EPIPE);
+    CHECK_INT(luas__fdpass_take(ends[1], bytes, sizeof bytes, NULL, &none, 1), 0);
+    CHECK_INT(luas__fdpass_send(ends[1], "late", 4, NULL, 0), -EPIPE);
     close(ends[1]);
     close(pipes[0]);
     close(came[0]);
@@ -277,15 +277,15 @@ static void test_more_descriptors_than_are_wanted_are_refused(void)
 {
     int ends[2], many[LUAS__MOST_FDS], came[1], count = 1;
     char byte;
-    CHECK_INT(luas__socketpair(ends), 0);
+    CHECK_INT(luas__fdpass_pair(ends), 0);
     for (int i = 0; i < LUAS__MOST_FDS; i++)
         many[i] = ends[0];
-    CHECK_INT(luas__send_message(ends[0], "x", 1, many, LUAS__MOST_FDS), 0);
-    CHECK_INT(luas__take_message(ends[1], &byte, 1, came, &count, 0), -EMFILE);
+    CHECK_INT(luas__fdpass_send(ends[0], "x", 1, many, LUAS__MOST_FDS), 0);
+    CHECK_INT(luas__fdpass_take(ends[1], &byte, 1, came, &count, 0), -EMFILE);
     CHECK_INT(count, 0);
     close(ends[0]);
     count = 1;
-    CHECK_INT(luas__take_message(ends[1], &byte, 1, came, &count, 1), 0);
+    CHECK_INT(luas__fdpass_take(ends[1], &byte, 1, came, &count, 1), 0);
     close(ends[1]);
 }
 
@@ -296,14 +296,14 @@ static void test_descriptors_that_find_no_room_are_missed(void)
     struct rlimit before, full;
     int ends[2], fillers[256], n = 0, came[1], count = 1;
     char byte;
-    CHECK_INT(luas__socketpair(ends), 0);
-    CHECK_INT(luas__send_message(ends[0], "x", 1, ends, 1), 0);
+    CHECK_INT(luas__fdpass_pair(ends), 0);
+    CHECK_INT(luas__fdpass_send(ends[0], "x", 1, ends, 1), 0);
     CHECK_INT(getrlimit(RLIMIT_NOFILE, &before), 0);
     full = (struct rlimit){.rlim_cur = 64, .rlim_max = before.rlim_max};
     CHECK_INT(setrlimit(RLIMIT_NOFILE, &full), 0);
     while (n < 256 && (fillers[n] = dup(ends[0])) >= 0)
         n++;
-    ssize_t got = luas__take_message(ends[1], &byte, 1, came, &count, 0);
+    ssize_t got = luas__fdpass_take(ends[1], &byte, 1, came, &count, 0);
     while (n > 0)
         close(fillers[--n]);
     CHECK_INT(setrlimit(RLIMIT_NOFILE, &before), 0);

@@ -25,8 +25,8 @@ static luas__worker *add_worker(luas__pool *p)
     MUST(w != NULL && p->workers != NULL);
     *w = (luas__worker){.number = 1, .serial = 1, .child = LUAS__CHILD_INIT, .pid = 1,
                         .request = -1, .request_reader = -1, .result = -1, .next_seq = 1,
-                        .output = LUAS__OUTPUT_INIT, .slot = {slot, SLOT}, .page = luas__page_map()};
-    MUST(w->page != NULL);
+                        .output = LUAS__OUTPUT_INIT, .slot = {slot, SLOT}, .scoreboard = luas__scoreboard_map()};
+    MUST(w->scoreboard != NULL);
     p->workers[0] = w;
     p->nworkers = p->cap_workers = 1;
     return w;
@@ -54,7 +54,7 @@ static void receive(luas__pool *p, luas__worker *w, const uint8_t *data, size_t 
         const char head[] = {0, 0, 0, (char)piece};
         MUST(!framed || luas__buffer_append(&w->in, head, sizeof head) == 0);
         MUST(luas__buffer_append(&w->in, data, piece) == 0);
-        MUST(luas__receive(p, w) == 0);
+        MUST(luas__receive_from(p, w) == 0);
         data += piece;
         size -= piece;
     }
@@ -62,9 +62,9 @@ static void receive(luas__pool *p, luas__worker *w, const uint8_t *data, size_t 
 
 static void die(luas__pool *p, luas__worker *w)
 {
-    MUST(luas__supervise_event(p, luas__worker_key(w, LUAS__ON_END)) == 0);
+    MUST(luas__drive_event(p, luas__worker_key(w, LUAS__ON_END)) == 0);
     MUST(w->ended && w->tasks == 0 && w->nchunks == 0);
-    luas__supervise_bury(p);
+    luas__reap_free(p);
     MUST(p->nworkers == 0);
 }
 
@@ -92,7 +92,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     luas__worker *w = add_worker(p);
     luas__job *job = add_job(p, w, data[0] >> 7);
     for (uint32_t seq = 1; seq <= data[0] % (TASKS + 1u); seq++)
-        luas__page_claim(w->page, seq);
+        luas__scoreboard_claim(w->scoreboard, seq);
     memcpy(slot, data, size < SLOT ? size : SLOT);
     receive(p, w, data + 1, size - 1, data[0] & 64);
     die(p, w);

@@ -15,9 +15,9 @@ static void write_text(luas__buffer *b, enum luas__message code, const char *tex
 /* Three frames of different kinds, one with an empty string. */
 static void write_three(luas__buffer *b)
 {
-    CHECK_INT(luas__frame_write(b, LUAS__JOB, (int64_t[]){7, -1, INT64_MIN}, 3), 0);
-    write_text(b, LUAS__FAILED, "", 0);
-    CHECK_INT(luas__frame_write(b, LUAS__READY, NULL, 0), 0);
+    CHECK_INT(luas__frame_write(b, LUAS__MSG_JOB, (int64_t[]){7, -1, INT64_MIN}, 3), 0);
+    write_text(b, LUAS__MSG_FAILED, "", 0);
+    CHECK_INT(luas__frame_write(b, LUAS__MSG_READY, NULL, 0), 0);
 }
 
 static int64_t read_int(luas__mp_reader *body)
@@ -29,7 +29,7 @@ static int64_t read_int(luas__mp_reader *body)
 
 static void check_job(luas__mp_reader *body)
 {
-    CHECK_INT(read_int(body), LUAS__JOB);
+    CHECK_INT(read_int(body), LUAS__MSG_JOB);
     CHECK_INT(read_int(body), 7);
     CHECK_INT(read_int(body), -1);
     CHECK_INT(read_int(body), INT64_MIN);
@@ -39,7 +39,7 @@ static void check_job(luas__mp_reader *body)
 static void check_failed(luas__mp_reader *body)
 {
     luas__mp_token token;
-    CHECK_INT(read_int(body), LUAS__FAILED);
+    CHECK_INT(read_int(body), LUAS__MSG_FAILED);
     CHECK_INT(luas__mp_read(body, &token), 1);
     CHECK_INT(token.type, MP_STR);
     CHECK_INT(token.len, 0);
@@ -48,7 +48,7 @@ static void check_failed(luas__mp_reader *body)
 
 static void check_ready(luas__mp_reader *body)
 {
-    CHECK_INT(read_int(body), LUAS__READY);
+    CHECK_INT(read_int(body), LUAS__MSG_READY);
     CHECK(body->at == body->end);
 }
 
@@ -104,15 +104,15 @@ static void test_written_while_read(void)
     memset(text, 'x', sizeof text);
     for (int64_t written = 0, read = 0; read < 2000;) {
         while (written < read + 7 && written < 2000) {
-            CHECK_INT(luas__frame_write(&b, LUAS__FORGET, &written, 1), 0);
-            write_text(&b, LUAS__FAILED, text, (size_t)(written++ % 300));
+            CHECK_INT(luas__frame_write(&b, LUAS__MSG_FORGET, &written, 1), 0);
+            write_text(&b, LUAS__MSG_FAILED, text, (size_t)(written++ % 300));
         }
         CHECK_INT(luas__frame_peek(&b, &body), 1);
-        CHECK_INT(read_int(&body), LUAS__FORGET);
+        CHECK_INT(read_int(&body), LUAS__MSG_FORGET);
         CHECK_INT(read_int(&body), read);
         luas__frame_drop(&b);
         CHECK_INT(luas__frame_peek(&b, &body), 1);
-        CHECK_INT(read_int(&body), LUAS__FAILED);
+        CHECK_INT(read_int(&body), LUAS__MSG_FAILED);
         luas__frame_drop(&b);
         read++;
     }
@@ -140,9 +140,9 @@ static void test_oversize_is_refused_and_gone(void)
 {
     luas__buffer b = LUAS__BUFFER_INIT;
     size_t mark;
-    CHECK_INT(luas__frame_write(&b, LUAS__READY, NULL, 0), 0);
+    CHECK_INT(luas__frame_write(&b, LUAS__MSG_READY, NULL, 0), 0);
     size_t before = b.len;
-    CHECK_INT(luas__frame_begin(&b, LUAS__BLOB, &mark), 0);
+    CHECK_INT(luas__frame_begin(&b, LUAS__MSG_DEFINITION, &mark), 0);
     CHECK_INT(mark, before);
     b.len = mark + LUAS__FRAME_HEAD + (size_t)LUAS__FRAME_MAX + 1;
     CHECK_INT(luas__frame_end(&b, mark), LUAS_ETOOBIG);
@@ -164,9 +164,9 @@ static void test_outcomes_are_frames(void)
 {
     luas__buffer b = LUAS__BUFFER_INIT;
     luas__mp_reader body;
-    write_outcome(&b, LUAS__ERROR, UINT32_MAX, "x");
+    write_outcome(&b, LUAS__MSG_ERROR, UINT32_MAX, "x");
     CHECK_INT(luas__frame_peek(&b, &body), 1);
-    CHECK_INT(read_int(&body), LUAS__ERROR);
+    CHECK_INT(read_int(&body), LUAS__MSG_ERROR);
     CHECK_INT(read_int(&body), UINT32_MAX);
     CHECK_INT(body.end - body.at, 1);
     luas__buffer_release(&b);
@@ -175,10 +175,10 @@ static void test_outcomes_are_frames(void)
 /* Values 7 and 8, an error, value 10. */
 static void write_outcomes(luas__buffer *b)
 {
-    write_outcome(b, LUAS__VALUE, 7, "seven");
-    write_outcome(b, LUAS__VALUE, 8, "");
-    write_outcome(b, LUAS__ERROR, 9, "nine");
-    write_outcome(b, LUAS__VALUE, 10, "ten");
+    write_outcome(b, LUAS__MSG_VALUE, 7, "seven");
+    write_outcome(b, LUAS__MSG_VALUE, 8, "");
+    write_outcome(b, LUAS__MSG_ERROR, 9, "nine");
+    write_outcome(b, LUAS__MSG_VALUE, 10, "ten");
 }
 
 static void test_a_run_of_values_ends_where_it_must(void)
@@ -236,7 +236,7 @@ static void test_short_values_are_in_the_run(void)
     size_t len;
     uint32_t size;
     append_short(&b, 255, "x");
-    write_outcome(&b, LUAS__VALUE, 256, "long");
+    write_outcome(&b, LUAS__MSG_VALUE, 256, "long");
     append_short(&b, 257, "y");
     append_short(&b, 257, "again");
     CHECK_INT(luas__frame_values(&b, 255, 100, &len), 3);
@@ -279,7 +279,7 @@ static void test_long_runs_of_any_sizes(void)
         for (uint32_t i = 0; i < VALUES; i++) {
             uint32_t seq = first + i;
             if (i % 1000 == 999)
-                write_outcome(&b, LUAS__VALUE, seq, longer);
+                write_outcome(&b, LUAS__MSG_VALUE, seq, longer);
             else
                 append_short(&b, seq, text + (i / 50 % 3 == 0 ? i % 10 : 5));
         }
@@ -318,8 +318,8 @@ static void test_a_short_value_is_whole(void)
 static void test_frames_are_shortened(void)
 {
     static const struct { enum luas__message code; size_t n; int shortened; } cases[] = {
-        {LUAS__VALUE, 0, 0}, {LUAS__VALUE, 1, 1}, {LUAS__VALUE, 127, 1}, {LUAS__VALUE, 128, 0},
-        {LUAS__ERROR, 5, 0}};
+        {LUAS__MSG_VALUE, 0, 0}, {LUAS__MSG_VALUE, 1, 1}, {LUAS__MSG_VALUE, 127, 1}, {LUAS__MSG_VALUE, 128, 0},
+        {LUAS__MSG_ERROR, 5, 0}};
     char text[200];
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         luas__buffer b = LUAS__BUFFER_INIT;
@@ -332,7 +332,7 @@ static void test_frames_are_shortened(void)
         luas__buffer_consume(&b, (size_t)(frame - luas__buffer_bytes(&b)));
         CHECK_INT(luas__frame_has_short(&b), cases[i].shortened);
         CHECK_INT(b.len, cases[i].shortened ? cases[i].n + LUAS__SHORT_HEAD : whole);
-        CHECK_INT(luas__frame_values(&b, 0x1234, 1, &len), cases[i].code == LUAS__VALUE);
+        CHECK_INT(luas__frame_values(&b, 0x1234, 1, &len), cases[i].code == LUAS__MSG_VALUE);
         CHECK_INT(luas__frame_values(&b, 0x1235, 1, &len), 0);
         luas__buffer_release(&b);
     }

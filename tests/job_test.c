@@ -43,7 +43,7 @@ static int settle_values(luas__job *job, uint64_t from, uint64_t to)
     for (uint64_t i = from; i <= to; i++) {
         char text[24];
         int n = snprintf(text, sizeof text, "%" PRIu64, i);
-        CHECK_INT(luas__frame_begin_outcome(&frames, LUAS__VALUE, (uint32_t)i, &mark), 0);
+        CHECK_INT(luas__frame_begin_outcome(&frames, LUAS__MSG_VALUE, (uint32_t)i, &mark), 0);
         CHECK_INT(luas__buffer_append(&frames, text, (size_t)n), 0);
         CHECK_INT(luas__frame_end(&frames, mark), 0);
     }

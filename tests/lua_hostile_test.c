@@ -260,16 +260,16 @@ static int run_job(lua_State *L)
     luas__buffer *carrier = push_box(L), *defines = push_box(L), *task = push_box(L);
     luas__space_new(L, 0);
     luas__space_new(L, 1);
-    check(L, luas__carry(L, 1, 6, carrier, 0, &info));
-    check(L, luas__define(L, 7, luas__buffer_bytes(carrier), carrier->len));
+    check(L, luas__encode_definition(L, 1, 6, carrier, 0, &info));
+    check(L, luas__decode_define(L, 7, luas__buffer_bytes(carrier), carrier->len));
     luas__encode_options o = {.space = 6, .defines = defines};
     check(L, luas__encode(L, 2, 1, task, &o));
     luas__buffer_truncate(task, 0);
     check(L, luas__encode(L, 2, 1, task, &o));
     if (defines->len > 0)
-        check(L, luas__define(L, 7, luas__buffer_bytes(defines), defines->len));
+        check(L, luas__decode_define(L, 7, luas__buffer_bytes(defines), defines->len));
     lua_settop(L, 7);
-    luas__space_survey(L, 1, 6, 1000);
+    luas__class_scan(L, 1, 6, 1000);
     return 0;
 }
 

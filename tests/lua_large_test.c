@@ -1,5 +1,5 @@
 /* Large blocks: what is in them stays, what is idle is bounded and used again. */
-#include "lua_large.h"
+#include "alloc_large.h"
 
 #include <stdbool.h>
 
@@ -41,7 +41,7 @@ static void *allocate(void *ud, void *block, size_t old_size, size_t new_size)
 
 static void *change(luas__large *l, heap *h, void *block, size_t old_size, size_t new_size)
 {
-    return luas__large_allocate(l, allocate, h, block, old_size, new_size);
+    return luas__alloc_large(l, allocate, h, block, old_size, new_size);
 }
 
 static void release_all(luas__large *l, heap *h)

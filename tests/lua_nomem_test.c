@@ -8,9 +8,9 @@
 #include <lualib.h>
 
 #include "failing_malloc.h"
-#include "lua_codec.h"
-#include "lua_names.h"
-#include "lua_space.h"
+#include "codec.h"
+#include "names.h"
+#include "space.h"
 #include "msgpack.h"
 #include "testing.h"
 
@@ -63,7 +63,7 @@ static void define_all(lua_State *L, luas__buffer *b)
     while (r.at < r.end) {
         const char *from = (const char *)r.at;
         CHECK_INT(luas__mp_skip(&r), 0);
-        must(L, luas__define(L, WORKER_SPACE, from, (size_t)((const char *)r.at - from)));
+        must(L, luas__decode_define(L, WORKER_SPACE, from, (size_t)((const char *)r.at - from)));
         lua_settop(L, WORKER_JOB);
     }
 }
@@ -72,7 +72,7 @@ static void carry_job(lua_State *L)
 {
     luas__carried info;
     luas__space_new(L, 0);
-    must(L, luas__carry(L, JOB, HOST_SPACE, &defines, 0, &info));
+    must(L, luas__encode_definition(L, JOB, HOST_SPACE, &defines, 0, &info));
     lua_pop(L, 1);
     luas__space_new(L, 1);
     define_all(L, &defines);

@@ -107,7 +107,7 @@ static void inherit(luas__pool *pool, tally *t)
     while ((rc = luas__pool_inherit(pool, job, 1, 1, NULL)) == LUAS_ENOMEM)
         continue;
     CHECK_INT(rc, 0);
-    luas__pool_keep(pool, job, NULL);
+    luas__pool_snapshot(pool, job, NULL);
     must_feed(pool, job, "k", 1);
     must_feed(pool, job, "echo", 2);
     luas__pool_seal(pool, job);

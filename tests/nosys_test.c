@@ -116,7 +116,7 @@ static void inherit(run *r, tally *t)
     if (job == NULL)
         return;
     TRY(r, luas__pool_inherit(r->pool, job, 1, 1, NULL));
-    luas__pool_keep(r->pool, job, NULL);
+    luas__pool_snapshot(r->pool, job, NULL);
     feed(r->pool, job, "echo", 1);
     feed(r->pool, job, "k", 1);
     feed(r->pool, job, "echo", 1);

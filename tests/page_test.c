@@ -1,10 +1,10 @@
 /*
- * The shared page: a task is started or revoked, never both, and a result
+ * The shared scoreboard: a task is started or revoked, never both, and a result
  * that was committed is read whole, from the pipe or from the ring. Threads
  * stand for host and worker, so that a race detector can watch as well.
  */
 #define _GNU_SOURCE
-#include "page.h"
+#include "scoreboard.h"
 
 #include <pthread.h>
 #include <sched.h>
@@ -18,7 +18,7 @@
 enum { TASKS = 400000 };
 
 typedef struct race {
-    luas__page *page;
+    luas__scoreboard *scoreboard;
     uint32_t first;             /* seq of task 0 */
     _Atomic uint32_t given;     /* tasks that the worker may try */
     _Atomic uint32_t tried;
@@ -31,7 +31,7 @@ static void *claim_all(void *arg)
     for (uint32_t i = 0; i < TASKS; i++) {
         while (i >= atomic_load(&r->given))
             sched_yield();
-        r->claimed[i] = (unsigned char)luas__page_claim(r->page, r->first + i);
+        r->claimed[i] = (unsigned char)luas__scoreboard_claim(r->scoreboard, r->first + i);
         atomic_store(&r->tried, i + 1);
     }
     return NULL;
@@ -56,7 +56,7 @@ static void give_and_revoke(race *r)
             await_tried(r, given);
         for (uint32_t spin = draw(&random, 400); spin > 0; spin--)
             (void)atomic_load(&r->tried);
-        uint32_t started = luas__page_revoke(r->page, r->first + given - 1) - r->first + 1;
+        uint32_t started = luas__scoreboard_revoke(r->scoreboard, r->first + given - 1) - r->first + 1;
         if (started < settled || started > given)
             started = settled;
         memset(r->revoked + started, 1, given - started);
@@ -68,9 +68,9 @@ static void race_from(uint32_t first)
 {
     race *r = calloc(1, sizeof *r);
     CHECK(r != NULL);
-    CHECK((r->page = luas__page_map()) != NULL);
+    CHECK((r->scoreboard = luas__scoreboard_map()) != NULL);
     r->first = first;
-    atomic_store(&r->page->claims, (uint64_t)(first - 1) << 32 | (first - 1));
+    atomic_store(&r->scoreboard->claims, (uint64_t)(first - 1) << 32 | (first - 1));
     pthread_t worker;
     CHECK_INT(pthread_create(&worker, NULL, claim_all, r), 0);
     give_and_revoke(r);
@@ -81,7 +81,7 @@ static void race_from(uint32_t first)
         claimed += r->claimed[i];
     }
     CHECK(claimed > 0 && claimed < TASKS);
-    luas__page_unmap(r->page);
+    luas__scoreboard_unmap(r->scoreboard);
     free(r);
 }
 
@@ -98,29 +98,29 @@ static void test_the_same_when_numbers_wrap(void)
 /* A worker has billions of tasks, and perhaps never one revoked. */
 static void test_claims_when_nothing_was_revoked_for_long(void)
 {
-    luas__page *p = luas__page_map();
+    luas__scoreboard *p = luas__scoreboard_map();
     CHECK(p != NULL);
     for (uint64_t seq = 1; seq < UINT64_C(3) << 32; seq += UINT64_C(1) << 28) {
-        CHECK_INT(luas__page_claim(p, (uint32_t)seq), 1);
-        CHECK_INT(luas__page_started(p), (uint32_t)seq);
+        CHECK_INT(luas__scoreboard_claim(p, (uint32_t)seq), 1);
+        CHECK_INT(luas__scoreboard_started(p), (uint32_t)seq);
     }
-    luas__page_unmap(p);
+    luas__scoreboard_unmap(p);
 }
 
 static void test_claims_in_one_thread(void)
 {
-    luas__page *p = luas__page_map();
+    luas__scoreboard *p = luas__scoreboard_map();
     CHECK(p != NULL);
-    CHECK_INT(luas__page_started(p), 0);
-    CHECK_INT(luas__page_claim(p, 1), 1);
-    CHECK_INT(luas__page_revoke(p, 3), 1);
-    CHECK_INT(luas__page_claim(p, 2), 0);
-    CHECK_INT(luas__page_claim(p, 3), 0);
-    CHECK_INT(luas__page_started(p), 1);
-    CHECK_INT(luas__page_claim(p, 4), 1);
-    CHECK_INT(luas__page_started(p), 4);
-    CHECK_INT(luas__page_revoke(p, 4), 4);
-    luas__page_unmap(p);
+    CHECK_INT(luas__scoreboard_started(p), 0);
+    CHECK_INT(luas__scoreboard_claim(p, 1), 1);
+    CHECK_INT(luas__scoreboard_revoke(p, 3), 1);
+    CHECK_INT(luas__scoreboard_claim(p, 2), 0);
+    CHECK_INT(luas__scoreboard_claim(p, 3), 0);
+    CHECK_INT(luas__scoreboard_started(p), 1);
+    CHECK_INT(luas__scoreboard_claim(p, 4), 1);
+    CHECK_INT(luas__scoreboard_started(p), 4);
+    CHECK_INT(luas__scoreboard_revoke(p, 4), 4);
+    luas__scoreboard_unmap(p);
 }
 
 /* ---- the ring ---- */
@@ -145,41 +145,41 @@ static int same_stream(uint64_t at, const char *bytes, size_t len)
 }
 
 /* Writes out at most `most` bytes, as a pipe would take them. */
-static size_t write_out(luas__page *p, size_t most)
+static size_t write_out(luas__scoreboard *p, size_t most)
 {
     const char *bytes;
     uint64_t tail = atomic_load(&p->tail);
-    size_t n = luas__page_unwritten(p, &bytes);
+    size_t n = luas__ring_unwritten(p, &bytes);
     n = n < most ? n : most;
     CHECK(same_stream(tail, bytes, n));
-    luas__page_written(p, n);
+    luas__ring_written(p, n);
     return n;
 }
 
 static void test_full_ring_refuses(void)
 {
-    luas__page *p = luas__page_map();
+    luas__scoreboard *p = luas__scoreboard_map();
     char *bytes = malloc(LUAS__RING);
     CHECK(p != NULL && bytes != NULL);
     make_stream(0, bytes, LUAS__RING);
-    CHECK_INT(luas__page_commit(p, bytes, LUAS__RING), 1);
-    CHECK_INT(luas__page_commit(p, bytes, 0), 1);
-    CHECK_INT(luas__page_commit(p, bytes, 1), 0);
+    CHECK_INT(luas__ring_commit(p, bytes, LUAS__RING), 1);
+    CHECK_INT(luas__ring_commit(p, bytes, 0), 1);
+    CHECK_INT(luas__ring_commit(p, bytes, 1), 0);
     CHECK_INT(write_out(p, 10), 10);
     make_stream(LUAS__RING, bytes, 11);
-    CHECK_INT(luas__page_commit(p, bytes, 11), 0);
-    CHECK_INT(luas__page_commit(p, bytes, 10), 1);
+    CHECK_INT(luas__ring_commit(p, bytes, 11), 0);
+    CHECK_INT(luas__ring_commit(p, bytes, 10), 1);
     CHECK_INT(write_out(p, SIZE_MAX), LUAS__RING - 10); /* up to the ring's end */
     CHECK_INT(write_out(p, SIZE_MAX), 10);
     CHECK_INT(write_out(p, SIZE_MAX), 0);
     free(bytes);
-    luas__page_unmap(p);
+    luas__scoreboard_unmap(p);
 }
 
-static void check_peek(luas__page *p, uint64_t from, int64_t wanted)
+static void check_peek(luas__scoreboard *p, uint64_t from, int64_t wanted)
 {
     luas__buffer out = LUAS__BUFFER_INIT;
-    CHECK_INT(luas__page_peek(p, from, &out), wanted);
+    CHECK_INT(luas__ring_peek(p, from, &out), wanted);
     CHECK_INT(out.len, wanted);
     CHECK(wanted == 0 || same_stream(from, luas__buffer_bytes(&out), out.len));
     luas__buffer_release(&out);
@@ -188,14 +188,14 @@ static void check_peek(luas__page *p, uint64_t from, int64_t wanted)
 /* Any length at any place of the ring, with a rest that was not written. */
 static void test_ring_wraps(void)
 {
-    luas__page *p = luas__page_map();
+    luas__scoreboard *p = luas__scoreboard_map();
     uint64_t random = 7, at = 0;
     static char bytes[5000];
     CHECK(p != NULL);
     while (at < 20 * LUAS__RING) {
         size_t len = draw(&random, sizeof bytes);
         make_stream(at, bytes, len);
-        if (luas__page_commit(p, bytes, len))
+        if (luas__ring_commit(p, bytes, len))
             at += len;
         else
             CHECK(len > LUAS__RING - (at - atomic_load(&p->tail)));
@@ -203,16 +203,16 @@ static void test_ring_wraps(void)
         uint64_t tail = atomic_load(&p->tail);
         check_peek(p, tail, (int64_t)(at - tail));
     }
-    luas__page_unmap(p);
+    luas__scoreboard_unmap(p);
 }
 
 static void test_peek_takes_only_the_unread_rest(void)
 {
-    luas__page *p = luas__page_map();
+    luas__scoreboard *p = luas__scoreboard_map();
     char bytes[1000];
     CHECK(p != NULL);
     make_stream(0, bytes, sizeof bytes);
-    CHECK_INT(luas__page_commit(p, bytes, sizeof bytes), 1);
+    CHECK_INT(luas__ring_commit(p, bytes, sizeof bytes), 1);
     check_peek(p, 0, 1000);
     check_peek(p, 600, 400);
     check_peek(p, 1000, 0);
@@ -220,30 +220,30 @@ static void test_peek_takes_only_the_unread_rest(void)
     CHECK_INT(write_out(p, 700), 700);
     check_peek(p, 600, 0);      /* these lie in the pipe */
     check_peek(p, 700, 300);
-    luas__page_unmap(p);
+    luas__scoreboard_unmap(p);
 }
 
 static void test_bypassed_bytes_count(void)
 {
-    luas__page *p = luas__page_map();
+    luas__scoreboard *p = luas__scoreboard_map();
     char bytes[10];
     uint64_t large = 10 * LUAS__RING + 123;
     CHECK(p != NULL);
-    luas__page_bypassed(p, large);
+    luas__ring_bypassed(p, large);
     check_peek(p, 0, 0);
     check_peek(p, large, 0);
     make_stream(large, bytes, sizeof bytes);
-    CHECK_INT(luas__page_commit(p, bytes, sizeof bytes), 1);
+    CHECK_INT(luas__ring_commit(p, bytes, sizeof bytes), 1);
     check_peek(p, large, sizeof bytes);
     check_peek(p, large - 1, 0);
     CHECK_INT(write_out(p, SIZE_MAX), sizeof bytes);
-    luas__page_unmap(p);
+    luas__scoreboard_unmap(p);
 }
 
 /* ---- peeking while the worker writes ---- */
 
 typedef struct stream {
-    luas__page *page;
+    luas__scoreboard *scoreboard;
     _Atomic int stop;
 } stream;
 
@@ -255,15 +255,15 @@ static void *write_stream(void *arg)
     while (!atomic_load(&s->stop)) {
         size_t len = draw(&random, sizeof bytes);
         make_stream(at, bytes, len);
-        while (!luas__page_commit(s->page, bytes, len))
-            write_out(s->page, SIZE_MAX);
+        while (!luas__ring_commit(s->scoreboard, bytes, len))
+            write_out(s->scoreboard, SIZE_MAX);
         at += len;
         if (draw(&random, 4) == 0)
-            write_out(s->page, draw(&random, 4000));
+            write_out(s->scoreboard, draw(&random, 4000));
         if (draw(&random, 64) == 0) {
-            while (write_out(s->page, SIZE_MAX) > 0)
+            while (write_out(s->scoreboard, SIZE_MAX) > 0)
                 ;
-            luas__page_bypassed(s->page, 2 * LUAS__RING);
+            luas__ring_bypassed(s->scoreboard, 2 * LUAS__RING);
             at += 2 * LUAS__RING;
         }
     }
@@ -273,15 +273,15 @@ static void *write_stream(void *arg)
 static void test_peek_is_never_torn(void)
 {
     enum { WANTED = 20000 };
-    stream s = {.page = luas__page_map()};
+    stream s = {.scoreboard = luas__scoreboard_map()};
     luas__buffer out = LUAS__BUFFER_INIT;
     pthread_t worker;
     int whole = 0;
-    CHECK(s.page != NULL);
+    CHECK(s.scoreboard != NULL);
     CHECK_INT(pthread_create(&worker, NULL, write_stream, &s), 0);
     for (time_t end = time(NULL) + 10; whole < WANTED && time(NULL) < end;) {
-        uint64_t from = atomic_load(&s.page->tail);
-        int64_t n = luas__page_peek(s.page, from, &out);
+        uint64_t from = atomic_load(&s.scoreboard->tail);
+        int64_t n = luas__ring_peek(s.scoreboard, from, &out);
         CHECK(n >= 0);
         CHECK(n == 0 || same_stream(from, luas__buffer_bytes(&out), (size_t)n));
         luas__buffer_truncate(&out, 0);
@@ -293,29 +293,29 @@ static void test_peek_is_never_torn(void)
     CHECK_INT(pthread_join(worker, NULL), 0);
     CHECK(whole > 100);
     luas__buffer_release(&out);
-    luas__page_unmap(s.page);
+    luas__scoreboard_unmap(s.scoreboard);
 }
 
 /* ---- between processes ---- */
 
 static void test_shared_with_children(void)
 {
-    luas__page *p = luas__page_map();
+    luas__scoreboard *p = luas__scoreboard_map();
     CHECK(p != NULL);
     pid_t pid = fork();
     CHECK(pid >= 0);
     if (pid == 0)
-        _exit(luas__page_claim(p, 1) && luas__page_commit(p, "done", 4) ? 0 : 1);
+        _exit(luas__scoreboard_claim(p, 1) && luas__ring_commit(p, "done", 4) ? 0 : 1);
     int status;
     CHECK_INT(waitpid(pid, &status, 0), pid);
     CHECK_INT(status, 0);
-    CHECK_INT(luas__page_started(p), 1);
+    CHECK_INT(luas__scoreboard_started(p), 1);
     luas__buffer out = LUAS__BUFFER_INIT;
-    CHECK_INT(luas__page_peek(p, 0, &out), 4);
+    CHECK_INT(luas__ring_peek(p, 0, &out), 4);
     CHECK_BYTES(luas__buffer_bytes(&out), "done", 4);
     luas__buffer_release(&out);
-    luas__page_unmap(p);
-    luas__page_unmap(NULL);
+    luas__scoreboard_unmap(p);
+    luas__scoreboard_unmap(NULL);
 }
 
 int main(void)

@@ -48,7 +48,7 @@ static void announce(luas__channel *c, enum luas__message code, const char *word
 static int fail_to_start(void *host, luas__channel *channel)
 {
     (void)host;
-    announce(channel, LUAS__FAILED, "no database");
+    announce(channel, LUAS__MSG_FAILED, "no database");
     return 1;
 }
 
@@ -62,7 +62,7 @@ static int die_in_init(void *host, luas__channel *channel)
 
 static int start_and_serve(void *host, luas__channel *channel)
 {
-    announce(channel, LUAS__READY, NULL);
+    announce(channel, LUAS__MSG_READY, NULL);
     return serve(host, channel);
 }
 
@@ -319,7 +319,7 @@ static void test_many_jobs_at_once(void)
         CHECK_INT(luas__pool_define(pool, jobs[i], definition, (size_t)n), 0);
         feed(pool, jobs[i], "echo", (uint32_t)i + 1);
     }
-    CHECK_INT(pool->blobs.count, 7);
+    CHECK_INT(pool->definitions.count, 7);
     for (int i = JOBS; i-- > 0;) {
         tally *t = finish(pool, jobs[i]);
         CHECK_INT(t->kinds[LUAS__KIND_VALUE], i + 1);
@@ -344,12 +344,12 @@ static void test_a_definition_is_sent_to_a_worker_once(void)
     frames = map_counters(MOST_CODES);
     luas__pool *pool = open_pool(1, serve);
     run_defined(pool, "definition");
-    CHECK_INT(frames[LUAS__BLOB], 1);
+    CHECK_INT(frames[LUAS__MSG_DEFINITION], 1);
     run_defined(pool, "definition");
-    CHECK_INT(frames[LUAS__BLOB], 1);
-    CHECK_INT(frames[LUAS__DEFINE], 2);
+    CHECK_INT(frames[LUAS__MSG_DEFINITION], 1);
+    CHECK_INT(frames[LUAS__MSG_DEFINE], 2);
     run_defined(pool, "another one");
-    CHECK_INT(frames[LUAS__BLOB], 2);
+    CHECK_INT(frames[LUAS__MSG_DEFINITION], 2);
     luas__pool_close(pool);
     munmap((void *)frames, MOST_CODES * sizeof *frames);
     frames = NULL;

@@ -95,7 +95,7 @@ static inline int answer_large(luas__channel *c, uint32_t seq, size_t len)
     if (bytes == NULL)
         return LUAS_ENOMEM;
     memset(bytes, 'L', len);
-    int rc = answer(c, LUAS__VALUE, seq, bytes, len);
+    int rc = answer(c, LUAS__MSG_VALUE, seq, bytes, len);
     free(bytes);
     return rc;
 }
@@ -112,36 +112,36 @@ static inline int act(luas__channel *c, uint32_t seq, const char *bytes, size_t 
 {
     long number = len > 1 ? strtol(bytes + 1, NULL, 10) : 0; /* a zero follows */
     switch (bytes[0]) {
-    case 'e': return answer(c, LUAS__VALUE, seq, bytes, len);
-    case 'x': return answer(c, LUAS__ERROR, seq, bytes, len);
-    case 's': sleep_ms(number); return answer(c, LUAS__VALUE, seq, bytes, len);
+    case 'e': return answer(c, LUAS__MSG_VALUE, seq, bytes, len);
+    case 'x': return answer(c, LUAS__MSG_ERROR, seq, bytes, len);
+    case 's': sleep_ms(number); return answer(c, LUAS__MSG_VALUE, seq, bytes, len);
     case 'L': return answer_large(c, seq, (size_t)number);
     case 'k': raise(SIGKILL); break;
     case 'a': raise(SIGABRT); break;
     case 'q': _exit((int)number);
     case 'h': hang(); break;
     case 'i': signal(SIGUSR1, SIG_IGN); hang(); break;
-    case 'D': answer(c, LUAS__VALUE, seq, bytes, len); raise(SIGKILL); break; /* done, then died */
+    case 'D': answer(c, LUAS__MSG_VALUE, seq, bytes, len); raise(SIGKILL); break; /* done, then died */
     case 'f': write_and_die(c, "\0\0", 2); break;           /* half a head */
     case 'F': write_and_die(c, "\0\0\1\0\x10\1abc", 9); break;  /* half a body */
     case 'g': write_and_die(c, "\0\0\0\4garb", 8); break;   /* a frame that means nothing */
-    case 'w': return answer(c, LUAS__VALUE, seq + 1, bytes, len);   /* not its task */
+    case 'w': return answer(c, LUAS__MSG_VALUE, seq + 1, bytes, len);   /* not its task */
     case 'W':                                               /* the same and no more */
-        answer(c, LUAS__VALUE, seq + 1, bytes, len);
+        answer(c, LUAS__MSG_VALUE, seq + 1, bytes, len);
         luas__channel_flush(c);
         hang();
         break;
     case 'T':                                               /* two outcomes */
-        answer(c, LUAS__VALUE, seq, bytes, len);
-        return answer(c, LUAS__VALUE, seq, bytes, len);
+        answer(c, LUAS__MSG_VALUE, seq, bytes, len);
+        return answer(c, LUAS__MSG_VALUE, seq, bytes, len);
     case 'c': close(c->out); hang(); break;                 /* can never answer */
     case 'n':                                               /* starts are counted */
         atomic_fetch_add(&starts[number], 1);
-        return answer(c, LUAS__VALUE, seq, bytes, len);
+        return answer(c, LUAS__MSG_VALUE, seq, bytes, len);
     case 'N': atomic_fetch_add(&starts[number], 1); raise(SIGKILL); break;
     case 'o':                                               /* only the first start fails */
         return atomic_fetch_add(&starts[number], 1) == 0
-            ? raise(SIGKILL) : answer(c, LUAS__VALUE, seq, bytes, len);
+            ? raise(SIGKILL) : answer(c, LUAS__MSG_VALUE, seq, bytes, len);
     default: return LUAS_EPROTO;
     }
     return 0;
@@ -157,8 +157,8 @@ static inline int run_chunk(luas__channel *c, luas__mp_reader *body)
     for (int rc = 0; count > 0; count--, seq++, body->at += size) {
         if (luas__mp_read_int(body, &size) < 0 || size < 1 || size > body->end - body->at)
             return LUAS_EPROTO;
-        atomic_store(&c->page->since, luas__now());
-        if (!luas__page_claim(c->page, (uint32_t)seq))
+        atomic_store(&c->scoreboard->since, luas__now());
+        if (!luas__scoreboard_claim(c->scoreboard, (uint32_t)seq))
             continue;
         size_t len = size < 63 ? (size_t)size : 63;
         memcpy(input, body->at, len);
@@ -166,7 +166,7 @@ static inline int run_chunk(luas__channel *c, luas__mp_reader *body)
         if ((rc = act(c, (uint32_t)seq, input, len)) < 0)
             return rc;
     }
-    atomic_store(&c->page->passed, (uint32_t)seq - 1);
+    atomic_store(&c->scoreboard->passed, (uint32_t)seq - 1);
     return 0;
 }
 
@@ -177,9 +177,9 @@ static inline int serve_frame(luas__channel *c, luas__mp_reader *body, int *stat
         return LUAS_EPROTO;
     if (frames != NULL && code > 0 && code < MOST_CODES)
         atomic_fetch_add(&frames[code], 1);
-    if (code == LUAS__RUN)
+    if (code == LUAS__MSG_RUN)
         return run_chunk(c, body);
-    if (code != LUAS__STOP)
+    if (code != LUAS__MSG_STOP)
         return 0;
     int64_t field;
     int rc = luas__mp_read_int(body, &field);

@@ -30,9 +30,9 @@ static int openings(const luas__policy *policy, uint64_t count, double steady_ns
     luas__pool *p = open_pool(WORKERS, do_nothing);
     p->cpus = CPUS;
     luas__job *job = start_heard(p, policy, count, steady_ns);
-    luas__spread(p);
-    int n = job->openings;
-    CHECK_INT(job->few, n == INT_MAX ? 0 : CPUS);
+    luas__concurrency_update(p);
+    int n = job->slots_left;
+    CHECK_INT(job->concurrency, n == INT_MAX ? 0 : CPUS);
     luas__pool_close(p);
     return n;
 }
@@ -58,13 +58,13 @@ static void test_a_job_that_is_silent_has_all(void)
     p->cpus = CPUS;
     luas__job *job = start_heard(p, &(luas__policy){0}, MANY, 0);
     job->heard_at = luas__now() - LUAS__SECOND;
-    luas__spread(p);
-    CHECK_INT(job->openings, INT_MAX);
-    CHECK_INT(luas__spread_end(p), INT64_MAX);
+    luas__concurrency_update(p);
+    CHECK_INT(job->slots_left, INT_MAX);
+    CHECK_INT(luas__concurrency_retry_at(p), INT64_MAX);
     job->settled = 1; /* and when it is heard of again, no more than before */
-    luas__spread(p);
-    CHECK_INT(job->openings, CPUS);
-    CHECK(luas__spread_end(p) > luas__now() - LUAS__SECOND);
+    luas__concurrency_update(p);
+    CHECK_INT(job->slots_left, CPUS);
+    CHECK(luas__concurrency_retry_at(p) > luas__now() - LUAS__SECOND);
     luas__pool_close(p);
 }
 
@@ -77,10 +77,10 @@ static void test_workers_that_have_it_keep_it(void)
     luas__worker *workers[] = {&without, &with};
     p->workers = workers;
     p->nworkers = 2;
-    luas__spread(p);
-    CHECK_INT(job->openings, CPUS - 1);
-    CHECK(luas__spread_has(&with, job));
-    CHECK(!luas__spread_has(&without, job));
+    luas__concurrency_update(p);
+    CHECK_INT(job->slots_left, CPUS - 1);
+    CHECK(luas__concurrency_has(&with, job));
+    CHECK(!luas__concurrency_has(&without, job));
     p->workers = NULL;
     p->nworkers = 0;
     luas__pool_close(p);

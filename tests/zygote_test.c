@@ -9,7 +9,7 @@
 #include <fcntl.h>
 #include <poll.h>
 
-#include "fdio.h"
+#include "fd.h"
 
 static int era; /* of the host: what a worker has of it is what it was at the fork */
 
@@ -21,7 +21,7 @@ typedef struct birth_note {
 } birth_note;
 
 /* Writes what it is, and ends with a status of 7 when its host has no more. */
-static _Noreturn void live(const luas__dowry *d)
+static _Noreturn void live(const luas__zygote_request *d)
 {
     birth_note note = {.era = era, .pid = getpid(), .parent = getppid(), .group = getpgrp(),
                        .number = d->number};
@@ -36,7 +36,7 @@ static void open_zygote(luas__zygote *z)
 {
     int rc = luas__zygote_open(z);
     if (rc == 0) {
-        luas__dowry d;
+        luas__zygote_request d;
         luas__zygote_serve(z, &d);
         live(&d);
     }
@@ -45,26 +45,26 @@ static void open_zygote(luas__zygote *z)
 
 typedef struct nursling {
     luas__child child;
-    luas__page *page;
+    luas__scoreboard *scoreboard;
     int in, out;            /* the host's ends of its pipes */
 } nursling;
 
 static int bear(luas__zygote *z, nursling *n, int number)
 {
     int in[2], out[2];
-    CHECK_INT(luas__pipe(in), 0);
-    CHECK_INT(luas__pipe(out), 0);
-    int page = luas__page_share(&n->page);
-    CHECK(page >= 0);
-    luas__dowry d = {.number = number, .in = in[0], .out = out[1], .page = page,
+    CHECK_INT(luas__fd_pipe(in), 0);
+    CHECK_INT(luas__fd_pipe(out), 0);
+    int scoreboard = luas__scoreboard_share(&n->scoreboard);
+    CHECK(scoreboard >= 0);
+    luas__zygote_request d = {.number = number, .in = in[0], .out = out[1], .scoreboard = scoreboard,
                      .prints = {-1, -1}};
     n->child = (luas__child)LUAS__CHILD_INIT;
-    pid_t pid = luas__zygote_bear(z, &d);
+    pid_t pid = luas__zygote_spawn(z, &d);
     if (pid > 0)
         luas__child_adopt(&n->child, pid);
     close(in[0]);
     close(out[1]);
-    close(page);
+    close(scoreboard);
     n->in = in[1];
     n->out = out[0];
     return pid > 0 ? 1 : pid;
@@ -86,7 +86,7 @@ static void release(nursling *n)
 {
     close(n->in);
     close(n->out);
-    luas__page_unmap(n->page);
+    luas__scoreboard_unmap(n->scoreboard);
     luas__child_release(&n->child);
 }
 
@@ -102,7 +102,7 @@ static void check_leaves(nursling *n)
     CHECK_INT(n->child.pid, 0);
     CHECK_INT(n->child.status, 7 << 8);
     close(n->out);
-    luas__page_unmap(n->page);
+    luas__scoreboard_unmap(n->scoreboard);
     luas__child_release(&n->child);
 }
 
@@ -210,7 +210,7 @@ static void test_a_host_that_is_killed_leaves_neither(void)
 {
     pid_t pids[2];
     int word[2];
-    CHECK_INT(luas__pipe(word), 0);
+    CHECK_INT(luas__fd_pipe(word), 0);
     pid_t host = fork();
     CHECK(host >= 0);
     if (host == 0) {
@@ -240,13 +240,13 @@ static int act_in_era(luas__channel *c, uint32_t seq, char what)
     switch (what) {
     case 'k': return raise(SIGKILL);
     case 'L': return answer_large(c, seq, 1000000 + (size_t)era);
-    case 'l': atomic_store(&c->page->laden, 1); break;  /* had much memory */
+    case 'l': atomic_store(&c->scoreboard->over_gc_budget, 1); break;  /* had much memory */
     case 's': sleep_ms(50); break;
     case 'p':
         printf("era %d\n", era);
         fflush(stdout);
     }
-    return answer(c, LUAS__VALUE, seq, (char *)&era, 1);
+    return answer(c, LUAS__MSG_VALUE, seq, (char *)&era, 1);
 }
 
 static int run_in_era(luas__channel *c, luas__mp_reader *body)
@@ -256,7 +256,7 @@ static int run_in_era(luas__channel *c, luas__mp_reader *body)
         || luas__mp_read_int(body, &index) < 0 || luas__mp_read_int(body, &count) < 0
         || luas__mp_read_int(body, &size) < 0)
         return LUAS_EPROTO;
-    return luas__page_claim(c->page, (uint32_t)seq) ? act_in_era(c, (uint32_t)seq, (char)*body->at) : 0;
+    return luas__scoreboard_claim(c->scoreboard, (uint32_t)seq) ? act_in_era(c, (uint32_t)seq, (char)*body->at) : 0;
 }
 
 /* Chunks have one task; its value is the worker's era. */
@@ -266,9 +266,9 @@ static int serve_era(void *host, luas__channel *c)
     int64_t code;
     (void)host;
     while (luas__channel_next(c, &body) == 0 && luas__mp_read_int(&body, &code) == 0) {
-        if (code == LUAS__STOP)
+        if (code == LUAS__MSG_STOP)
             return 0;
-        if (code == LUAS__RUN && run_in_era(c, &body) < 0)
+        if (code == LUAS__MSG_RUN && run_in_era(c, &body) < 0)
             break;
         luas__frame_drop(&c->requests);
     }
@@ -287,7 +287,7 @@ static luas__job *keep_first_era(luas__pool *pool, int workers)
 {
     era = 1;
     luas__job *job = inherit(pool, workers);
-    luas__pool_keep(pool, job, NULL);
+    luas__pool_snapshot(pool, job, NULL);
     era = 2;
     return job;
 }
@@ -368,8 +368,8 @@ static void test_their_output_is_captured(void)
 
 static pid_t zygote_of(const luas__pool *pool, const luas__job *job)
 {
-    int blobs;
-    const luas__zygote *z = luas__keep_find(pool, job->generation, &blobs);
+    int definitions;
+    const luas__zygote *z = luas__snapshots_find(pool, job->snapshot, &definitions);
     return z != NULL ? z->child.pid : 0;
 }
 
@@ -396,7 +396,7 @@ static void test_laden_workers_are_replaced(void)
         era = 1;
         luas__job *job = inherit(pool, 2);
         if (keeps)
-            luas__pool_keep(pool, job, NULL);
+            luas__pool_snapshot(pool, job, NULL);
         era = keeps ? 2 : 1;
         for (int i = 0; i < 20; i++) {
             feed(pool, job, "l", 2);
@@ -416,7 +416,7 @@ static void test_laden_workers_stay_where_the_host_has_gone_on(void)
     luas__pool *pool = open_with(LUAS__OUTPUT_INHERIT);
     era = 1;
     luas__job *job = inherit(pool, 2);
-    luas__pool_keep(pool, job, NULL);
+    luas__pool_snapshot(pool, job, NULL);
     pid_t pid = zygote_of(pool, job);
     kill(pid, SIGKILL);
     check_ends(pid);
@@ -496,7 +496,7 @@ static void test_without_a_zygote_a_call_is_waited_for(void)
     luas__pool *pool = open_with(LUAS__OUTPUT_INHERIT);
     era = 1;
     luas__job *job = inherit(pool, 1);
-    luas__pool_keep(pool, job, NULL);
+    luas__pool_snapshot(pool, job, NULL);
     kill(zygote_of(pool, job), SIGKILL);
     era = 2;
     feed(pool, job, "k", 1);
@@ -517,13 +517,13 @@ static void test_a_zygote_ends_with_its_job(void)
     luas__job *jobs[] = {kept, dropped, renewed};
     pid_t pids[3];
     for (int i = 0; i < 3; i++) {
-        luas__pool_keep(pool, jobs[i], NULL);
+        luas__pool_snapshot(pool, jobs[i], NULL);
         CHECK((pids[i] = zygote_of(pool, jobs[i])) > 0);
     }
     luas__pool_drop(pool, dropped);
     check_ends(pids[1]);
     CHECK_INT(luas__pool_inherit(pool, renewed, 1, 1, NULL), 0);
-    luas__pool_keep(pool, renewed, NULL);
+    luas__pool_snapshot(pool, renewed, NULL);
     check_ends(pids[2]);
     CHECK(runs(pids[0]));
     take_eras(pool, kept); /* it had no tasks */

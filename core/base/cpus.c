@@ -98,7 +98,7 @@ static int by_cgroup(void)
     return least;
 }
 
-int luas__cpus(void)
+int luas__cpus_count(void)
 {
     int affinity = by_affinity(), quota = by_cgroup();
     int cpus = affinity < quota ? affinity : quota;

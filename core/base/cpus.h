@@ -3,6 +3,6 @@
 #ifndef LUAS_CPUS_H
 #define LUAS_CPUS_H
 
-int luas__cpus(void);
+int luas__cpus_count(void);
 
 #endif

@@ -49,7 +49,7 @@ static void end_below(int pid, unsigned long long oldest, int level)
         fclose(f);
 }
 
-void luas__end_descendants(int64_t since)
+void luas__procfs_kill_tree(int64_t since)
 {
 #ifdef __linux__
     struct timespec boot;

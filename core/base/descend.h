@@ -10,6 +10,6 @@
 #include <stdint.h>
 
 /* `since` in ns of luas__now_coarse(). Sends SIGKILL, does not wait. */
-void luas__end_descendants(int64_t since);
+void luas__procfs_kill_tree(int64_t since);
 
 #endif

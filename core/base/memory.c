@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-size_t luas__resident(pid_t pid)
+size_t luas__procfs_rss(pid_t pid)
 {
     char path[40], text[128];
     snprintf(path, sizeof path, "/proc/%d/statm", (int)pid);

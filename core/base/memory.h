@@ -6,6 +6,6 @@
 #include <stddef.h>
 #include <sys/types.h>
 
-size_t luas__resident(pid_t pid);
+size_t luas__procfs_rss(pid_t pid);
 
 #endif

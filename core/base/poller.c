@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "clock.h"
-#include "fdio.h"
+#include "fd.h"
 
 enum { MOST_EVENTS = 64 };
 
@@ -37,16 +37,16 @@ int luas__poller_open(luas__poller *p)
 
 void luas__poller_close(luas__poller *p)
 {
-    luas__close(&p->timer);
-    luas__close(&p->wake);
-    luas__close(&p->fd);
+    luas__fd_close(&p->timer);
+    luas__fd_close(&p->wake);
+    luas__fd_close(&p->fd);
 }
 
-void luas__poller_abandon(luas__poller *p, luas__closing *closing)
+void luas__poller_abandon(luas__poller *p, luas__fd_closing *closing)
 {
-    luas__closing_add(closing, p->fd);
-    luas__closing_add(closing, p->timer);
-    luas__closing_add(closing, p->wake);
+    luas__fd_closing_add(closing, p->fd);
+    luas__fd_closing_add(closing, p->timer);
+    luas__fd_closing_add(closing, p->wake);
     *p = (luas__poller)LUAS__POLLER_INIT;
 }
 

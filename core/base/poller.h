@@ -8,7 +8,7 @@
 
 #include <stdint.h>
 
-#include "fdio.h"
+#include "fd.h"
 
 typedef struct luas__poller {
     int fd;         /* readable when an event is waiting */
@@ -30,7 +30,7 @@ int luas__poller_open(luas__poller *p);
 void luas__poller_close(luas__poller *p);
 
 /* In a forked child: gives the descriptors to be closed; it is closed then. */
-void luas__poller_abandon(luas__poller *p, luas__closing *closing);
+void luas__poller_abandon(luas__poller *p, luas__fd_closing *closing);
 
 /* Reports `key` while fd is readable (or writable). A descriptor must be
    removed before it is closed: forked children may hold copies of it. */

@@ -35,9 +35,9 @@ void luas__job_free(luas__job *j)
     if (j == NULL)
         return;
     free_batches(j);
-    for (int i = 0; i < j->nblobs; i++)
-        luas__blob_drop(j->blobs[i]);
-    free(j->blobs);
+    for (int i = 0; i < j->ndefinitions; i++)
+        luas__definition_drop(j->definitions[i]);
+    free(j->definitions);
     free(j->pending);
     luas__buffer_release(&j->inbox);
     luas__buffer_release(&j->taken);

@@ -13,7 +13,7 @@
 
 #include <stdbool.h>
 
-#include "blob.h"
+#include "definition.h"
 #include "frame.h"
 #include "outcome.h"
 
@@ -50,9 +50,9 @@ typedef struct luas__job {
     struct luas__job *next, **link; /* in a list of the pool's */
     int64_t id;
     luas__policy policy;
-    uint32_t generation;        /* workers that can do it; 0: any */
-    int images;                 /* how many of those there are to be */
-    bool kept;                  /* the host goes on: only a zygote has it as it was */
+    uint32_t snapshot;        /* workers that can do it; 0: any */
+    int snapshot_workers;                 /* how many of those there are to be */
+    bool has_zygote;                  /* the host goes on: only a zygote has it as it was */
     bool pumped;                /* goes on while no call drives the pool */
     bool done;                  /* all outcomes are known */
     bool sealed;                /* nothing more will be fed */
@@ -60,18 +60,18 @@ typedef struct luas__job {
     uint64_t fed, settled;      /* tasks 1 .. fed exist */
     uint64_t dealt;             /* tasks in workers now */
     uint64_t failures;
-    int barren;                 /* workers in a row that ended before they began a task */
+    int failed_starts;                 /* workers in a row that ended before they began a task */
     luas__batch *batches, *last_batch, *cursor;
     luas__range *pending;       /* a stack: the next to deal is on top */
     size_t npending, cap_pending;
     uint64_t waiting;           /* tasks in pending */
-    luas__blob **blobs;         /* to define, in order, before any task */
-    int nblobs;
+    luas__definition **definitions;         /* to define, in order, before any task */
+    int ndefinitions;
     double task_ns;             /* measured time of a task; 0: not yet known */
     double steady_ns;           /* the same, where single tasks count for little */
     uint32_t last_chunk;
-    int few;                    /* workers that it is dealt to; 0: to all */
-    int openings;               /* further ones that it may go to now */
+    int concurrency;                    /* workers that it is dealt to; 0: to all */
+    int slots_left;               /* further ones that it may go to now */
     uint64_t heard;             /* `settled`, when it was last looked at */
     int64_t heard_at;           /* ns; when it had changed; 0: never looked at */
     luas__buffer inbox;         /* luas__outcome and payload, one after other */

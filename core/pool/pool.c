@@ -24,8 +24,8 @@ int luas__pool_open(luas__pool **pool, const luas__pool_options *options)
         free(p);
         return rc;
     }
-    luas__origin_open(&p->origin);
-    luas__area_open(&p->area, options->workers);
+    luas__fork_detect_open(&p->fork_detect);
+    luas__bulk_open(&p->bulk, options->workers);
     pthread_mutex_init(&p->lock, NULL);
     *pool = p;
     return 0;
@@ -54,36 +54,36 @@ static void free_jobs(luas__job *job)
 void luas__pool_close(luas__pool *p)
 {
     luas__pump_end(p);
-    luas__keep_close(p);
+    luas__snapshots_close(p);
     close_workers(p);
     luas__poller_close(&p->poller);
     free_jobs(p->jobs);
     free_jobs(p->done);
-    luas__blobs_release(&p->blobs);
+    luas__definition_release_all(&p->definitions);
     luas__buffer_release(&p->why);
-    luas__buffer_release(&p->complaint);
+    luas__buffer_release(&p->exit_error);
     pthread_mutex_destroy(&p->lock);
-    luas__area_close(&p->area);
-    luas__origin_close(&p->origin);
+    luas__bulk_close(&p->bulk);
+    luas__fork_detect_close(&p->fork_detect);
     free(p);
 }
 
-void luas__pool_close_copies(luas__pool *p, const luas__worker *self)
+void luas__spawn_close_copies(luas__pool *p, const luas__worker *self)
 {
-    luas__closing closing = LUAS__CLOSING_INIT;
+    luas__fd_closing closing = LUAS__FD_CLOSING_INIT;
     luas__poller_abandon(&p->poller, &closing);
     for (int i = 0; i < p->nworkers; i++)
         luas__worker_abandon(p->workers[i], p->workers[i] == self, &closing);
-    luas__keep_abandon(p, &closing);
-    luas__closing_end(&closing);
+    luas__snapshots_abandon(p, &closing);
+    luas__fd_closing_end(&closing);
 }
 
 void luas__pool_abandon(luas__pool *p, const luas__worker *self)
 {
     if (p->poller.fd < 0)
         return; /* by an earlier fork */
-    luas__area_keep(&p->area, self != NULL ? self->slot : (luas__slot){.bytes = NULL});
-    luas__pool_close_copies(p, self);
+    luas__bulk_keep(&p->bulk, self != NULL ? self->slot : (luas__slot){.bytes = NULL});
+    luas__spawn_close_copies(p, self);
 }
 
 /* ---- jobs ---- */
@@ -106,7 +106,7 @@ static void unlink_job(luas__job *job)
 
 int luas__pool_start(luas__pool *p, luas__job *job)
 {
-    if (!luas__origin_is_here(&p->origin))
+    if (!luas__fork_detect_is_here(&p->fork_detect))
         return LUAS_EFOREIGN;
     pthread_mutex_lock(&p->lock);
     int rc = p->broken != 0 ? p->broken : p->closing ? LUAS_ECLOSED : 0;
@@ -144,12 +144,12 @@ static void end_process(luas__pool *p, luas__job *job)
             luas__worker_stop(p->workers[i], job->failures > 0);
 }
 
-void luas__pool_job_done(luas__pool *p, luas__job *job)
+void luas__jobs_done(luas__pool *p, luas__job *job)
 {
     if (job->done)
         return;
     job->done = true;
-    luas__keep_end(p, job);
+    luas__snapshots_end(p, job);
     stop_pumping(p, job);
     forget(p, job);
     end_process(p, job);
@@ -158,14 +158,14 @@ void luas__pool_job_done(luas__pool *p, luas__job *job)
     p->progress++;
 }
 
-static void evict_blobs(luas__pool *p)
+static void evict_definition(luas__pool *p)
 {
-    luas__blob *blob;
-    while ((blob = luas__blob_evict(&p->blobs)) != NULL) {
+    luas__definition *definition;
+    while ((definition = luas__definition_evict(&p->definitions)) != NULL) {
         for (int i = 0; i < p->nworkers; i++)
             if (!p->workers[i]->reaped)
-                luas__worker_drop(p->workers[i], blob->id);
-        free(blob);
+                luas__worker_drop(p->workers[i], definition->id);
+        free(definition);
     }
 }
 
@@ -178,7 +178,7 @@ static void free_job(luas__pool *p, luas__job *job)
     forget(p, job);
     unlink_job(job);
     luas__job_free(job);
-    evict_blobs(p);
+    evict_definition(p);
 }
 
 static void free_closed(luas__pool *p, luas__job *job)
@@ -191,7 +191,7 @@ static void free_closed(luas__pool *p, luas__job *job)
     }
 }
 
-int luas__pool_revoke_job(luas__pool *p, const luas__job *job)
+int luas__jobs_revoke(luas__pool *p, const luas__job *job)
 {
     int rc = 0;
     for (int i = 0; i < p->nworkers && rc == 0; i++) {
@@ -208,14 +208,14 @@ int luas__pool_revoke_job(luas__pool *p, const luas__job *job)
 static void stop_running(luas__pool *p, const luas__job *job, uint64_t from, uint64_t to)
 {
     for (int i = 0; i < p->nworkers; i++) {
-        luas__catch_up(p, p->workers[i]);
+        luas__receive_catch_up(p, p->workers[i]);
         const luas__chunk *c = luas__worker_running(p->workers[i]);
         if (c != NULL && c->job == job && c->index >= from && c->index <= to)
-            luas__supervise_stop_task(p, p->workers[i], LUAS__KIND_CANCELLED);
+            luas__deadlines_stop_task(p, p->workers[i], LUAS__KIND_CANCELLED);
     }
 }
 
-int luas__pool_cancel_pending(luas__pool *p, luas__job *job, uint64_t from, uint64_t to)
+int luas__jobs_cancel_pending(luas__pool *p, luas__job *job, uint64_t from, uint64_t to)
 {
     uint64_t settled = job->settled;
     int rc = luas__job_cancel_pending(job, from, to);
@@ -228,23 +228,23 @@ int luas__pool_cancel_pending(luas__pool *p, luas__job *job, uint64_t from, uint
 
 static int cancel(luas__pool *p, luas__job *job, uint64_t from, uint64_t to)
 {
-    int rc = luas__pool_revoke_job(p, job);
+    int rc = luas__jobs_revoke(p, job);
     if (rc == 0)
-        rc = luas__pool_cancel_pending(p, job, from, to);
+        rc = luas__jobs_cancel_pending(p, job, from, to);
     stop_running(p, job, from, to);
     if (luas__job_finished(job))
-        luas__pool_job_done(p, job);
+        luas__jobs_done(p, job);
     return rc;
 }
 
 int luas__pool_cancel(luas__pool *p, luas__job *job, uint64_t from, uint64_t to)
 {
-    if (!luas__origin_is_here(&p->origin))
+    if (!luas__fork_detect_is_here(&p->fork_detect))
         return LUAS_EFOREIGN;
     pthread_mutex_lock(&p->lock);
     int rc = cancel(p, job, from, to);
     if (rc == 0)
-        rc = luas__deal(p, false); /* what was taken back and not cancelled */
+        rc = luas__schedule_deal(p, false); /* what was taken back and not cancelled */
     pthread_mutex_unlock(&p->lock);
     return rc;
 }
@@ -253,7 +253,7 @@ void luas__pool_drop(luas__pool *p, luas__job *job)
 {
     pthread_mutex_lock(&p->lock);
     job->closed = true;
-    luas__keep_end(p, job);
+    luas__snapshots_end(p, job);
     if (!job->done) {
         cancel(p, job, 0, UINT64_MAX);
         stop_pumping(p, job);
@@ -267,12 +267,12 @@ int luas__pool_define(luas__pool *p, luas__job *job, const char *bytes, size_t l
 {
     pthread_mutex_lock(&p->lock);
     int rc = LUAS_ENOMEM;
-    luas__blob **blobs = realloc(job->blobs, (size_t)(job->nblobs + 1) * sizeof *blobs);
-    if (blobs != NULL) {
-        job->blobs = blobs;
-        blobs[job->nblobs] = luas__blob_take(&p->blobs, bytes, len);
-        if (blobs[job->nblobs] != NULL) {
-            job->nblobs++;
+    luas__definition **definitions = realloc(job->definitions, (size_t)(job->ndefinitions + 1) * sizeof *definitions);
+    if (definitions != NULL) {
+        job->definitions = definitions;
+        definitions[job->ndefinitions] = luas__definition_take(&p->definitions, bytes, len);
+        if (definitions[job->ndefinitions] != NULL) {
+            job->ndefinitions++;
             rc = 0;
         }
     }
@@ -302,7 +302,7 @@ void luas__pool_seal(luas__pool *p, luas__job *job)
     pthread_mutex_lock(&p->lock);
     job->sealed = true;
     if (luas__job_finished(job))
-        luas__pool_job_done(p, job);
+        luas__jobs_done(p, job);
     pthread_mutex_unlock(&p->lock);
 }
 
@@ -329,7 +329,7 @@ pid_t luas__pool_process(luas__pool *p, const luas__job *job)
    then be another's. */
 int luas__pool_signal_process(luas__pool *p, const luas__job *job, int signal)
 {
-    if (!luas__origin_is_here(&p->origin))
+    if (!luas__fork_detect_is_here(&p->fork_detect))
         return LUAS_EFOREIGN;
     pthread_mutex_lock(&p->lock);
     luas__worker *w = process_worker(p, job);
@@ -350,49 +350,49 @@ static int try_again_after(luas__pool *p, int rc)
     return rc;
 }
 
-int luas__pool_handle(luas__pool *p, const luas__event *events, int n)
+int luas__drive_handle(luas__pool *p, const luas__event *events, int n)
 {
     int rc = 0;
     for (int i = 0; i < n && rc == 0; i++)
-        rc = luas__supervise_event(p, events[i].key);
+        rc = luas__drive_event(p, events[i].key);
     bool alarmed = p->alarmed;
     if (rc == 0)
-        rc = luas__supervise_clock(p);
-    return try_again_after(p, rc == 0 ? luas__deal(p, alarmed) : rc);
+        rc = luas__deadlines_check(p);
+    return try_again_after(p, rc == 0 ? luas__schedule_deal(p, alarmed) : rc);
 }
 
-int luas__pool_renew(luas__pool *p)
+int luas__drive_renew(luas__pool *p)
 {
-    luas__supervise_bury(p);
+    luas__reap_free(p);
     if (p->closing || p->broken != 0)
         return 0;
     p->asks_only = true;
-    luas__keep_relieve(p);
-    luas__staff_retire(p, p->options.workers);
-    int rc = luas__staff_images(p); /* of zygotes, as it may only ask */
+    luas__scaling_relieve(p);
+    luas__scaling_down(p, p->options.workers);
+    int rc = luas__scaling_replace(p); /* of zygotes, as it may only ask */
     p->asks_only = false;
     if (rc == 0)
-        rc = luas__deal(p, false);
-    return try_again_after(p, rc == 0 ? luas__supervise_clock(p) : rc);
+        rc = luas__schedule_deal(p, false);
+    return try_again_after(p, rc == 0 ? luas__deadlines_check(p) : rc);
 }
 
 static int prepare(luas__pool *p, void *host)
 {
-    luas__supervise_bury(p);
+    luas__reap_free(p);
     free_closed(p, p->jobs);
     free_closed(p, p->done);
-    luas__keep_relieve(p);
-    luas__staff_retire(p, p->options.workers);
-    int rc = luas__staff(p, host);
+    luas__scaling_relieve(p);
+    luas__scaling_down(p, p->options.workers);
+    int rc = luas__scaling_up(p, host);
     if (rc == 0)
-        rc = luas__deal(p, false);
-    return rc == 0 ? luas__supervise_clock(p) : rc;
+        rc = luas__schedule_deal(p, false);
+    return rc == 0 ? luas__deadlines_check(p) : rc;
 }
 
 static int wait_and_handle(luas__pool *p, int64_t timeout)
 {
     luas__event events[MOST_EVENTS];
-    if (timeout != 0 && luas__linger(p))
+    if (timeout != 0 && luas__spin_for_result(p))
         return 0;
     pthread_mutex_unlock(&p->lock);
     int64_t began = luas__now();
@@ -400,8 +400,8 @@ static int wait_and_handle(luas__pool *p, int64_t timeout)
     int64_t waited = luas__now() - began;
     pthread_mutex_lock(&p->lock);
     if (timeout != 0)
-        luas__linger_learn(p, waited);
-    int rc = luas__pool_handle(p, events, n);
+        luas__spin_learn(p, waited);
+    int rc = luas__drive_handle(p, events, n);
     if (rc < 0)
         return rc;
     return n == -EINTR ? LUAS_EINTR : n;
@@ -409,14 +409,14 @@ static int wait_and_handle(luas__pool *p, int64_t timeout)
 
 int luas__pool_step(luas__pool *p, int64_t timeout, void *host)
 {
-    if (!luas__origin_is_here(&p->origin))
+    if (!luas__fork_detect_is_here(&p->fork_detect))
         return LUAS_EFOREIGN;
     pthread_mutex_lock(&p->lock);
     p->drivers++;
     int rc = try_again_after(p, prepare(p, host));
     if (rc == 0)
         rc = wait_and_handle(p, p->progress != p->noticed ? 0 : timeout);
-    luas__supervise_bury(p);
+    luas__reap_free(p);
     if (p->progress != p->noticed && rc >= 0)
         rc = 1;
     p->noticed = p->progress;
@@ -440,7 +440,7 @@ bool luas__pool_take(luas__pool *p, luas__job *job)
 int luas__pool_pump(luas__pool *p, luas__job *job)
 {
     int rc = luas__pump_start(p);
-    if (luas__is_lack(rc))
+    if (luas__error_is_shortage(rc))
         rc = 0;
     pthread_mutex_lock(&p->lock);
     if (rc == 0 && !job->done && !job->pumped) {

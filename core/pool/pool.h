@@ -19,12 +19,12 @@
 #include <pthread.h>
 #include <stdbool.h>
 
-#include "origin.h"
+#include "fork_detect.h"
 #include "poller.h"
 #include "worker.h"
 
 typedef struct luas__pool_options {
-    int workers;                /* at most, but for images of inheriting jobs */
+    int workers;                /* at most, but for snapshot_workers of inheriting jobs */
     luas__child_main *main;     /* what a worker runs */
     void (*abandon)(void *host);    /* first in a zygote: closes what is other pools' */
     bool has_init;              /* a worker sends READY before it is trusted */
@@ -42,35 +42,35 @@ typedef struct luas__stats {
 
 typedef struct luas__pool {
     pthread_mutex_t lock;
-    luas__origin origin;
-    luas__area area;
+    luas__fork_detect fork_detect;
+    luas__bulk bulk;
     luas__pool_options options;
     luas__poller poller;
     luas__worker **workers;     /* in the order in which they were prepared */
     int nworkers, cap_workers;
-    int unborn;                 /* how many of them, with no pid, are still to be forked */
-    uint32_t last_serial, last_generation;
-    struct luas__keep *keeps;   /* zygotes, and what is left of them */
+    int pending_forks;                 /* how many of them, with no pid, are still to be forked */
+    uint32_t last_serial, last_snapshot;
+    struct luas__snapshot *snapshots;   /* zygotes, and what is left of them */
     luas__job *jobs;            /* unfinished: by priority, then by age */
     luas__job *done;            /* finished, and not dropped yet */
     int pumped;                 /* unfinished jobs for the library's thread */
     int64_t last_job;
-    luas__blobs blobs;
+    luas__definitions definitions;
     int broken;                 /* why no worker can start, or 0 */
     luas__buffer why;           /* the same in words, ending in a zero */
-    luas__buffer complaint;     /* what the first exit that failed raised */
-    bool complained;            /* the owner has passed it on */
-    int barren;                 /* deaths in a row without a task started */
+    luas__buffer exit_error;     /* what the first exit that failed raised */
+    bool exit_error_told;            /* the owner has passed it on */
+    int failed_starts;                 /* deaths in a row without a task started */
     bool initialized;           /* init has run in some worker */
     bool closing;               /* no new jobs, no new workers */
-    bool tight;                 /* the last fork failed; try again later */
+    bool fork_failed;                 /* the last fork failed; try again later */
     int64_t lacks_since, lack_seen_at; /* ns; from when to when a job had to wait for one */
     int64_t room_asked_at;      /* ns; when idle workers were last told to end for one */
     uint64_t progress;          /* counts what an owner could wait for */
     uint64_t noticed;           /* what the owner has had a chance to see */
     bool alarmed;               /* the alarm went off and nobody looked yet */
-    bool lingers;               /* the last wait was so short that it pays */
-    int lingered;               /* times in a row */
+    bool spins;               /* the last wait was so short that it pays */
+    int spun;               /* times in a row */
     int cpus;                   /* that there are; 0: not asked yet */
     int64_t forked_at;          /* ns; when it last had a worker forked */
     luas__stats stats;
@@ -121,7 +121,7 @@ bool luas__pool_make_room(luas__pool *p);
  * luas__pool_inherit, until the job is done. Where that is impossible they are
  * forked from the host as it is then.
  */
-void luas__pool_keep(luas__pool *p, luas__job *job, void *host);
+void luas__pool_snapshot(luas__pool *p, luas__job *job, void *host);
 
 /* Cancels the job's tasks from index `from` on, or just the one. What runs is
    asked to stop, and killed after the grace time. */
@@ -155,66 +155,66 @@ void luas__pool_terminate(luas__pool *p);
 
 /* ---- between these files, with the lock held ---- */
 
-/* deal.c: gives pending tasks to workers with room, and evens out; gives one that
+/* schedule.c: gives pending tasks to workers with room, and evens out; gives one that
    was just prepared its first, which it finds when it is forked. */
-int luas__deal(luas__pool *p, bool alarmed);
-int luas__deal_first(luas__pool *p, luas__worker *w);
-bool luas__deal_needs_worker(luas__pool *p);
-bool luas__worker_is_spare(const luas__pool *p, const luas__worker *w);
+int luas__schedule_deal(luas__pool *p, bool alarmed);
+int luas__schedule_first(luas__pool *p, luas__worker *w);
+bool luas__schedule_needs_worker(luas__pool *p);
+bool luas__schedule_is_spare(const luas__pool *p, const luas__worker *w);
 
-/* staff.c: brings the workers up to what the tasks can use; prepares those of jobs
+/* scaling.c: brings the workers up to what the tasks can use; prepares those of jobs
    that have their own; ends those that are too many for `most`, or used up. */
-int luas__staff(luas__pool *p, void *host);
-int luas__staff_images(luas__pool *p);
-void luas__staff_retire(luas__pool *p, int most);
+int luas__scaling_up(luas__pool *p, void *host);
+int luas__scaling_replace(luas__pool *p);
+void luas__scaling_down(luas__pool *p, int most);
 
-/* birth.c: of what there is not enough now there may be later. */
-bool luas__is_lack(int rc);
+/* spawn.c: of what there is not enough now there may be later. */
+bool luas__error_is_shortage(int rc);
 
-/* birth.c: prepares a worker, at the end of `workers`, or has a zygote fork it;
+/* spawn.c: prepares a worker, at the end of `workers`, or has a zygote fork it;
    forks all that are still to be forked. Where that fails those that are left are
    gone, and their tasks pending again. */
-int luas__birth_prepare(luas__pool *p, uint32_t generation);
-int luas__birth_fork(luas__pool *p, void *host);
+int luas__spawn_prepare(luas__pool *p, uint32_t snapshot);
+int luas__spawn_fork_pending(luas__pool *p, void *host);
 
-/* spread.c: before dealing and staffing, says of each job how many further
+/* concurrency.c: before dealing and staffing, says of each job how many further
    workers it may go to; when (ns) it may be more. Does it go to this one? */
-void luas__spread(luas__pool *p);
-int64_t luas__spread_end(const luas__pool *p);
-bool luas__spread_has(const luas__worker *w, const luas__job *job);
+void luas__concurrency_update(luas__pool *p);
+int64_t luas__concurrency_retry_at(const luas__pool *p);
+bool luas__concurrency_has(const luas__worker *w, const luas__job *job);
 
 /* pool.c: takes in what happened, and deals anew. */
-int luas__pool_handle(luas__pool *p, const luas__event *events, int n);
+int luas__drive_handle(luas__pool *p, const luas__event *events, int n);
 
 /* pool.c: takes back what no worker has begun of a job. */
-int luas__pool_revoke_job(luas__pool *p, const luas__job *job);
+int luas__jobs_revoke(luas__pool *p, const luas__job *job);
 
 /* pool.c: buries workers, and replaces them as far as that can be done without
    a fork here. */
-int luas__pool_renew(luas__pool *p);
+int luas__drive_renew(luas__pool *p);
 
 /* pool.c: as luas__job_cancel_pending, and counts. */
-int luas__pool_cancel_pending(luas__pool *p, luas__job *job, uint64_t from, uint64_t to);
+int luas__jobs_cancel_pending(luas__pool *p, luas__job *job, uint64_t from, uint64_t to);
 
 /* pool.c: in a forked child, closes its copies of the pool's descriptors, but for
    what a worker, which it is, goes on with, or NULL. */
-void luas__pool_close_copies(luas__pool *p, const luas__worker *self);
+void luas__spawn_close_copies(luas__pool *p, const luas__worker *self);
 
-/* keep.c: the zygote that has this image and how many of its job's blobs are in
-   it, or NULL; are there zygotes of other images?; ends a job's; frees the ended;
+/* snapshots.c: the zygote that has this image and how many of its job's definitions are in
+   it, or NULL; are there zygotes of other snapshot_workers?; ends a job's; frees the ended;
    waits for the end of all; tells laden workers to end that can be replaced. */
-luas__zygote *luas__keep_find(const luas__pool *p, uint32_t generation, int *blobs);
-bool luas__keep_has_others(const luas__pool *p, uint32_t generation);
-void luas__keep_end(luas__pool *p, const luas__job *job);
-void luas__keep_bury(luas__pool *p);
-void luas__keep_close(luas__pool *p);
-void luas__keep_relieve(luas__pool *p);
-void luas__keep_abandon(const luas__pool *p, luas__closing *closing);   /* in a forked child */
+luas__zygote *luas__snapshots_find(const luas__pool *p, uint32_t snapshot, int *definitions);
+bool luas__snapshots_has_others(const luas__pool *p, uint32_t snapshot);
+void luas__snapshots_end(luas__pool *p, const luas__job *job);
+void luas__snapshots_free(luas__pool *p);
+void luas__snapshots_close(luas__pool *p);
+void luas__scaling_relieve(luas__pool *p);
+void luas__snapshots_abandon(const luas__pool *p, luas__fd_closing *closing);   /* in a forked child */
 
-/* linger.c: looks for a result that is about to come, for a moment at most:
+/* spin.c: looks for a result that is about to come, for a moment at most:
    true when it is there; and learns from how long a wait was (ns). */
-bool luas__linger(luas__pool *p);
-void luas__linger_learn(luas__pool *p, int64_t waited);
+bool luas__spin_for_result(luas__pool *p);
+void luas__spin_learn(luas__pool *p, int64_t waited);
 
 /* pump.c */
 int luas__pump_start(luas__pool *p);
@@ -222,21 +222,21 @@ void luas__pump_resume(luas__pool *p);
 void luas__pump_end(luas__pool *p);     /* without the lock */
 
 /* After so many workers that end before they do anything it is no accident. */
-enum { LUAS__MOST_BARREN = 3 };
+enum { LUAS__MOST_FAILED_STARTS = 3 };
 
-/* watch.c */
-int luas__supervise_clock(luas__pool *p);   /* deadlines, peeks; sets the alarm */
-void luas__supervise_stop_task(luas__pool *p, luas__worker *w, uint16_t kind);
-bool luas__pool_weighs(const luas__pool *p);    /* is memory looked at? */
+/* deadlines.c */
+int luas__deadlines_check(luas__pool *p);   /* deadlines, peeks; sets the alarm */
+void luas__deadlines_stop_task(luas__pool *p, luas__worker *w, uint16_t kind);
+bool luas__state_weighs(const luas__pool *p);    /* is memory looked at? */
 
-/* supervise.c */
-int luas__supervise_event(luas__pool *p, uint64_t key);
-int luas__supervise_end(luas__pool *p, luas__worker *w);    /* once it may be reaped */
-void luas__supervise_bury(luas__pool *p);   /* frees the ended; owner's thread */
-int luas__receive(luas__pool *p, luas__worker *w);
-int luas__take_messages(luas__pool *p, luas__worker *w);
-int luas__catch_up(luas__pool *p, luas__worker *w); /* with what is in the ring */
-void luas__pool_break(luas__pool *p, int code, const char *words, size_t len);
-void luas__pool_job_done(luas__pool *p, luas__job *job);
+/* receive.c */
+int luas__drive_event(luas__pool *p, uint64_t key);
+int luas__reap_worker(luas__pool *p, luas__worker *w);    /* once it may be reaped */
+void luas__reap_free(luas__pool *p);   /* frees the ended; owner's thread */
+int luas__receive_from(luas__pool *p, luas__worker *w);
+int luas__receive_messages(luas__pool *p, luas__worker *w);
+int luas__receive_catch_up(luas__pool *p, luas__worker *w); /* with what is in the ring */
+void luas__state_break(luas__pool *p, int code, const char *words, size_t len);
+void luas__jobs_done(luas__pool *p, luas__job *job);
 
 #endif

@@ -32,11 +32,11 @@ static void rest(void)
 static void drive_once(luas__pool *p)
 {
     luas__event events[MOST_EVENTS];
-    (void)luas__pool_renew(p);
+    (void)luas__drive_renew(p);
     pthread_mutex_unlock(&p->lock);
     int n = luas__poller_wait(&p->poller, events, MOST_EVENTS, -1);
     pthread_mutex_lock(&p->lock);
-    int rc = luas__pool_handle(p, events, n);
+    int rc = luas__drive_handle(p, events, n);
     if (rc < 0) { /* no memory: later, perhaps */
         pthread_mutex_unlock(&p->lock);
         rest();

@@ -9,7 +9,7 @@
 
 #include "clock.h"
 #include "error.h"
-#include "fdio.h"
+#include "fd.h"
 
 enum { FIRST_READ = 1 << 9, READ_SIZE = 1 << 16, READ_MOST = 4 << 20 };
 
@@ -18,17 +18,17 @@ uint64_t luas__worker_key(const luas__worker *w, enum luas__worker_event event)
     return (uint64_t)w->serial << 2 | event;
 }
 
-static luas__worker *make(const luas__birth *birth)
+static luas__worker *make(const luas__spawn_request *birth)
 {
     luas__worker *w = calloc(1, sizeof *w);
     if (w == NULL)
         return NULL;
     w->number = birth->number;
     w->serial = birth->serial;
-    w->generation = birth->generation;
-    w->inherited_blobs = birth->inherited_blobs;
-    w->area = birth->area;
-    w->slot = luas__area_take(w->area);
+    w->snapshot = birth->snapshot;
+    w->inherited_definitions = birth->inherited_definitions;
+    w->bulk = birth->bulk;
+    w->slot = luas__bulk_take(w->bulk);
     w->child = (luas__child)LUAS__CHILD_INIT;
     w->request = w->request_reader = w->result = w->writer = w->prints[0] = w->prints[1] = -1;
     w->output = (luas__output)LUAS__OUTPUT_INIT;
@@ -39,42 +39,42 @@ static luas__worker *make(const luas__birth *birth)
 /* The ends that are the child's alone. */
 static void close_its_ends(luas__worker *w)
 {
-    luas__close(&w->writer);
-    luas__close(&w->prints[0]);
-    luas__close(&w->prints[1]);
+    luas__fd_close(&w->writer);
+    luas__fd_close(&w->prints[0]);
+    luas__fd_close(&w->prints[1]);
 }
 
 static void release(luas__worker *w)
 {
-    luas__close(&w->request);
-    luas__close(&w->request_reader);
-    luas__close(&w->result);
+    luas__fd_close(&w->request);
+    luas__fd_close(&w->request_reader);
+    luas__fd_close(&w->result);
     close_its_ends(w);
     luas__child_release(&w->child);
-    luas__page_unmap(w->page);
-    if (w->area != NULL)
-        luas__area_free(w->area, w->slot);
+    luas__scoreboard_unmap(w->scoreboard);
+    if (w->bulk != NULL)
+        luas__bulk_free(w->bulk, w->slot);
     luas__buffer_release(&w->out);
     luas__buffer_release(&w->in);
     free(w->chunks);
     free(w->jobs);
-    free(w->blobs);
+    free(w->definitions);
     free(w);
 }
 
 /* In the order of their numbers, as far as that is known. */
-void luas__worker_abandon(const luas__worker *w, bool is_self, luas__closing *closing)
+void luas__worker_abandon(const luas__worker *w, bool is_self, luas__fd_closing *closing)
 {
     if (!is_self)
-        luas__closing_add(closing, w->request_reader);
-    luas__closing_add(closing, w->request);
-    luas__closing_add(closing, w->result);
+        luas__fd_closing_add(closing, w->request_reader);
+    luas__fd_closing_add(closing, w->request);
+    luas__fd_closing_add(closing, w->result);
     if (!is_self)
-        luas__closing_add(closing, w->writer);
+        luas__fd_closing_add(closing, w->writer);
     luas__output_abandon(&w->output, closing);
     for (int i = 0; i < 2 && !is_self; i++)
-        luas__closing_add(closing, w->prints[i]);
-    luas__closing_add(closing, w->child.watch);
+        luas__fd_closing_add(closing, w->prints[i]);
+    luas__fd_closing_add(closing, w->child.watch);
 }
 
 void luas__worker_close(luas__worker *w, luas__poller *poller)
@@ -90,18 +90,18 @@ void luas__worker_close(luas__worker *w, luas__poller *poller)
 static int open_pipes(luas__worker *w)
 {
     int requests[2], results[2];
-    int rc = luas__pipe(requests);
+    int rc = luas__fd_pipe(requests);
     if (rc < 0)
         return rc;
     w->request_reader = requests[0];
     w->request = requests[1];
-    rc = luas__pipe(results);
+    rc = luas__fd_pipe(results);
     if (rc < 0)
         return rc;
     w->result = results[0];
     w->writer = results[1];
-    rc = luas__set_nonblocking(w->request);
-    return rc < 0 ? rc : luas__set_nonblocking(w->result);
+    rc = luas__fd_set_nonblocking(w->request);
+    return rc < 0 ? rc : luas__fd_set_nonblocking(w->result);
 }
 
 static int watch(luas__worker *w, luas__poller *poller)
@@ -114,21 +114,21 @@ static int watch(luas__worker *w, luas__poller *poller)
     return rc;
 }
 
-/* Of the page only a worker that does not inherit it needs the descriptor. */
+/* Of the scoreboard only a worker that does not inherit it needs the descriptor. */
 static int map_page(luas__worker *w, int *fd)
 {
     if (fd != NULL)
-        *fd = luas__page_share(&w->page);
+        *fd = luas__scoreboard_share(&w->scoreboard);
     else
-        w->page = luas__page_map();
-    if (w->page == NULL)
+        w->scoreboard = luas__scoreboard_map();
+    if (w->scoreboard == NULL)
         return fd != NULL ? *fd : LUAS_ENOMEM;
-    luas__page_hide(w->page);
+    luas__scoreboard_hide(w->scoreboard);
     return 0;
 }
 
-/* With *fd the page's, unless it is NULL. */
-static int prepare(luas__worker **worker, luas__poller *poller, const luas__birth *birth, int *fd)
+/* With *fd the scoreboard's, unless it is NULL. */
+static int prepare(luas__worker **worker, luas__poller *poller, const luas__spawn_request *birth, int *fd)
 {
     luas__worker *w = *worker = make(birth);
     if (w == NULL)
@@ -145,20 +145,20 @@ static int prepare(luas__worker **worker, luas__poller *poller, const luas__birt
     return rc;
 }
 
-int luas__worker_prepare(luas__worker **worker, luas__poller *poller, const luas__birth *birth)
+int luas__worker_prepare(luas__worker **worker, luas__poller *poller, const luas__spawn_request *birth)
 {
     return prepare(worker, poller, birth, NULL);
 }
 
-pid_t luas__worker_fork(const luas__worker *w, const luas__forks *forks)
+pid_t luas__worker_fork(const luas__worker *w, const luas__child_forks *forks)
 {
-    pid_t pid = luas__page_show(w->page);
+    pid_t pid = luas__scoreboard_show(w->scoreboard);
     if (pid == 0)
-        pid = luas__area_show(w->slot);
+        pid = luas__bulk_show(w->slot);
     if (pid == 0 && (pid = luas__child_fork(forks)) == 0)
         return 0;
-    luas__page_hide(w->page);
-    luas__area_hide(w->slot);
+    luas__scoreboard_hide(w->scoreboard);
+    luas__bulk_hide(w->slot);
     return pid;
 }
 
@@ -177,22 +177,22 @@ void luas__worker_become(const luas__worker *w, luas__channel *channel)
 {
     int prints[] = {w->prints[0], w->prints[1]};
     *channel = (luas__channel){.in = w->request_reader, .out = w->writer,
-                               .worker = w->number, .page = w->page, .slot = w->slot};
+                               .worker = w->number, .scoreboard = w->scoreboard, .slot = w->slot};
     luas__output_become(prints);
 }
 
-int luas__worker_bear(luas__worker **worker, luas__poller *poller, const luas__birth *birth,
+int luas__worker_spawn(luas__worker **worker, luas__poller *poller, const luas__spawn_request *birth,
                       luas__zygote *zygote)
 {
-    int page = -1;
-    int rc = prepare(worker, poller, birth, &page);
+    int scoreboard = -1;
+    int rc = prepare(worker, poller, birth, &scoreboard);
     luas__worker *w = *worker;
     pid_t pid = rc;
     if (rc == 0)
-        pid = luas__zygote_bear(zygote, &(luas__dowry){
+        pid = luas__zygote_spawn(zygote, &(luas__zygote_request){
             .number = w->number, .slot = w->slot, .in = w->request_reader, .out = w->writer,
-            .page = page, .prints = {w->prints[0], w->prints[1]}});
-    luas__close(&page);
+            .scoreboard = scoreboard, .prints = {w->prints[0], w->prints[1]}});
+    luas__fd_close(&scoreboard);
     if (pid > 0)
         luas__worker_begin(w, pid, poller);
     else if (rc == 0)
@@ -200,13 +200,13 @@ int luas__worker_bear(luas__worker **worker, luas__poller *poller, const luas__b
     return pid > 0 ? 0 : pid;
 }
 
-int luas__worker_wake(luas__channel *channel, luas__dowry *d)
+int luas__worker_wake(luas__channel *channel, luas__zygote_request *d)
 {
     *channel = (luas__channel){.in = d->in, .out = d->out, .worker = d->number,
-                               .page = luas__page_attach(d->page), .slot = d->slot};
-    luas__close(&d->page);
+                               .scoreboard = luas__scoreboard_attach(d->scoreboard), .slot = d->slot};
+    luas__fd_close(&d->scoreboard);
     luas__output_become(d->prints);
-    return channel->page == NULL ? LUAS_ENOMEM : 0;
+    return channel->scoreboard == NULL ? LUAS_ENOMEM : 0;
 }
 
 static int watch_writable(luas__worker *w, luas__poller *poller, bool wanted)
@@ -224,8 +224,8 @@ static int watch_writable(luas__worker *w, luas__poller *poller, bool wanted)
 static int tell_to_stop(luas__worker *w)
 {
     int64_t field = w->status;
-    int rc = luas__frame_write(&w->out, LUAS__STOP, &field, 1);
-    w->untold = rc < 0;
+    int rc = luas__frame_write(&w->out, LUAS__MSG_STOP, &field, 1);
+    w->stop_unsent = rc < 0;
     return rc;
 }
 
@@ -238,15 +238,15 @@ int luas__worker_stop(luas__worker *w, int status)
 
 int luas__worker_flush(luas__worker *w, luas__poller *poller)
 {
-    int rc = w->untold ? tell_to_stop(w) : 0;
+    int rc = w->stop_unsent ? tell_to_stop(w) : 0;
     if (rc < 0)
         return rc;
     bool is_news = w->out.len > 0;
-    rc = luas__write_some(w->request, &w->out);
+    rc = luas__fd_write_some(w->request, &w->out);
     if (rc == 0)
         w->sent_at = luas__now_coarse();
     if (rc == 0 && is_news)
-        atomic_fetch_add(&w->page->sent, 1);
+        atomic_fetch_add(&w->scoreboard->sent, 1);
     if (rc == 0 || rc == -EAGAIN)
         return watch_writable(w, poller, rc != 0);
     return rc;
@@ -271,14 +271,14 @@ int luas__worker_receive(luas__worker *w, luas__poller *poller)
 {
     size_t most = w->in.cap > FIRST_READ ? READ_SIZE : FIRST_READ;
     for (size_t total = 0; w->result >= 0 && total < READ_MOST;) {
-        ssize_t n = luas__read_some(w->result, &w->in, most);
+        ssize_t n = luas__fd_read_some(w->result, &w->in, most);
         if (n == -EAGAIN)
             return 0;
         if (n < 0)
             return (int)n;
         if (n == 0) {
             luas__poller_remove(poller, w->result);
-            luas__close(&w->result);
+            luas__fd_close(&w->result);
             return 0;
         }
         pass_over_peeked(w, (size_t)n);
@@ -292,12 +292,12 @@ int luas__worker_receive(luas__worker *w, luas__poller *poller)
 
 bool luas__worker_is_ahead(const luas__worker *w)
 {
-    return atomic_load(&w->page->head) > w->received;
+    return atomic_load(&w->scoreboard->head) > w->received;
 }
 
 int luas__worker_peek(luas__worker *w)
 {
-    int64_t n = luas__page_peek(w->page, w->received, &w->in);
+    int64_t n = luas__ring_peek(w->scoreboard, w->received, &w->in);
     if (n < 0)
         return (int)n;
     w->received += (uint64_t)n;
@@ -337,54 +337,54 @@ static luas__known_job *know_job(luas__worker *w, const luas__job *job, int *rc)
     if (w->njobs == w->cap_jobs
         && (*rc = grow((void **)&w->jobs, &w->cap_jobs, sizeof *w->jobs)) < 0)
         return NULL;
-    *rc = luas__frame_write(&w->out, LUAS__JOB,
+    *rc = luas__frame_write(&w->out, LUAS__MSG_JOB,
                             (int64_t[]){job->id, job->policy.flags, job->policy.seed}, 3);
     if (*rc < 0)
         return NULL;
-    bool is_image = (job->policy.flags & LUAS__JOB_INHERIT) && job->generation == w->generation;
-    w->jobs[w->njobs] = (luas__known_job){.id = job->id, .is_inherited = is_image,
-                                          .defined = is_image ? w->inherited_blobs : 0};
+    bool is_of_snapshot = (job->policy.flags & LUAS__JOB_INHERIT) && job->snapshot == w->snapshot;
+    w->jobs[w->njobs] = (luas__known_job){.id = job->id, .is_inherited = is_of_snapshot,
+                                          .defined = is_of_snapshot ? w->inherited_definitions : 0};
     return &w->jobs[w->njobs++];
 }
 
-static bool knows_blob(const luas__worker *w, int64_t id)
+static bool knows_definition(const luas__worker *w, int64_t id)
 {
-    for (int i = w->nblobs; i-- > 0;)
-        if (w->blobs[i] == id)
+    for (int i = w->ndefinitions; i-- > 0;)
+        if (w->definitions[i] == id)
             return true;
     return false;
 }
 
-static int send_blob(luas__worker *w, const luas__blob *blob)
+static int send_definition(luas__worker *w, const luas__definition *definition)
 {
-    if (w->nblobs == w->cap_blobs) {
-        int rc = grow((void **)&w->blobs, &w->cap_blobs, sizeof *w->blobs);
+    if (w->ndefinitions == w->cap_definitions) {
+        int rc = grow((void **)&w->definitions, &w->cap_definitions, sizeof *w->definitions);
         if (rc < 0)
             return rc;
     }
     size_t mark;
-    int rc = luas__frame_begin(&w->out, LUAS__BLOB, &mark);
+    int rc = luas__frame_begin(&w->out, LUAS__MSG_DEFINITION, &mark);
     if (rc < 0)
         return rc;
-    rc = luas__mp_write_int(&w->out, blob->id);
+    rc = luas__mp_write_int(&w->out, definition->id);
     if (rc == 0)
-        rc = luas__buffer_append(&w->out, blob->bytes, blob->len);
+        rc = luas__buffer_append(&w->out, definition->bytes, definition->len);
     if (rc == 0)
         rc = luas__frame_end(&w->out, mark);
     if (rc < 0)
         luas__buffer_truncate(&w->out, mark);
     else
-        w->blobs[w->nblobs++] = blob->id;
+        w->definitions[w->ndefinitions++] = definition->id;
     return rc;
 }
 
 static int define(luas__worker *w, const luas__job *job, luas__known_job *known)
 {
-    for (; known->defined < job->nblobs; known->defined++) {
-        const luas__blob *blob = job->blobs[known->defined];
-        int rc = knows_blob(w, blob->id) ? 0 : send_blob(w, blob);
+    for (; known->defined < job->ndefinitions; known->defined++) {
+        const luas__definition *definition = job->definitions[known->defined];
+        int rc = knows_definition(w, definition->id) ? 0 : send_definition(w, definition);
         if (rc == 0)
-            rc = luas__frame_write(&w->out, LUAS__DEFINE, (int64_t[]){job->id, blob->id}, 2);
+            rc = luas__frame_write(&w->out, LUAS__MSG_DEFINE, (int64_t[]){job->id, definition->id}, 2);
         if (rc < 0)
             return rc;
     }
@@ -394,7 +394,7 @@ static int define(luas__worker *w, const luas__job *job, luas__known_job *known)
 static int send_chunk(luas__worker *w, const luas__chunk *c, const luas__batch *batch)
 {
     size_t mark, len;
-    int rc = luas__frame_begin(&w->out, batch != NULL ? LUAS__RUN : LUAS__RANGE, &mark);
+    int rc = luas__frame_begin(&w->out, batch != NULL ? LUAS__MSG_RUN : LUAS__MSG_RANGE, &mark);
     if (rc < 0)
         return rc;
     const int64_t fields[] = {c->job->id, c->seq, (int64_t)c->index, c->count};
@@ -439,19 +439,19 @@ int luas__worker_forget(luas__worker *w, int64_t job)
     for (int i = 0; i < w->njobs; i++)
         if (w->jobs[i].id == job) {
             /* What an inherited function changed it changed for good. */
-            w->worn |= w->jobs[i].is_inherited && w->jobs[i].tasks > 0;
+            w->retiring |= w->jobs[i].is_inherited && w->jobs[i].tasks > 0;
             w->jobs[i] = w->jobs[--w->njobs];
-            return luas__frame_write(&w->out, LUAS__FORGET, &job, 1);
+            return luas__frame_write(&w->out, LUAS__MSG_FORGET, &job, 1);
         }
     return 0;
 }
 
-int luas__worker_drop(luas__worker *w, int64_t blob)
+int luas__worker_drop(luas__worker *w, int64_t definition)
 {
-    for (int i = 0; i < w->nblobs; i++)
-        if (w->blobs[i] == blob) {
-            w->blobs[i] = w->blobs[--w->nblobs];
-            return luas__frame_write(&w->out, LUAS__DROP, &blob, 1);
+    for (int i = 0; i < w->ndefinitions; i++)
+        if (w->definitions[i] == definition) {
+            w->definitions[i] = w->definitions[--w->ndefinitions];
+            return luas__frame_write(&w->out, LUAS__MSG_DROP, &definition, 1);
         }
     return 0;
 }
@@ -467,7 +467,7 @@ static uint32_t after(const luas__chunk *c, uint32_t started)
 
 uint32_t luas__worker_unstarted(const luas__worker *w)
 {
-    uint32_t started = luas__page_started(w->page), unstarted = 0;
+    uint32_t started = luas__scoreboard_started(w->scoreboard), unstarted = 0;
     for (int i = w->nchunks; i-- > 0;) {
         uint32_t n = after(&w->chunks[i], started);
         unstarted += n;
@@ -480,7 +480,7 @@ uint32_t luas__worker_unstarted(const luas__worker *w)
 luas__chunk *luas__worker_running(const luas__worker *w)
 {
     return w->nchunks > 0
-        && (int32_t)(luas__page_started(w->page) - w->chunks[0].seq) >= 0 ? &w->chunks[0] : NULL;
+        && (int32_t)(luas__scoreboard_started(w->scoreboard) - w->chunks[0].seq) >= 0 ? &w->chunks[0] : NULL;
 }
 
 /* Returns the tasks of the last chunk that come after `started`. */
@@ -509,9 +509,9 @@ int luas__worker_revoke(luas__worker *w)
     }
     if (w->tasks == 0)
         return 0;
-    uint32_t started = luas__page_revoke(w->page, w->next_seq - 1);
+    uint32_t started = luas__scoreboard_revoke(w->scoreboard, w->next_seq - 1);
     if (after(&w->chunks[w->nchunks - 1], started) > 0)
-        w->owed = w->next_seq - 1;
+        w->revoked_seq = w->next_seq - 1;
     while (w->nchunks > 0 && after(&w->chunks[w->nchunks - 1], started) > 0)
         return_last(w, started);
     return 0;

@@ -1,5 +1,5 @@
 /*
- * A worker as its host sees it: a child, two pipes, a shared page, and the
+ * A worker as its host sees it: a child, two pipes, a shared scoreboard, and the
  * chunks that it was sent and has not answered, in order. Nothing here waits.
  *
  * The pool's lock guards all of it. Only the thread that calls the pool forks
@@ -14,7 +14,7 @@
 #include "child.h"
 #include "job.h"
 #include "output.h"
-#include "page.h"
+#include "scoreboard.h"
 #include "poller.h"
 #include "zygote.h"
 
@@ -28,7 +28,7 @@ typedef struct luas__chunk {
 
 typedef struct luas__known_job {
     int64_t id;
-    int defined;            /* how many of the job's blobs were sent */
+    int defined;            /* how many of the job's definitions were sent */
     uint32_t tasks;         /* how many of its tasks, without those taken back */
     bool is_inherited;      /* its function is in the worker's image */
 } luas__known_job;
@@ -36,8 +36,8 @@ typedef struct luas__known_job {
 typedef struct luas__worker {
     int number;             /* from 1; a worker that replaces another has its */
     uint32_t serial;        /* never used twice in a pool */
-    uint32_t generation;    /* whose image it has; 0: only what is shipped */
-    int inherited_blobs;    /* so many of that job's blobs are in the image */
+    uint32_t snapshot;    /* whose image it has; 0: only what is shipped */
+    int inherited_definitions;    /* so many of that job's definitions are in the image */
     luas__child child;
     pid_t pid;              /* stays when the child is reaped */
     bool reaped;
@@ -49,13 +49,13 @@ typedef struct luas__worker {
     int prints[2];          /* the child's, for luas__output_become, likewise */
     bool ready;             /* init has run */
     bool stopping;          /* was told to exit: gets no more tasks */
-    bool untold;            /* there was no memory to tell it: flushing does */
+    bool stop_unsent;            /* there was no memory to tell it: flushing does */
     int status;             /* with which it is to exit */
     bool ended;             /* reaped, and all that it sent is in `in` */
     bool wants_write;       /* the poller watches `request` */
     luas__output output;    /* what its tasks print, unless it is inherited */
-    luas__page *page;
-    luas__area *area;       /* the pool's */
+    luas__scoreboard *scoreboard;
+    luas__bulk *bulk;       /* the pool's */
     luas__slot slot;        /* in it, for large results */
     luas__buffer out, in;
     int64_t sent_at;        /* coarse ns; when `out` was last empty */
@@ -67,33 +67,33 @@ typedef struct luas__worker {
     uint32_t next_seq;
     luas__known_job *jobs;
     int njobs, cap_jobs;
-    int64_t *blobs;
-    int nblobs, cap_blobs;
-    int64_t busy;           /* page->busy when last looked at */
+    int64_t *definitions;
+    int ndefinitions, cap_definitions;
+    int64_t busy;           /* scoreboard->busy when last looked at */
     uint64_t served;        /* tasks answered */
     uint32_t stop_seq;      /* task that was asked to stop; 0: none */
     uint16_t stop_kind;     /* why: LUAS__KIND_TIMEOUT or _CANCELLED */
     int64_t kill_at;        /* ns; when it is killed if it has not */
     int64_t waiting_since;  /* ns; since when a timed task has not begun; 0: it has */
     uint32_t waiting_seq;   /* of that task */
-    uint32_t owed;          /* last seq taken back that it may not have come past; 0: none */
-    int64_t owing_since;    /* ns; since when it has run nothing meanwhile; 0: not so */
-    bool blamed;            /* its death has been counted against a job */
+    uint32_t revoked_seq;          /* last seq taken back that it may not have come past; 0: none */
+    int64_t idle_since;    /* ns; since when it has run nothing meanwhile; 0: not so */
+    bool counted;            /* its death has been counted against a job */
     size_t resident;        /* bytes that it had when it was forked */
-    bool worn;              /* is to be replaced: large, stuck, or an image that was used */
+    bool retiring;              /* is to be replaced: large, stuck, or an image that was used */
     bool over_memory;       /* was killed for its memory */
 } luas__worker;
 
 /* What there is to say of a worker before it is forked. */
-typedef struct luas__birth {
+typedef struct luas__spawn_request {
     int number;
     uint32_t serial;
     luas__output_mode output;
     const char *label;
-    luas__area *area;           /* the pool's */
-    uint32_t generation;
-    int inherited_blobs;
-} luas__birth;
+    luas__bulk *bulk;           /* the pool's */
+    uint32_t snapshot;
+    int inherited_definitions;
+} luas__spawn_request;
 
 /* What the child runs, as the pool's owner defines it; gives its exit status. */
 typedef int luas__child_main(void *host, luas__channel *channel);
@@ -102,36 +102,36 @@ typedef int luas__child_main(void *host, luas__channel *channel);
  * The host: 1. luas__worker_prepare makes all of it but the process; it can be
  * given tasks from then on. 2. luas__worker_fork, 3. in the child
  * luas__worker_become, in the host luas__worker_begin, by when it may have forked
- * others. Or in place of all these luas__worker_bear, and in the child
+ * others. Or in place of all these luas__worker_spawn, and in the child
  * luas__worker_wake. 4. luas__worker_close.
  */
 
 /* 0, or negative with nothing left behind. */
-int luas__worker_prepare(luas__worker **worker, luas__poller *poller, const luas__birth *birth);
+int luas__worker_prepare(luas__worker **worker, luas__poller *poller, const luas__spawn_request *birth);
 
 /* While all of the area is hidden: the pid, 0 in the child, or negative, as before
    then. It leaves the struct alone, and so must the child: what either writes to is
    copied first. */
-pid_t luas__worker_fork(const luas__worker *w, const luas__forks *forks);
+pid_t luas__worker_fork(const luas__worker *w, const luas__child_forks *forks);
 void luas__worker_begin(luas__worker *w, pid_t pid, luas__poller *poller);
 
 /* In the child, once all other descriptors are closed. */
 void luas__worker_become(const luas__worker *w, luas__channel *channel);
 
 /* Prepares one that the zygote forks: 0, or negative with nothing left behind. */
-int luas__worker_bear(luas__worker **worker, luas__poller *poller, const luas__birth *birth,
+int luas__worker_spawn(luas__worker **worker, luas__poller *poller, const luas__spawn_request *birth,
                       luas__zygote *zygote);
 
-/* In a worker that a zygote has forked: takes over the dowry's descriptors.
+/* In a worker that a zygote has forked: takes over the wanted's descriptors.
    Negative when it cannot be a worker. */
-int luas__worker_wake(luas__channel *channel, luas__dowry *dowry);
+int luas__worker_wake(luas__channel *channel, luas__zygote_request *wanted);
 
 /* Closes and frees; the child, if any, must have been reaped. */
 void luas__worker_close(luas__worker *w, luas__poller *poller);
 
 /* In a forked child, which is this worker or not: gives the descriptors that it does
    not go on with to be closed. */
-void luas__worker_abandon(const luas__worker *w, bool is_self, luas__closing *closing);
+void luas__worker_abandon(const luas__worker *w, bool is_self, luas__fd_closing *closing);
 
 /* Events: what a poller key is about. */
 enum luas__worker_event { LUAS__ON_RESULT, LUAS__ON_REQUEST, LUAS__ON_END, LUAS__ON_OUTPUT };
@@ -152,9 +152,9 @@ int luas__worker_peek(luas__worker *w);
 /* Queues a chunk, preceded by what the worker must know of its job. */
 int luas__worker_give(luas__worker *w, luas__job *job, luas__range range, luas__batch *batch);
 
-/* Queues word that a job is over, that a blob is not needed, that it is to exit. */
+/* Queues word that a job is over, that a definition is not needed, that it is to exit. */
 int luas__worker_forget(luas__worker *w, int64_t job);
-int luas__worker_drop(luas__worker *w, int64_t blob);
+int luas__worker_drop(luas__worker *w, int64_t definition);
 int luas__worker_stop(luas__worker *w, int status);
 
 /* Was it given a task of this job, which was not taken back? */

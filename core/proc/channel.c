@@ -5,7 +5,7 @@
 #include <errno.h>
 
 #include "error.h"
-#include "fdio.h"
+#include "fd.h"
 
 /* The first reads are small, as most workers' requests are: a block of 1 KB
    would have malloc tidy up, and so copy, the heap that came with the fork. */
@@ -16,17 +16,17 @@ enum { FIRST_READ = 1 << 9, READ_SIZE = 1 << 16 };
    worker that looks on takes the CPU from the one that has it. */
 #define LONGEST (20 * LUAS__MS / 1000)
 
-/* Has the host lingered for the last task, or the one before? */
+/* Has the host spun for the last task, or the one before? */
 static bool is_alone(const luas__channel *c)
 {
-    uint32_t alone = atomic_load_explicit(&c->page->alone, memory_order_relaxed);
-    return alone != 0 && luas__page_started(c->page) - alone <= 1;
+    uint32_t alone = atomic_load_explicit(&c->scoreboard->spun_for, memory_order_relaxed);
+    return alone != 0 && luas__scoreboard_started(c->scoreboard) - alone <= 1;
 }
 
 static void linger(const luas__channel *c)
 {
     int64_t end = luas__now() + LONGEST;
-    while (atomic_load(&c->page->sent) == c->seen && luas__now() < end)
+    while (atomic_load(&c->scoreboard->sent) == c->seen && luas__now() < end)
         ;
 }
 
@@ -35,13 +35,13 @@ static void linger(const luas__channel *c)
 static ssize_t read_requests(luas__channel *c, size_t most)
 {
     if (!is_alone(c))
-        return luas__read_some(c->in, &c->requests, most);
+        return luas__fd_read_some(c->in, &c->requests, most);
     int64_t began = luas__now();
-    if (c->lingers)
+    if (c->spins)
         linger(c);
-    ssize_t n = luas__read_some(c->in, &c->requests, most);
-    c->lingers = luas__now() - began < LONGEST;
-    c->seen = atomic_load(&c->page->sent);
+    ssize_t n = luas__fd_read_some(c->in, &c->requests, most);
+    c->spins = luas__now() - began < LONGEST;
+    c->seen = atomic_load(&c->scoreboard->sent);
     return n;
 }
 
@@ -63,11 +63,11 @@ int luas__channel_flush(luas__channel *c)
 {
     const char *bytes;
     size_t n;
-    while ((n = luas__page_unwritten(c->page, &bytes)) > 0) {
-        int rc = luas__write_waiting(c->out, bytes, n);
+    while ((n = luas__ring_unwritten(c->scoreboard, &bytes)) > 0) {
+        int rc = luas__fd_write_waiting(c->out, bytes, n);
         if (rc < 0)
             return rc;
-        luas__page_written(c->page, n);
+        luas__ring_written(c->scoreboard, n);
     }
     c->flushed_at = c->clock = luas__now_coarse();
     return 0;
@@ -83,9 +83,9 @@ static int send_past(luas__channel *c)
 {
     int rc = luas__channel_flush(c);
     if (rc == 0)
-        rc = luas__write_waiting(c->out, luas__buffer_bytes(&c->reply), c->reply.len);
+        rc = luas__fd_write_waiting(c->out, luas__buffer_bytes(&c->reply), c->reply.len);
     if (rc == 0)
-        luas__page_bypassed(c->page, c->reply.len);
+        luas__ring_bypassed(c->scoreboard, c->reply.len);
     return rc;
 }
 
@@ -94,11 +94,11 @@ static int send_small(luas__channel *c)
     char *end = luas__buffer_end(&c->reply);
     const char *bytes = luas__frame_shorten(luas__buffer_bytes(&c->reply), c->reply.len);
     size_t len = (size_t)(end - bytes);
-    if (luas__page_commit(c->page, bytes, len))
+    if (luas__ring_commit(c->scoreboard, bytes, len))
         return 0;
     int rc = luas__channel_flush(c);
     if (rc == 0)
-        luas__page_commit(c->page, bytes, len); /* fits: the ring is empty */
+        luas__ring_commit(c->scoreboard, bytes, len); /* fits: the ring is empty */
     return rc;
 }
 
@@ -106,7 +106,7 @@ static int send_small(luas__channel *c)
 static int announce_large(luas__channel *c, int64_t at, int64_t len)
 {
     luas__buffer_truncate(&c->reply, 0);
-    int rc = luas__frame_write(&c->reply, LUAS__LARGE, (int64_t[]){at, len}, 2);
+    int rc = luas__frame_write(&c->reply, LUAS__MSG_LARGE, (int64_t[]){at, len}, 2);
     if (rc == 0)
         rc = send_small(c);
     luas__buffer_truncate(&c->reply, 0);
@@ -117,14 +117,14 @@ static int send_large(luas__channel *c)
 {
     const char *body = luas__buffer_bytes(&c->reply) + LUAS__FRAME_HEAD;
     int64_t len = (int64_t)c->reply.len - LUAS__FRAME_HEAD;
-    int64_t at = luas__area_put(c->slot, c->page, &c->next, body, (size_t)len);
+    int64_t at = luas__bulk_put(c->slot, c->scoreboard, &c->next, body, (size_t)len);
     return at < 0 ? send_past(c) : announce_large(c, at, len);
 }
 
 char *luas__channel_large_room(luas__channel *c, uint32_t seq, size_t len)
 {
-    char *p = luas__area_room(c->slot, c->page, &c->next, LUAS__OUTCOME_BODY + len);
-    return p != NULL ? luas__frame_put_outcome(p, LUAS__VALUE, seq) : NULL;
+    char *p = luas__bulk_room(c->slot, c->scoreboard, &c->next, LUAS__OUTCOME_BODY + len);
+    return p != NULL ? luas__frame_put_outcome(p, LUAS__MSG_VALUE, seq) : NULL;
 }
 
 int luas__channel_reply_large(luas__channel *c, size_t n)

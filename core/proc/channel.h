@@ -4,27 +4,27 @@
  * that is gone ends the process.
  *
  * A reply is safe from the moment luas__channel_reply returns: even if the
- * worker dies in the next instruction, the host finds it in the page.
+ * worker dies in the next instruction, the host finds it in the scoreboard.
  */
 #ifndef LUAS_CHANNEL_H
 #define LUAS_CHANNEL_H
 
 #include <stdbool.h>
 
-#include "area.h"
+#include "bulk.h"
 #include "clock.h"
 #include "frame.h"
-#include "page.h"
+#include "scoreboard.h"
 
 typedef struct luas__channel {
     int in, out;            /* pipes to and from the host */
     int worker;             /* its number in the pool, from 1 */
-    luas__page *page;
+    luas__scoreboard *scoreboard;
     luas__slot slot;        /* for large replies */
     uint64_t next;          /* where in it the next one goes */
     luas__buffer requests;  /* bytes read from `in` */
-    uint32_t seen;          /* page->sent, when the last of them were read */
-    bool lingers;           /* the last wait for them was short */
+    uint32_t seen;          /* scoreboard->sent, when the last of them were read */
+    bool spins;           /* the last wait for them was short */
     luas__buffer reply;     /* the frame being made */
     int64_t flushed_at;     /* coarse ns */
     int64_t clock;          /* coarse ns; when the last reply was made, or later */
@@ -64,14 +64,14 @@ int luas__channel_reply_large(luas__channel *c, size_t n);
    and sends the value of a task with `n` of them. */
 static inline char *luas__channel_room(luas__channel *c)
 {
-    char *p = luas__page_room(c->page, LUAS__SHORT_HEAD + LUAS__SHORT);
+    char *p = luas__ring_room(c->scoreboard, LUAS__SHORT_HEAD + LUAS__SHORT);
     return p != NULL ? p + LUAS__SHORT_HEAD : NULL;
 }
 
 static inline int luas__channel_reply_short(luas__channel *c, uint32_t seq, char *at, size_t n)
 {
     luas__frame_put_short(at - LUAS__SHORT_HEAD, seq, n);
-    luas__page_advance(c->page, LUAS__SHORT_HEAD + n);
+    luas__ring_advance(c->scoreboard, LUAS__SHORT_HEAD + n);
     return luas__channel_flush_in_time(c);
 }
 

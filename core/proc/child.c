@@ -13,7 +13,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "fdio.h"
+#include "fd.h"
 
 #ifdef __linux__
 #include <sched.h>
@@ -46,7 +46,7 @@ static void die_with_parent(pid_t parent)
         _exit(1);
 }
 
-static void reset_signals(const luas__forks *f)
+static void reset_signals(const luas__child_forks *f)
 {
     struct sigaction standard = {.sa_handler = SIG_DFL};
     for (int i = 0; i < f->count; i++)
@@ -111,12 +111,12 @@ void luas__child_adopt(luas__child *c, pid_t pid)
     *c = (luas__child){.pid = pid, .watch = open_watch(pid)};
 }
 
-void luas__forks_begin(luas__forks *f)
+void luas__child_forks_begin(luas__child_forks *f)
 {
     struct sigaction action;
     sigset_t all;
     f->parent = getpid();
-    f->null = luas__open_null();
+    f->null = luas__fd_open_null();
     f->count = 0;
     for (int s = 1; s < NSIG; s++)
         if (sigaction(s, NULL, &action) == 0 && action.sa_handler != SIG_DFL)
@@ -126,13 +126,13 @@ void luas__forks_begin(luas__forks *f)
     pthread_sigmask(SIG_SETMASK, &all, &f->mask);
 }
 
-void luas__forks_end(luas__forks *f)
+void luas__child_forks_end(luas__child_forks *f)
 {
     pthread_sigmask(SIG_SETMASK, &f->mask, NULL);
-    luas__close(&f->null);
+    luas__fd_close(&f->null);
 }
 
-pid_t luas__child_fork(const luas__forks *f)
+pid_t luas__child_fork(const luas__child_forks *f)
 {
     pid_t pid = fork();
     if (pid != 0)
@@ -238,5 +238,5 @@ void luas__child_signal_group(const luas__child *c, int signal)
 
 void luas__child_release(luas__child *c)
 {
-    luas__close(&c->watch);
+    luas__fd_close(&c->watch);
 }

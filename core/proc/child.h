@@ -2,8 +2,8 @@
  * A child process that was forked without exec. What is Linux-only about
  * processes (pidfd, the parent-death signal) is in child.c and nowhere else.
  *
- * The caller: 1. luas__forks_begin, luas__child_fork for each child,
- * luas__forks_end; in the child 2. it closes what is not the child's and runs,
+ * The caller: 1. luas__child_forks_begin, luas__child_fork for each child,
+ * luas__child_forks_end; in the child 2. it closes what is not the child's and runs,
  * ending in _exit; in the parent 3. luas__child_adopt, 4. it waits for `watch` to
  * become readable, or calls luas__child_reap from time to time where `watch` is
  * -1; 5. luas__child_reap until it gives 1; 6. luas__child_release.
@@ -29,16 +29,16 @@ typedef struct luas__child {
  * copies each page that it writes to after a fork, so it had better write little
  * between two.
  */
-typedef struct luas__forks {
+typedef struct luas__child_forks {
     pid_t parent;
     int null;               /* for stdin of the children; -1: each opens its own */
     sigset_t mask;          /* of the parent, before */
     int count;
     int handled[NSIG];      /* signals that the parent handles or ignores: `count` */
-} luas__forks;
+} luas__child_forks;
 
-void luas__forks_begin(luas__forks *f);
-void luas__forks_end(luas__forks *f);   /* in the parent */
+void luas__child_forks_begin(luas__child_forks *f);
+void luas__child_forks_end(luas__child_forks *f);   /* in the parent */
 
 /*
  * The child's pid, 0 in the child, negative errno on failure. The child leads a
@@ -46,7 +46,7 @@ void luas__forks_end(luas__forks *f);   /* in the parent */
  * mask empty, its stdin is /dev/null, and it is killed when its parent ends.
  * exit() there flushes stdio and skips the handlers of the host.
  */
-pid_t luas__child_fork(const luas__forks *f);
+pid_t luas__child_fork(const luas__child_forks *f);
 
 /* The parent has *c for the child of that pid. */
 void luas__child_adopt(luas__child *c, pid_t pid);

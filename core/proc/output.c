@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "error.h"
-#include "fdio.h"
+#include "fd.h"
 
 /* A line longer than this is passed on in pieces. */
 enum { LONGEST_LINE = 1 << 16, READ_SIZE = 1 << 15 };
@@ -15,12 +15,12 @@ enum { LONGEST_LINE = 1 << 16, READ_SIZE = 1 << 15 };
 static int open_pipe(luas__output *o, int i, int ends[2])
 {
     int fds[2];
-    int rc = luas__pipe(fds);
+    int rc = luas__fd_pipe(fds);
     if (rc < 0)
         return rc;
     o->pipes[i] = fds[0];
     ends[i] = fds[1];
-    return luas__set_nonblocking(fds[0]);
+    return luas__fd_set_nonblocking(fds[0]);
 }
 
 int luas__output_open(luas__output *o, luas__output_mode mode, const char *label,
@@ -36,10 +36,10 @@ int luas__output_open(luas__output *o, luas__output_mode mode, const char *label
     if (rc == 0 && mode == LUAS__OUTPUT_TAG)
         rc = open_pipe(o, 1, ends);
     if (rc < 0) {
-        luas__close(&ends[0]);
-        luas__close(&ends[1]);
-        luas__close(&o->pipes[0]);
-        luas__close(&o->pipes[1]);
+        luas__fd_close(&ends[0]);
+        luas__fd_close(&ends[1]);
+        luas__fd_close(&o->pipes[0]);
+        luas__fd_close(&o->pipes[1]);
     }
     return rc;
 }
@@ -58,8 +58,8 @@ void luas__output_become(int ends[2])
         redirect(ends[0], STDOUT_FILENO);
         redirect(ends[1] >= 0 ? ends[1] : ends[0], STDERR_FILENO);
     }
-    luas__close(&ends[0]);
-    luas__close(&ends[1]);
+    luas__fd_close(&ends[0]);
+    luas__fd_close(&ends[1]);
 }
 
 /* The tag and the line go in one piece, so that lines stay whole. */
@@ -72,7 +72,7 @@ static int pass_line(const luas__output *o, int fd, const char *line, size_t len
     if (rc == 0 && line[len - 1] != '\n')
         rc = luas__buffer_append(&b, "\n", 1);
     if (rc == 0)
-        rc = luas__write_waiting(fd, luas__buffer_bytes(&b), b.len);
+        rc = luas__fd_write_waiting(fd, luas__buffer_bytes(&b), b.len);
     luas__buffer_release(&b);
     return rc;
 }
@@ -97,10 +97,10 @@ static int read_pipe(luas__output *o, int i, luas__poller *poller)
 {
     ssize_t n = 1;
     while (n > 0)
-        n = luas__read_some(o->pipes[i], &o->text[i], READ_SIZE);
+        n = luas__fd_read_some(o->pipes[i], &o->text[i], READ_SIZE);
     if (n == 0) {
         luas__poller_remove(poller, o->pipes[i]);
-        luas__close(&o->pipes[i]);
+        luas__fd_close(&o->pipes[i]);
     }
     return n < 0 && n != -EAGAIN ? (int)n : 0;
 }
@@ -117,10 +117,10 @@ int luas__output_read(luas__output *o, luas__poller *poller)
     return 0;
 }
 
-void luas__output_abandon(const luas__output *o, luas__closing *closing)
+void luas__output_abandon(const luas__output *o, luas__fd_closing *closing)
 {
-    luas__closing_add(closing, o->pipes[0]);
-    luas__closing_add(closing, o->pipes[1]);
+    luas__fd_closing_add(closing, o->pipes[0]);
+    luas__fd_closing_add(closing, o->pipes[1]);
 }
 
 void luas__output_close(luas__output *o, luas__poller *poller)
@@ -131,6 +131,6 @@ void luas__output_close(luas__output *o, luas__poller *poller)
         if (o->mode == LUAS__OUTPUT_TAG)
             pass_lines(o, i, 1);
         luas__buffer_release(&o->text[i]);
-        luas__close(&o->pipes[i]);
+        luas__fd_close(&o->pipes[i]);
     }
 }

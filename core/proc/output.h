@@ -11,7 +11,7 @@
 #define LUAS_OUTPUT_H
 
 #include "buffer.h"
-#include "fdio.h"
+#include "fd.h"
 #include "poller.h"
 
 typedef enum luas__output_mode {
@@ -45,6 +45,6 @@ int luas__output_read(luas__output *o, luas__poller *poller);
 void luas__output_close(luas__output *o, luas__poller *poller);
 
 /* In a forked child: gives the descriptors to be closed, passes on nothing. */
-void luas__output_abandon(const luas__output *o, luas__closing *closing);
+void luas__output_abandon(const luas__output *o, luas__fd_closing *closing);
 
 #endif

@@ -10,7 +10,7 @@
 
 #include "clock.h"
 #include "error.h"
-#include "fdio.h"
+#include "fd.h"
 
 /* A fork of the largest heap takes less; one that takes longer is stopped. */
 #define PATIENCE (2 * LUAS__SECOND)
@@ -31,11 +31,11 @@ typedef struct reply {
 
 static pid_t fork_one(void)
 {
-    luas__forks forks;
-    luas__forks_begin(&forks);
+    luas__child_forks forks;
+    luas__child_forks_begin(&forks);
     pid_t pid = luas__child_fork(&forks);
     if (pid != 0)
-        luas__forks_end(&forks);
+        luas__child_forks_end(&forks);
     return pid;
 }
 
@@ -43,14 +43,14 @@ int luas__zygote_open(luas__zygote *z)
 {
     int ends[2];
     *z = (luas__zygote)LUAS__ZYGOTE_INIT;
-    int rc = luas__socketpair(ends);
+    int rc = luas__fdpass_pair(ends);
     if (rc < 0)
         return rc;
     pid_t pid = fork_one();
     int own = pid == 0;
-    luas__close(&ends[!own]);
+    luas__fd_close(&ends[!own]);
     if (pid < 0)
-        luas__close(&ends[own]);
+        luas__fd_close(&ends[own]);
     z->socket = ends[own];
     if (pid > 0)
         luas__child_adopt(&z->child, pid);
@@ -59,31 +59,31 @@ int luas__zygote_open(luas__zygote *z)
 
 void luas__zygote_end(luas__zygote *z)
 {
-    luas__close(&z->socket);
+    luas__fd_close(&z->socket);
     luas__child_signal(&z->child, SIGKILL);
 }
 
 void luas__zygote_close(luas__zygote *z)
 {
-    luas__close(&z->socket);
+    luas__fd_close(&z->socket);
     luas__child_release(&z->child);
 }
 
-void luas__zygote_abandon(const luas__zygote *z, luas__closing *closing)
+void luas__zygote_abandon(const luas__zygote *z, luas__fd_closing *closing)
 {
-    luas__closing_add(closing, z->socket);
-    luas__closing_add(closing, z->child.watch);
+    luas__fd_closing_add(closing, z->socket);
+    luas__fd_closing_add(closing, z->child.watch);
 }
 
 /* ---- asking ---- */
 
-static int ask(const luas__zygote *z, const luas__dowry *d)
+static int ask(const luas__zygote *z, const luas__zygote_request *d)
 {
     request r = {.zygote = z->child.pid, .number = d->number, .slot = d->slot};
-    int fds[] = {d->in, d->out, d->page, d->prints[0], d->prints[1]}, count = 3;
+    int fds[] = {d->in, d->out, d->scoreboard, d->prints[0], d->prints[1]}, count = 3;
     while (count < 5 && fds[count] >= 0)
         count++;
-    return luas__send_message(z->socket, &r, sizeof r, fds, count) < 0 ? LUAS_ECLOSED : 0;
+    return luas__fdpass_send(z->socket, &r, sizeof r, fds, count) < 0 ? LUAS_ECLOSED : 0;
 }
 
 /* Its pid; or why there is none: LUAS_ECLOSED when nobody is left to answer,
@@ -94,8 +94,8 @@ static int await_reply(const luas__zygote *z)
     int64_t left, end = luas__now() + PATIENCE;
     while ((left = end - luas__now()) > 0) {
         int none = 0;
-        ssize_t n = luas__take_message(z->socket, &r, sizeof r, NULL, &none, 0);
-        if (n == sizeof r && r.birth == z->births)
+        ssize_t n = luas__fdpass_take(z->socket, &r, sizeof r, NULL, &none, 0);
+        if (n == sizeof r && r.birth == z->requests)
             return r.pid;
         if (n == 0)
             return LUAS_ECLOSED;
@@ -118,12 +118,12 @@ static int await_last_reply(luas__zygote *z)
     return pid == LUAS_ETIMEDOUT ? LUAS_ECLOSED : pid;
 }
 
-pid_t luas__zygote_bear(luas__zygote *z, const luas__dowry *dowry)
+pid_t luas__zygote_spawn(luas__zygote *z, const luas__zygote_request *wanted)
 {
     if (z->socket < 0)
         return LUAS_ECLOSED;
-    z->births++;
-    int pid = ask(z, dowry);
+    z->requests++;
+    int pid = ask(z, wanted);
     if (pid == 0)
         pid = await_reply(z);
     if (pid == LUAS_ETIMEDOUT)
@@ -139,34 +139,34 @@ pid_t luas__zygote_bear(luas__zygote *z, const luas__dowry *dowry)
    given it up finds its pipes closed. */
 static void say(const luas__zygote *z, int pid)
 {
-    reply r = {.birth = z->births, .pid = pid};
-    (void)luas__send_message(z->socket, &r, sizeof r, NULL, 0);
+    reply r = {.birth = z->requests, .pid = pid};
+    (void)luas__fdpass_send(z->socket, &r, sizeof r, NULL, 0);
 }
 
-static bool answer(luas__zygote *z, luas__dowry *dowry)
+static bool answer(luas__zygote *z, luas__zygote_request *wanted)
 {
     request r;
     int fds[5] = {-1, -1, -1, -1, -1}, count = 5;
-    ssize_t n = luas__take_message(z->socket, &r, sizeof r, fds, &count, 1);
+    ssize_t n = luas__fdpass_take(z->socket, &r, sizeof r, fds, &count, 1);
     if (n != sizeof r && n != -EMFILE)
         _exit(0); /* the host has gone, or wants no more */
-    z->births++;
+    z->requests++;
     /* In another namespace, processes have other numbers than the host sees. */
     int pid = n < 0 ? (int)n : r.zygote != getpid() ? -ENOSYS : luas__child_fork_sibling();
     say(z, pid != 0 ? pid : (int)getpid());
     if (pid == 0) {
-        luas__close(&z->socket);
-        *dowry = (luas__dowry){.number = (int)r.number, .slot = r.slot, .in = fds[0], .out = fds[1],
-                               .page = fds[2], .prints = {fds[3], fds[4]}};
+        luas__fd_close(&z->socket);
+        *wanted = (luas__zygote_request){.number = (int)r.number, .slot = r.slot, .in = fds[0], .out = fds[1],
+                               .scoreboard = fds[2], .prints = {fds[3], fds[4]}};
         return true;
     }
     for (int i = 0; i < count; i++)
-        luas__close(&fds[i]);
+        luas__fd_close(&fds[i]);
     return false;
 }
 
-void luas__zygote_serve(luas__zygote *z, luas__dowry *dowry)
+void luas__zygote_serve(luas__zygote *z, luas__zygote_request *wanted)
 {
-    while (!answer(z, dowry))
+    while (!answer(z, wanted))
         continue;
 }

@@ -94,7 +94,7 @@ int luas__frame_begin_outcome(luas__buffer *b, enum luas__message code, uint32_t
 char *luas__frame_shorten(char *frame, size_t size)
 {
     size_t n = size - LUAS__OUTCOME_HEAD;
-    if (n == 0 || n > LUAS__SHORT || frame[LUAS__FRAME_HEAD] != LUAS__VALUE)
+    if (n == 0 || n > LUAS__SHORT || frame[LUAS__FRAME_HEAD] != LUAS__MSG_VALUE)
         return frame;
     uint32_t seq = load_size(frame + LUAS__OUTCOME_HEAD - 4);
     frame += LUAS__OUTCOME_HEAD - LUAS__SHORT_HEAD;
@@ -135,7 +135,7 @@ static size_t value_size(const char *p, size_t left, uint32_t seq)
     if (left < LUAS__OUTCOME_HEAD)
         return 0;
     size_t size = LUAS__FRAME_HEAD + (size_t)load_size(p);
-    bool is_value = size >= LUAS__OUTCOME_HEAD && p[4] == LUAS__VALUE && p[5] == (char)UINT_32
+    bool is_value = size >= LUAS__OUTCOME_HEAD && p[4] == LUAS__MSG_VALUE && p[5] == (char)UINT_32
         && load_size(p + 6) == seq;
     return is_value && size <= left ? size : 0;
 }

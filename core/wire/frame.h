@@ -2,14 +2,14 @@
  * Frames: what a pipe between host and worker carries.
  *
  * A frame is its body's length as four bytes, most significant first, and the
- * body: a sequence of MessagePack objects (wire.h says which extension types
+ * body: a sequence of MessagePack objects (values.h says which extension types
  * values use). The first object is the message's code, then come its fields:
  *
  *   host to worker
  *     BLOB    id, definition            bytes that jobs refer to, sent once
- *     DROP    id                        forget a blob
+ *     DROP    id                        forget a definition
  *     JOB     job, flags, seed          a job begins (flags: LUAS__JOB_*)
- *     DEFINE  job, id                   apply a blob to the job's space
+ *     DEFINE  job, id                   apply a definition to the job's space
  *     RUN     job, seq, index, count, then count times: size, arguments
  *     RANGE   job, seq, index, count    the same over inherited inputs
  *     FORGET  job
@@ -45,13 +45,13 @@
 #define LUAS__FRAME_MAX INT32_MAX   /* so that no length looks like a short form */
 
 enum luas__message {
-    LUAS__BLOB = 1, LUAS__DROP, LUAS__JOB, LUAS__DEFINE,
-    LUAS__RUN, LUAS__RANGE, LUAS__FORGET, LUAS__STOP,
-    LUAS__VALUE = 16, LUAS__ERROR, LUAS__READY, LUAS__FAILED, LUAS__LARGE
+    LUAS__MSG_DEFINITION = 1, LUAS__MSG_DROP, LUAS__MSG_JOB, LUAS__MSG_DEFINE,
+    LUAS__MSG_RUN, LUAS__MSG_RANGE, LUAS__MSG_FORGET, LUAS__MSG_STOP,
+    LUAS__MSG_VALUE = 16, LUAS__MSG_ERROR, LUAS__MSG_READY, LUAS__MSG_FAILED, LUAS__MSG_LARGE
 };
 
 enum luas__job_flags {
-    LUAS__JOB_TIMED = 1,    /* note in the page when each task starts */
+    LUAS__JOB_TIMED = 1,    /* note in the scoreboard when each task starts */
     LUAS__JOB_INHERIT = 2,  /* the function is in the forked image */
     LUAS__JOB_CALL = 4,     /* the first argument names a global function */
     LUAS__JOB_SEEDED = 8,   /* math.random starts from (seed, index) */

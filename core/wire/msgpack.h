@@ -1,5 +1,5 @@
 /*
- * MessagePack (https://github.com/msgpack/msgpack/blob/master/spec.md), one
+ * MessagePack (https://github.com/msgpack/msgpack/definition/master/spec.md), one
  * token at a time, over a luas__buffer. Writers choose the shortest form and
  * return 0, LUAS_ENOMEM or LUAS_ETOOBIG, the buffer unchanged on failure. The
  * reader trusts nothing: a token whose bytes are not all there is LUAS_EPROTO

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "lua_codec.h"
+#include "codec.h"
 
 enum { INTEGERS = 100000, ROWS = 20000, RUNS = 40, PASSES = 2 };
 

@@ -1,5 +1,5 @@
 # Writes OUTPUT, a C file that holds the Lua files named in MANIFEST, one a
-# line; a file's module name is its path below ROOT. core/host/lua_modules.h
+# line; a file's module name is its path below ROOT. core/host/modules.h
 # declares the result.
 
 file(STRINGS ${MANIFEST} files)
@@ -21,6 +21,6 @@ endforeach()
 
 file(WRITE ${OUTPUT}
     "/* Generated from lua/ by scripts/cmake/embed.cmake. */\n"
-    "#include \"lua_modules.h\"\n\n"
+    "#include \"modules.h\"\n\n"
     "${arrays}\n"
     "const luas__module luas__modules[] = {\n${entries}    {NULL, NULL, 0}\n};\n")

@@ -1,0 +1,186 @@
+/*
+ * The open containers of the encoder. A step function works on the innermost
+ * frame until a container opens another; then it returns, and is called again
+ * when that one has been closed. Frames may move when one is opened: nothing
+ * is kept in a local across that.
+ */
+#include <stdlib.h>
+
+#include "encoder.h"
+#include "values.h"
+
+/* SLOTS: what a frame may push. SMALL: so much content is moved to give it a short head. */
+enum { FIRST_FRAMES = 16, SLOTS = 20, EXT_HEAD = 6, MAP_HEAD = 5, SMALL = 255 };
+
+static int grow_frames(luas__scratch *s)
+{
+    uint32_t capacity = s->capacity == 0 ? FIRST_FRAMES : s->capacity * 2;
+    luas__container *frames = realloc(s->frames, capacity * sizeof *frames);
+    if (frames == NULL)
+        return LUAS_ENOMEM;
+    s->frames = frames;
+    s->capacity = capacity;
+    return 0;
+}
+
+int luas__container_push(luas__encoder *e, const luas__container *f)
+{
+    luas__scratch *s = e->scratch;
+    if (e->out->len > e->most)
+        return LUAS_ETOOBIG;
+    if (s->depth >= WIRE_DEPTH || !lua_checkstack(e->L, SLOTS))
+        return LUAS_EDEEP;
+    int rc = s->depth == s->capacity ? grow_frames(s) : 0;
+    if (rc == 0)
+        s->frames[s->depth++] = *f;
+    return rc;
+}
+
+int luas__container_open(luas__encoder *e, luas__container_kind kind, int base)
+{
+    luas__container f = {.kind = (unsigned char)kind, .base = base, .head = e->out->len};
+    return luas__container_push(e, &f);
+}
+
+void luas__container_close(luas__encoder *e)
+{
+    lua_settop(e->L, luas__container_top(e)->base - 1);
+    e->scratch->depth--;
+}
+
+/* Heads. */
+
+int luas__container_put_number(luas__encoder *e, int type, uint32_t number)
+{
+    unsigned char bytes[6];
+    int power = number <= UINT8_MAX ? 0 : number <= UINT16_MAX ? 1 : 2;
+    bytes[0] = (unsigned char)(0xd4 + power);
+    bytes[1] = (unsigned char)type;
+    unsigned char *end = luas__mp_put_bytes(bytes + 2, number, 1 << power);
+    return luas__buffer_append(e->out, bytes, (size_t)(end - bytes));
+}
+
+static int reserve_head(luas__encoder *e, size_t size, size_t *head)
+{
+    int rc = luas__buffer_reserve(e->out, size);
+    if (rc < 0)
+        return rc;
+    *head = e->out->len;
+    e->out->len += size;
+    return 0;
+}
+
+int luas__container_ext_open(luas__encoder *e, int type, size_t *head)
+{
+    int rc = reserve_head(e, EXT_HEAD, head);
+    if (rc == 0)
+        luas__buffer_bytes(e->out)[*head + EXT_HEAD - 1] = (char)type;
+    return rc;
+}
+
+void luas__container_ext_close(luas__encoder *e, size_t head)
+{
+    unsigned char *p = (unsigned char *)luas__buffer_bytes(e->out) + head;
+    size_t len = e->out->len - head - EXT_HEAD;
+    if (len > SMALL) {
+        *p = 0xc9;
+        luas__mp_put_bytes(p + 1, len, 4);
+        return;
+    }
+    p[0] = 0xc7;
+    p[1] = (unsigned char)len;
+    p[2] = p[EXT_HEAD - 1];
+    memmove(p + 3, p + EXT_HEAD, len);
+    e->out->len -= EXT_HEAD - 3;
+}
+
+int luas__container_map_open(luas__encoder *e, size_t *head)
+{
+    return reserve_head(e, MAP_HEAD, head);
+}
+
+void luas__container_map_close(luas__encoder *e, size_t head, uint32_t pairs)
+{
+    unsigned char *p = (unsigned char *)luas__buffer_bytes(e->out) + head;
+    size_t len = e->out->len - head - MAP_HEAD;
+    if (pairs > 15 || len > SMALL) {
+        *p = 0xdf;
+        luas__mp_put_bytes(p + 1, pairs, 4);
+        return;
+    }
+    *p = (unsigned char)(0x80 | pairs);
+    memmove(p + 1, p + MAP_HEAD, len);
+    e->out->len -= MAP_HEAD - 1;
+}
+
+/* Steps: 0 to go on with the innermost frame, or negative. */
+
+static int step_list(luas__encoder *e, luas__container *f)
+{
+    if (f->count == f->limit) {
+        luas__container_close(e);
+        return 0;
+    }
+    lua_pushvalue(e->L, f->base + (int)f->count++);
+    return luas__encode_item(e);
+}
+
+static int step_class(luas__encoder *e, luas__container *f)
+{
+    f->phase = PHASE_END;
+    lua_getmetatable(e->L, f->base);
+    return luas__encode_item_class(e);
+}
+
+static int end_ext(luas__encoder *e, luas__container *f)
+{
+    luas__container_ext_close(e, f->head);
+    luas__container_close(e);
+    return 0;
+}
+
+static int step_object(luas__encoder *e, luas__container *f)
+{
+    switch (f->phase) {
+    case PHASE_CONTENT:
+        f->phase = PHASE_CLASS;
+        lua_pushvalue(e->L, f->base);
+        return luas__encode_table_content(e);
+    case PHASE_CLASS:
+        return step_class(e, f);
+    default:
+        return end_ext(e, f);
+    }
+}
+
+static int step_packed(luas__encoder *e, luas__container *f)
+{
+    if (f->phase == PHASE_END)
+        return end_ext(e, f);
+    if (f->count == f->limit)
+        return step_class(e, f);
+    lua_pushvalue(e->L, f->base + (int)++f->count);
+    return luas__encode_item(e);
+}
+
+static int step(luas__encoder *e, luas__container *f)
+{
+    switch ((luas__container_kind)f->kind) {
+    case CONTAINER_LIST: return step_list(e, f);
+    case CONTAINER_ARRAY: return luas__encode_table_array(e, f);
+    case CONTAINER_MAP: return luas__encode_table_map(e, f);
+    case CONTAINER_OBJECT: return step_object(e, f);
+    case CONTAINER_PACKED: return step_packed(e, f);
+    case CONTAINER_FUNCTION: return luas__encode_function_step(e, f);
+    case CONTAINER_DEFINE: return luas__encode_define_step(e, f);
+    }
+    return LUAS_EINVAL;
+}
+
+int luas__encode_run(luas__encoder *e, uint32_t bottom)
+{
+    int rc = 0;
+    while (rc == 0 && e->scratch->depth > bottom)
+        rc = step(e, luas__container_top(e));
+    return rc;
+}

@@ -1,0 +1,140 @@
+/* Define messages, as a worker takes them into its side of a space. */
+#include "error.h"
+#include "codec.h"
+#include "decoder.h"
+
+/* Indices of what a define message changes. */
+typedef struct target {
+    luas__decoder *d;
+    int names, environment;
+} target;
+
+static int take_count(luas__decoder *d, luas__mp_type type, uint32_t *count)
+{
+    luas__mp_token t;
+    *count = 0;
+    if (luas__mp_read(&d->in, &t) != 1 || t.type != type)
+        return luas__decode_refuse(d, "not a define message");
+    *count = t.len;
+    return 0;
+}
+
+/* Pushes the name that comes next. */
+static int take_name(luas__decoder *d)
+{
+    luas__mp_token t;
+    if (luas__mp_read(&d->in, &t) != 1 || (t.type != MP_STR && t.type != MP_BIN))
+        return luas__decode_refuse(d, "name that is no string");
+    lua_pushlstring(d->L, t.bytes, t.len);
+    return 0;
+}
+
+/* Pops the name at the top. */
+static void set_state(const target *to, int state)
+{
+    lua_pushinteger(to->d->L, state);
+    lua_rawset(to->d->L, to->names);
+}
+
+static int take_globals(const target *to)
+{
+    lua_State *L = to->d->L;
+    uint32_t count;
+    int rc = take_count(to->d, MP_MAP, &count);
+    for (uint32_t i = 0; rc == 0 && i < count; i++) {
+        rc = take_name(to->d);
+        if (rc == 0)
+            rc = luas__decode_take_whole(to->d);
+        if (rc < 0)
+            return rc;
+        lua_pushvalue(L, -2);
+        lua_insert(L, -2);
+        lua_rawset(L, to->environment);
+        set_state(to, NAME_CARRIED);
+    }
+    return rc;
+}
+
+static int take_absent(const target *to)
+{
+    uint32_t count;
+    int rc = take_count(to->d, MP_ARRAY, &count);
+    for (uint32_t i = 0; rc == 0 && i < count; i++) {
+        rc = take_name(to->d);
+        if (rc == 0)
+            set_state(to, NAME_ABSENT);
+    }
+    return rc;
+}
+
+/* Standard functions are found at once if they are the environment's own fields. */
+static int take_standard(const target *to)
+{
+    lua_State *L = to->d->L;
+    uint32_t count;
+    int rc = take_count(to->d, MP_ARRAY, &count);
+    for (uint32_t i = 0; rc == 0 && i < count; i++) {
+        rc = take_name(to->d);
+        if (rc < 0)
+            return rc;
+        lua_pushvalue(L, -1);
+        lua_pushglobaltable(L);
+        lua_pushvalue(L, -2);
+        lua_rawget(L, -2);
+        lua_remove(L, -2);
+        lua_rawset(L, to->environment);
+        set_state(to, NAME_CARRIED);
+    }
+    return rc;
+}
+
+/* Leaves the root at the top. */
+static int take_message(luas__decoder *d)
+{
+    lua_State *L = d->L;
+    target to = {d, lua_gettop(L) + 1, lua_gettop(L) + 2};
+    uint32_t count;
+    lua_getiuservalue(L, d->space_index, SPACE_NAMES);
+    lua_getiuservalue(L, d->space_index, SPACE_ENVIRONMENT);
+    if (!d->space->worker) { /* it came with the fork, and so did all globals */
+        lua_pop(L, 1);
+        lua_pushglobaltable(L);
+    }
+    if (!lua_istable(L, -1) || !lua_istable(L, -2))
+        return luas__decode_refuse(d, "a definition where there is nothing to be defined");
+    int rc = take_count(d, MP_ARRAY, &count);
+    if (rc == 0 && count != 4)
+        return luas__decode_refuse(d, "not a define message");
+    if (rc == 0)
+        rc = luas__decode_take_whole(d);
+    if (rc == 0)
+        rc = take_globals(&to);
+    if (rc == 0)
+        rc = take_absent(&to);
+    if (rc == 0)
+        rc = take_standard(&to);
+    if (rc == 0 && d->in.at != d->in.end)
+        rc = luas__decode_refuse(d, "bytes left over");
+    return rc;
+}
+
+int luas__decode_define(lua_State *L, int space, const char *bytes, size_t len)
+{
+    luas__decoder d;
+    int top = lua_gettop(L);
+    luas__decode_prepare(&d, L, bytes, len, LUAS__FUNCTIONS);
+    d.defining = 1;
+    int rc = luas__decode_enter(&d, L, space);
+    if (rc < 0)
+        return luas__decode_keep_message(L, top, rc);
+    lua_getiuservalue(L, space, SPACE_OBJECTS);
+    lua_replace(L, d.held + HELD_OBJECTS);
+    rc = take_message(&d);
+    if (rc < 0)
+        return luas__decode_keep_message(L, top, rc);
+    luas__decode_ext_set_pending(&d);
+    luas__space_commit(d.space);
+    lua_insert(L, top + 1);
+    lua_settop(L, top + 1);
+    return 0;
+}

@@ -1,0 +1,367 @@
+/* Entering the encoder: scalars and small tables of them at once, all else in a protected call. */
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "codec.h"
+#include "encoder.h"
+#include "names.h"
+#include "values.h"
+
+enum { SHARED_HEAD = 6, KEPT_FRAMES = 4096, ALONE = 1 << 16 };
+
+static const char scratch_key, scratch_type_key;
+
+static void release_scratch(luas__scratch *s)
+{
+    free(s->frames);
+    luas__ptrmap_release(&s->seen[0]);
+    luas__ptrmap_release(&s->seen[1]);
+    luas__buffer_release(&s->text);
+}
+
+static int collect_scratch(lua_State *L)
+{
+    release_scratch(lua_touserdata(L, 1));
+    return 0;
+}
+
+static void push_scratch_metatable(lua_State *L)
+{
+    if (lua_rawgetp(L, LUA_REGISTRYINDEX, &scratch_type_key) == LUA_TTABLE)
+        return;
+    lua_pop(L, 1);
+    lua_createtable(L, 0, 1);
+    lua_pushcfunction(L, collect_scratch);
+    lua_setfield(L, -2, "__gc");
+    lua_pushvalue(L, -1);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &scratch_type_key);
+}
+
+/* Pushes a new scratch, which becomes the one that is kept: one in use stays with its user, who holds it. */
+static luas__scratch *push_scratch(lua_State *L)
+{
+    luas__scratch *s = lua_newuserdatauv(L, sizeof *s, 0);
+    memset(s, 0, sizeof *s);
+    push_scratch_metatable(L);
+    lua_setmetatable(L, -2);
+    lua_pushvalue(L, -1);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &scratch_key);
+    return s;
+}
+
+static void enter_scratch(luas__encoder *e, luas__scratch *s)
+{
+    e->scratch = s;
+    e->seen = &s->seen[e->defining];
+    s->busy = 1;
+    s->depth = 0;
+    luas__ptrmap_clear(e->seen);
+}
+
+/* Pushes the scratch that is kept, or nil if there is none that nobody uses. */
+static void take_scratch(luas__encoder *e, lua_State *L)
+{
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &scratch_key);
+    luas__scratch *s = lua_touserdata(L, -1);
+    if (s != NULL && !s->busy) {
+        enter_scratch(e, s);
+    } else {
+        lua_pop(L, 1);
+        lua_pushnil(L);
+    }
+}
+
+static void leave_scratch(luas__scratch *s)
+{
+    if (s->capacity > KEPT_FRAMES) {
+        free(s->frames);
+        s->frames = NULL;
+        s->capacity = 0;
+    }
+    s->depth = 0;
+    s->busy = 0;
+}
+
+static void enter_space(luas__encoder *e)
+{
+    lua_State *L = e->L;
+    if (lua_isnil(L, SLOT_SPACE))
+        return;
+    e->space = luas__space_at(L, SLOT_SPACE);
+    assert(e->space != NULL);
+    e->space->landmarks = e->scratch->landmarks;
+    luas__space_rollback(L, SLOT_SPACE);
+    lua_getiuservalue(L, SLOT_SPACE, SPACE_OBJECTS);
+    lua_replace(L, SLOT_OBJECTS);
+}
+
+static void enter(luas__encoder *e, lua_State *L)
+{
+    e->L = L;
+    if (e->scratch == NULL) {
+        enter_scratch(e, push_scratch(L));
+        lua_replace(L, SLOT_SCRATCH);
+    }
+    luas__names_push(L);
+    lua_replace(L, SLOT_NAMES);
+    lua_pushglobaltable(L);
+    e->scratch->landmarks = (luas__landmarks){
+        .named = luas__names_known(L, SLOT_NAMES), .globals = lua_topointer(L, -1)};
+    lua_pop(L, 1);
+    e->landmarks = &e->scratch->landmarks;
+    enter_space(e);
+}
+
+/* Wraps a message that has references, so that its reader knows from the start. */
+static int wrap_shared(luas__encoder *e)
+{
+    luas__buffer *out = e->out;
+    size_t len = out->len - e->start;
+    if (luas__buffer_reserve(out, SHARED_HEAD) < 0)
+        return LUAS_ENOMEM;
+    unsigned char *p = (unsigned char *)luas__buffer_bytes(out) + e->start;
+    memmove(p + SHARED_HEAD, p, len);
+    *p = 0xc9;
+    luas__mp_put_bytes(p + 1, len, 4);
+    p[5] = WIRE_SHARED;
+    out->len += SHARED_HEAD;
+    return 0;
+}
+
+/* Functions among the values may want globals that the space has not defined. */
+static int define_wanted(luas__encoder *e)
+{
+    if (e->defines == NULL || e->space == NULL || e->space->names == e->space->names_defined)
+        return 0;
+    lua_pushnil(e->L);
+    return luas__encode_define(e);
+}
+
+static int encode_list(luas__encoder *e)
+{
+    uint32_t count = (uint32_t)(lua_gettop(e->L) - SLOT_FIRST + 1);
+    int rc = luas__container_open(e, CONTAINER_LIST, SLOT_FIRST);
+    if (rc < 0)
+        return rc;
+    e->scratch->frames[0].limit = count;
+    rc = luas__encode_run(e, 0);
+    if (rc == 0)
+        rc = define_wanted(e);
+    if (rc == 0 && e->shared)
+        rc = wrap_shared(e);
+    return rc == 0 && e->out->len > e->most ? LUAS_ETOOBIG : rc;
+}
+
+static int encode_carrier(luas__encoder *e)
+{
+    lua_newtable(e->L);
+    lua_replace(e->L, SLOT_MODULES);
+    luas__names_refresh(e->L, SLOT_NAMES);
+    e->refreshed = 1;
+    return luas__encode_define(e);
+}
+
+/* Returns a message, or the set of modules. */
+static int encode_protected(lua_State *L)
+{
+    luas__encoder *e = lua_touserdata(L, SLOT_ENCODER);
+    enter(e, L);
+    e->rc = e->defining ? encode_carrier(e) : encode_list(e);
+    if (e->rc == 0 && e->space != NULL && (e->defining || e->defines != NULL))
+        luas__space_commit(e->space);
+    if (e->rc == 0)
+        lua_pushvalue(L, SLOT_MODULES);
+    else if (e->described)
+        e->rc = luas__encode_path_push(e);
+    else
+        lua_pushstring(L, luas_strerror(e->rc));
+    leave_scratch(e->scratch);
+    return 1;
+}
+
+/* After the scratch or nil: pushes what encode_protected returned, or the message of its error.
+   `space` and `modules` are stack indices or 0. */
+static int call_protected(luas__encoder *e, lua_State *L, int space, int modules, int first,
+                          int count)
+{
+    lua_pushcfunction(L, encode_protected);
+    int function = lua_gettop(L);
+    if (space == 0)
+        lua_pushnil(L);
+    else
+        lua_pushvalue(L, space);
+    lua_pushlightuserdata(L, e);
+    lua_pushvalue(L, -4);
+    lua_settop(L, function + SLOT_FIRST - 1);
+    if (modules != 0) {
+        lua_pushvalue(L, modules);
+        lua_replace(L, function + SLOT_MODULES);
+    }
+    for (int i = 0; i < count; i++)
+        lua_pushvalue(L, first + i);
+    int status = lua_pcall(L, SLOT_FIRST - 1 + count, 1, 0);
+    if (status != LUA_OK)
+        e->rc = status == LUA_ERRMEM ? LUAS_ENOMEM : LUAS_EUNSENT;
+    return e->rc;
+}
+
+static size_t bounded(size_t limit)
+{
+    return limit == 0 || limit > WIRE_MAX ? WIRE_MAX : limit;
+}
+
+/* `start`: where in out the message begins. Pushes the scratch or nil, with room for `count` values. */
+static int prepare(luas__encoder *e, lua_State *L, luas__buffer *out, size_t start, size_t limit,
+                   int count)
+{
+    if (!lua_checkstack(L, SLOT_FIRST + count + 2)) {
+        lua_pushstring(L, luas_strerror(LUAS_ETOOBIG));
+        return LUAS_ETOOBIG;
+    }
+    e->L = L;
+    e->out = out;
+    e->start = start;
+    e->limit = bounded(limit);
+    e->most = e->start + e->limit;
+    take_scratch(e, L);
+    return 0;
+}
+
+/* How many of the first values are scalars, which are written; or negative. */
+static int put_scalars(lua_State *L, int first, int count, luas__buffer *out, size_t most)
+{
+    int done = 0;
+    while (done < count) {
+        int rc = luas__scalar_put(L, first + done, out, most);
+        if (rc <= 0)
+            return rc < 0 ? rc : done;
+        done++;
+    }
+    return out->len > most ? LUAS_ETOOBIG : done;
+}
+
+/* The values behind the first `done`, in a protected call. */
+static int encode_others(lua_State *L, int first, int count, int done, luas__buffer *out,
+                         size_t start, const luas__encode_options *o)
+{
+    luas__encoder e = {.defines = o->defines, .modules = o->modules != 0, .total = count,
+                       .offset = done, .unchanged = o->unchanged};
+    size_t defined = o->defines == NULL ? 0 : o->defines->len;
+    int rc = prepare(&e, L, out, start, o->limit, count);
+    if (rc < 0)
+        return rc;
+    rc = call_protected(&e, L, o->space, o->modules, first + done, count - done);
+    lua_remove(L, -2);
+    if (rc == 0 && lua_istable(L, -1))
+        lua_replace(L, o->modules);
+    else if (rc == 0)
+        lua_pop(L, 1);
+    else if (o->defines != NULL)
+        luas__buffer_truncate(o->defines, defined);
+    return rc;
+}
+
+/* The landmarks that are kept: of the space, at hand, or else of the scratch; or NULL. */
+static const luas__landmarks *find_landmarks(lua_State *L, luas__space *space)
+{
+    if (space != NULL && space->landmarks.named != NULL)
+        return &space->landmarks;
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &scratch_key);
+    const luas__scratch *s = lua_touserdata(L, -1);
+    lua_pop(L, 1);
+    if (s == NULL || s->landmarks.named == NULL)
+        return NULL;
+    if (space != NULL)
+        space->landmarks = s->landmarks;
+    return &s->landmarks;
+}
+
+/* The values from the first that is no scalar on, if they are scalars and rows: 1; 0 if not. */
+static int put_rows(lua_State *L, int first, int count, luas__buffer *out, size_t most, int at)
+{
+    luas__space *space = at == 0 ? NULL : lua_touserdata(L, at);
+    size_t mark = out->len;
+    if (!lua_checkstack(L, LUA_MINSTACK))
+        return 0;
+    const luas__landmarks *l = find_landmarks(L, space);
+    if (l != NULL && luas__encode_row_put(L, first, count, l, space, out) && out->len <= most)
+        return 1;
+    luas__buffer_truncate(out, mark);
+    return 0;
+}
+
+/* The values from the first that is no scalar on; `done` is what put_scalars gave. */
+static int encode_rest(lua_State *L, int first, int count, int done, luas__buffer *out,
+                       size_t start, const luas__encode_options *o)
+{
+    size_t most = start + bounded(o->limit);
+    int rc = done < 0 ? done : 0;
+    if (rc < 0)
+        lua_pushstring(L, luas_strerror(rc));
+    else if (done < count && !put_rows(L, first + done, count - done, out, most, o->space))
+        rc = encode_others(L, first, count, done, out, start, o);
+    if (rc < 0)
+        luas__buffer_truncate(out, start);
+    return rc;
+}
+
+/* An array of one scalar, as most messages are, of at most ALONE bytes: 1; 0 if the value is no such. */
+static int put_alone(lua_State *L, int index, luas__buffer *out)
+{
+    if (luas__buffer_reserve(out, 1 + LUAS__MP_SHORT) < 0)
+        return 0;
+    size_t room = luas__buffer_room(out);
+    unsigned char *p = (unsigned char *)luas__buffer_end(out);
+    unsigned char *next = luas__scalar_put_alone(L, index, p, p + (room < ALONE ? room : ALONE));
+    if (next == NULL)
+        return 0;
+    out->len += (size_t)(next - p);
+    return 1;
+}
+
+/* All but what put_alone wrote. */
+static int encode_array(lua_State *L, int first, int count, luas__buffer *out,
+                        const luas__encode_options *o)
+{
+    size_t start = out->len;
+    int rc = luas__mp_write_array(out, (uint32_t)count);
+    if (rc < 0) {
+        lua_pushstring(L, luas_strerror(rc));
+        return rc;
+    }
+    if (count != 1 || o->limit != 0)
+        rc = put_scalars(L, first, count, out, start + bounded(o->limit));
+    return encode_rest(L, first, count, rc, out, start, o);
+}
+
+int luas__encode(lua_State *L, int first, int count, luas__buffer *out,
+                 const luas__encode_options *options)
+{
+    if (count == 1 && options->limit == 0 && put_alone(L, first, out))
+        return 0;
+    return encode_array(L, first, count, out, options);
+}
+
+int luas__encode_value(lua_State *L, int index, luas__buffer *out,
+                       const luas__encode_options *options)
+{
+    size_t start = out->len;
+    int done = put_scalars(L, index, 1, out, start + bounded(options->limit));
+    return encode_rest(L, index, 1, done, out, start, options);
+}
+
+int luas__encode_definition(lua_State *L, int function, int space, luas__buffer *out, size_t limit,
+                luas__carried *info)
+{
+    luas__encoder e = {.defining = 1, .defines = out, .modules = 1, .total = 1};
+    int rc = prepare(&e, L, out, out->len, limit, 1);
+    if (rc < 0)
+        return rc;
+    rc = call_protected(&e, L, space, 0, function, 1);
+    lua_remove(L, -2);
+    if (rc < 0)
+        luas__buffer_truncate(out, e.start);
+    info->dynamic = e.dynamic;
+    return rc;
+}

@@ -1,0 +1,319 @@
+/* Functions with their upvalues, the globals that they name, and define messages. */
+#include <lauxlib.h>
+
+#include "bytecode.h"
+#include "encoder.h"
+#include "names.h"
+#include "values.h"
+
+/* PLACE_BITS: of a WIRE_UPVALUE's number, for the index of the upvalue. */
+enum { BIN_HEAD = 5, LAST_STATE = NAME_STANDARD, PLACE_BITS = 8 };
+
+/* Functions. */
+
+static int write_dump(lua_State *L, const void *bytes, size_t len, void *context)
+{
+    luas__encoder *e = context;
+    (void)L;
+    if (e->out->len + len > e->most)
+        return LUAS_ETOOBIG;
+    return luas__buffer_append(e->out, bytes, len);
+}
+
+/* The bytecode of the function at the top, after a bin head whose length is filled in. */
+static int put_dump(luas__encoder *e)
+{
+    static const char head[BIN_HEAD] = {(char)0xc6};
+    size_t at = e->out->len + BIN_HEAD;
+    int rc = luas__buffer_append(e->out, head, BIN_HEAD);
+    if (rc == 0)
+        rc = lua_dump(e->L, write_dump, e, 0);
+    if (rc == 0) {
+        unsigned char *p = (unsigned char *)luas__buffer_bytes(e->out) + at;
+        luas__mp_put_bytes(p - BIN_HEAD + 1, e->out->len - at, BIN_HEAD - 1);
+    }
+    return rc;
+}
+
+/* The globals, or the environment of a job: what a function calls its globals. */
+static int is_environment(luas__encoder *e)
+{
+    lua_State *L = e->L;
+    if (lua_topointer(L, -1) == e->landmarks->globals)
+        return 1;
+    if (!luas__space_is_environment(L, -1))
+        return 0;
+    if (lua_isnil(L, SLOT_ENVIRONMENT)) {
+        lua_pushvalue(L, -1);
+        lua_replace(L, SLOT_ENVIRONMENT);
+    }
+    return 1;
+}
+
+/* Which upvalues of the function at the top are its globals; 0 if none is. */
+static int find_environment(luas__encoder *e, luas__upvalues *env)
+{
+    int found = 0;
+    for (int i = 1; lua_getupvalue(e->L, -1, i) != NULL; i++) {
+        if (lua_istable(e->L, -1) && is_environment(e)) {
+            luas__upvalues_set(env, (unsigned)i - 1);
+            found = 1;
+        }
+        lua_pop(e->L, 1);
+    }
+    return found;
+}
+
+static int want(void *context, const char *name, size_t len)
+{
+    luas__encoder *e = context;
+    lua_pushlstring(e->L, name, len);
+    luas__space_want(e->L, SLOT_SPACE);
+    return 0;
+}
+
+/* Adds the globals of the function at the top, whose dump begins at `dump`, to those wanted. */
+static int want_globals(luas__encoder *e, size_t dump)
+{
+    luas__upvalues env = {{0, 0, 0, 0}};
+    if (e->space == NULL || e->defines == NULL || !find_environment(e, &env))
+        return 0;
+    int rc = luas__bytecode_names(luas__buffer_bytes(e->out) + dump, e->out->len - dump, &env, want, e);
+    e->dynamic |= rc == 1;
+    return rc < 0 ? rc : 0;
+}
+
+int luas__encode_function_open(luas__encoder *e)
+{
+    int rc = luas__container_open(e, CONTAINER_FUNCTION, lua_gettop(e->L));
+    if (rc < 0)
+        return rc;
+    rc = luas__container_ext_open(e, WIRE_FUNCTION, &luas__container_top(e)->head);
+    size_t dump = e->out->len + BIN_HEAD;
+    if (rc == 0)
+        rc = put_dump(e);
+    return rc < 0 ? rc : want_globals(e, dump);
+}
+
+/* An upvalue that is a class should be the same class over there, as a metatable is. */
+static int is_class_upvalue(luas__encoder *e)
+{
+    lua_State *L = e->L;
+    return e->space != NULL && !e->defining && lua_istable(L, -1)
+        && lua_topointer(L, -1) != e->landmarks->globals && !luas__space_is_environment(L, -1)
+        && luas__names_is_class(L, -1);
+}
+
+/* The number of WIRE_UPVALUE for what a function defined earlier has too, or -1. Nothing holds
+   an upvalue itself: its address counts only where that function still has it. */
+static int64_t known_upvalue(luas__encoder *e, void *id)
+{
+    lua_State *L = e->L;
+    int64_t place = -1;
+    if (e->space != NULL
+        && (e->defining || (e->unchanged && lua_topointer(L, -1) != e->landmarks->globals)))
+        place = luas__ptrmap_find(&e->space->cells, id);
+    if (place < 0)
+        return place;
+    int top = lua_gettop(L), index = (int)(place & ((1 << PLACE_BITS) - 1));
+    lua_rawgeti(L, SLOT_OBJECTS, (place >> PLACE_BITS) + 1);
+    int same = lua_isfunction(L, -1) && lua_getupvalue(L, -1, index) != NULL
+        && lua_upvalueid(L, top + 1, index) == id;
+    lua_settop(L, top);
+    return same ? place : -1;
+}
+
+/* An upvalue that this message has for the first time: later ones may share it. */
+static int add_cell(luas__encoder *e, const luas__container *f, void *id)
+{
+    uint32_t cell = e->cells++;
+    int rc = luas__ptrmap_add(e->seen, id, &cell);
+    if (rc < 0 || !e->defining)
+        return rc;
+    int64_t number = luas__ptrmap_find(&e->space->numbers, lua_topointer(e->L, f->base));
+    uint32_t place = (uint32_t)number << PLACE_BITS | f->count;
+    return number >> (32 - PLACE_BITS) ? 0 : luas__ptrmap_add(&e->space->cells, id, &place);
+}
+
+/* 1 if the upvalue at the top was written as another function's, and popped. */
+static int share_upvalue(luas__encoder *e, void *id)
+{
+    int64_t cell = luas__ptrmap_find(e->seen, id), place = cell < 0 ? known_upvalue(e, id) : -1;
+    if (cell < 0 && place < 0)
+        return 0;
+    lua_pop(e->L, 1);
+    e->shared |= cell >= 0;
+    int rc = cell >= 0 ? luas__container_put_number(e, WIRE_CELL, (uint32_t)cell)
+                       : luas__container_put_number(e, WIRE_UPVALUE, (uint32_t)place);
+    return rc < 0 ? rc : 1;
+}
+
+int luas__encode_function_step(luas__encoder *e, luas__container *f)
+{
+    lua_State *L = e->L;
+    int i = (int)++f->count;
+    if (lua_getupvalue(L, f->base, i) == NULL) {
+        luas__container_ext_close(e, f->head);
+        luas__container_close(e);
+        return 0;
+    }
+    void *id = lua_upvalueid(L, f->base, i);
+    int rc = share_upvalue(e, id);
+    if (rc == 0)
+        rc = add_cell(e, f, id);
+    else
+        return rc < 0 ? rc : 0;
+    if (rc < 0)
+        return rc;
+    return is_class_upvalue(e) ? luas__encode_item_class(e) : luas__encode_item(e);
+}
+
+/* Define messages. */
+
+/* Pushes the value that the name at the top has among the globals. */
+static void push_global(luas__encoder *e)
+{
+    lua_State *L = e->L;
+    int type = LUA_TNIL;
+    if (!lua_isnil(L, SLOT_ENVIRONMENT)) {
+        lua_pushvalue(L, -1);
+        type = lua_rawget(L, SLOT_ENVIRONMENT);
+        if (type == LUA_TNIL)
+            lua_pop(L, 1);
+    }
+    if (type == LUA_TNIL) {
+        lua_pushglobaltable(L);
+        lua_pushvalue(L, -2);
+        lua_rawget(L, -2);
+        lua_remove(L, -2);
+    }
+}
+
+/* After [name, value]: is it what the standard library has under that name? */
+static int is_standard(luas__encoder *e)
+{
+    lua_State *L = e->L;
+    int type = lua_type(L, -1);
+    if (type != LUA_TTABLE && type != LUA_TFUNCTION)
+        return 0;
+    type = luas__names_find(L, SLOT_NAMES, -1);
+    if (type == 0)
+        return 0;
+    int same = type == WIRE_STANDARD && lua_rawequal(L, -1, -3);
+    lua_pop(L, 1);
+    return same;
+}
+
+static void set_state(luas__encoder *e, int names, int name, int state)
+{
+    lua_pushvalue(e->L, name);
+    lua_pushinteger(e->L, state);
+    lua_rawset(e->L, names);
+}
+
+/* Takes the next name, [names, name, value] pushed: what becomes of it. */
+static int next_name(luas__encoder *e, luas__container *f)
+{
+    lua_State *L = e->L;
+    lua_getiuservalue(L, SLOT_SPACE, SPACE_NAMES);
+    lua_rawgeti(L, -1, ++f->limit);
+    push_global(e);
+    int state = lua_isnil(L, -1) ? NAME_ABSENT
+        : e->space->inherited || is_standard(e) ? NAME_STANDARD : NAME_CARRIED;
+    set_state(e, f->base + 1, f->base + 2, state);
+    return state;
+}
+
+static int step_globals(luas__encoder *e, luas__container *f)
+{
+    lua_State *L = e->L;
+    while (f->limit < e->space->names) {
+        lua_settop(L, f->base);
+        if (next_name(e, f) == NAME_CARRIED) {
+            f->count++;
+            int rc = luas__scalar_put(L, -2, e->out, e->most);
+            return rc < 0 ? rc : luas__encode_item(e);
+        }
+    }
+    luas__container_map_close(e, f->head, f->count);
+    f->phase = PHASE_LISTS;
+    return 0;
+}
+
+/* The names from number `i` on which this became of: written if `put`. Gives how many. */
+static int list_names(luas__encoder *e, int state, uint32_t i, int put)
+{
+    lua_State *L = e->L;
+    int count = 0, rc = 1;
+    lua_getiuservalue(L, SLOT_SPACE, SPACE_NAMES);
+    for (; rc > 0 && i < e->space->names; i++) {
+        lua_rawgeti(L, -1, (lua_Integer)i + 1);
+        lua_pushvalue(L, -1);
+        lua_rawget(L, -3);
+        if (lua_tointeger(L, -1) == state) {
+            count++;
+            rc = put ? luas__scalar_put(L, -2, e->out, e->most) : 1;
+        }
+        lua_pop(L, 2);
+    }
+    lua_pop(L, 1);
+    return rc < 0 ? rc : count;
+}
+
+static int put_lists(luas__encoder *e)
+{
+    uint32_t first = e->space->names_defined;
+    int rc = 0;
+    for (int state = NAME_ABSENT; rc >= 0 && state <= LAST_STATE; state++) {
+        rc = luas__mp_write_array(e->out, (uint32_t)list_names(e, state, first, 0));
+        if (rc == 0)
+            rc = list_names(e, state, first, 1);
+    }
+    return rc < 0 ? rc : 0;
+}
+
+int luas__encode_define_step(luas__encoder *e, luas__container *f)
+{
+    int rc;
+    switch (f->phase) {
+    case PHASE_ROOT:
+        f->phase = PHASE_MAP;
+        f->limit = e->space->names_defined;
+        rc = luas__mp_write_array(e->out, 4);
+        lua_pushvalue(e->L, f->base);
+        return rc < 0 ? rc : luas__encode_item(e);
+    case PHASE_MAP:
+        f->phase = PHASE_GLOBALS;
+        return luas__container_map_open(e, &f->head);
+    case PHASE_GLOBALS:
+        return step_globals(e, f);
+    default:
+        rc = put_lists(e);
+        e->space->names_defined = e->space->names;
+        luas__container_close(e);
+        return rc;
+    }
+}
+
+/* The message is apart from the one that needs it: it has its own cells and output. */
+int luas__encode_define(luas__encoder *e)
+{
+    luas__encoder d = *e;
+    uint32_t bottom = e->scratch->depth;
+    d.out = e->defines;
+    d.start = d.out->len;
+    d.most = d.start + d.limit;
+    d.defining = 1;
+    d.cells = 0;
+    d.seen = &e->scratch->seen[1];
+    luas__ptrmap_clear(d.seen);
+    int rc = luas__container_open(&d, CONTAINER_DEFINE, lua_gettop(e->L));
+    if (rc == 0)
+        rc = luas__encode_run(&d, bottom);
+    if (rc == 0 && d.out->len > d.most)
+        rc = LUAS_ETOOBIG;
+    e->dynamic |= d.dynamic;
+    e->described |= d.described;
+    e->refreshed |= d.refreshed;
+    return rc;
+}

@@ -1,0 +1,378 @@
+/* The forms in which values travel: by value, number or name, packed, or not at all. */
+#include <lauxlib.h>
+#include <stdarg.h>
+
+#include "encoder.h"
+#include "names.h"
+#include "values.h"
+
+enum { SLOTS = 20 };
+
+int luas__encode_path_unsent(luas__encoder *e, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    lua_pushvfstring(e->L, format, arguments);
+    va_end(arguments);
+    e->described = 1;
+    return LUAS_EUNSENT;
+}
+
+int luas__scalar_put_long(lua_State *L, int index, luas__buffer *out, size_t most)
+{
+    size_t len;
+    const char *bytes = lua_tolstring(L, index, &len);
+    if (len > most || out->len > most - len)
+        return LUAS_ETOOBIG;
+    int rc = luas__mp_write_string(out, bytes, len);
+    return rc < 0 ? rc : 1;
+}
+
+static int unsendable(luas__encoder *e)
+{
+    luas__encode_path_describe(e->L, -1);
+    lua_pushliteral(e->L, " cannot be sent");
+    lua_concat(e->L, 2);
+    e->described = 1;
+    return LUAS_EUNSENT;
+}
+
+/* A packed object exists for its reader only when it is complete. Below the
+   frame of a define message are those of another one, with other numbers. */
+static int is_being_packed(const luas__encoder *e, uint32_t number)
+{
+    for (uint32_t i = e->scratch->depth; i > 0; i--) {
+        const luas__container *f = &e->scratch->frames[i - 1];
+        if (f->kind == CONTAINER_DEFINE)
+            return 0;
+        if (f->kind == CONTAINER_PACKED && f->number == number)
+            return 1;
+    }
+    return 0;
+}
+
+static int put_reference(luas__encoder *e, uint32_t number)
+{
+    if (is_being_packed(e, number))
+        return luas__encode_path_unsent(e, "refers to an object that is still being packed");
+    lua_pop(e->L, 1);
+    if (e->defining)
+        return luas__container_put_number(e, WIRE_SPACE, number);
+    e->shared = 1;
+    return luas__container_put_number(e, WIRE_REF, number);
+}
+
+/* 1 if the object at the top now has a number for the first time; 0: this one already. */
+static int take_number(luas__encoder *e, const void *address, uint32_t *number)
+{
+    if (!e->defining) {
+        *number = e->objects;
+        int rc = luas__ptrmap_add(e->seen, address, number);
+        e->objects += rc == 1;
+        return rc;
+    }
+    int64_t known = luas__ptrmap_find(&e->space->numbers, address);
+    *number = known < 0 ? e->space->count : (uint32_t)known;
+    if (known >= 0)
+        return 0;
+    e->space->count++;
+    luas__space_bind(e->L, e->space, SLOT_OBJECTS, *number);
+    return 1;
+}
+
+/* The reader needs the module, or standard library, of this name. */
+static void note_module(luas__encoder *e, const char *name, size_t len)
+{
+    if (name == NULL || !e->modules)
+        return;
+    if (!lua_istable(e->L, SLOT_MODULES)) {
+        lua_newtable(e->L);
+        lua_replace(e->L, SLOT_MODULES);
+    }
+    lua_pushlstring(e->L, name, len);
+    lua_pushboolean(e->L, 1);
+    lua_rawset(e->L, SLOT_MODULES);
+}
+
+/* Standard functions whose result may use any global. */
+static int loads_text(const char *name, size_t len)
+{
+    static const char *const names[] = {"load", "loadfile", "dofile"};
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (strlen(names[i]) == len && memcmp(names[i], name, len) == 0)
+            return 1;
+    return 0;
+}
+
+/* Writes the payload at the top and pops it with the object below: 1. */
+static int put_name(luas__encoder *e, int type)
+{
+    size_t len, name_len;
+    const char *payload = lua_tolstring(e->L, -1, &len);
+    e->dynamic |= e->defining && type == WIRE_STANDARD && loads_text(payload, len);
+    if (type == WIRE_NAME) {
+        const char *name = luas__names_module(payload, len, &name_len);
+        note_module(e, name, name_len);
+    } else if (type == WIRE_STANDARD && lua_istable(e->L, -2)) {
+        note_module(e, payload, len); /* of a library it is the name */
+    }
+    int rc = luas__mp_write_ext(e->out, (int8_t)type, (uint32_t)len);
+    if (rc == 0)
+        rc = luas__buffer_append(e->out, payload, len);
+    lua_pop(e->L, 2);
+    return rc < 0 ? rc : 1;
+}
+
+/* 1 if the object at the top was written by name and popped. */
+static int name_object(luas__encoder *e)
+{
+    int type = luas__names_find(e->L, SLOT_NAMES, -1);
+    return type == 0 ? 0 : put_name(e, type);
+}
+
+static void refresh_names(luas__encoder *e)
+{
+    if (!e->refreshed)
+        luas__names_refresh(e->L, SLOT_NAMES);
+    e->refreshed = 1;
+}
+
+/* The same for what is worth a look at the loaded modules, once a message. */
+static int name_code(luas__encoder *e)
+{
+    int rc = name_object(e);
+    if (rc != 0 || e->refreshed)
+        return rc;
+    refresh_names(e);
+    return name_object(e);
+}
+
+/* The same for a metatable, which may have been registered as a type. */
+static int name_class(luas__encoder *e)
+{
+    int rc = name_code(e);
+    if (rc != 0)
+        return rc;
+    int type = luas__names_find_type(e->L, -1);
+    return type == 0 ? 0 : put_name(e, type);
+}
+
+/* Tables. */
+
+/* After [object, metatable, __luas_pack] at the top. */
+static int call_pack(luas__encoder *e)
+{
+    lua_State *L = e->L;
+    lua_pushliteral(L, "__luas_unpack");
+    if (lua_rawget(L, -3) == LUA_TNIL)
+        return luas__encode_path_unsent(e, "its class has __luas_pack but no __luas_unpack");
+    lua_pop(L, 1);
+    lua_replace(L, -2);
+    lua_pushvalue(L, -2);
+    if (lua_pcall(L, 1, LUA_MULTRET, 0) == LUA_OK)
+        return 0;
+    return luas__encode_path_unsent(e, "__luas_pack: %s", luaL_tolstring(L, -1, NULL));
+}
+
+/* Nothing that is made while a message is written may be freed before its end. */
+static void anchor(lua_State *L, int first)
+{
+    if (!lua_istable(L, SLOT_ANCHORS)) {
+        lua_newtable(L);
+        lua_replace(L, SLOT_ANCHORS);
+    }
+    for (int i = lua_gettop(L); i >= first; i--) {
+        lua_pushvalue(L, i);
+        lua_rawseti(L, SLOT_ANCHORS, (lua_Integer)lua_rawlen(L, SLOT_ANCHORS) + 1);
+    }
+}
+
+static int open_packed(luas__encoder *e, uint32_t number)
+{
+    lua_State *L = e->L;
+    int base = lua_gettop(L) - 2;
+    int rc = call_pack(e);
+    if (rc < 0)
+        return rc;
+    luaL_checkstack(L, SLOTS, NULL);
+    anchor(L, base + 1);
+    rc = luas__container_open(e, CONTAINER_PACKED, base);
+    if (rc < 0)
+        return rc;
+    e->packs = 1;
+    luas__container *f = luas__container_top(e);
+    f->number = number;
+    f->limit = (uint32_t)(lua_gettop(L) - base);
+    rc = luas__container_ext_open(e, WIRE_PACKED, &f->head);
+    return rc < 0 ? rc : luas__mp_write_array(e->out, f->limit);
+}
+
+/* After [object, metatable] at the top: 1 if it has __luas_pack, which is pushed. */
+static int has_pack(lua_State *L)
+{
+    lua_pushliteral(L, "__luas_pack");
+    if (lua_rawget(L, -2) == LUA_TFUNCTION)
+        return 1;
+    lua_pop(L, 1);
+    return 0;
+}
+
+static int open_object(luas__encoder *e, uint32_t number)
+{
+    if (has_pack(e->L))
+        return open_packed(e, number);
+    lua_pop(e->L, 1);
+    int rc = luas__container_open(e, CONTAINER_OBJECT, lua_gettop(e->L));
+    return rc < 0 ? rc : luas__container_ext_open(e, WIRE_OBJECT, &luas__container_top(e)->head);
+}
+
+/* The object at the top is known by number to both ends: one that may have changed since has
+   to be a class, and what this message has begun already stays that object. */
+static int64_t known_number(const luas__encoder *e, const void *address)
+{
+    if (e->space == NULL || e->defining)
+        return -1;
+    int64_t number = luas__ptrmap_find(&e->space->numbers, address);
+    if (number < 0 || (e->unchanged && luas__ptrmap_find(e->seen, address) < 0))
+        return number;
+    return lua_istable(e->L, -1) && luas__names_is_class(e->L, -1) ? number : -1;
+}
+
+/* 1 if the object at the top was written by its number and popped. */
+static int put_known(luas__encoder *e, const void *address)
+{
+    int64_t number = known_number(e, address);
+    if (number < 0)
+        return 0;
+    lua_pop(e->L, 1);
+    int rc = luas__container_put_number(e, WIRE_SPACE, (uint32_t)number);
+    return rc < 0 ? rc : 1;
+}
+
+/* What stands for a table without being one: 1 if that was written. */
+static int put_stand_in(luas__encoder *e, const void *address, int has_class)
+{
+    if (address != e->landmarks->globals && !(has_class && luas__space_is_environment(e->L, -1)))
+        return put_known(e, address);
+    /* What an upvalue reaches its function names; through a table nobody knows. */
+    e->dynamic |= e->defining && luas__container_top(e)->kind != CONTAINER_FUNCTION;
+    int rc = luas__mp_write_ext(e->out, WIRE_GLOBALS, 0);
+    lua_pop(e->L, 1);
+    return rc < 0 ? rc : 1;
+}
+
+static int open_table(luas__encoder *e, int (*name)(luas__encoder *))
+{
+    lua_State *L = e->L;
+    uint32_t number;
+    const void *address = lua_topointer(L, -1);
+    int has_class = lua_getmetatable(L, -1);
+    if (has_class)
+        lua_pop(L, 1);
+    int rc = put_stand_in(e, address, has_class);
+    if (rc != 0)
+        return rc < 0 ? rc : 0;
+    rc = take_number(e, address, &number);
+    if (rc <= 0)
+        return rc < 0 ? rc : put_reference(e, number);
+    if (name != NULL || luas__ptrmap_find(e->landmarks->named, address) >= 0) {
+        rc = name == NULL ? name_object(e) : name(e);
+        if (rc != 0)
+            return rc < 0 ? rc : 0;
+    }
+    if (!has_class)
+        return luas__encode_table_content(e);
+    lua_getmetatable(L, -1);
+    return open_object(e, number);
+}
+
+static int open_userdata(luas__encoder *e)
+{
+    lua_State *L = e->L;
+    uint32_t number;
+    const void *address = lua_topointer(e->L, -1);
+    int rc = put_known(e, address);
+    if (rc != 0)
+        return rc < 0 ? rc : 0;
+    rc = take_number(e, address, &number);
+    if (rc <= 0)
+        return rc < 0 ? rc : put_reference(e, number);
+    rc = name_code(e);
+    if (rc != 0)
+        return rc < 0 ? rc : 0;
+    if (!lua_getmetatable(L, -1))
+        return unsendable(e);
+    if (has_pack(L))
+        return open_packed(e, number);
+    lua_pop(L, 1);
+    return unsendable(e);
+}
+
+static int open_function(luas__encoder *e)
+{
+    uint32_t number;
+    const void *address = lua_topointer(e->L, -1);
+    int rc = put_known(e, address);
+    if (rc != 0)
+        return rc < 0 ? rc : 0;
+    rc = take_number(e, address, &number);
+    if (rc <= 0)
+        return rc < 0 ? rc : put_reference(e, number);
+    rc = name_code(e);
+    if (rc != 0)
+        return rc < 0 ? rc : 0;
+    return lua_iscfunction(e->L, -1) ? unsendable(e) : luas__encode_function_open(e);
+}
+
+int luas__encode_item(luas__encoder *e)
+{
+    int rc;
+    switch (lua_type(e->L, -1)) {
+    case LUA_TTABLE:
+        return open_table(e, NULL);
+    case LUA_TFUNCTION:
+        return open_function(e);
+    case LUA_TUSERDATA:
+        return open_userdata(e);
+    case LUA_TTHREAD: case LUA_TLIGHTUSERDATA:
+        return unsendable(e);
+    default:
+        rc = luas__scalar_put(e->L, -1, e->out, e->most);
+        lua_pop(e->L, 1);
+        return rc < 0 ? rc : 0;
+    }
+}
+
+/* Gives the class at the top to the space (1), unless it goes by another name or number (0). */
+static int define_class(luas__encoder *e)
+{
+    lua_State *L = e->L;
+    if (luas__ptrmap_find(e->seen, lua_topointer(L, -1)) >= 0)
+        return 0;
+    refresh_names(e);
+    if (luas__names_find(L, SLOT_NAMES, -1) != 0 || luas__names_find_type(L, -1) != 0) {
+        lua_pop(L, 1);
+        return 0;
+    }
+    lua_pushvalue(L, -1);
+    int rc = luas__encode_define(e);
+    return rc < 0 ? rc : 1;
+}
+
+int luas__encode_item_class(luas__encoder *e)
+{
+    const void *address = lua_topointer(e->L, -1);
+    if (e->space == NULL || e->defining)
+        return open_table(e, name_class);
+    int64_t number = luas__ptrmap_find(&e->space->numbers, address);
+    if (number < 0 && e->defines != NULL) {
+        int rc = define_class(e);
+        if (rc < 0)
+            return rc;
+        number = luas__ptrmap_find(&e->space->numbers, address);
+    }
+    if (number < 0)
+        return open_table(e, name_class);
+    lua_pop(e->L, 1);
+    return luas__container_put_number(e, WIRE_SPACE, (uint32_t)number);
+}

@@ -1,0 +1,256 @@
+/*
+ * What is in a table: an array or a map. Most tables hold scalars only and are
+ * written at once; the first container inside makes a table a frame.
+ */
+#include "encoder.h"
+#include "names.h"
+
+/* How far a table was written: to its first container, or to its end. NO_ARRAY: not at all. */
+enum { MIXED, DONE, NO_ARRAY };
+
+enum { FEW = 15, WIDER = 4 };
+
+/* Arrays. */
+
+/* Nothing follows key n of the table at this index: its keys are 1..n, if there
+   is no hole and none stands before. */
+static int is_last(lua_State *L, int index, lua_Unsigned n)
+{
+    lua_pushinteger(L, (lua_Integer)n);
+    if (lua_next(L, index) == 0)
+        return 1;
+    lua_pop(L, 2);
+    return 0;
+}
+
+static int is_key(lua_State *L, int index, uint32_t i)
+{
+    return lua_isinteger(L, index) && lua_tointeger(L, index) == (lua_Integer)i;
+}
+
+/* Writes the elements up to the first container, which is pushed with its key. */
+static int put_elements(luas__encoder *e, luas__container *f)
+{
+    lua_State *L = e->L;
+    uint32_t i = 0;
+    while (lua_next(L, f->base) != 0) {
+        if (i++ == f->limit || !is_key(L, -2, i)) {
+            lua_pop(L, 2);
+            return NO_ARRAY;
+        }
+        int rc = luas__scalar_put(L, -1, e->out, e->most);
+        if (rc <= 0) {
+            f->count = i;
+            return rc < 0 ? rc : MIXED;
+        }
+        if (e->out->len > e->most)
+            return LUAS_ETOOBIG;
+        lua_pop(L, 1);
+    }
+    return i == f->limit ? DONE : NO_ARRAY;
+}
+
+/* After [key i, value] at the top: are the keys after i those up to limit, in order? Leaves more there. */
+static int rest_in_order(lua_State *L, const luas__container *f, uint32_t i)
+{
+    lua_pushvalue(L, -2);
+    while (lua_next(L, f->base) != 0) {
+        lua_pop(L, 1);
+        if (i++ == f->limit || !is_key(L, -1, i))
+            return 0;
+    }
+    return i == f->limit;
+}
+
+int luas__encode_table_array(luas__encoder *e, luas__container *f)
+{
+    lua_State *L = e->L;
+    while (f->count < f->limit) {
+        int type = lua_rawgeti(L, f->base, ++f->count);
+        if (type == LUA_TTABLE)
+            return luas__encode_item(e);
+        if (type == LUA_TNIL)
+            return luas__encode_path_unsent(e, "table changed while it was encoded");
+        int rc = luas__scalar_put(L, -1, e->out, e->most);
+        if (rc <= 0)
+            return rc < 0 ? rc : luas__encode_item(e);
+        if (e->out->len > e->most)
+            return LUAS_ETOOBIG;
+        lua_pop(L, 1);
+    }
+    if (!is_last(L, f->base, f->limit))
+        return luas__encode_path_unsent(e, "table changed while it was encoded");
+    luas__container_close(e);
+    return 0;
+}
+
+/* The table at `base` as an array, if it may be one. */
+static int begin_array(luas__encoder *e, luas__container *f)
+{
+    lua_Unsigned n = lua_rawlen(e->L, f->base);
+    if (n == 0 || n > UINT32_MAX || !is_last(e->L, f->base, n))
+        return NO_ARRAY;
+    /* Each element takes a byte at least: one too many need not be looked at. */
+    if (n > e->most || e->out->len > e->most - n)
+        return LUAS_ETOOBIG;
+    f->kind = CONTAINER_ARRAY;
+    f->limit = (uint32_t)n;
+    int rc = luas__mp_write_array(e->out, f->limit);
+    lua_pushnil(e->L);
+    return rc < 0 ? rc : put_elements(e, f);
+}
+
+/* The first container must not be begun before the array is known to be one, for it takes a number. */
+static int keep_array(luas__encoder *e, luas__container *f)
+{
+    int ordered = rest_in_order(e->L, f, f->count);
+    lua_settop(e->L, f->base);
+    if (!ordered)
+        return NO_ARRAY;
+    f->count--;
+    return luas__container_push(e, f);
+}
+
+/* Maps. */
+
+static int is_late(lua_State *L, int index)
+{
+    int type = lua_type(L, index);
+    return type == LUA_TTABLE || type == LUA_TUSERDATA;
+}
+
+/* The next pair of this pass: 1, [key, value] pushed; 0 after the last pass. */
+static int next_pair(lua_State *L, luas__container *f)
+{
+    for (;;) {
+        while (lua_next(L, f->base) != 0) {
+            if (f->pass == PASS_ALL || is_late(L, -1) == (f->pass == PASS_LATE))
+                return 1;
+            lua_pop(L, 1);
+        }
+        if (f->pass != PASS_EARLY)
+            return 0;
+        f->pass = PASS_LATE;
+        lua_pushnil(L);
+    }
+}
+
+/* Writes the pairs up to the first with a container, which is pushed: the phase says which it is. */
+static int put_pairs(luas__encoder *e, luas__container *f)
+{
+    lua_State *L = e->L;
+    while (next_pair(L, f)) {
+        f->count++;
+        int rc = luas__scalar_put(L, -2, e->out, e->most), phase = PHASE_KEY;
+        if (rc > 0) {
+            rc = luas__scalar_put(L, -1, e->out, e->most);
+            phase = PHASE_VALUE;
+        }
+        if (rc <= 0) {
+            f->phase = (unsigned char)phase;
+            return rc < 0 ? rc : MIXED;
+        }
+        if (e->out->len > e->most)
+            return LUAS_ETOOBIG;
+        lua_pop(L, 1);
+    }
+    return DONE;
+}
+
+static int end_map(luas__encoder *e, luas__container *f)
+{
+    luas__container_map_close(e, f->head, f->count);
+    luas__container_close(e);
+    return 0;
+}
+
+int luas__encode_table_map(luas__encoder *e, luas__container *f)
+{
+    if (f->phase == PHASE_PAIRS) {
+        int rc = put_pairs(e, f);
+        if (rc != MIXED)
+            return rc < 0 ? rc : end_map(e, f);
+    }
+    if (f->phase == PHASE_KEY) {
+        f->phase = PHASE_VALUE;
+        lua_pushvalue(e->L, -2);
+    } else {
+        f->phase = PHASE_PAIRS;
+    }
+    return luas__encode_item(e);
+}
+
+/* Makes the head of one byte one that holds any count. */
+static int widen_head(luas__encoder *e, const luas__container *f)
+{
+    if (luas__buffer_reserve(e->out, WIDER) < 0)
+        return LUAS_ENOMEM;
+    char *content = luas__buffer_bytes(e->out) + f->head + 1;
+    memmove(content + WIDER, content, e->out->len - f->head - 1);
+    e->out->len += WIDER;
+    return 0;
+}
+
+/* An empty table is an array by agreement: it was begun as a map to save a look into it. */
+static int end_head(luas__encoder *e, const luas__container *f)
+{
+    if (f->count > FEW) {
+        int rc = widen_head(e, f);
+        if (rc == 0)
+            luas__container_map_close(e, f->head, f->count);
+        return rc < 0 ? rc : DONE;
+    }
+    luas__buffer_bytes(e->out)[f->head] = (char)(f->count == 0 ? 0x90 : 0x80 | f->count);
+    return DONE;
+}
+
+/* The table at `base` as a map, after what may have been begun as an array. */
+static int begin_map(luas__encoder *e, luas__container *f)
+{
+    if (f->kind == CONTAINER_ARRAY) {
+        luas__buffer_truncate(e->out, f->head);
+        f->count = f->limit = 0;
+    }
+    f->kind = CONTAINER_MAP;
+    if (luas__buffer_reserve(e->out, 1) < 0)
+        return LUAS_ENOMEM;
+    e->out->len++;
+    lua_pushnil(e->L);
+    int rc = put_pairs(e, f);
+    return rc == DONE ? end_head(e, f) : rc;
+}
+
+static int keep_map(luas__encoder *e, luas__container *f)
+{
+    int rc = widen_head(e, f);
+    return rc < 0 ? rc : luas__container_push(e, f);
+}
+
+/* A class whose objects unpack themselves: its functions must be there before such objects. */
+static int unpacks(luas__encoder *e)
+{
+    if (!e->defining && !e->packs)
+        return 0;
+    lua_pushliteral(e->L, "__luas_unpack");
+    int type = lua_rawget(e->L, -2);
+    lua_pop(e->L, 1);
+    return type != LUA_TNIL;
+}
+
+int luas__encode_table_content(luas__encoder *e)
+{
+    luas__container f = {.pass = unpacks(e) ? PASS_EARLY : PASS_ALL, .base = lua_gettop(e->L),
+                     .head = e->out->len};
+    int rc = begin_array(e, &f);
+    if (rc == MIXED)
+        rc = keep_array(e, &f);
+    else if (rc == DONE)
+        lua_settop(e->L, f.base - 1);
+    if (rc != NO_ARRAY)
+        return rc < 0 ? rc : 0;
+    rc = begin_map(e, &f);
+    if (rc == MIXED)
+        return keep_map(e, &f);
+    lua_settop(e->L, f.base - 1);
+    return rc < 0 ? rc : 0;
+}

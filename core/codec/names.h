@@ -1,0 +1,96 @@
+/*
+ * What travels by name instead of by value, because the receiver has its own:
+ * the standard library (a fixed list made when a state first asks for it),
+ * and what is reached from package.loaded: modules, their functions, tables
+ * and userdata, those in these tables and so on, and classes (tables that look
+ * like metatables) that a module keeps to itself as upvalues of its functions.
+ *
+ * A name is an extension type of values.h and a payload. Everything here may
+ * raise memory errors; other failures are codes.
+ */
+#ifndef LUAS_LUA_NAMES_H
+#define LUAS_LUA_NAMES_H
+
+#include <lua.h>
+#include <stddef.h>
+
+#include "buffer.h"
+#include "ptrmap.h"
+
+/*
+ * A module is looked at whole, with the tables in it, where there are no more
+ * tables than this, none with more fields; of a larger one only the fields.
+ */
+enum { LUAS__WATCHED_TABLES = 32, LUAS__WATCHED_FIELDS = 1000 };
+
+/*
+ * Pushes this state's names, a userdata, making them at the first call: make
+ * that one before user code can have replaced parts of the standard library.
+ */
+void luas__names_push(lua_State *L);
+
+/* The objects that may have a name, for callers that ask about very many; stays valid. */
+const luas__ptrmap *luas__names_known(lua_State *L, int names);
+
+/*
+ * Looks whether modules came or went since the last time; then reads them all
+ * again. Carrying a function and a survey do it, and a message with a function
+ * or class that has no name yet.
+ */
+void luas__names_refresh(lua_State *L, int names);
+
+/* The same before values are encoded that are tables, from stack index `first`
+   to the top: for these no message looks by itself. Not for each message: it
+   takes as long as a row. */
+void luas__names_look(lua_State *L, int first);
+
+/*
+ * The name of the object at `object`, as far as the last refresh saw it and
+ * as it is still found by that name: its WIRE type, the payload pushed; or 0,
+ * nothing pushed.
+ */
+int luas__names_find(lua_State *L, int names, int object);
+
+/*
+ * The name of a metatable that luaL_newmetatable registered and whose __name
+ * says so: WIRE_NAME, the payload pushed; or 0.
+ */
+int luas__names_find_type(lua_State *L, int metatable);
+
+/* The module in the payload of a WIRE_NAME; NULL for a registered type. */
+const char *luas__names_module(const char *payload, size_t payload_len, size_t *len);
+
+/*
+ * Pushes what has this name here, requiring its module if it is not loaded:
+ * 0; or a message is pushed: LUAS_EPROTO for a payload that no sender writes,
+ * LUAS_EUNSENT where this state has no such module or field.
+ */
+int luas__names_resolve(lua_State *L, int names, int type, const char *payload, size_t len);
+
+/* Does this table have a field that only metatables have? */
+int luas__names_is_class(lua_State *L, int table);
+
+/*
+ * Remembers the globals as they are now: call it in a worker before `init`
+ * runs, so that what it inherited from its host can be told from its own.
+ */
+void luas__names_snapshot(lua_State *L);
+
+/* Is the global of that name (a string at `name`) still what the snapshot had? */
+int luas__names_inherited(lua_State *L, int name);
+
+/* ---- between names.c and names_scan.c ---- */
+
+/* Names all that is in package.loaded, at the top. */
+void luas__names_scan_modules(lua_State *L, int names);
+
+/* May this value have a name? Names the one at the top after the text, unless
+   it has a name already (0). */
+int luas__names_may_have(lua_State *L, int index);
+int luas__names_add(lua_State *L, int names);
+luas__buffer *luas__names_text(lua_State *L, int names);
+
+/* Raises a code's message, if it is negative. */
+void luas__names_must(lua_State *L, int rc);
+
+#endif

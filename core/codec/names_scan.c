@@ -1,0 +1,228 @@
+/*
+ * Names for what is in the loaded modules. What is deeper than a module's
+ * fields and theirs has names only where all of the module is watched
+ * (names.h): else the host could have changed it, and nobody would know.
+ */
+#include <lauxlib.h>
+#include <stdbool.h>
+
+#include "names.h"
+#include "msgpack.h"
+
+/* A module may hold data: so many entries of one table are looked at, and so many in all. */
+enum { FIELDS = 4096, FIELDS_IN_ALL = 200000 };
+
+typedef struct reader {
+    int names;              /* stack index */
+    int modules;            /* stack index: set of the modules */
+    luas__buffer *text;     /* what leads to the object at the top */
+    int budget;             /* fields that may still be looked at */
+    int depth;              /* of the tables that are read: 1 for modules */
+    bool is_watched;        /* the module that they are in, whole */
+} reader;
+
+static void add_fields(lua_State *L, reader *r, int deeper);
+
+/* Classes among the upvalues of the function at the top, and their methods. */
+static void add_upvalues(lua_State *L, reader *r)
+{
+    size_t len = r->text->len;
+    for (int i = 1; lua_getupvalue(L, -1, i) != NULL; i++) {
+        if (lua_istable(L, -1) && luas__names_is_class(L, -1)) {
+            luas__names_must(L, luas__mp_write_int(r->text, i));
+            if (luas__names_add(L, r->names))
+                add_fields(L, r, 0);
+            luas__buffer_truncate(r->text, len);
+        }
+        lua_pop(L, 1);
+    }
+}
+
+static int is_globals(lua_State *L, int index)
+{
+    index = lua_absindex(L, index);
+    lua_pushglobaltable(L);
+    int same = lua_rawequal(L, -1, index);
+    lua_pop(L, 1);
+    return same;
+}
+
+/* For later, if there is a list for it: the table at the top, its name, and
+   whether it is in a module that is watched. */
+static void put_off(lua_State *L, reader *r, int deeper)
+{
+    if (deeper == 0 || (r->depth >= 2 && !r->is_watched))
+        return;
+    lua_Integer count = (lua_Integer)lua_rawlen(L, deeper);
+    lua_pushvalue(L, -1);
+    lua_rawseti(L, deeper, count + 1);
+    lua_pushlstring(L, luas__buffer_bytes(r->text), r->text->len);
+    lua_rawseti(L, deeper, count + 2);
+    lua_pushboolean(L, r->is_watched);
+    lua_rawseti(L, deeper, count + 3);
+}
+
+/* ---- what is watched ---- */
+
+/* Puts the table at the top into the set, and at the end of the queue, unless it
+   is in there already or is another module. Pops it. */
+static void discover(lua_State *L, const reader *r, int set, int queue)
+{
+    lua_pushvalue(L, -1);
+    bool is_known = lua_rawget(L, set) != LUA_TNIL;
+    lua_pushvalue(L, -2);
+    is_known |= lua_rawget(L, r->modules) != LUA_TNIL;
+    lua_pop(L, 2);
+    if (is_known) {
+        lua_pop(L, 1);
+        return;
+    }
+    lua_pushvalue(L, -1);
+    lua_pushboolean(L, 1);
+    lua_rawset(L, set);
+    lua_rawseti(L, queue, (lua_Integer)lua_rawlen(L, queue) + 1);
+}
+
+/* Discovers the tables in the one at the top; false if it has too many fields. */
+static bool discover_all(lua_State *L, const reader *r, int set, int queue)
+{
+    int fields = 0;
+    for (lua_pushnil(L); lua_next(L, -2) != 0;) {
+        if (++fields > LUAS__WATCHED_FIELDS || lua_rawlen(L, queue) > LUAS__WATCHED_TABLES) {
+            lua_pop(L, 2);
+            return false;
+        }
+        if (lua_istable(L, -1))
+            discover(L, r, set, queue);
+        else
+            lua_pop(L, 1);
+    }
+    return true;
+}
+
+/* Is the module at the top small enough to be watched with all tables in it? */
+static bool is_watched(lua_State *L, const reader *r)
+{
+    bool is_small = true;
+    lua_newtable(L);
+    lua_newtable(L);
+    int set = lua_gettop(L) - 1, queue = set + 1;
+    lua_pushvalue(L, set - 1);
+    lua_rawseti(L, queue, 1);
+    for (lua_Integer i = 1; is_small && i <= (lua_Integer)lua_rawlen(L, queue); i++) {
+        lua_rawgeti(L, queue, i);
+        is_small = discover_all(L, r, set, queue);
+        lua_pop(L, 1);
+    }
+    is_small &= lua_rawlen(L, queue) <= LUAS__WATCHED_TABLES;
+    lua_pop(L, 2);
+    return is_small;
+}
+
+/* ---- the modules ---- */
+
+/* Names what r->text leads to, which is at the top. */
+static void add_object(lua_State *L, reader *r, int deeper)
+{
+    if (is_globals(L, -1) || !luas__names_add(L, r->names))
+        return;
+    if (lua_istable(L, -1))
+        put_off(L, r, deeper);
+    else if (lua_isfunction(L, -1) && !lua_iscfunction(L, -1))
+        add_upvalues(L, r);
+}
+
+/* The fields of the table at the top. */
+static void add_fields(lua_State *L, reader *r, int deeper)
+{
+    size_t len = r->text->len, key_len;
+    luaL_checkstack(L, 10, NULL);
+    lua_pushnil(L);
+    for (int entries = 0; lua_next(L, -2) != 0; entries++) {
+        if (entries == FIELDS || r->budget-- <= 0) {
+            lua_pop(L, 2);
+            return;
+        }
+        if (lua_type(L, -2) == LUA_TSTRING && luas__names_may_have(L, -1)) {
+            const char *key = lua_tolstring(L, -2, &key_len);
+            luas__names_must(L, luas__mp_write_string(r->text, key, key_len));
+            add_object(L, r, deeper);
+            luas__buffer_truncate(r->text, len);
+        }
+        lua_pop(L, 1);
+    }
+}
+
+static void note_modules(lua_State *L, const reader *r)
+{
+    for (lua_pushnil(L); lua_next(L, -2) != 0; lua_pop(L, 1)) {
+        if (!lua_istable(L, -1))
+            continue;
+        lua_pushvalue(L, -1);
+        lua_pushboolean(L, 1);
+        lua_rawset(L, r->modules);
+    }
+    lua_pushvalue(L, -1);
+    lua_pushboolean(L, 1);
+    lua_rawset(L, r->modules);
+}
+
+/* The modules, which are all looked into, those that have a name already, too. */
+static void add_modules(lua_State *L, reader *r, int deeper)
+{
+    size_t len;
+    for (lua_pushnil(L); lua_next(L, -2) != 0; lua_pop(L, 1)) {
+        if (lua_type(L, -2) != LUA_TSTRING || !luas__names_may_have(L, -1))
+            continue;
+        const char *name = lua_tolstring(L, -2, &len);
+        luas__buffer_truncate(r->text, 0);
+        luas__names_must(L, luas__mp_write_string(r->text, name, len));
+        if (lua_istable(L, -1) && !is_globals(L, -1)) {
+            luas__names_add(L, r->names);
+            r->is_watched = is_watched(L, r);
+            put_off(L, r, deeper);
+        } else {
+            add_object(L, r, 0);
+        }
+    }
+}
+
+/* The fields of the tables in the list at `level`; new tables go to `deeper`. */
+static void add_level(lua_State *L, reader *r, int level, int deeper)
+{
+    size_t len;
+    lua_Integer count = (lua_Integer)lua_rawlen(L, level);
+    for (lua_Integer i = 1; i < count && r->budget > 0; i += 3) {
+        lua_rawgeti(L, level, i + 2);
+        r->is_watched = lua_toboolean(L, -1);
+        lua_rawgeti(L, level, i + 1);
+        const char *name = lua_tolstring(L, -1, &len);
+        luas__buffer_truncate(r->text, 0);
+        luas__names_must(L, luas__buffer_append(r->text, name, len));
+        lua_rawgeti(L, level, i);
+        add_fields(L, r, deeper);
+        lua_pop(L, 3);
+    }
+}
+
+/* What is in the modules, at the top, level by level, so that the shortest name
+   wins. */
+void luas__names_scan_modules(lua_State *L, int names)
+{
+    reader all = {.names = names, .text = luas__names_text(L, names), .budget = FIELDS_IN_ALL};
+    reader *r = &all;
+    int loaded = lua_gettop(L), level = loaded + 2;
+    lua_newtable(L);
+    lua_newtable(L);
+    r->modules = loaded + 1;
+    lua_pushvalue(L, loaded);
+    note_modules(L, r);
+    add_modules(L, r, level);
+    lua_settop(L, level);
+    for (r->depth = 1; lua_rawlen(L, level) > 0; r->depth++) {
+        lua_newtable(L);
+        add_level(L, r, level, level + 1);
+        lua_replace(L, level);
+    }
+    lua_settop(L, loaded);
+}

@@ -1,0 +1,287 @@
+/*
+ * The outcomes of a job: values decoded, one by one or straight into a table;
+ * whatever else there is as outcome_push.h has it.
+ */
+#define _GNU_SOURCE
+#include <limits.h>
+
+#include "codec.h"
+#include "fail.h"
+#include "job_handle.h"
+#include "outcome_push.h"
+#include "gc_pause.h"
+
+/* Results that are worth a rest of the collector's. */
+enum { MANY = 10000 };
+
+static void push_printed(lua_State *L)
+{
+    if (lua_getiuservalue(L, AT_JOB, JOB_PRINTED) == LUA_TNIL) {
+        lua_pop(L, 1);
+        lua_newtable(L);
+        lua_pushvalue(L, -1);
+        lua_setiuservalue(L, AT_JOB, JOB_PRINTED);
+    }
+}
+
+static void keep_printed(lua_State *L, const luas__outcome *o, const char *payload)
+{
+    push_printed(L);
+    lua_pushlstring(L, payload + o->len, o->printed);
+    lua_rawseti(L, -2, (lua_Integer)o->index);
+    lua_pop(L, 1);
+}
+
+static const luas__outcome *next_outcome(lua_State *L, luas__job_handle *h, const char **payload)
+{
+    luas__job_check_alive(L, h); /* reading the last one may have run anything */
+    if (h->reading)
+        luas__fail(L, "these results are being read already");
+    const luas__outcome *o = luas__pool_take(h->pool->pool, h->job)
+        ? luas__job_next(h->job, payload) : NULL;
+    if (o != NULL && o->printed > 0)
+        keep_printed(L, o, *payload);
+    return o;
+}
+
+static int job_printed(lua_State *L)
+{
+    luas__job_handle_of(L);
+    push_printed(L);
+    return 1;
+}
+
+/* A method that reads results. What is raised meanwhile, as it is without memory, is
+   the end of that reading. */
+static int end_reading_after(lua_State *L, lua_CFunction method)
+{
+    luas__job_handle *h = luas__job_handle_of(L);
+    bool is_within = h->reading;
+    int n = lua_gettop(L);
+    luaL_checkstack(L, n + 1, NULL);
+    lua_pushcfunction(L, method);
+    for (int i = 1; i <= n; i++)
+        lua_pushvalue(L, i);
+    if (lua_pcall(L, n, LUA_MULTRET, 0) == LUA_OK)
+        return lua_gettop(L) - n;
+    if (h->reading && !is_within) {
+        h->reading = false;
+        h->pool->readers--;
+    }
+    return lua_error(L);
+}
+
+/* Decodes the results; what they run (__luas_unpack) may end the pool. */
+static int read_values(lua_State *L, luas__job_handle *h, uint32_t len, const char *payload,
+                       int space)
+{
+    h->pool->readers++;
+    h->reading = true;
+    int n = luas__decode(L, payload, len, space, LUAS__FUNCTIONS);
+    h->reading = false;
+    h->pool->readers--;
+    return n;
+}
+
+/* The first of a task's results, or nil, into the table at 2: 0; where they
+   cannot be read a message is pushed. */
+static int keep_value(lua_State *L, luas__job_handle *h, uint64_t index, uint32_t len,
+                      const char *payload, int space)
+{
+    int n = read_values(L, h, len, payload, space);
+    if (n < 0)
+        return n;
+    if (n != 1)
+        lua_settop(L, space + 1);
+    lua_rawseti(L, 2, (lua_Integer)index);
+    return 0;
+}
+
+/* The values that were settled together with *o, up to one that cannot be
+   read: *o is then that one's outcome. */
+static int keep_run(lua_State *L, luas__job_handle *h, int space, luas__outcome *o,
+                    lua_Integer *taken)
+{
+    const char *payload;
+    uint32_t len;
+    while ((payload = luas__job_next_value(h->job, &o->index, &len)) != NULL) {
+        ++*taken;
+        if (luas__decode_number(L, payload, len)) { /* that runs nothing of the user's */
+            lua_rawseti(L, 2, (lua_Integer)o->index);
+            continue;
+        }
+        if (keep_value(L, h, o->index, len, payload, space) < 0)
+            return -1;
+        luas__job_check_alive(L, h);
+    }
+    return 0;
+}
+
+static int give_taken(lua_State *L, int space, lua_Integer taken)
+{
+    lua_pushinteger(L, taken);
+    lua_insert(L, space + 1);
+    return lua_gettop(L) - space;
+}
+
+/* Pushes the last outcome's fields if it is no value: how many outcomes there were. */
+static lua_Integer collect(lua_State *L, luas__job_handle *h, int space)
+{
+    const luas__outcome *next;
+    const char *payload;
+    lua_Integer taken = 0;
+    while ((next = next_outcome(L, h, &payload)) != NULL) {
+        luas__outcome o = *next; /* reading it may run anything */
+        taken += (lua_Integer)o.count;
+        if (o.kind != LUAS__KIND_VALUE) {
+            luas__outcome_push(L, &o, payload, space);
+            break;
+        }
+        if (keep_value(L, h, o.index, o.len, payload, space) < 0
+            || keep_run(L, h, space, &o, &taken) < 0) {
+            luas__outcome_push_unreadable(L, &o, space);
+            break;
+        }
+    }
+    return taken;
+}
+
+static int collect_values(lua_State *L)
+{
+    luas__job_handle *h = luas__job_handle_check(L);
+    lua_settop(L, 2);
+    int space = luas__job_handle_space(L);
+    int begun = luas__gc_pause_begin(L, h->rest);
+    lua_Integer taken = collect(L, h, space);
+    h->rest = luas__gc_pause_end(L, h->rest, begun);
+    return give_taken(L, space, taken);
+}
+
+static int job_collect(lua_State *L)
+{
+    return end_reading_after(L, collect_values);
+}
+
+/* A table with room for `n` results, to be collected while the collector rests,
+   if it may. */
+static int job_list(lua_State *L)
+{
+    luas__job_handle *h = luas__job_handle_check(L);
+    lua_Integer n = luaL_checkinteger(L, 2);
+    h->rest = n >= MANY ? luas__gc_pause_allowed(L) : 0;
+    int begun = luas__gc_pause_begin(L, h->rest);
+    lua_createtable(L, n > 0 && n <= INT_MAX ? (int)n : 0, 0);
+    h->rest = luas__gc_pause_end(L, h->rest, begun);
+    return 1;
+}
+
+/* Bytes of results that are gathered in one go: what is still the engine's counts
+   against the room that a job has. */
+enum { GATHERED = 1 << 18 };
+
+/* Stack of gather. */
+enum { VALUES = 2, OTHERS, ORDER };
+
+/* Pops `n` results: one alone into the table at VALUES, others after a nil, and
+   with their number, into a table in OTHERS. */
+static void sort_results(lua_State *L, lua_Integer index, int n)
+{
+    if (n == 1 && !lua_isnil(L, -1)) {
+        lua_rawseti(L, VALUES, index);
+        return;
+    }
+    lua_createtable(L, n + 1, 1);
+    lua_insert(L, -n - 1);
+    for (int i = n; i > 0; i--)
+        lua_rawseti(L, -i - 1, i + 1);
+    lua_pushinteger(L, n + 1);
+    lua_setfield(L, -2, "n");
+    lua_rawseti(L, OTHERS, index);
+}
+
+static void note_order(lua_State *L, lua_Integer *place, lua_Integer index)
+{
+    if (lua_isnil(L, ORDER))
+        return;
+    lua_pushinteger(L, index);
+    lua_rawseti(L, ORDER, ++*place);
+}
+
+/* Sorts the results of the outcome: true; or pushes it, for it has none. */
+static bool sort_outcome(lua_State *L, luas__job_handle *h, int space,
+                         const luas__outcome *next, const char *payload)
+{
+    luas__outcome o = *next; /* reading it may run anything */
+    if (o.kind != LUAS__KIND_VALUE) {
+        luas__outcome_push(L, &o, payload, space);
+        return false;
+    }
+    int n = read_values(L, h, o.len, payload, space);
+    if (n < 0)
+        luas__outcome_push_unreadable(L, &o, space);
+    else
+        sort_results(L, (lua_Integer)o.index, n);
+    return n >= 0;
+}
+
+/* Arguments: job, and tables for results that are one, for others, and for the
+   indices in the order in which tasks ended, or nil. Gives how many outcomes
+   there were, and the last one's fields if it is no value. */
+static int gather(lua_State *L)
+{
+    luas__job_handle *h = luas__job_handle_check(L);
+    lua_settop(L, ORDER);
+    int space = luas__job_handle_space(L);
+    lua_Integer taken = 0, place = lua_isnil(L, ORDER) ? 0 : (lua_Integer)lua_rawlen(L, ORDER);
+    const luas__outcome *o;
+    const char *payload;
+    bool sorted = true;
+    size_t bytes = 0;
+    while (sorted && bytes < GATHERED && (o = next_outcome(L, h, &payload)) != NULL) {
+        lua_Integer index = (lua_Integer)o->index;
+        bytes += o->len;
+        sorted = sort_outcome(L, h, space, o, payload);
+        note_order(L, &place, index);
+        taken++;
+    }
+    lua_pushinteger(L, taken);
+    lua_insert(L, space + 1);
+    return 1 + !sorted;
+}
+
+static int job_gather(lua_State *L)
+{
+    return end_reading_after(L, gather);
+}
+
+static int take_next(lua_State *L)
+{
+    luas__job_handle *h = luas__job_handle_check(L);
+    const char *payload;
+    int space = luas__job_handle_space(L);
+    const luas__outcome *o = next_outcome(L, h, &payload);
+    if (o == NULL)
+        return 0;
+    lua_pushinteger(L, (lua_Integer)o->index);
+    if (o->kind != LUAS__KIND_VALUE) {
+        luas__outcome_push(L, o, payload, space);
+        return 2;
+    }
+    lua_pushnil(L);
+    int n = read_values(L, h, o->len, payload, space);
+    if (n >= 0)
+        return n + 2;
+    luas__outcome_push_unreadable(L, o, space);
+    lua_remove(L, -2);
+    return 2;
+}
+
+static int job_next(lua_State *L)
+{
+    return end_reading_after(L, take_next);
+}
+
+const luaL_Reg luas__collect_methods[] = {
+    {"list", job_list}, {"collect", job_collect}, {"gather", job_gather}, {"next", job_next},
+    {"printed", job_printed}, {NULL, NULL},
+};

@@ -1,0 +1,448 @@
+/*
+ * The public C interface for applications without Lua: a pool whose workers
+ * have a Lua state each, made in the child, with the application's script.
+ * All calls belong to one job of the core's; a call's number is its index.
+ */
+#define _GNU_SOURCE
+#include <lauxlib.h>
+#include <limits.h>
+#include <lualib.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "cpus.h"
+#include "error.h"
+#include "serve.h"
+#include "alloc_huge.h"
+#include "task.h"
+#include "pool.h"
+
+struct luas_pool {
+    luas__pool *pool;
+    luas__job *job;
+    char *script;
+    uint64_t taken;         /* outcomes that the application has had */
+    double timeout;         /* seconds */
+    luas__outcome next;     /* count calls from index on are to be told of */
+    const char *payload;    /* of those */
+    luas_value *results;    /* of the last outcome */
+    int cap_results;
+    luas__buffer text;      /* its strings, each with a zero */
+    char message[80];       /* of an outcome that has none of its own */
+    int failure;            /* what luas_next gave last, when negative */
+};
+
+/* ---- the worker ---- */
+
+static int load_script(lua_State *L)
+{
+    if (luaL_loadfile(L, lua_tostring(L, lua_upvalueindex(1))) != LUA_OK)
+        return lua_error(L);
+    lua_call(L, 0, 0);
+    return 0;
+}
+
+static int prepare_state(lua_State *L)
+{
+    luaL_openlibs(L);
+    luas_openlibs(L);
+    lua_pushvalue(L, 1);
+    lua_pushcclosure(L, load_script, 1);
+    return 1;
+}
+
+/* The state is new and this process is about to end: what raises is said. */
+static int worker_main(void *host, luas__channel *channel)
+{
+    lua_State *L = luas__alloc_huge_state();
+    if (L == NULL) {
+        luas__serve_fail(channel, "no memory for a Lua state");
+        return EXIT_FAILURE;
+    }
+    lua_pushcfunction(L, prepare_state);
+    lua_pushstring(L, host);
+    if (lua_pcall(L, 1, 1, 0) != LUA_OK) {
+        luas__serve_fail(channel, lua_tostring(L, -1));
+        return EXIT_FAILURE;
+    }
+    return luas__serve(L, channel, &(luas__serve_options){.init = 1});
+}
+
+/* ---- opening and closing ---- */
+
+static bool is_foreign(const luas_pool *p)
+{
+    return p->pool != NULL && !luas__fork_detect_is_here(&p->pool->fork_detect);
+}
+
+void luas_pool_close(luas_pool *p)
+{
+    if (p == NULL)
+        return;
+    if (is_foreign(p)) { /* a child that the application forked: not its workers */
+        luas__pool_abandon(p->pool, NULL);
+        return;
+    }
+    if (p->pool != NULL)
+        luas__pool_close(p->pool);
+    luas__buffer_release(&p->text);
+    free(p->results);
+    free(p->script);
+    free(p);
+}
+
+static int start_job(luas_pool *p, const luas_options *o)
+{
+    luas__policy policy = {
+        .timeout = luas__seconds(o->timeout), .grace = LUAS__SECOND / 2,
+        .retries = o->retries,
+        .flags = LUAS__JOB_CALL | (o->timeout > 0 ? LUAS__JOB_TIMED : 0),
+    };
+    luas__job *job = luas__job_new(&policy);
+    int rc = job == NULL ? LUAS_ENOMEM : luas__pool_start(p->pool, job);
+    if (rc < 0)
+        luas__job_free(job);
+    else
+        p->job = job;
+    return rc;
+}
+
+int luas_pool_open(luas_pool **pool, const luas_options *o)
+{
+    *pool = NULL;
+    if (o->script == NULL || o->workers < 0 || !(o->timeout >= 0) || o->retries < 0)
+        return LUAS_EINVAL;
+    luas_pool *p = calloc(1, sizeof *p);
+    if (p == NULL)
+        return LUAS_ENOMEM;
+    luas__pool_options options = {
+        .workers = o->workers > 0 ? o->workers : luas__cpus_count(),
+        .main = worker_main, .has_init = true,
+    };
+    luas__task_watch_forks();
+    p->timeout = o->timeout;
+    p->script = strdup(o->script);
+    int rc = p->script == NULL ? LUAS_ENOMEM : luas__pool_open(&p->pool, &options);
+    if (rc == 0)
+        rc = start_job(p, o);
+    if (rc == 0)
+        rc = luas__pool_populate(p->pool, p->script);
+    if (rc < 0) {
+        luas_pool_close(p);
+        return rc;
+    }
+    *pool = p;
+    return 0;
+}
+
+/* ---- calls ---- */
+
+luas_value luas_integer(int64_t integer)
+{
+    return (luas_value){.type = LUAS_INTEGER, .as.integer = integer};
+}
+
+luas_value luas_number(double number)
+{
+    return (luas_value){.type = LUAS_NUMBER, .as.number = number};
+}
+
+luas_value luas_string(const char *string)
+{
+    return luas_bytes(string, strlen(string));
+}
+
+luas_value luas_bytes(const char *bytes, size_t len)
+{
+    return (luas_value){.type = LUAS_STRING, .bytes = bytes, .len = len};
+}
+
+static int write_value(luas__buffer *b, const luas_value *v)
+{
+    switch (v->type) {
+    case LUAS_NIL: return luas__mp_write_nil(b);
+    case LUAS_BOOLEAN: return luas__mp_write_bool(b, v->as.boolean);
+    case LUAS_INTEGER: return luas__mp_write_int(b, v->as.integer);
+    case LUAS_NUMBER: return luas__mp_write_double(b, v->as.number);
+    case LUAS_STRING: return luas__mp_write_string(b, v->bytes, v->len);
+    case LUAS_OTHER: return luas__buffer_append(b, v->bytes, v->len);
+    }
+    return LUAS_EINVAL;
+}
+
+/* One task: the size of its arguments in five bytes, then those. */
+static int write_call(luas__buffer *b, const char *name, int count, const luas_value *arguments)
+{
+    int rc = luas__buffer_append(b, "\xce\0\0\0\0", 5);
+    if (rc == 0)
+        rc = luas__mp_write_array(b, (uint32_t)count + 1);
+    if (rc == 0)
+        rc = luas__mp_write_string(b, name, strlen(name));
+    for (int i = 0; i < count && rc == 0; i++)
+        rc = write_value(b, &arguments[i]);
+    if (rc == 0 && b->len - 5 > UINT32_MAX)
+        rc = LUAS_ETOOBIG;
+    for (int i = 0; i < 4 && rc == 0; i++)
+        luas__buffer_bytes(b)[1 + i] = (char)((b->len - 5) >> (24 - 8 * i));
+    return rc;
+}
+
+static bool has_outcome(const luas_pool *p)
+{
+    return p->next.count > 0 || luas__job_has_taken(p->job) || p->job->inbox.len > 0;
+}
+
+/* Deals and forks, so that calls are under way at once. What fails here fails
+   in luas_next again. An outcome that comes meanwhile makes no event any more:
+   hence the wake, for who polls the descriptor. */
+static void get_going(luas_pool *p)
+{
+    while (luas__pool_step(p->pool, 0, p->script) > 0 && !has_outcome(p))
+        continue;
+    if (has_outcome(p))
+        luas__poller_wake(&p->pool->poller);
+}
+
+static int feed(luas_pool *p, luas__buffer *bytes)
+{
+    size_t *end = malloc(sizeof *end);
+    if (end == NULL)
+        return LUAS_ENOMEM;
+    *end = bytes->len;
+    int rc = luas__pool_feed(p->pool, p->job, bytes, end, 1);
+    if (rc < 0)
+        free(end);
+    return rc;
+}
+
+int luas_submit(luas_pool *p, const char *name, int count, const luas_value *arguments,
+                uint64_t *call)
+{
+    if (name == NULL || count < 0 || (count > 0 && arguments == NULL))
+        return LUAS_EINVAL;
+    if (is_foreign(p))
+        return LUAS_EFOREIGN;
+    luas__buffer bytes = LUAS__BUFFER_INIT;
+    int rc = write_call(&bytes, name, count, arguments);
+    if (rc == 0)
+        rc = feed(p, &bytes);
+    luas__buffer_release(&bytes); /* what was fed is no longer in there */
+    if (rc < 0)
+        return rc;
+    if (call != NULL)
+        *call = p->job->fed;
+    get_going(p);
+    return 0;
+}
+
+int luas_cancel(luas_pool *p, uint64_t call)
+{
+    if (is_foreign(p))
+        return LUAS_EFOREIGN;
+    int rc = luas__pool_cancel(p->pool, p->job, call, call);
+    get_going(p);
+    return rc;
+}
+
+int luas_pool_fd(const luas_pool *p)
+{
+    return p->pool->poller.fd;
+}
+
+uint64_t luas_pending(const luas_pool *p)
+{
+    return p->job->fed - p->taken;
+}
+
+/* ---- outcomes ---- */
+
+static luas_type type_of(luas__mp_type type)
+{
+    switch (type) {
+    case MP_NIL: return LUAS_NIL;
+    case MP_BOOL: return LUAS_BOOLEAN;
+    case MP_INT: return LUAS_INTEGER;
+    case MP_DOUBLE: return LUAS_NUMBER;
+    case MP_STR: case MP_BIN: return LUAS_STRING;
+    default: return LUAS_OTHER;
+    }
+}
+
+/* Copies a string with a zero after it. Its place is kept as an offset for
+   now, as the text may move. */
+static int keep_text(luas_pool *p, luas_value *v, const char *bytes, size_t len)
+{
+    v->bytes = (const char *)p->text.len;
+    v->len = len;
+    int rc = luas__buffer_append(&p->text, bytes, len);
+    return rc == 0 ? luas__buffer_append(&p->text, "", 1) : rc;
+}
+
+static int read_value(luas_pool *p, luas__mp_reader *r, luas_value *v)
+{
+    luas__mp_token token;
+    const unsigned char *from = r->at;
+    if (luas__mp_read(r, &token) != 1)
+        return LUAS_EPROTO;
+    *v = (luas_value){.type = type_of(token.type)};
+    if (v->type == LUAS_STRING)
+        return keep_text(p, v, token.bytes, token.len);
+    if (v->type == LUAS_OTHER) {
+        r->at = from;
+        int rc = luas__mp_skip(r);
+        return rc < 0 ? rc : keep_text(p, v, (const char *)from, (size_t)(r->at - from));
+    }
+    if (v->type == LUAS_BOOLEAN)
+        v->as.boolean = token.as.i != 0;
+    else if (v->type == LUAS_NUMBER)
+        v->as.number = token.as.d;
+    else
+        v->as.integer = token.as.i;
+    return 0;
+}
+
+static int reserve_results(luas_pool *p, int count)
+{
+    if (count <= p->cap_results)
+        return 0;
+    luas_value *results = realloc(p->results, (size_t)count * sizeof *results);
+    if (results == NULL)
+        return LUAS_ENOMEM;
+    p->results = results;
+    p->cap_results = count;
+    return 0;
+}
+
+/* Reads the array that every payload is; gives the number of its values. */
+static int read_payload(luas_pool *p, const luas__outcome *o, const char *payload)
+{
+    luas__mp_reader r = {(const unsigned char *)payload, (const unsigned char *)payload + o->len};
+    luas__mp_token head;
+    luas__buffer_truncate(&p->text, 0);
+    if (o->len == 0)
+        return 0;
+    if (luas__mp_read(&r, &head) != 1 || head.type != MP_ARRAY || head.len > o->len
+        || head.len > INT_MAX)
+        return LUAS_EPROTO;
+    int rc = reserve_results(p, (int)head.len);
+    for (uint32_t i = 0; i < head.len && rc == 0; i++)
+        rc = read_value(p, &r, &p->results[i]);
+    for (uint32_t i = 0; i < head.len && rc == 0; i++)
+        if (p->results[i].type >= LUAS_STRING)
+            p->results[i].bytes = luas__buffer_bytes(&p->text) + (size_t)p->results[i].bytes;
+    return rc < 0 ? rc : (int)head.len;
+}
+
+static const char *text_of(const luas_pool *p, int count, int i)
+{
+    return i < count && p->results[i].type == LUAS_STRING ? p->results[i].bytes : "";
+}
+
+/* How a worker ended, in the outcome's fields and in words. */
+static void describe_end(luas_pool *p, int status, luas_outcome *out)
+{
+    const char *format = "its worker ended, nobody knows how";
+    int number = 0;
+    if (status != -1 && WIFEXITED(status)) {
+        format = "its worker exited with status %d";
+        number = out->exitcode = WEXITSTATUS(status);
+    } else if (status != -1 && WIFSIGNALED(status)) {
+        format = "its worker was killed by signal %d";
+        number = out->signal = WTERMSIG(status);
+    }
+    snprintf(p->message, sizeof p->message, format, number);
+}
+
+/* Of a timeout or a cancelled call what the task raised is not the reason. */
+static void describe(luas_pool *p, int status, int count, luas_outcome *out)
+{
+    out->message = p->message;
+    switch (out->kind) {
+    case LUAS_VALUE:
+        out->message = "";
+        break;
+    case LUAS_ERROR:
+        out->message = text_of(p, count, 1);
+        break;
+    case LUAS_TIMEOUT:
+        snprintf(p->message, sizeof p->message, "timed out after %g s", p->timeout);
+        break;
+    case LUAS_CRASH:
+        describe_end(p, status, out);
+        break;
+    case LUAS_CANCELLED:
+        out->message = "cancelled";
+        break;
+    }
+}
+
+static int give(luas_pool *p, luas_outcome *out)
+{
+    const luas__outcome *o = &p->next;
+    int count = read_payload(p, o, p->payload);
+    if (count < 0)
+        return count; /* it stays the next */
+    *out = (luas_outcome){.call = o->index, .kind = (luas_kind)o->kind, .traceback = "",
+                          .pid = o->pid, .exitcode = -1};
+    describe(p, o->status, count, out);
+    if (out->kind == LUAS_VALUE) {
+        out->count = count;
+        out->results = p->results;
+    } else {
+        out->traceback = text_of(p, count, 2);
+    }
+    p->next.index++;
+    p->next.count--;
+    p->taken++;
+    return 1;
+}
+
+/* 1 and an outcome, 0 when there is none. */
+static int take(luas_pool *p, luas_outcome *out)
+{
+    if (p->next.count == 0) {
+        const luas__outcome *o = luas__pool_take(p->pool, p->job)
+            ? luas__job_next(p->job, &p->payload) : NULL;
+        if (o == NULL)
+            return 0;
+        p->next = *o;
+    }
+    return give(p, out);
+}
+
+/* Until nothing happens: a worker that ended is replaced in the step after. */
+static int step_and_take(luas_pool *p, luas_outcome *out)
+{
+    int rc;
+    while ((rc = take(p, out)) == 0)
+        if ((rc = luas__pool_step(p->pool, 0, p->script)) <= 0)
+            return rc == LUAS_EINTR ? 0 : rc;
+    return rc;
+}
+
+int luas_next(luas_pool *p, luas_outcome *outcome)
+{
+    if (is_foreign(p))
+        return LUAS_EFOREIGN;
+    int rc = step_and_take(p, outcome);
+    if (rc < 0)
+        p->failure = rc;
+    return rc;
+}
+
+int luas_wait(luas_pool *p, double seconds)
+{
+    if (has_outcome(p))
+        return 1;
+    return luas__pool_step(p->pool, luas__seconds(seconds), p->script);
+}
+
+const char *luas_pool_why(const luas_pool *p)
+{
+    if (p->pool->broken != 0 && p->pool->why.len > 0)
+        return luas__buffer_bytes(&p->pool->why);
+    return p->failure < 0 ? luas_strerror(p->failure) : "";
+}

@@ -1,0 +1,286 @@
+/*
+ * The inputs of a job: values encoded into batches of tasks, and fed. What
+ * cannot be encoded is refused with the item's place in front.
+ */
+#define _GNU_SOURCE
+#include <stdlib.h>
+
+#include "error.h"
+#include "codec.h"
+#include "encoder.h"
+#include "fail.h"
+#include "job_handle.h"
+#include "names.h"
+
+/* The size in front of a task's arguments: a uint 32, filled in afterwards. One that fits
+   into one byte is that byte. */
+enum { SIZE_HEAD = 5, MOST_SHORT = 127 };
+
+/* In one call. */
+enum { MOST_ARGUMENTS = 200000 };
+
+static int reserve_ends(luas__job_handle *h, uint32_t extra)
+{
+    if (h->cap - h->count >= extra)
+        return 0;
+    uint32_t cap = h->count + extra;
+    cap = cap > 2 * h->cap ? cap : 2 * h->cap;
+    size_t *ends = realloc(h->ends, cap * sizeof *ends);
+    if (ends == NULL)
+        return LUAS_ENOMEM;
+    h->ends = ends;
+    h->cap = cap;
+    return 0;
+}
+
+static void begin_batch(lua_State *L, luas__job_handle *h, uint32_t expected)
+{
+    h->count = 0;
+    luas__buffer_truncate(&h->bytes, 0);
+    luas__buffer_truncate(&h->defines, 0);
+    luas__job_try(L, h, reserve_ends(h, expected));
+}
+
+/* Pushes the job's space and behind it nil, for the modules that inputs name. */
+static int push_space(lua_State *L)
+{
+    int space = luas__job_handle_space(L);
+    lua_pushnil(L);
+    return space;
+}
+
+/* `unchanged`: no user's code ran since the function was carried. */
+static luas__encode_options task_options(luas__job_handle *h, int space, bool unchanged)
+{
+    return (luas__encode_options){.space = space, .defines = &h->defines, .modules = space + 1,
+                                  .unchanged = unchanged};
+}
+
+/* One scalar, as most tasks have, if it is short: true, or nothing was done. */
+static bool put_short(lua_State *L, luas__job_handle *h, int index)
+{
+    if (h->count == h->cap || luas__buffer_reserve(&h->bytes, 1 + MOST_SHORT) < 0)
+        return false;
+    unsigned char *p = (unsigned char *)luas__buffer_end(&h->bytes);
+    unsigned char *end = luas__scalar_put_alone(L, index, p + 1, p + 1 + MOST_SHORT);
+    if (end == NULL)
+        return false;
+    *p = (unsigned char)(end - p - 1);
+    h->bytes.len += (size_t)(end - p);
+    h->ends[h->count++] = h->bytes.len;
+    return true;
+}
+
+/* Encodes the `n` values from `first` as one task; a message is pushed where that fails. */
+static int encode_task(lua_State *L, luas__job_handle *h, int first, int n,
+                       const luas__encode_options *options)
+{
+    luas__job_check_alive(L, h);
+    if (n == 1 && put_short(L, h, first))
+        return 0;
+    size_t mark = h->bytes.len;
+    luas__job_try(L, h, luas__buffer_append(&h->bytes, "\xce\0\0\0\0", SIZE_HEAD));
+    int rc = luas__encode(L, first, n, &h->bytes, options);
+    if (rc < 0) {
+        luas__buffer_truncate(&h->bytes, mark);
+        return rc;
+    }
+    luas__job_try(L, h, reserve_ends(h, 1));
+    luas__mp_put_4((unsigned char *)luas__buffer_bytes(&h->bytes) + mark + 1,
+                   (uint32_t)(h->bytes.len - mark - SIZE_HEAD));
+    h->ends[h->count++] = h->bytes.len;
+    return 0;
+}
+
+/* Defines all messages in the buffer, each after its length. */
+static void flush_defines(lua_State *L, luas__job_handle *h)
+{
+    if (h->defines.len == 0)
+        return;
+    luas__mp_reader r = {(const unsigned char *)luas__buffer_bytes(&h->defines), NULL};
+    r.end = r.at + h->defines.len;
+    while (r.at < r.end) {
+        const unsigned char *from = r.at;
+        luas__job_try(L, h, luas__mp_skip(&r));
+        size_t len = (size_t)(r.at - from);
+        luas__job_try(L, h, luas__pool_define(h->pool->pool, h->job, (const char *)from, len));
+    }
+    luas__buffer_truncate(&h->defines, 0);
+}
+
+static void submit_batch(lua_State *L, luas__job_handle *h)
+{
+    luas__job_check_alive(L, h); /* what ran meanwhile may have ended the pool */
+    flush_defines(L, h);
+    if (h->count == 0)
+        return;
+    luas__job_try(L, h, luas__pool_feed(h->pool->pool, h->job, &h->bytes, h->ends, h->count));
+    h->ends = NULL; /* the job's now */
+    h->count = h->cap = 0;
+}
+
+/* Submits the batch, or leaves that to its owner if it refers to modules: the
+   set of their names is pushed then, or nil. */
+static void end_batch(lua_State *L, luas__job_handle *h, int space)
+{
+    lua_pushvalue(L, space + 1);
+    if (lua_isnil(L, -1))
+        submit_batch(L, h);
+}
+
+static int job_submit(lua_State *L)
+{
+    submit_batch(L, luas__job_handle_check(L));
+    return 0;
+}
+
+/* The codec's message on the top says where inside the item. */
+static void push_item_message(lua_State *L, lua_Integer index)
+{
+    const char *where = lua_tostring(L, -1);
+    lua_pushfstring(L, "item %I%s%s", (LUAI_UACINT)index,
+                    strstr(where, ": ") != NULL ? ", " : ": ", where);
+}
+
+/* The length of a list of arguments: its field n, or its border. */
+static lua_Integer count_arguments(lua_State *L, int item, lua_Integer index)
+{
+    if (!lua_istable(L, item))
+        luas__fail(L, "item %I: a table of arguments expected, got %s", (LUAI_UACINT)index,
+                   luaL_typename(L, item));
+    lua_Integer n = lua_getfield(L, item, "n") == LUA_TNIL ? luaL_len(L, item) : -1;
+    if (lua_isinteger(L, -1))
+        n = lua_tointeger(L, -1);
+    lua_pop(L, 1);
+    if (n < 0 || n > MOST_ARGUMENTS)
+        luas__fail(L, "item %I: its length, or field 'n', must be a whole number from 0 to %d",
+                   (LUAI_UACINT)index, MOST_ARGUMENTS);
+    return n;
+}
+
+int luas__feed_check_list(lua_State *L)
+{
+    lua_settop(L, 2);
+    count_arguments(L, 1, luaL_checkinteger(L, 2));
+    return 0;
+}
+
+static int push_arguments(lua_State *L, int item, lua_Integer index)
+{
+    int n = (int)count_arguments(L, item, index);
+    luaL_checkstack(L, n, "too many arguments");
+    for (int i = 1; i <= n; i++)
+        lua_geti(L, item, i);
+    return n;
+}
+
+/* Arguments: job, items, first and last index, star, most bytes. Gives true,
+   and the modules that the items refer to, if any: their owner has to look
+   after these and then to call `submit`; or nil and what cannot be sent. */
+static int job_feed(lua_State *L)
+{
+    luas__job_handle *h = luas__job_handle_check(L);
+    lua_Integer from = luaL_checkinteger(L, 3), to = luaL_checkinteger(L, 4);
+    bool star = lua_toboolean(L, 5);
+    size_t limit = (size_t)luaL_optinteger(L, 6, LUA_MAXINTEGER);
+    lua_settop(L, 2);
+    int space = push_space(L);
+    luas__encode_options options = task_options(h, space, true);
+    begin_batch(L, h, to >= from ? (uint32_t)(to - from + 1) : 0);
+    for (lua_Integer i = from; i <= to; i++) {
+        int n = 1, item = space + 2;
+        lua_geti(L, 2, i);
+        if (star)
+            n = push_arguments(L, item, i);
+        if (i == from)
+            luas__names_look(L, item);
+        int rc = encode_task(L, h, star ? item + 1 : item, n, &options);
+        if (rc == 0 && h->bytes.len > limit) {
+            lua_pushliteral(L, "the inputs are large");
+            return luas__job_handle_refuse(L);
+        }
+        if (rc < 0) {
+            push_item_message(L, i);
+            return luas__job_handle_refuse(L);
+        }
+        lua_settop(L, space + 1);
+    }
+    lua_pushboolean(L, 1);
+    end_batch(L, h, space);
+    return 2;
+}
+
+/* Arguments: job, source function, the most tasks, index of the first one,
+   star. Gives their number, whether the source may have more, and the modules
+   that they refer to, as `feed` does. */
+static int job_pull(lua_State *L)
+{
+    luas__job_handle *h = luas__job_handle_check(L);
+    lua_Integer most = luaL_checkinteger(L, 3), before = luaL_checkinteger(L, 4);
+    bool star = lua_toboolean(L, 5), more = true;
+    lua_settop(L, 2);
+    int space = push_space(L);
+    luas__encode_options options = task_options(h, space, false);
+    begin_batch(L, h, 0);
+    while ((lua_Integer)h->count < most && more) {
+        int first = space + 2;
+        lua_pushvalue(L, 2);
+        lua_call(L, 0, LUA_MULTRET);
+        more = !lua_isnoneornil(L, first);
+        if (!more)
+            break;
+        int n = lua_gettop(L) - first + 1;
+        if (star) {
+            lua_settop(L, first);
+            n = push_arguments(L, first, before + h->count + 1);
+            first++;
+        }
+        if (h->count == 0)
+            luas__names_look(L, first); /* the source may have loaded some */
+        if (encode_task(L, h, first, n, &options) < 0)
+            return push_item_message(L, before + h->count + 1),
+                   luas__fail(L, "%s", lua_tostring(L, -1));
+        lua_settop(L, space + 1);
+    }
+    lua_pushinteger(L, h->count);
+    lua_pushboolean(L, more);
+    end_batch(L, h, space);
+    return 3;
+}
+
+/* Arguments: job, the task's; what it gives is as of `feed`. */
+static int job_call(lua_State *L)
+{
+    luas__job_handle *h = luas__job_handle_check(L);
+    int n = lua_gettop(L) - 1;
+    int space = push_space(L);
+    luas__encode_options options = task_options(h, space, true);
+    begin_batch(L, h, 1);
+    luas__names_look(L, 2);
+    if (encode_task(L, h, 2, n, &options) < 0)
+        return luas__job_handle_refuse(L);
+    lua_pushboolean(L, 1);
+    end_batch(L, h, space);
+    return 2;
+}
+
+static int job_feed_inherited(lua_State *L)
+{
+    luas__job_handle *h = luas__job_handle_check(L);
+    uint64_t n = (uint64_t)luaL_checkinteger(L, 2);
+    luas__job_try(L, h, luas__pool_feed_inherited(h->pool->pool, h->job, n));
+    return 0;
+}
+
+static int job_seal(lua_State *L)
+{
+    luas__job_handle *h = luas__job_handle_check(L);
+    luas__pool_seal(h->pool->pool, h->job);
+    return 0;
+}
+
+const luaL_Reg luas__feed_methods[] = {
+    {"feed", job_feed}, {"pull", job_pull}, {"call", job_call},
+    {"submit", job_submit},
+    {"feed_inherited", job_feed_inherited}, {"seal", job_seal}, {NULL, NULL},
+};

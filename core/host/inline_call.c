@@ -1,0 +1,408 @@
+/* Tasks called in the host itself: their deadline, exit and tracebacks. */
+#define _GNU_SOURCE
+#include "inline_call.h"
+
+#include <lauxlib.h>
+#include <lualib.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+#include "codec.h"
+#include "task.h"
+
+/* From the polite error to the end, as workers have it. */
+#define GRACE (LUAS__SECOND / 2)
+
+/* Instructions between two looks at the clock. */
+enum { STRIDE = 100 };
+
+/* What luaL_traceback shows of a deep stack: the first levels, and the last
+   but for the two that a worker has below its task. */
+enum { FIRST_LEVELS = 10, LAST_LEVELS = 9 };
+
+/* Stack of luas__inline_call. From WORK on: the protected call, its results. */
+enum { AT_TOKEN = 1, AT_SECONDS, AT_DISCARD, AT_OS, AT_EXIT, AT_HANDLER, AT_WORK };
+
+typedef struct guard {
+    struct guard *outer;    /* of the call around this one, or NULL */
+    lua_State *L;
+    const void *token;
+    int levels;             /* of the stack up to luas__inline_call */
+    int64_t began;
+    int64_t deadline;       /* INT64_MAX: none */
+    int64_t stopped_at;     /* of the polite error; 0: not yet */
+    bool discard, killed, exited;
+    int status;             /* of os.exit */
+} guard;
+
+/* Registry: the innermost guard; the traceback of what was raised last. */
+static const char guard_key = 'g', traceback_key = 't';
+
+static guard *innermost(lua_State *L)
+{
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &guard_key);
+    guard *g = lua_touserdata(L, -1);
+    lua_pop(L, 1);
+    return g;
+}
+
+static void set_innermost(lua_State *L, guard *g)
+{
+    lua_pushlightuserdata(L, g);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &guard_key);
+}
+
+/* ---- stopping ---- */
+
+static void on_count(lua_State *L, lua_Debug *ar);
+
+/* Only where there is no hook of somebody else's. 0 takes ours away. */
+static void set_hook(lua_State *L, int stride)
+{
+    lua_Hook now = lua_gethook(L);
+    if (stride > 0 && (now == NULL || now == on_count))
+        lua_sethook(L, on_count, LUA_MASKCOUNT, stride);
+    else if (stride == 0 && now == on_count)
+        lua_sethook(L, NULL, 0, 0);
+}
+
+/* How often a thread that runs inside `g` must look, to keep all deadlines. */
+static int stride_of(const guard *g)
+{
+    int stride = 0;
+    for (; g != NULL; g = g->outer) {
+        if (g->killed || g->exited)
+            return 1;
+        if (g->deadline < INT64_MAX)
+            stride = STRIDE;
+    }
+    return stride;
+}
+
+static int64_t limit(const guard *g)
+{
+    return g->stopped_at > 0 ? g->stopped_at + GRACE : g->deadline;
+}
+
+static bool is_due(const guard *g, int64_t now)
+{
+    return g->killed || g->exited || now >= limit(g);
+}
+
+/* From now on every instruction raises, in each thread that is known. */
+static void end(lua_State *L, guard *g)
+{
+    guard *inner = innermost(L);
+    g->killed = true;
+    set_hook(L, 1);
+    for (; inner != g->outer; inner = inner->outer)
+        set_hook(inner->L, 1);
+}
+
+/* The outermost call whose time is over takes those inside it with it. */
+static void on_count(lua_State *L, lua_Debug *ar)
+{
+    (void)ar;
+    guard *due = NULL, *g = innermost(L);
+    int64_t now = luas__now();
+    if (stride_of(g) == 0) /* a coroutine that outlived its task */
+        set_hook(L, 0);
+    for (; g != NULL; g = g->outer)
+        if (is_due(g, now))
+            due = g;
+    if (due == NULL)
+        return;
+    if (due->stopped_at > 0 || due->exited) {
+        end(L, due);
+        luaL_error(L, "killed by the pool");
+    }
+    due->stopped_at = now;
+    luaL_error(L, "stopped by the pool");
+}
+
+int luas__inline_call_stop(lua_State *L)
+{
+    const void *token = lua_topointer(L, 1);
+    for (guard *g = innermost(L), *inner = g; g != NULL; g = g->outer) {
+        if (g->token != token)
+            continue;
+        g->deadline = 0;
+        set_hook(L, 1);
+        for (; inner != g->outer; inner = inner->outer)
+            set_hook(inner->L, 1);
+    }
+    return 0;
+}
+
+/* ---- os.exit ---- */
+
+/* Upvalue: os.exit as it was, for who keeps this one beyond its task. */
+static int exit_task(lua_State *L)
+{
+    guard *g = innermost(L);
+    if (g == NULL) {
+        lua_pushvalue(L, lua_upvalueindex(1));
+        lua_insert(L, 1);
+        lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
+        return lua_gettop(L);
+    }
+    int status = lua_isboolean(L, 1) ? (lua_toboolean(L, 1) ? EXIT_SUCCESS : EXIT_FAILURE)
+                                     : (int)luaL_optinteger(L, 1, EXIT_SUCCESS);
+    g->exited = true;
+    g->status = status & 0xff;
+    end(L, g);
+    return luaL_error(L, "the task called os.exit");
+}
+
+/* Pushes the module os, and the os.exit that tasks have; two nils where there
+   is none to replace. */
+static void push_exit(lua_State *L)
+{
+    luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+    int os = lua_getfield(L, -1, LUA_OSLIBNAME);
+    lua_remove(L, -2);
+    if (os != LUA_TTABLE || lua_getfield(L, -1, "exit") != LUA_TFUNCTION) {
+        lua_settop(L, lua_gettop(L) - (os == LUA_TTABLE ? 2 : 1));
+        lua_pushnil(L);
+        lua_pushnil(L);
+    } else if (lua_tocfunction(L, -1) != exit_task) {
+        lua_pushcclosure(L, exit_task, 1);
+    }
+}
+
+/* Puts os.exit back, but for one that the task put there. */
+static void restore_exit(lua_State *L)
+{
+    bool ours = lua_getfield(L, AT_OS, "exit") == LUA_TFUNCTION
+        && lua_tocfunction(L, -1) == exit_task;
+    lua_pop(L, 1);
+    if (ours && lua_getupvalue(L, AT_EXIT, 1) != NULL)
+        lua_setfield(L, AT_OS, "exit");
+}
+
+/* ---- tracebacks ---- */
+
+static int count_levels(lua_State *L)
+{
+    lua_Debug ar;
+    int low = 1, high = 1;
+    while (lua_getstack(L, high, &ar)) {
+        low = high;
+        high *= 2;
+    }
+    while (low < high) {
+        int middle = low + (high - low) / 2;
+        if (lua_getstack(L, middle, &ar))
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+/* Appends what luaL_traceback says of `n` levels to the text on the top. Of as
+   many as FIRST_LEVELS it leaves none out. */
+static void append_levels(lua_State *L, int from, int n)
+{
+    static const char tail[] = "\n\t(...tail calls...)";
+    luaL_traceback(L, L, NULL, from);
+    const char *line = strchr(lua_tostring(L, -1), '\n'), *end = line;
+    for (; n > 0 && end != NULL && *end != '\0'; n--) {
+        end += 1 + strcspn(end + 1, "\n");
+        if (strncmp(end, tail, sizeof tail - 1) == 0)
+            end += sizeof tail - 1;
+    }
+    lua_pushlstring(L, line != NULL ? line : "", line != NULL ? (size_t)(end - line) : 0);
+    lua_remove(L, -2);
+    lua_concat(L, 2);
+}
+
+/* luaL_traceback of the levels 1 to `last`, as if no more were below them. */
+static void push_traceback(lua_State *L, int last)
+{
+    int skipped = last - FIRST_LEVELS - LAST_LEVELS;
+    int rest = skipped > 1 ? LAST_LEVELS : last - FIRST_LEVELS;
+    lua_pushliteral(L, "stack traceback:");
+    append_levels(L, 1, last < FIRST_LEVELS ? last : FIRST_LEVELS);
+    if (skipped > 1) {
+        lua_pushfstring(L, "\n\t...\t(skipping %d levels)", skipped - 1); /* so it counts */
+        lua_concat(L, 2);
+    }
+    append_levels(L, last - rest + 1, rest);
+}
+
+/* Keeps the traceback aside, for the raised value can be of any type. Below
+   the task are run_task and luas__inline_call. */
+static int on_raise(lua_State *L)
+{
+    const guard *g = innermost(L);
+    push_traceback(L, count_levels(L) - g->levels - 2);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &traceback_key);
+    return 1;
+}
+
+/* ---- the call ---- */
+
+bool luas__inline_call_check_values(lua_State *L, int first, int count)
+{
+    luas__encode_options options = {0};
+    luas__buffer scratch = LUAS__BUFFER_INIT;
+    int rc = luas__encode(L, first, count, &scratch, &options);
+    luas__buffer_release(&scratch);
+    return rc == 0;
+}
+
+/* Arguments: the task's function, its arguments. */
+static int run_task(lua_State *L)
+{
+    bool discard = innermost(L)->discard;
+    lua_call(L, lua_gettop(L) - 1, discard ? 0 : LUA_MULTRET);
+    if (!luas__inline_call_check_values(L, 1, lua_gettop(L)))
+        luaL_error(L, strstr(lua_tostring(L, -1), ": ") != NULL ? "result, %s" : "result: %s",
+                   lua_tostring(L, -1));
+    return lua_gettop(L);
+}
+
+/* Arguments: the raised value. Gives that, or nil where it cannot travel, and
+   what it says. */
+static int describe(lua_State *L)
+{
+    luas__task_describe(L, 1);
+    lua_insert(L, 2);
+    lua_settop(L, 2);
+    if (!luas__inline_call_check_values(L, 1, 1)) {
+        luas__task_add_reason(L, 2);
+        lua_pushnil(L);
+        lua_replace(L, 1);
+    }
+    return 2;
+}
+
+/* The raised value is on the top; pushes a kind, and more about it. */
+static int push_raised(lua_State *L, const char *kind)
+{
+    int value = lua_gettop(L);
+    lua_pushstring(L, kind);
+    lua_pushcfunction(L, describe);
+    lua_pushvalue(L, value);
+    if (lua_pcall(L, 1, 2, 0) != LUA_OK) {
+        lua_pop(L, 1);
+        lua_pushnil(L);
+        lua_pushliteral(L, "(the error could not be described)");
+        return 3;
+    }
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &traceback_key);
+    lua_pushnil(L);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &traceback_key);
+    return 4;
+}
+
+static bool ends_with(const char *text, size_t len, const char *end)
+{
+    size_t n = strlen(end);
+    return len >= n && memcmp(text + len - n, end, n) == 0;
+}
+
+/* Is the raised value on the top what a signal's hook raised? */
+static bool interrupted(lua_State *L)
+{
+    size_t len;
+    const char *text = lua_tolstring(L, -1, &len);
+    int mark = lua_getfield(L, LUA_REGISTRYINDEX, LUAS__STOPPED_KEY);
+    bool found = text != NULL
+        && (mark == LUA_TSTRING ? strstr(text, lua_tostring(L, -1)) != NULL
+                                : mark == LUA_TNIL && ends_with(text, len, "interrupted!"));
+    lua_pop(L, 1);
+    return found;
+}
+
+/* Was it raised for somebody further out? */
+static bool meant_for_more(lua_State *L, const guard *g)
+{
+    for (const guard *outer = g->outer; outer != NULL; outer = outer->outer)
+        if (outer->killed || outer->stopped_at > g->began)
+            return true;
+    return luas__task_stopped() || (lua_type(L, -1) == LUA_TSTRING && interrupted(L));
+}
+
+static int push_crash(lua_State *L, const guard *g)
+{
+    lua_pushliteral(L, "crash");
+    lua_pushinteger(L, g->status);
+    return 2;
+}
+
+static int push_failure(lua_State *L, const guard *g, int64_t now)
+{
+    if (meant_for_more(L, g)) {
+        lua_pushliteral(L, "stopped");
+        lua_insert(L, -2);
+        return 2;
+    } else if (g->exited) {
+        return push_crash(L, g);
+    } else if (g->killed) {
+        lua_pushliteral(L, "timeout");
+        return 1;
+    }
+    return push_raised(L, g->stopped_at > 0 || now >= limit(g) ? "timeout" : "error");
+}
+
+/* The results are from AT_WORK on. One that comes too late does not count. */
+static int push_value(lua_State *L, const guard *g, int64_t now)
+{
+    if (!is_due(g, now)) {
+        lua_pushliteral(L, "value");
+        lua_insert(L, AT_WORK);
+        return lua_gettop(L) - AT_WORK + 1;
+    }
+    if (g->exited)
+        return push_crash(L, g);
+    lua_pushliteral(L, "timeout");
+    return 1;
+}
+
+/* Calls what lies from AT_WORK on; all is as it was before when it returns. */
+static int call_guarded(lua_State *L, guard *g)
+{
+    bool replaced = lua_getupvalue(L, AT_EXIT, 1) != NULL;
+    lua_Hook hook = lua_gethook(L);
+    if (hook != NULL && hook != on_count)
+        g->deadline = INT64_MAX; /* a debugger's: nobody hurries who looks on */
+    set_innermost(L, g);
+    if (replaced && lua_rawequal(L, -1, AT_WORK + 1))
+        lua_copy(L, AT_EXIT, AT_WORK + 1); /* os.exit itself is the task */
+    lua_settop(L, lua_gettop(L) - replaced);
+    replaced = replaced && g->outer == NULL;
+    if (replaced) {
+        lua_pushvalue(L, AT_EXIT);
+        lua_setfield(L, AT_OS, "exit");
+    }
+    set_hook(L, stride_of(g));
+    int rc = lua_pcall(L, lua_gettop(L) - AT_WORK, LUA_MULTRET, AT_HANDLER);
+    set_innermost(L, g->outer);
+    set_hook(L, stride_of(g->outer));
+    if (replaced)
+        restore_exit(L);
+    return rc;
+}
+
+int luas__inline_call(lua_State *L)
+{
+    int64_t now = luas__now();
+    guard g = {.outer = innermost(L), .L = L, .token = lua_topointer(L, AT_TOKEN), .began = now,
+               .levels = count_levels(L), .discard = lua_toboolean(L, AT_DISCARD)};
+    double seconds = luaL_optnumber(L, AT_SECONDS, 0);
+    g.deadline = seconds > 0 ? now + luas__seconds(seconds) : INT64_MAX;
+    luaL_checkstack(L, LUA_MINSTACK, "too many arguments");
+    push_exit(L);
+    lua_pushcfunction(L, on_raise);
+    lua_pushcfunction(L, run_task);
+    lua_rotate(L, AT_OS, 4);
+    int rc = call_guarded(L, &g);
+    now = luas__now();
+    if (rc != LUA_OK)
+        return push_failure(L, &g, now);
+    return push_value(L, &g, now);
+}

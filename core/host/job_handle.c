@@ -1,0 +1,424 @@
+/* Jobs as userdata: made, their functions carried, cancelled, dropped. */
+#define _GNU_SOURCE
+#include "job_handle.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "cpus.h"
+#include "error.h"
+#include "codec.h"
+#include "fail.h"
+#include "ship_cache.h"
+#include "serve.h"
+#include "space.h"
+
+#define JOB "luas.core.job"
+#define POLICY "luas.core.policy"
+
+/* More bytes than this are cheaper to inherit than to send to each worker. */
+enum { SHIP_LIMIT = 256 << 10 };
+
+/* Values looked at to find the classes of an inherited function. */
+enum { SURVEY = 20000 };
+
+/* ---- handles ---- */
+
+luas__job_handle *luas__job_handle_of(lua_State *L)
+{
+    return luas__handles_check(L, AT_JOB, JOB);
+}
+
+luas__job_handle *luas__job_handle_check(lua_State *L)
+{
+    luas__job_handle *h = luas__job_handle_of(L);
+    luas__job_check_alive(L, h);
+    return h;
+}
+
+/* Pushes the pool's cache of carried functions. */
+static int push_recalled(lua_State *L)
+{
+    lua_getiuservalue(L, AT_JOB, JOB_POOL);
+    lua_getiuservalue(L, -1, LUAS__POOL_RECALLED);
+    lua_remove(L, -2);
+    return lua_gettop(L);
+}
+
+/* The job's memo can serve another one, if it was not to be forgotten. */
+static void return_memo(lua_State *L, const luas__job_handle *h)
+{
+    if (h->forgotten != h->pool->forgotten)
+        return;
+    int cache = push_recalled(L);
+    if (lua_getiuservalue(L, AT_JOB, JOB_MEMO) == LUA_TTABLE)
+        luas__ship_cache_keep(L, cache);
+    else
+        lua_pop(L, 1);
+    lua_pop(L, 1);
+}
+
+static void release_scratch(luas__job_handle *h)
+{
+    luas__buffer_release(&h->bytes);
+    luas__buffer_release(&h->defines);
+    free(h->ends);
+    h->ends = NULL;
+    h->count = h->cap = 0;
+}
+
+static void forget_carried(lua_State *L, int64_t id)
+{
+    lua_getfield(L, LUA_REGISTRYINDEX, LUAS__CARRIED_KEY);
+    lua_pushnil(L);
+    lua_rawseti(L, -2, id);
+    lua_pop(L, 1);
+}
+
+/* The engine's job first: what follows may want memory, and without any raises. */
+static int job_drop(lua_State *L)
+{
+    luas__job_handle *h = luas__job_handle_of(L);
+    luas__job *job = h->job;
+    if (h->reading && job != NULL)
+        return luas__fail(L, "the results of this job are being read");
+    h->job = NULL;
+    release_scratch(h);
+    if (job != NULL && h->pool->pool != NULL && luas__fork_detect_is_here(&h->pool->pool->fork_detect)) {
+        bool inherits = job->policy.flags & LUAS__JOB_INHERIT;
+        int64_t id = job->id;
+        luas__pool_drop(h->pool->pool, job);
+        if (inherits)
+            forget_carried(L, id);
+        return_memo(L, h);
+    }
+    return 0;
+}
+
+static double number_field(lua_State *L, const char *name, double standard)
+{
+    lua_getfield(L, 2, name);
+    double value = luaL_optnumber(L, -1, standard);
+    lua_pop(L, 1);
+    return value;
+}
+
+static int flag_field(lua_State *L, const char *name, int flag)
+{
+    lua_getfield(L, 2, name);
+    int value = lua_toboolean(L, -1) ? flag : 0;
+    lua_pop(L, 1);
+    return value;
+}
+
+static int64_t seed_field(lua_State *L, int *flags)
+{
+    int64_t seed = 0;
+    if (lua_getfield(L, 2, "seed") != LUA_TNIL) {
+        *flags |= LUAS__JOB_SEEDED;
+        seed = luaL_checkinteger(L, -1);
+    }
+    lua_pop(L, 1);
+    return seed;
+}
+
+static luas__policy read_policy(lua_State *L)
+{
+    const luas__policy *ready = luaL_testudata(L, 2, POLICY);
+    if (ready != NULL)
+        return *ready;
+    luaL_checktype(L, 2, LUA_TTABLE);
+    luas__policy p = {
+        .timeout = luas__seconds(number_field(L, "timeout", 0)),
+        .grace = luas__seconds(number_field(L, "grace", 0.5)),
+        .retries = (int32_t)number_field(L, "retries", 0),
+        .chunk = (uint32_t)number_field(L, "chunk", 0),
+        .halt = (uint32_t)number_field(L, "halt", 0),
+        .priority = (int32_t)number_field(L, "priority", 0),
+        .room = (size_t)number_field(L, "room", 0),
+    };
+    p.flags = flag_field(L, "process", LUAS__JOB_PROCESS) | flag_field(L, "star", LUAS__JOB_STAR)
+        | flag_field(L, "discard", LUAS__JOB_DISCARD) | flag_field(L, "each", LUAS__JOB_EACH)
+        | flag_field(L, "async", LUAS__JOB_ASYNC);
+    p.seed = seed_field(L, &p.flags);
+    if (p.timeout > 0)
+        p.flags |= LUAS__JOB_TIMED;
+    return p;
+}
+
+int luas__job_handle_policy(lua_State *L)
+{
+    lua_settop(L, 1);
+    lua_pushvalue(L, 1); /* to 2, where P:job has it */
+    luas__policy policy = read_policy(L);
+    luas__policy *p = lua_newuserdatauv(L, sizeof *p, 0);
+    *p = policy;
+    luaL_setmetatable(L, POLICY);
+    return 1;
+}
+
+int luas__job_handle_new(lua_State *L)
+{
+    luas__handle *pool = luas__handles_pool(L, 1);
+    luas__policy policy = read_policy(L);
+    luas__job_handle *h = lua_newuserdatauv(L, sizeof *h, 4);
+    *h = (luas__job_handle){.pool = pool};
+    luaL_setmetatable(L, JOB);
+    lua_pushvalue(L, 1);
+    lua_setiuservalue(L, -2, JOB_POOL);
+    luas__job *job = luas__job_new(&policy);
+    int rc = job == NULL ? LUAS_ENOMEM : luas__pool_start(pool->pool, job);
+    if (rc < 0) {
+        luas__job_free(job);
+        return luas__handles_raise(L, pool->pool, rc);
+    }
+    h->job = job;
+    return 1;
+}
+
+/* ---- the function ---- */
+
+int luas__job_handle_space(lua_State *L)
+{
+    if (lua_getiuservalue(L, AT_JOB, JOB_SPACE) == LUA_TNIL) {
+        lua_pop(L, 1);
+        luas__space_new(L, 0);
+        lua_pushvalue(L, -1);
+        lua_setiuservalue(L, AT_JOB, JOB_SPACE);
+    }
+    return lua_gettop(L);
+}
+
+int luas__job_handle_refuse(lua_State *L)
+{
+    lua_pushnil(L);
+    lua_insert(L, -2);
+    return 2;
+}
+
+/* The function at 2 was carried before and has not changed: its memo is on
+   the top. */
+static int carry_again(lua_State *L, luas__job_handle *h)
+{
+    size_t len;
+    int memo = lua_gettop(L);
+    lua_pushvalue(L, memo);
+    lua_setiuservalue(L, AT_JOB, JOB_MEMO);
+    lua_rawgeti(L, memo, MEMO_SPACE);
+    lua_setiuservalue(L, AT_JOB, JOB_SPACE);
+    lua_rawgeti(L, memo, MEMO_MESSAGE);
+    const char *message = lua_tolstring(L, -1, &len);
+    luas__job_try(L, h, luas__pool_define(h->pool->pool, h->job, message, len));
+    lua_pushboolean(L, 1);
+    lua_rawgeti(L, memo, MEMO_MODULES);
+    return 2;
+}
+
+/* Arguments: job, function, whether it must be shipped. Gives true and the
+   modules it needs, or nil and why not. */
+static int job_carry(lua_State *L)
+{
+    luas__job_handle *h = luas__job_handle_check(L);
+    luaL_checkany(L, 2);
+    bool forced = lua_toboolean(L, 3);
+    h->forgotten = h->pool->forgotten;
+    int cache = push_recalled(L);
+    if (luas__ship_cache_take(L, cache, 2))
+        return carry_again(L, h);
+    int space = luas__job_handle_space(L);
+    luas__carried carried;
+    luas__buffer_truncate(&h->bytes, 0);
+    int rc = luas__encode_definition(L, 2, space, &h->bytes, forced ? 0 : SHIP_LIMIT, &carried);
+    if (rc < 0)
+        return luas__job_handle_refuse(L);
+    if (carried.dynamic && !forced) {
+        luas__buffer_truncate(&h->bytes, 0);
+        lua_pushnil(L); /* as if nothing had been carried */
+        lua_setiuservalue(L, AT_JOB, JOB_SPACE);
+        lua_pushliteral(L, "it may use any global");
+        return luas__job_handle_refuse(L);
+    }
+    rc = luas__pool_define(h->pool->pool, h->job, luas__buffer_bytes(&h->bytes), h->bytes.len);
+    luas__job_try(L, h, rc);
+    int modules = lua_gettop(L);
+    luas__ship_cache_libraries(L, space, modules);
+    if (luas__ship_cache_make(L, 2, space, modules, luas__buffer_bytes(&h->bytes), h->bytes.len))
+        lua_setiuservalue(L, AT_JOB, JOB_MEMO);
+    luas__buffer_truncate(&h->bytes, 0);
+    lua_pushboolean(L, 1);
+    lua_insert(L, -2);
+    return 2;
+}
+
+/* Steps, while idle workers that are in its way end. Signals do not end that. */
+static int inherit(luas__pool *p, luas__job *job, int workers, int now, luas__fork_point *at)
+{
+    int64_t end = luas__now() + LUAS__PATIENCE;
+    int rc = luas__pool_inherit(p, job, workers, now, at);
+    while (luas__error_is_shortage(rc) && rc != LUAS_ENOMEM && luas__pool_make_room(p) && luas__now() < end) {
+        int stepped = luas__pool_step(p, 20 * LUAS__MS, at);
+        if (stepped < 0 && stepped != LUAS_EINTR)
+            return stepped;
+        rc = luas__pool_inherit(p, job, workers, now, at);
+    }
+    return rc;
+}
+
+/* Forks `now` of the job's own workers and, when the host goes on while they
+   work, what keeps it as it is now for others. */
+static void fork_own(lua_State *L, luas__job_handle *h, int workers, int now, bool goes_on)
+{
+    luas__pool *p = h->pool->pool;
+    lua_getiuservalue(L, AT_JOB, JOB_POOL);
+    luas__fork_point at = {.L = L, .pool = lua_gettop(L)};
+    luas__job_try(L, h, inherit(p, h->job, workers, now, &at));
+    if (goes_on)
+        luas__pool_snapshot(p, h->job, &at);
+}
+
+/* A host that stands still has them forked when it steps; one that goes on has
+   some, in case that nothing can keep it, and all where it may not step. */
+static int count_now(const luas__job *job, int workers, bool goes_on)
+{
+    if (job->policy.flags & (LUAS__JOB_ASYNC | LUAS__JOB_PROCESS))
+        return workers;
+    return goes_on ? luas__cpus_count() : 0;
+}
+
+/* Arguments: job, function, inputs or nil, workers, whether the host goes on. */
+static int job_inherit(lua_State *L)
+{
+    luas__job_handle *h = luas__job_handle_check(L);
+    int workers = (int)luaL_checkinteger(L, 4);
+    lua_settop(L, 5);
+    int space = luas__job_handle_space(L);
+    luas__class_scan(L, 2, space, SURVEY);
+    if (lua_istable(L, 3))
+        luas__class_scan(L, 3, space, SURVEY);
+    luas__space_at(L, space)->inherited = 1;
+    h->job->policy.flags |= LUAS__JOB_INHERIT;
+    lua_getfield(L, LUA_REGISTRYINDEX, LUAS__CARRIED_KEY);
+    lua_createtable(L, 3, 0);
+    const int values[] = {2, space, 3};
+    for (int i = 0; i < 3; i++) {
+        lua_pushvalue(L, values[i]);
+        lua_rawseti(L, -2, i + 1);
+    }
+    lua_rawseti(L, -2, h->job->id);
+    bool goes_on = lua_toboolean(L, 5);
+    fork_own(L, h, workers, count_now(h->job, workers, goes_on), goes_on);
+    return 0;
+}
+
+/* Is no worker left but the job's, or such as are about to end, nor to come? */
+static bool has_all_workers(const luas__pool *p, const luas__job *job)
+{
+    for (int i = 0; i < p->nworkers; i++) {
+        const luas__worker *w = p->workers[i];
+        if (w->snapshot != job->snapshot && !w->stopping && !w->reaped)
+            return false;
+    }
+    return !luas__snapshots_has_others(p, job->snapshot);
+}
+
+/* Arguments: job, workers, whether the host goes on. These are forked now, and
+   the job is for them alone: true when the pool has no others. */
+static int job_renew(lua_State *L)
+{
+    luas__job_handle *h = luas__job_handle_check(L);
+    luas__pool *p = h->pool->pool;
+    int workers = (int)luaL_checkinteger(L, 2);
+    fork_own(L, h, workers, workers, lua_toboolean(L, 3));
+    pthread_mutex_lock(&p->lock);
+    bool all = has_all_workers(p, h->job);
+    pthread_mutex_unlock(&p->lock);
+    lua_pushboolean(L, all);
+    return 1;
+}
+
+/* ---- what becomes of it ---- */
+
+static int job_pump(lua_State *L)
+{
+    luas__job_handle *h = luas__job_handle_check(L);
+    luas__job_try(L, h, luas__pool_pump(h->pool->pool, h->job));
+    return 0;
+}
+
+static int job_cancel(lua_State *L)
+{
+    luas__job_handle *h = luas__job_handle_check(L);
+    lua_Integer from = luaL_optinteger(L, 2, 0), to = luaL_optinteger(L, 3, LUA_MAXINTEGER);
+    luas__job_try(L, h, luas__pool_cancel(h->pool->pool, h->job, (uint64_t)from, (uint64_t)to));
+    return 0;
+}
+
+static int job_done(lua_State *L)
+{
+    luas__job_handle *h = luas__job_handle_of(L);
+    lua_pushboolean(L, h->job == NULL || h->pool->pool == NULL || h->job->done);
+    return 1;
+}
+
+/* Has all that was fed its outcome, or must the rest wait for the consumer? */
+static int job_rests(lua_State *L)
+{
+    luas__job_handle *h = luas__job_handle_check(L);
+    luas__pool *p = h->pool->pool;
+    pthread_mutex_lock(&p->lock);
+    bool rests = h->job->settled == h->job->fed || luas__job_full(h->job);
+    pthread_mutex_unlock(&p->lock);
+    lua_pushboolean(L, rests);
+    return 1;
+}
+
+/* ---- the one worker of a process ---- */
+
+static int job_process(lua_State *L)
+{
+    luas__job_handle *h = luas__job_handle_check(L);
+    pid_t pid = luas__pool_process(h->pool->pool, h->job);
+    int status = h->job->process_status;
+    bool gone = h->job->process_gone;
+    lua_pushinteger(L, pid);
+    lua_pushboolean(L, gone);
+    if (gone && status != -1 && WIFEXITED(status))
+        lua_pushinteger(L, WEXITSTATUS(status));
+    else
+        lua_pushnil(L);
+    if (gone && status != -1 && WIFSIGNALED(status))
+        lua_pushinteger(L, WTERMSIG(status));
+    else
+        lua_pushnil(L);
+    return 4;
+}
+
+static int job_signal(lua_State *L)
+{
+    luas__job_handle *h = luas__job_handle_check(L);
+    int signal = (int)luaL_checkinteger(L, 2);
+    luas__job_try(L, h, luas__pool_signal_process(h->pool->pool, h->job, signal));
+    return 0;
+}
+
+static const luaL_Reg methods[] = {
+    {"carry", job_carry}, {"inherit", job_inherit}, {"renew", job_renew},
+    {"pump", job_pump}, {"cancel", job_cancel}, {"drop", job_drop}, {"done", job_done},
+    {"rests", job_rests}, {"process", job_process}, {"signal", job_signal}, {NULL, NULL},
+};
+
+static const luaL_Reg meta[] = {
+    {"__gc", job_drop}, {"__close", job_drop}, {NULL, NULL},
+};
+
+void luas__job_handle_class(lua_State *L)
+{
+    luas__handles_new_class(L, JOB, methods, meta);
+    luas__handles_add_methods(L, JOB, luas__feed_methods);
+    luas__handles_add_methods(L, JOB, luas__collect_methods);
+    luaL_newmetatable(L, POLICY);
+    lua_pop(L, 1);
+}

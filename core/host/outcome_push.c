@@ -1,0 +1,75 @@
+/* Outcomes that are no value, as tables. */
+#define _GNU_SOURCE
+#include "outcome_push.h"
+
+#include <lauxlib.h>
+#include <sys/wait.h>
+
+#include "codec.h"
+
+static void set_integer(lua_State *L, const char *name, int64_t value)
+{
+    lua_pushinteger(L, value);
+    lua_setfield(L, -2, name);
+}
+
+static void set_status(lua_State *L, int status)
+{
+    if (status != -1 && WIFEXITED(status))
+        set_integer(L, "exitcode", WEXITSTATUS(status));
+    else if (status != -1 && WIFSIGNALED(status))
+        set_integer(L, "signal", WTERMSIG(status));
+}
+
+/* Adds value, message and traceback, where the task could still say them. */
+static int set_raised(lua_State *L, const luas__outcome *o, const char *payload, int space)
+{
+    static const char *const names[] = {"value", "message", "traceback"};
+    if (o->len == 0)
+        return 0;
+    int table = lua_gettop(L);
+    int n = luas__decode(L, payload, o->len, space, LUAS__FUNCTIONS);
+    for (int i = 0; i < n && i < 3; i++) {
+        lua_pushvalue(L, table + 1 + i);
+        lua_setfield(L, table, names[i]);
+    }
+    if (n < 0)
+        lua_setfield(L, table, "message");
+    lua_settop(L, table);
+    return n;
+}
+
+void luas__outcome_push(lua_State *L, const luas__outcome *o, const char *payload, int space)
+{
+    static const char *const kinds[] = {"value", "error", "timeout", "crash", "cancelled"};
+    lua_createtable(L, 0, 10);
+    lua_pushstring(L, kinds[o->kind]);
+    lua_setfield(L, -2, "kind");
+    set_integer(L, "index", (lua_Integer)o->index);
+    set_integer(L, "count", (lua_Integer)o->count);
+    set_integer(L, "attempts", o->attempts);
+    if (o->pid != 0) {
+        set_integer(L, "pid", o->pid);
+        set_integer(L, "worker", o->worker);
+    }
+    if (o->over_memory) {
+        lua_pushboolean(L, 1);
+        lua_setfield(L, -2, "over_memory");
+    }
+    if (o->kind == LUAS__KIND_CRASH || (o->kind != LUAS__KIND_VALUE && o->status != 0))
+        set_status(L, o->status);
+    set_raised(L, o, payload, space);
+}
+
+/* A value whose payload this host cannot read is that task's error. */
+void luas__outcome_push_unreadable(lua_State *L, const luas__outcome *o, int space)
+{
+    luas__outcome error = *o;
+    error.kind = LUAS__KIND_ERROR;
+    error.len = 0;
+    luas__outcome_push(L, &error, NULL, space);
+    lua_insert(L, -2);
+    lua_pushvalue(L, -1);
+    lua_setfield(L, -3, "message");
+    lua_setfield(L, -2, "value");
+}

@@ -1,0 +1,181 @@
+/* Frames over a socket pair, each an array of values. */
+#define _GNU_SOURCE
+#include "pipe.h"
+
+#include <errno.h>
+#include <lauxlib.h>
+#include <limits.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "error.h"
+#include "fd.h"
+#include "frame.h"
+#include "codec.h"
+#include "fail.h"
+#include "handles.h"
+
+#define CHANNEL "luas.core.channel"
+
+enum { READ_SIZE = 1 << 16 };
+
+typedef struct channel_handle {
+    int fd;                 /* -1 once closed */
+    luas__buffer in, out;
+} channel_handle;
+
+static channel_handle *check_open(lua_State *L)
+{
+    channel_handle *c = luaL_checkudata(L, 1, CHANNEL);
+    if (c->fd < 0)
+        luas__fail(L, "this end of the pipe is closed");
+    return c;
+}
+
+static channel_handle *new_handle(lua_State *L)
+{
+    channel_handle *c = lua_newuserdatauv(L, sizeof *c, 0);
+    *c = (channel_handle){.fd = -1};
+    luaL_setmetatable(L, CHANNEL);
+    return c;
+}
+
+static int channel_pair(lua_State *L)
+{
+    int fds[2];
+    channel_handle *a = new_handle(L), *b = new_handle(L);
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds) < 0)
+        return luas__fail(L, "cannot make a pipe: %s", luas_strerror(-errno));
+    a->fd = fds[0];
+    b->fd = fds[1];
+    return 2;
+}
+
+static int channel_close(lua_State *L)
+{
+    channel_handle *c = luaL_checkudata(L, 1, CHANNEL);
+    luas__fd_close(&c->fd);
+    luas__buffer_release(&c->in);
+    luas__buffer_release(&c->out);
+    return 0;
+}
+
+/* 1 when ready, 0 when the time is over, -EINTR after a signal. */
+static int wait_for(int fd, short events, int64_t deadline)
+{
+    struct pollfd p = {.fd = fd, .events = events};
+    int64_t left = deadline == INT64_MAX ? -1 : deadline - luas__now();
+    int64_t ms = deadline == INT64_MAX ? -1 : left <= 0 ? 0 : (left + LUAS__MS - 1) / LUAS__MS;
+    int n = poll(&p, 1, ms > INT_MAX ? INT_MAX : (int)ms);
+    return n < 0 ? -errno : n;
+}
+
+static int encode_message(lua_State *L, channel_handle *c)
+{
+    luas__encode_options options = {0};
+    size_t mark;
+    int rc = luas__frame_begin(&c->out, LUAS__MSG_VALUE, &mark);
+    if (rc < 0)
+        return luas__fail(L, "cannot send: %s", luas_strerror(rc));
+    rc = luas__encode(L, 2, lua_gettop(L) - 1, &c->out, &options);
+    if (rc == 0)
+        return luas__frame_end(&c->out, mark);
+    luas__buffer_truncate(&c->out, mark);
+    return luas__fail(L, "%s%s", rc == LUAS_EUNSENT ? "" : "cannot send: ", lua_tostring(L, -1));
+}
+
+/* As write, but a reader that is gone raises no signal. */
+static int send_some(channel_handle *c)
+{
+    while (c->out.len > 0) {
+        ssize_t n = send(c->fd, luas__buffer_bytes(&c->out), c->out.len, MSG_NOSIGNAL);
+        if (n < 0 && errno != EINTR)
+            return -errno;
+        if (n > 0)
+            luas__buffer_consume(&c->out, (size_t)n);
+    }
+    return 0;
+}
+
+/* With values: sends them. Without: goes on with what is left of the last. */
+static int channel_send(lua_State *L)
+{
+    channel_handle *c = check_open(L);
+    if (c->out.len == 0)
+        encode_message(L, c);
+    int rc;
+    while ((rc = send_some(c)) == -EAGAIN)
+        if (wait_for(c->fd, POLLOUT, INT64_MAX) == -EINTR) {
+            lua_pushliteral(L, "signal");
+            return 1;
+        }
+    if (rc < 0) {
+        luas__buffer_truncate(&c->out, 0);
+        return luas__fail(L, "cannot send: %s", rc == -EPIPE
+                          ? "no process has the other end open" : luas_strerror(rc));
+    }
+    lua_pushboolean(L, 1);
+    return 1;
+}
+
+static int push_message(lua_State *L, channel_handle *c, luas__mp_reader *body)
+{
+    int64_t code;
+    int rc = luas__mp_read_int(body, &code);
+    lua_pushboolean(L, 1);
+    int n = rc < 0 || code != LUAS__MSG_VALUE
+        ? LUAS_EPROTO
+        : luas__decode(L, (const char *)body->at, (size_t)(body->end - body->at), 0,
+                       LUAS__FUNCTIONS);
+    luas__frame_drop(&c->in);
+    if (n == LUAS_EPROTO)
+        return luas__fail(L, "cannot receive: %s", luas_strerror(n));
+    return n < 0 ? luas__fail(L, "cannot receive: %s", lua_tostring(L, -1)) : n + 1;
+}
+
+static int channel_recv(lua_State *L)
+{
+    channel_handle *c = check_open(L);
+    int64_t deadline = lua_isnoneornil(L, 2) ? INT64_MAX
+        : luas__now() + luas__seconds(luaL_checknumber(L, 2));
+    luas__mp_reader body;
+    while (!luas__frame_peek(&c->in, &body)) {
+        ssize_t n = luas__fd_read_some(c->fd, &c->in, READ_SIZE);
+        if (n == 0 || n == -ECONNRESET)
+            return lua_pushnil(L), 1;
+        if (n < 0 && n != -EAGAIN)
+            return luas__fail(L, "cannot receive: %s", luas_strerror((int)n));
+        int ready = n == -EAGAIN ? wait_for(c->fd, POLLIN, deadline) : 1;
+        if (ready == -EINTR)
+            return lua_pushliteral(L, "signal"), 1;
+        if (ready == 0)
+            return lua_pushboolean(L, 0), 1;
+    }
+    return push_message(L, c, &body);
+}
+
+static int channel_fileno(lua_State *L)
+{
+    lua_pushinteger(L, check_open(L)->fd);
+    return 1;
+}
+
+static const luaL_Reg methods[] = {
+    {"send", channel_send}, {"recv", channel_recv}, {"close", channel_close},
+    {"fileno", channel_fileno}, {NULL, NULL},
+};
+
+static const luaL_Reg meta[] = {
+    {"__gc", channel_close}, {"__close", channel_close}, {NULL, NULL},
+};
+
+static const luaL_Reg functions[] = {{"pair", channel_pair}, {NULL, NULL}};
+
+int luas__pipe_open(lua_State *L)
+{
+    luas__handles_new_class(L, CHANNEL, methods, meta);
+    luaL_newlib(L, functions);
+    return 1;
+}

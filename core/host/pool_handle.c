@@ -1,0 +1,465 @@
+/* Pools as userdata: options in, workers forked, the verbs that drive them. */
+#define _GNU_SOURCE
+#include "core.h"
+
+#include <lauxlib.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "cpus.h"
+#include "error.h"
+#include "codec.h"
+#include "fail.h"
+#include "inline_call.h"
+#include "handles.h"
+#include "ship_cache.h"
+#include "serve.h"
+#include "task.h"
+#include "table_watch.h"
+#include "pool.h"
+
+#define POOL "luas.core.pool"
+
+/* Registry: the pools of this state, weak, for a fork to close its copies. */
+#define POOLS "luas.pools"
+
+/* ---- the worker, once forked ---- */
+
+static int abandon_pools(lua_State *L)
+{
+    lua_getfield(L, LUA_REGISTRYINDEX, POOLS);
+    for (lua_pushnil(L); lua_next(L, -2) != 0; lua_pop(L, 1)) {
+        luas__handle *h = lua_touserdata(L, -2);
+        if (h->pool != NULL && !luas__fork_detect_is_here(&h->pool->fork_detect))
+            luas__pool_abandon(h->pool, NULL);
+    }
+    return 0;
+}
+
+static void abandon_others(void *host)
+{
+    lua_State *L = ((luas__fork_point *)host)->L;
+    if (!lua_checkstack(L, LUA_MINSTACK))
+        _exit(1);
+    lua_pushcfunction(L, abandon_pools);
+    if (lua_pcall(L, 0, 0, 0) != LUA_OK)
+        _exit(1); /* it would hold the ends of others' pipes */
+}
+
+/* From here on this process is a worker: nothing may raise past this frame,
+   for below it lies the host's own stack. */
+static int worker_main(void *host, luas__channel *channel)
+{
+    luas__fork_point *at = host;
+    lua_State *L = at->L;
+    abandon_others(host);
+    lua_getiuservalue(L, at->pool, LUAS__POOL_OPTIONS);
+    int options = lua_gettop(L);
+    lua_pushliteral(L, "init");
+    int init = lua_rawget(L, options) == LUA_TFUNCTION ? options + 1 : 0;
+    lua_pushliteral(L, "exit");
+    int exit = lua_rawget(L, options) == LUA_TFUNCTION ? options + 2 : 0;
+    lua_pushliteral(L, "memory");
+    lua_rawget(L, options);
+    size_t memory = (size_t)lua_tointeger(L, -1);
+    lua_pushliteral(L, "max_memory");
+    bool is_weighed = lua_rawget(L, options) != LUA_TNIL || memory > 0;
+    return luas__serve(L, channel, &(luas__serve_options){
+        .init = init, .exit = exit, .memory = memory, .is_weighed = is_weighed});
+}
+
+/* ---- errors ---- */
+
+int luas__handles_raise(lua_State *L, luas__pool *p, int rc)
+{
+    if (rc == LUAS_EBROKEN && p->why.len > 0)
+        lua_pushstring(L, luas__buffer_bytes(&p->why));
+    else
+        lua_pushfstring(L, "luas: %s", luas_strerror(rc));
+    return lua_error(L);
+}
+
+/* ---- the handle ---- */
+
+luas__handle *luas__handles_pool(lua_State *L, int index)
+{
+    luas__handle *h = luas__handles_check(L, index, POOL);
+    if (h->pool == NULL)
+        luas__fail(L, "pool is closed");
+    return h;
+}
+
+static int64_t option_integer(lua_State *L, const char *name, int64_t standard)
+{
+    lua_getfield(L, 1, name);
+    int64_t value = luaL_optinteger(L, -1, standard);
+    lua_pop(L, 1);
+    return value;
+}
+
+static bool option_given(lua_State *L, const char *name)
+{
+    bool given = lua_getfield(L, 1, name) != LUA_TNIL;
+    lua_pop(L, 1);
+    return given;
+}
+
+static luas__output_mode option_output(lua_State *L)
+{
+    static const char *const modes[] = {"inherit", "tag", "capture", NULL};
+    lua_getfield(L, 1, "output");
+    int mode = luaL_checkoption(L, -1, "inherit", modes);
+    lua_pop(L, 1);
+    return (luas__output_mode)mode;
+}
+
+static int core_pool(lua_State *L)
+{
+    luaL_checktype(L, 1, LUA_TTABLE);
+    luas__pool_options options = {
+        .workers = (int)option_integer(L, "workers", 1),
+        .main = worker_main,
+        .abandon = abandon_others,
+        .has_init = option_given(L, "init"),
+        .max_tasks = (uint64_t)option_integer(L, "max_tasks", 0),
+        .memory = (size_t)option_integer(L, "memory", 0),
+        .max_memory = (size_t)option_integer(L, "max_memory", 0),
+    };
+    options.output = option_output(L);
+    lua_getfield(L, 1, "name");
+    snprintf(options.label, sizeof options.label, "%s", luaL_optstring(L, -1, "worker"));
+    luas__handle *h = lua_newuserdatauv(L, sizeof *h, 2);
+    *h = (luas__handle){.pool = NULL};
+    luaL_setmetatable(L, POOL);
+    lua_pushvalue(L, 1);
+    lua_setiuservalue(L, -2, LUAS__POOL_OPTIONS);
+    luas__ship_cache_new(L);
+    lua_setiuservalue(L, -2, LUAS__POOL_RECALLED);
+    lua_getfield(L, LUA_REGISTRYINDEX, POOLS);
+    lua_pushvalue(L, -2);
+    lua_pushboolean(L, 1);
+    lua_rawset(L, -3);
+    lua_pop(L, 1);
+    luas__task_watch_forks();
+    int rc = luas__pool_open(&h->pool, &options);
+    return rc < 0 ? luas__fail(L, "cannot open a pool: %s", luas_strerror(rc)) : 1;
+}
+
+/* In a worker the pool is the host's: its struct is just left alone. What is
+   closed no worker need look at. */
+static int pool_close(lua_State *L)
+{
+    luas__handle *h = luaL_checkudata(L, 1, POOL);
+    luas__pool *p = h->pool;
+    h->pool = NULL;
+    if (p == NULL || !luas__fork_detect_is_here(&p->fork_detect))
+        return 0;
+    luas__pool_close(p);
+    lua_getfield(L, LUA_REGISTRYINDEX, POOLS);
+    lua_pushvalue(L, 1);
+    lua_pushnil(L);
+    lua_rawset(L, -3);
+    return 0;
+}
+
+/* The method: while an outcome is being read, which can run user code, the
+   collector does it later. */
+static int pool_close_method(lua_State *L)
+{
+    const luas__handle *h = luaL_checkudata(L, 1, POOL);
+    return h->readers > 0 ? 0 : pool_close(L);
+}
+
+/* For people, by way of the program if it listens (it may print; the library
+   may not), else as a warning of Lua's. */
+static int core_report(lua_State *L)
+{
+    const char *message = luaL_checkstring(L, 1);
+    if (lua_getfield(L, LUA_REGISTRYINDEX, "luas.report") == LUA_TFUNCTION) {
+        lua_pushvalue(L, 1);
+        lua_call(L, 1, 0);
+    } else {
+        lua_warning(L, "luas: ", 1);
+        lua_warning(L, message, 0);
+    }
+    return 0;
+}
+
+/* What went wrong where nobody waits for an answer. */
+static void pass_on_exit_error(lua_State *L, luas__pool *p)
+{
+    pthread_mutex_lock(&p->lock);
+    size_t len = p->exit_error.len;
+    pthread_mutex_unlock(&p->lock);
+    if (len == 0)
+        return;
+    lua_pushcfunction(L, core_report);
+    lua_pushliteral(L, "exit raised: ");
+    lua_pushlstring(L, luas__buffer_bytes(&p->exit_error), len);
+    lua_concat(L, 2);
+    luas__buffer_truncate(&p->exit_error, 0);
+    p->exit_error_told = true;
+    lua_call(L, 1, 0);
+}
+
+/* Since this was asked last? */
+static bool has_forked(luas__handle *h)
+{
+    uint64_t before = h->forks;
+    pthread_mutex_lock(&h->pool->lock);
+    h->forks = h->pool->stats.forks;
+    pthread_mutex_unlock(&h->pool->lock);
+    return h->forks != before;
+}
+
+/* Arguments: pool, seconds. Gives whether anything happened, and whether
+   workers were forked. */
+static int pool_step(lua_State *L)
+{
+    luas__handle *h = luas__handles_pool(L, 1);
+    /* Callers that wait for more come again. A signal that came just before
+       the wait does not end it, but its hook shall not wait for long. */
+    int64_t timeout = lua_isnoneornil(L, 2) ? LUAS__SECOND : luas__seconds(luaL_checknumber(L, 2));
+    luas__fork_point at = {.L = L, .pool = 1};
+    int rc = luas__pool_step(h->pool, timeout, &at);
+    if (rc < 0 && rc != LUAS_EINTR)
+        return luas__handles_raise(L, h->pool, rc);
+    pass_on_exit_error(L, h->pool);
+    lua_pushboolean(L, rc > 0);
+    lua_pushboolean(L, has_forked(h));
+    return 2;
+}
+
+static int pool_stop(lua_State *L)
+{
+    luas__pool_stop(luas__handles_pool(L, 1)->pool);
+    return 0;
+}
+
+static int pool_terminate(lua_State *L)
+{
+    luas__pool_terminate(luas__handles_pool(L, 1)->pool);
+    return 0;
+}
+
+static int pool_resize(lua_State *L)
+{
+    luas__pool_resize(luas__handles_pool(L, 1)->pool, (int)luaL_checkinteger(L, 2));
+    return 0;
+}
+
+static int pool_live(lua_State *L)
+{
+    luas__handle *h = luas__handles_pool(L, 1);
+    pthread_mutex_lock(&h->pool->lock);
+    int n = lua_toboolean(L, 2) && luas__snapshots_has_others(h->pool, 0);
+    for (int i = 0; i < h->pool->nworkers; i++)
+        n += !h->pool->workers[i]->ended;
+    pthread_mutex_unlock(&h->pool->lock);
+    lua_pushinteger(L, n);
+    return 1;
+}
+
+/* Is any job unfinished? */
+static int pool_busy(lua_State *L)
+{
+    luas__pool *p = luas__handles_pool(L, 1)->pool;
+    pthread_mutex_lock(&p->lock);
+    bool busy = p->jobs != NULL;
+    pthread_mutex_unlock(&p->lock);
+    lua_pushboolean(L, busy);
+    return 1;
+}
+
+static int pool_stats(lua_State *L)
+{
+    luas__pool *p = luas__handles_pool(L, 1)->pool;
+    pthread_mutex_lock(&p->lock);
+    luas__stats s = p->stats;
+    pthread_mutex_unlock(&p->lock);
+    const struct { const char *name; uint64_t value; } fields[] = {
+        {"tasks", s.tasks}, {"values", s.values}, {"errors", s.errors},
+        {"timeouts", s.timeouts}, {"crashes", s.crashes}, {"cancelled", s.cancelled},
+        {"forks", s.forks}, {"retries", s.retries}, {"chunks", s.chunks},
+        {"steals", s.steals},
+    };
+    lua_createtable(L, 0, 12);
+    for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
+        lua_pushinteger(L, (lua_Integer)fields[i].value);
+        lua_setfield(L, -2, fields[i].name);
+    }
+    return 1;
+}
+
+static int pool_fileno(lua_State *L)
+{
+    lua_pushinteger(L, luas__handles_pool(L, 1)->pool->poller.fd);
+    return 1;
+}
+
+static int pool_wake(lua_State *L)
+{
+    luas__poller_wake(&luas__handles_pool(L, 1)->pool->poller);
+    return 0;
+}
+
+static int core_cpus(lua_State *L)
+{
+    lua_pushinteger(L, luas__cpus_count());
+    return 1;
+}
+
+static int core_pid(lua_State *L)
+{
+    const luas__fork_detect *here = lua_touserdata(L, lua_upvalueindex(1));
+    lua_pushinteger(L, luas__fork_detect_is_here(here) ? here->pid : getpid());
+    return 1;
+}
+
+static int close_origin(lua_State *L)
+{
+    luas__fork_detect_close(lua_touserdata(L, 1));
+    return 0;
+}
+
+static void push_pid_function(lua_State *L)
+{
+    luas__fork_detect *here = lua_newuserdatauv(L, sizeof *here, 0);
+    luas__fork_detect_open(here);
+    lua_createtable(L, 0, 1);
+    lua_pushcfunction(L, close_origin);
+    lua_setfield(L, -2, "__gc");
+    lua_setmetatable(L, -2);
+    lua_pushcclosure(L, core_pid, 1);
+}
+
+static int core_parent(lua_State *L)
+{
+    lua_pushinteger(L, getppid());
+    return 1;
+}
+
+/* The number of this worker in its pool, nil in a host; and whether it is a
+   process that was spawned. */
+static int core_worker(lua_State *L)
+{
+    lua_getfield(L, LUA_REGISTRYINDEX, LUAS__WORKER_KEY);
+    lua_getfield(L, LUA_REGISTRYINDEX, LUAS__PROCESS_KEY);
+    return 2;
+}
+
+/* The workers that the program's -j asks for, or nil. */
+static int core_workers(lua_State *L)
+{
+    lua_getfield(L, LUA_REGISTRYINDEX, "luas.workers");
+    return 1;
+}
+
+/* Can these values travel? Nothing, or a message that says which cannot. */
+static int core_check(lua_State *L)
+{
+    return !luas__inline_call_check_values(L, 1, lua_gettop(L));
+}
+
+/* "file:line: " of the script's line that called into luas, or "". */
+static int core_caller(lua_State *L)
+{
+    luas__fail_push_caller(L);
+    return 1;
+}
+
+static int core_isatty(lua_State *L)
+{
+    lua_pushboolean(L, isatty((int)luaL_checkinteger(L, 1)));
+    return 1;
+}
+
+static int core_now(lua_State *L)
+{
+    lua_pushnumber(L, (lua_Number)luas__now() / 1e9);
+    return 1;
+}
+
+/* Functions that were carried are carried anew. */
+static int pool_forget(lua_State *L)
+{
+    luas__handles_pool(L, 1)->forgotten++;
+    luas__ship_cache_new(L);
+    lua_setiuservalue(L, 1, LUAS__POOL_RECALLED);
+    return 0;
+}
+
+static const luaL_Reg pool_methods[] = {
+    {"job", luas__job_handle_new}, {"step", pool_step}, {"stop", pool_stop},
+    {"terminate", pool_terminate}, {"close", pool_close_method}, {"resize", pool_resize},
+    {"live", pool_live}, {"busy", pool_busy}, {"stats", pool_stats},
+    {"fileno", pool_fileno}, {"wake", pool_wake}, {"forget", pool_forget}, {NULL, NULL},
+};
+
+static const luaL_Reg pool_meta[] = {
+    {"__gc", pool_close}, {"__close", pool_close}, {NULL, NULL},
+};
+
+static const luaL_Reg core_functions[] = {
+    {"pool", core_pool}, {"cpus", core_cpus}, {"parent", core_parent},
+    {"worker", core_worker}, {"workers", core_workers}, {"now", core_now},
+    {"policy", luas__job_handle_policy}, {"guard", luas__inline_call}, {"stop", luas__inline_call_stop},
+    {"check", core_check}, {"watch", luas__table_watch},
+    {"same", luas__table_watch_same}, {"report", core_report},
+    {"caller", core_caller}, {"isatty", core_isatty},
+    {"check_list", luas__feed_check_list}, {NULL, NULL},
+};
+
+void luas__handles_new_class(lua_State *L, const char *name, const luaL_Reg *methods,
+                     const luaL_Reg *meta)
+{
+    luaL_newmetatable(L, name);
+    luaL_setfuncs(L, meta, 0);
+    lua_newtable(L);
+    lua_setfield(L, -2, "__index");
+    lua_pop(L, 1);
+    luas__handles_add_methods(L, name, methods);
+}
+
+/* Each has its class as an upvalue. */
+void luas__handles_add_methods(lua_State *L, const char *name, const luaL_Reg *methods)
+{
+    luaL_getmetatable(L, name);
+    lua_getfield(L, -1, "__index");
+    lua_insert(L, -2);
+    luaL_setfuncs(L, methods, 1);
+    lua_pop(L, 1);
+}
+
+void *luas__handles_check(lua_State *L, int index, const char *name)
+{
+    void *object = lua_touserdata(L, index);
+    if (object != NULL && lua_getmetatable(L, index)) {
+        bool own = lua_rawequal(L, -1, lua_upvalueindex(1));
+        lua_pop(L, 1);
+        if (own)
+            return object;
+    }
+    return luaL_checkudata(L, index, name);
+}
+
+int luas__core_open(lua_State *L)
+{
+    luas__handles_new_class(L, POOL, pool_methods, pool_meta);
+    luas__job_handle_class(L);
+    lua_newtable(L);
+    lua_createtable(L, 0, 1);
+    lua_pushliteral(L, "k");
+    lua_setfield(L, -2, "__mode");
+    lua_setmetatable(L, -2);
+    lua_setfield(L, LUA_REGISTRYINDEX, POOLS);
+    lua_newtable(L);
+    lua_setfield(L, LUA_REGISTRYINDEX, LUAS__CARRIED_KEY);
+    luaL_newlib(L, core_functions);
+    push_pid_function(L);
+    lua_setfield(L, -2, "pid");
+    lua_pushliteral(L, LUAS_VERSION);
+    lua_setfield(L, -2, "version");
+    return 1;
+}

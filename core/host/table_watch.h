@@ -1,0 +1,24 @@
+/*
+ * Watching tables for changes: what a module had when workers were forked.
+ *
+ *   core.watch(modules, tables) -> W, names     what the tables have now: their fields,
+ *                                       and those of the tables in them, in those, and
+ *                                       so on, but for modules, whose names `modules`
+ *                                       has by table (nil: of the given tables only);
+ *                                       and the set of the names of those that were met
+ *   core.same(W) -> boolean             do they have these fields still, no more and
+ *                                       no fewer, with the same values?
+ *
+ * Where there are too many tables (names.h) only the given ones are watched, and none with too
+ * many fields. W keeps what it has seen, so that no new object takes the address of
+ * an old one. Long strings are the same only as objects.
+ */
+#ifndef LUAS_LUA_WATCH_H
+#define LUAS_LUA_WATCH_H
+
+#include <lua.h>
+
+int luas__table_watch(lua_State *L);
+int luas__table_watch_same(lua_State *L);
+
+#endif

@@ -1,0 +1,232 @@
+/*
+ * Staff: which workers there are to be. They are forked when tasks want them,
+ * each with its first task at once, and told to end when they are too many or
+ * used up.
+ */
+#define _GNU_SOURCE
+#include "pool.h"
+
+#include <errno.h>
+
+#include "clock.h"
+#include "error.h"
+
+static int active_workers(const luas__pool *p)
+{
+    int n = 0;
+    for (int i = 0; i < p->nworkers; i++)
+        n += !p->workers[i]->stopping && !p->workers[i]->reaped;
+    return n;
+}
+
+/* It has had all the tasks or memory that it may have. */
+static bool used_up(const luas__pool *p, const luas__worker *w)
+{
+    return w->tasks == 0 && !w->stopping && !w->reaped
+        && (w->retiring || (p->options.max_tasks > 0 && w->served >= p->options.max_tasks));
+}
+
+/* Ends workers that are too many or used up; an image gets a successor. */
+void luas__scaling_down(luas__pool *p, int most)
+{
+    int active = active_workers(p);
+    for (int i = 0; i < p->nworkers; i++) {
+        luas__worker *w = p->workers[i];
+        if (used_up(p, w) || (active > most && luas__schedule_is_spare(p, w))) {
+            luas__worker_stop(w, 0); /* without memory it is told later */
+            active--;
+        }
+    }
+}
+
+static int count_of_snapshot(const luas__pool *p, uint32_t snapshot)
+{
+    int n = 0;
+    for (int i = 0; i < p->nworkers; i++)
+        n += p->workers[i]->snapshot == snapshot && !p->workers[i]->reaped
+            && !p->workers[i]->stopping;
+    return n;
+}
+
+/* With its first task, so that it has something to do at once. */
+static int scale_up(luas__pool *p, uint32_t snapshot)
+{
+    int rc = luas__spawn_prepare(p, snapshot);
+    return rc < 0 ? rc : luas__schedule_first(p, p->workers[p->nworkers - 1]);
+}
+
+static bool wants_snapshot_worker(const luas__pool *p, const luas__job *job)
+{
+    int definitions, most = job->concurrency > 0 && job->concurrency < job->snapshot_workers ? job->concurrency : job->snapshot_workers;
+    return job->snapshot != 0 && job->waiting > 0 && !job->closed
+        && count_of_snapshot(p, job->snapshot) < most
+        && (!p->asks_only || luas__snapshots_find(p, job->snapshot, &definitions) != NULL);
+}
+
+/* Those of a job that came first, and those that take others' places. */
+int luas__scaling_replace(luas__pool *p)
+{
+    int rc = 0;
+    for (luas__job *job = p->jobs; job != NULL && rc == 0; job = job->next)
+        while (rc == 0 && wants_snapshot_worker(p, job)) {
+            luas__scaling_down(p, p->options.workers > 0 ? p->options.workers - 1 : 0);
+            rc = scale_up(p, job->snapshot);
+        }
+    return rc;
+}
+
+static bool is_busy(const luas__pool *p)
+{
+    for (int i = 0; i < p->nworkers; i++)
+        if (p->workers[i]->tasks > 0)
+            return true;
+    return false;
+}
+
+/* Is there something that will not be done unless a worker comes? */
+static bool lacks_worker(const luas__pool *p)
+{
+    bool lacks = active_workers(p) == 0;
+    for (const luas__job *job = p->jobs; job != NULL && !lacks; job = job->next)
+        lacks = job->snapshot != 0 && job->waiting > 0 && !job->closed
+            && count_of_snapshot(p, job->snapshot) == 0;
+    return lacks;
+}
+
+/* A task that is for each worker waits for those that are not there yet. */
+static bool wants_all(const luas__pool *p)
+{
+    for (const luas__job *job = p->jobs; job != NULL; job = job->next)
+        if (job->policy.flags & LUAS__JOB_EACH && job->waiting > 0 && !job->closed)
+            return true;
+    return false;
+}
+
+static int scale_up_all(luas__pool *p)
+{
+    int rc = 0;
+    while (rc == 0 && luas__schedule_needs_worker(p))
+        rc = scale_up(p, 0);
+    return rc == 0 ? luas__scaling_replace(p) : rc;
+}
+
+static int prepare_all(luas__pool *p)
+{
+    int rc = 0;
+    while (rc == 0 && active_workers(p) < p->options.workers)
+        rc = luas__spawn_prepare(p, 0);
+    return rc;
+}
+
+/* A worker needs more descriptors before it is forked than afterwards: where they
+   run out, those of some come free for others. */
+static int have_forked(luas__pool *p, int (*prepare)(luas__pool *p), void *host)
+{
+    int rc, forked;
+    bool again;
+    do {
+        rc = prepare(p);
+        again = rc == -EMFILE && p->pending_forks > 0;
+        forked = luas__spawn_fork_pending(p, host);
+    } while (again && forked == 0);
+    return rc < 0 ? rc : forked;
+}
+
+static bool is_any_stopping(const luas__pool *p)
+{
+    for (int i = 0; i < p->nworkers; i++)
+        if (p->workers[i]->stopping && !p->workers[i]->reaped)
+            return true;
+    return false;
+}
+
+/* What a fork lacked idle workers have: half of them are told to end and, if that is
+   not enough or takes long, half of the others. False when none is about to end. */
+static bool make_room(luas__pool *p)
+{
+    int64_t now = luas__now();
+    if (!is_any_stopping(p) || now - p->room_asked_at > LUAS__SECOND / 5) {
+        luas__scaling_down(p, active_workers(p) / 2);
+        p->room_asked_at = now;
+    }
+    return is_any_stopping(p);
+}
+
+/* Not for ever: what a worker does at its exit may not return. A step that waits
+   looks each 100 ms; what is looked at after a longer time is another wait. */
+static bool go_on_waiting(luas__pool *p)
+{
+    int64_t now = luas__now();
+    if (now - p->lack_seen_at > LUAS__SECOND)
+        p->lacks_since = now;
+    bool goes_on = now - p->lacks_since < LUAS__PATIENCE;
+    p->lack_seen_at = goes_on ? now : 0;
+    return goes_on;
+}
+
+/* Where a fork lacked something: does it come free? What is waiting and can be
+   done by those who are there is theirs first. */
+static int await_room(luas__pool *p, int lack)
+{
+    int rc = luas__schedule_deal(p, false);
+    if (rc < 0)
+        return rc;
+    bool makes_room = make_room(p);
+    return is_busy(p) || (makes_room && go_on_waiting(p)) ? 0 : lack;
+}
+
+/* A failing fork matters only when there is no worker that could do anything. */
+int luas__scaling_up(luas__pool *p, void *host)
+{
+    if (p->closing || p->broken != 0)
+        return p->closing ? 0 : p->broken;
+    int rc = have_forked(p, scale_up_all, host);
+    p->fork_failed = rc < 0;
+    if (rc == 0 || rc == LUAS_ENOMEM || wants_all(p))
+        return rc;
+    if (!lacks_worker(p))
+        return 0;
+    return luas__error_is_shortage(rc) ? await_room(p, rc) : is_busy(p) ? 0 : rc;
+}
+
+int luas__pool_populate(luas__pool *p, void *host)
+{
+    pthread_mutex_lock(&p->lock);
+    int rc = have_forked(p, prepare_all, host);
+    pthread_mutex_unlock(&p->lock);
+    return rc;
+}
+
+static int prepare_snapshot_workers(luas__pool *p, luas__job *job, int count)
+{
+    int rc = 0;
+    for (int i = 0; i < count && rc == 0; i++) {
+        rc = luas__spawn_prepare(p, job->snapshot);
+        if (rc == 0 && job->policy.flags & LUAS__JOB_PROCESS)
+            p->workers[p->nworkers - 1]->process = job;
+    }
+    return rc;
+}
+
+int luas__pool_inherit(luas__pool *p, luas__job *job, int workers, int now, void *host)
+{
+    pthread_mutex_lock(&p->lock);
+    job->snapshot = ++p->last_snapshot;
+    job->snapshot_workers = workers;
+    now = now < workers ? now : workers;
+    luas__scaling_down(p, p->options.workers > now ? p->options.workers - now : 0);
+    int before = p->nworkers;
+    int rc = prepare_snapshot_workers(p, job, now), forked = luas__spawn_fork_pending(p, host);
+    if (p->nworkers > before)
+        rc = forked = 0; /* one will do */
+    pthread_mutex_unlock(&p->lock);
+    return rc < 0 ? rc : forked;
+}
+
+bool luas__pool_make_room(luas__pool *p)
+{
+    pthread_mutex_lock(&p->lock);
+    bool makes = make_room(p);
+    pthread_mutex_unlock(&p->lock);
+    return makes;
+}

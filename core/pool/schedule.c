@@ -1,0 +1,332 @@
+/*
+ * Dealing: which worker gets which tasks, and how many at once.
+ *
+ * A chunk should take about CHUNK_TIME, so that its overhead vanishes, and
+ * never be more than a fair part of what is left. A worker is given chunks
+ * until HORIZON is covered, at least one beyond the one it works on, so that
+ * it never waits for the host. What turns out badly dealt is taken back from
+ * the slow and given to the idle.
+ */
+#define _GNU_SOURCE
+#include "pool.h"
+
+#include "clock.h"
+#include "error.h"
+
+#define CHUNK_TIME (LUAS__MS / 2)
+#define HORIZON (2 * LUAS__MS)
+#define WORTH_STEALING (LUAS__MS / 5)
+#define TIME_TO_START (20 * LUAS__MS)
+
+enum { MOST_CHUNK = 4096, MOST_CHUNKS = 64, MOST_BYTES = 1 << 20, MOST_IDLE_BYTES = 1 << 12,
+       GROWTH = 8 };
+
+static bool is_able(const luas__worker *w, const luas__job *job)
+{
+    return !w->stopping && !w->reaped && !w->retiring
+        && (job->snapshot == 0 || job->snapshot == w->snapshot);
+}
+
+/* Of a job for each worker, it has had its task. If all have, since there are
+   fewer workers than there were, then another is better than none. */
+static bool has_had_its_own(const luas__pool *p, const luas__worker *w, const luas__job *job)
+{
+    if (!(job->policy.flags & LUAS__JOB_EACH) || !luas__worker_had(w, job))
+        return false;
+    int able = 0;
+    for (int i = 0; i < p->nworkers; i++) {
+        const luas__worker *other = p->workers[i];
+        if (is_able(other, job) && !luas__worker_had(other, job))
+            return true;
+        able += is_able(other, job);
+    }
+    return able < p->options.workers;
+}
+
+static bool can_do(const luas__pool *p, const luas__worker *w, const luas__job *job)
+{
+    return is_able(w, job) && !has_had_its_own(p, w, job)
+        && (job->slots_left > 0 || luas__concurrency_has(w, job));
+}
+
+static bool has_pending(const luas__job *job)
+{
+    return job->waiting > 0 && !job->closed && !luas__job_full(job);
+}
+
+static bool has_room(const luas__worker *w, const luas__job *job)
+{
+    if (w->nchunks == 0)
+        return true;
+    if (job->policy.flags & LUAS__JOB_CAPTURE)
+        return false; /* one at a time, so that output is told apart */
+    if (w->stop_seq != 0 || w->out.len > MOST_BYTES || w->nchunks >= MOST_CHUNKS)
+        return false;
+    return w->nchunks < 2
+        || (job->task_ns > 0 && w->tasks * job->task_ns < HORIZON);
+}
+
+static uint32_t chunk_size(const luas__pool *p, luas__job *job)
+{
+    if (job->policy.flags & (LUAS__JOB_CAPTURE | LUAS__JOB_EACH))
+        return 1;
+    if (job->policy.chunk > 0)
+        return job->policy.chunk;
+    if (job->task_ns <= 0)
+        return 1;
+    double size = CHUNK_TIME / job->task_ns;
+    double grown = (double)job->last_chunk * GROWTH;
+    uint64_t hands = (uint64_t)(job->concurrency > 0 ? job->concurrency : p->options.workers);
+    double fair = (double)(job->waiting / (2 * hands + 1) + 1);
+    size = size < grown ? size : grown;
+    size = size < fair ? size : fair;
+    size = size < MOST_CHUNK ? size : MOST_CHUNK;
+    return job->last_chunk = size < 1 ? 1 : (uint32_t)size;
+}
+
+/* Tasks that a worker may still have before it is replaced. */
+static uint64_t lifetime(const luas__pool *p, const luas__worker *w)
+{
+    uint64_t most = p->options.max_tasks, had = w->served + w->tasks;
+    return most == 0 ? UINT64_MAX : had < most ? most - had : 0;
+}
+
+static bool idle(const luas__worker *w)
+{
+    return w->tasks == 0 && !w->stopping && !w->reaped;
+}
+
+/* A task goes to the worker that it failed on only when no other is idle:
+   serial numbers, for a new worker with an old one's place is another. */
+static uint32_t whom_to_avoid(const luas__pool *p, const luas__worker *w, const luas__job *job)
+{
+    if (job->pending[job->npending - 1].avoid != w->serial)
+        return 0;
+    for (int i = 0; i < p->nworkers; i++) {
+        const luas__worker *other = p->workers[i];
+        if (other != w && idle(other) && can_do(p, other, job))
+            return w->serial;
+    }
+    return 0;
+}
+
+static int give(luas__pool *p, luas__worker *w, luas__job *job)
+{
+    uint64_t most = lifetime(p, w);
+    uint32_t size = chunk_size(p, job);
+    if (most == 0)
+        return 0;
+    luas__range range;
+    luas__batch *batch;
+    int rc = luas__job_reserve(job, 1 + (size_t)p->pending_forks); /* it may all come back */
+    if (rc < 0 || !luas__job_take(job, whom_to_avoid(p, w, job),
+                                  size < most ? size : (uint32_t)most, &range, &batch))
+        return rc;
+    bool joins = job->concurrency > 0 && !luas__concurrency_has(w, job);
+    rc = luas__worker_give(w, job, range, batch);
+    if (rc < 0) {
+        luas__job_return(job, range);
+        return rc;
+    }
+    job->slots_left -= joins;
+    p->stats.chunks++;
+    return 1;
+}
+
+/* One chunk for the worker, if it has room: 1, or 0 when there is none. */
+static int serve(luas__pool *p, luas__worker *w)
+{
+    for (luas__job *job = p->jobs; job != NULL; job = job->next) {
+        if (!has_pending(job) || !can_do(p, w, job) || !has_room(w, job))
+            continue;
+        int rc = give(p, w, job);
+        if (rc != 0)
+            return rc;
+    }
+    return 0;
+}
+
+/* One chunk for each of the workers *from to *to - 1 that has room; what is
+   left of them is those who may have room for more. */
+static int serve_round(luas__pool *p, int *from, int *to)
+{
+    int first = *to, end = *from;
+    for (int i = *from; i < *to; i++) {
+        int rc = serve(p, p->workers[i]);
+        if (rc < 0)
+            return rc;
+        if (rc == 0)
+            continue;
+        first = i < first ? i : first;
+        end = i + 1;
+    }
+    *from = first;
+    *to = end;
+    return 0;
+}
+
+/* Round and round, so that the first worker does not take all. */
+static int serve_all(luas__pool *p)
+{
+    int rc = 0, from = 0, to = p->nworkers;
+    while (rc == 0 && from < to)
+        rc = serve_round(p, &from, &to);
+    return rc;
+}
+
+/* Has the worker had all that it was sent for a while? What is still on its
+   way to one worker would have to be sent to another from the start. */
+static bool has_had_time(const luas__worker *w)
+{
+    return w->out.len == 0 && luas__now_coarse() - w->sent_at > TIME_TO_START;
+}
+
+/*
+ * The time that tasks will have to wait in a worker; 0: none does. A single
+ * task that has not started is about to, unless that has taken a while.
+ */
+static double backlog(const luas__worker *w, bool late)
+{
+    if (w->nchunks == 0 || (w->tasks == 1 && !(late && has_had_time(w))))
+        return 0;
+    const luas__job *job = w->chunks[w->nchunks - 1].job;
+    uint32_t waiting = luas__worker_unstarted(w);
+    if (!late && waiting == w->tasks)
+        waiting--;
+    return waiting * (job->task_ns > 0 ? job->task_ns : (double)HORIZON);
+}
+
+/* Is there any worker that one without this work could take some from? */
+static bool has_victim(const luas__pool *p)
+{
+    for (int i = 0; i < p->nworkers; i++) {
+        const luas__worker *w = p->workers[i];
+        if (w->nchunks > 0 && !w->reaped && w->chunks[w->nchunks - 1].job->slots_left > 0)
+            return true;
+    }
+    return false;
+}
+
+static luas__worker *most_loaded(luas__pool *p, const luas__worker *thief, bool late)
+{
+    double at_least = late ? 0 : WORTH_STEALING;
+    luas__worker *found = NULL;
+    for (int i = 0; i < p->nworkers; i++) {
+        luas__worker *w = p->workers[i];
+        double load = w->reaped ? 0 : backlog(w, late);
+        if (load > at_least && can_do(p, thief, w->chunks[w->nchunks - 1].job)) {
+            at_least = load;
+            found = w;
+        }
+    }
+    return found;
+}
+
+/* An idle worker takes over what waits in another. Where little waits the
+   alarm asks again soon, for a short task may have turned out long. */
+static int steal(luas__pool *p, bool late)
+{
+    if (!has_victim(p))
+        return 0;
+    for (int i = 0; i < p->nworkers; i++) {
+        luas__worker *thief = p->workers[i];
+        if (!idle(thief))
+            continue;
+        luas__worker *victim = most_loaded(p, thief, late);
+        if (victim == NULL)
+            continue;
+        int rc = luas__worker_revoke(victim);
+        if (rc == 0 && (rc = serve(p, thief)) >= 0)
+            rc = serve_all(p);
+        if (rc < 0)
+            return rc;
+        p->stats.steals++;
+    }
+    return 0;
+}
+
+/* Word that a job is over can wait until there is something to do again. */
+static bool should_flush(const luas__worker *w)
+{
+    return (w->out.len > 0 || w->stop_unsent) && !w->reaped && !w->wants_write
+        && (w->tasks > 0 || w->stopping || w->out.len > MOST_IDLE_BYTES);
+}
+
+static int flush_all(luas__pool *p)
+{
+    for (int i = 0; i < p->nworkers; i++) {
+        luas__worker *w = p->workers[i];
+        if (should_flush(w)) {
+            int rc = luas__worker_flush(w, &p->poller);
+            if (rc < 0)
+                return rc;
+        }
+    }
+    return 0;
+}
+
+int luas__schedule_deal(luas__pool *p, bool alarmed)
+{
+    luas__concurrency_update(p);
+    int rc = serve_all(p);
+    if (rc == 0)
+        rc = steal(p, alarmed);
+    return rc == 0 ? flush_all(p) : rc;
+}
+
+int luas__schedule_first(luas__pool *p, luas__worker *w)
+{
+    luas__concurrency_update(p);
+    int rc = serve(p, w);
+    if (rc > 0)
+        rc = should_flush(w) ? luas__worker_flush(w, &p->poller) : 0;
+    return rc;
+}
+
+/* Pending tasks that idle workers could have at once. */
+static uint64_t available_of(const luas__pool *p, const luas__job *job)
+{
+    if (job->snapshot != 0 || !has_pending(job))
+        return 0;
+    if (job->policy.flags & LUAS__JOB_EACH)
+        return (uint64_t)p->options.workers;
+    return job->concurrency == 0 ? job->waiting : (uint64_t)job->slots_left;
+}
+
+/* As well as all but the first in each worker. */
+static uint64_t available(const luas__pool *p)
+{
+    uint64_t n = 0;
+    for (const luas__job *job = p->jobs; job != NULL; job = job->next)
+        n += available_of(p, job);
+    for (int i = 0; i < p->nworkers; i++) {
+        const luas__worker *w = p->workers[i];
+        const luas__job *job = w->tasks > 1 ? w->chunks[w->nchunks - 1].job : NULL;
+        if (job != NULL && job->snapshot == 0 && job->concurrency == 0)
+            n += w->tasks - 1;
+    }
+    return n;
+}
+
+bool luas__schedule_needs_worker(luas__pool *p)
+{
+    luas__concurrency_update(p);
+    int active = 0, unused = 0;
+    for (int i = 0; i < p->nworkers; i++) {
+        active += !p->workers[i]->stopping && !p->workers[i]->reaped;
+        unused += idle(p->workers[i]);
+    }
+    return active < p->options.workers && available(p) > (uint64_t)unused;
+}
+
+/* No open job depends on the worker's image. */
+bool luas__schedule_is_spare(const luas__pool *p, const luas__worker *w)
+{
+    if (!idle(w))
+        return false;
+    for (const luas__job *job = p->jobs; job != NULL; job = job->next)
+        if (job->snapshot != 0 && job->snapshot == w->snapshot
+            && !job->done && !job->closed)
+            return false;
+    return true;
+}

@@ -1,0 +1,176 @@
+/*
+ * Births. Workers are first prepared, each with its pipes and its first tasks,
+ * and then forked one right after the other: a host copies each page that it
+ * writes to after a fork, and what it writes before all of them it copies once.
+ *
+ * All of that happens while the lock is held, so nobody else sees a worker that
+ * is still to be forked. It has one chunk at most.
+ */
+#define _GNU_SOURCE
+#include "pool.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "error.h"
+#include "memory.h"
+
+enum { MOST_AT_ONCE = 64 };     /* signals wait meanwhile */
+
+/* ---- preparing ---- */
+
+static int free_number(const luas__pool *p)
+{
+    int number = 1;
+    for (int i = 0; i < p->nworkers; i++)
+        if (p->workers[i]->number == number && !p->workers[i]->reaped) {
+            number++;
+            i = -1;
+        }
+    return number;
+}
+
+static int reserve_worker(luas__pool *p)
+{
+    if (p->nworkers < p->cap_workers)
+        return 0;
+    int cap = p->cap_workers > 0 ? 2 * p->cap_workers : 8;
+    luas__worker **more = realloc(p->workers, (size_t)cap * sizeof(luas__worker *));
+    if (more == NULL)
+        return LUAS_ENOMEM;
+    p->workers = more;
+    p->cap_workers = cap;
+    return 0;
+}
+
+/* What has been defined for the job whose image this is. */
+static int count_definition(const luas__pool *p, uint32_t snapshot)
+{
+    for (const luas__job *job = p->jobs; job != NULL && snapshot != 0; job = job->next)
+        if (job->snapshot == snapshot)
+            return job->ndefinitions;
+    return 0;
+}
+
+bool luas__error_is_shortage(int rc)
+{
+    return rc == -EMFILE || rc == -ENFILE || rc == -EAGAIN || rc == -ENOMEM || rc == LUAS_ENOMEM;
+}
+
+static void note_spawn(luas__pool *p, luas__worker *w)
+{
+    w->resident = luas__state_weighs(p) ? luas__procfs_rss(w->pid) : 0;
+    p->stats.forks++;
+    p->forked_at = luas__now();
+}
+
+/* Of a zygote that is no good the job has nothing more. */
+static int bear(luas__pool *p, const luas__spawn_request *birth, luas__zygote *zygote)
+{
+    int rc = luas__worker_spawn(&p->workers[p->nworkers], &p->poller, birth, zygote);
+    if (rc < 0 && !luas__error_is_shortage(rc)) {
+        luas__zygote_end(zygote);
+        return p->asks_only ? rc : luas__spawn_prepare(p, birth->snapshot);
+    }
+    if (rc == 0)
+        note_spawn(p, p->workers[p->nworkers++]);
+    return rc;
+}
+
+int luas__spawn_prepare(luas__pool *p, uint32_t snapshot)
+{
+    int definitions = count_definition(p, snapshot);
+    int rc = reserve_worker(p);
+    if (rc < 0)
+        return rc;
+    luas__zygote *zygote = luas__snapshots_find(p, snapshot, &definitions);
+    luas__spawn_request birth = {
+        .number = free_number(p), .serial = ++p->last_serial, .output = p->options.output,
+        .label = p->options.label, .bulk = &p->bulk, .snapshot = snapshot,
+        .inherited_definitions = definitions};
+    if (zygote != NULL)
+        return bear(p, &birth, zygote);
+    rc = luas__worker_prepare(&p->workers[p->nworkers], &p->poller, &birth);
+    p->nworkers += rc == 0;
+    p->pending_forks += rc == 0;
+    return rc;
+}
+
+/* ---- forking ---- */
+
+static _Noreturn void live(luas__pool *p, const luas__worker *self, void *host)
+{
+    luas__channel channel;
+    luas__pool_abandon(p, self);
+    luas__worker_become(self, &channel);
+    _exit(p->options.main(host, &channel));
+}
+
+/* The first of those from *at on, which it is then. A zygote may have forked some
+   of the others that were prepared later. */
+static luas__worker *next_to_fork(const luas__pool *p, int *at)
+{
+    while (p->workers[*at]->pid != 0)
+        ++*at;
+    return p->workers[*at];
+}
+
+/* The host touches its stack here, and no other memory. */
+static int fork_next(luas__pool *p, void *host, pid_t *pids, int most)
+{
+    luas__child_forks forks;
+    luas__slot slots = luas__bulk_whole(&p->bulk);
+    int n = 0;
+    luas__bulk_hide(slots);
+    luas__child_forks_begin(&forks);
+    for (int at = 0; n < most; at++, n++) {
+        const luas__worker *w = next_to_fork(p, &at);
+        pids[n] = luas__worker_fork(w, &forks);
+        if (pids[n] == 0)
+            live(p, w, host);
+        if (pids[n] < 0)
+            break;
+    }
+    luas__child_forks_end(&forks);
+    luas__bulk_show(slots); /* a zygote must have them, and asks for it again */
+    return n;
+}
+
+/* Up to so many of them: 0, or why there are fewer. */
+static int fork_some(luas__pool *p, void *host, int most)
+{
+    pid_t pids[MOST_AT_ONCE];
+    int n = fork_next(p, host, pids, most);
+    for (int i = 0, at = 0; i < n; i++) {
+        luas__worker *w = next_to_fork(p, &at);
+        luas__worker_begin(w, pids[i], &p->poller);
+        p->pending_forks--;
+        note_spawn(p, w);
+    }
+    return n < most ? (int)pids[n] : 0;
+}
+
+/* What it was given is pending again: there is room for that (schedule.c). */
+static void give_up(luas__pool *p)
+{
+    for (int i = p->nworkers; p->pending_forks > 0;) {
+        luas__worker **at = &p->workers[--i];
+        if ((*at)->pid != 0)
+            continue;
+        luas__worker_revoke(*at);
+        luas__worker_close(*at, &p->poller);
+        memmove(at, at + 1, (size_t)(--p->nworkers - i) * sizeof *at);
+        p->pending_forks--;
+    }
+}
+
+int luas__spawn_fork_pending(luas__pool *p, void *host)
+{
+    int rc = 0;
+    while (rc == 0 && p->pending_forks > 0)
+        rc = fork_some(p, host, p->pending_forks < MOST_AT_ONCE ? p->pending_forks : MOST_AT_ONCE);
+    give_up(p);
+    return rc;
+}

@@ -1,0 +1,151 @@
+/* One mapping, cut into slots. */
+#define _GNU_SOURCE
+#include "bulk.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+
+#ifndef MAP_NORESERVE
+#define MAP_NORESERVE 0
+#endif
+
+/* Bytes. Fewer than SMALLEST hold too little to be worth their while. The largest
+   slot has room for two results of 4 MB and what comes before them, so that one can
+   be made while the other is copied. */
+enum { SMALLEST = 256 << 10, LARGEST = (8 << 20) + SMALLEST, WHOLE = 8 * LARGEST };
+
+/* Where address space is limited, no more than this part of it. */
+enum { PART = 16 };
+
+static size_t most_bytes(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur / PART < WHOLE)
+        return (size_t)limit.rlim_cur / PART;
+    return WHOLE;
+}
+
+static void map(luas__bulk *a)
+{
+    a->taken = calloc((size_t)a->count, 1);
+    void *bytes = a->taken == NULL ? MAP_FAILED
+        : mmap(NULL, a->size * (size_t)a->count, PROT_READ | PROT_WRITE,
+               MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    a->bytes = bytes == MAP_FAILED ? NULL : bytes;
+}
+
+luas__slot luas__bulk_whole(const luas__bulk *a)
+{
+    return (luas__slot){a->bytes, a->bytes != NULL ? a->size * (size_t)a->count : 0};
+}
+
+void luas__bulk_hide(luas__slot slot)
+{
+#ifdef MADV_DONTFORK
+    if (slot.bytes != NULL)
+        madvise(slot.bytes, slot.size, MADV_DONTFORK); /* if not, children give it up */
+#else
+    (void)slot;
+#endif
+}
+
+int luas__bulk_show(luas__slot slot)
+{
+#ifdef MADV_DOFORK
+    if (slot.bytes != NULL && madvise(slot.bytes, slot.size, MADV_DOFORK) != 0)
+        return -errno;
+#else
+    (void)slot;
+#endif
+    return 0;
+}
+
+void luas__bulk_open(luas__bulk *a, int workers)
+{
+    size_t whole = most_bytes(), count = workers > 0 ? (size_t)workers : 1;
+    if (count < whole / LARGEST)
+        count = whole / LARGEST; /* there may be more of them one day */
+    if (count > whole / SMALLEST)
+        count = whole / SMALLEST;
+    *a = (luas__bulk){.count = (int)count};
+    if (count == 0)
+        return;
+    a->size = whole / count & ~(size_t)(SMALLEST - 1);
+    a->size = a->size < LARGEST ? a->size : LARGEST;
+    map(a);
+}
+
+void luas__bulk_close(luas__bulk *a)
+{
+    if (a->bytes != NULL)
+        munmap(a->bytes, luas__bulk_whole(a).size);
+    free(a->taken);
+    *a = (luas__bulk){.bytes = NULL};
+}
+
+luas__slot luas__bulk_take(luas__bulk *a)
+{
+    for (int i = 0; a->bytes != NULL && i < a->count; i++)
+        if (!a->taken[i]) {
+            a->taken[i] = 1;
+            return (luas__slot){a->bytes + (size_t)i * a->size, a->size};
+        }
+    return (luas__slot){NULL, 0};
+}
+
+void luas__bulk_free(luas__bulk *a, luas__slot slot)
+{
+    if (slot.bytes != NULL)
+        a->taken[(size_t)(slot.bytes - a->bytes) / a->size] = 0;
+}
+
+void luas__bulk_keep(const luas__bulk *a, luas__slot slot)
+{
+    if (a->bytes == NULL)
+        return;
+    char *end = a->bytes + a->size * (size_t)a->count;
+    char *from = slot.bytes != NULL ? slot.bytes : end, *to = from + slot.size;
+    if (from > a->bytes)
+        munmap(a->bytes, (size_t)(from - a->bytes));
+    if (to < end)
+        munmap(to, (size_t)(end - to));
+}
+
+char *luas__bulk_room(luas__slot slot, const luas__scoreboard *scoreboard, uint64_t *next, size_t len)
+{
+    uint64_t at = *next;
+    if (slot.bytes == NULL || len > slot.size)
+        return NULL;
+    if (len > slot.size - at % slot.size)
+        at += slot.size - at % slot.size; /* in one piece, from the front */
+    if (at + len - atomic_load_explicit(&scoreboard->returned, memory_order_acquire) > slot.size)
+        return NULL;
+    *next = at;
+    return slot.bytes + at % slot.size;
+}
+
+int64_t luas__bulk_put(luas__slot slot, const luas__scoreboard *scoreboard, uint64_t *next,
+                       const char *bytes, size_t len)
+{
+    char *room = luas__bulk_room(slot, scoreboard, next, len);
+    if (room == NULL)
+        return -1;
+    memcpy(room, bytes, len);
+    *next += len;
+    return (int64_t)(*next - len);
+}
+
+const char *luas__bulk_got(luas__slot slot, int64_t at, int64_t len)
+{
+    if (slot.bytes == NULL || at < 0 || len < 0
+        || (uint64_t)len > slot.size - (uint64_t)at % slot.size)
+        return NULL;
+    return slot.bytes + (uint64_t)at % slot.size;
+}
+
+void luas__bulk_return(luas__scoreboard *scoreboard, int64_t at, int64_t len)
+{
+    atomic_store_explicit(&scoreboard->returned, (uint64_t)at + (uint64_t)len, memory_order_release);
+}

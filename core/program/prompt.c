@@ -1,0 +1,507 @@
+/*
+ * The native interface of libedit rather than its imitation of readline: a
+ * character function of our own is the one way to see every signal that comes
+ * while a line is edited, without a moment in which one could be missed.
+ */
+#include "prompt.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <langinfo.h>
+#include <lauxlib.h>
+#include <locale.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/select.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <wchar.h>
+
+#include "editline.h"
+#include "luas.h"
+
+#define EDITOR "luas.editor"
+#define HISTORY 1000
+#define WATCHED 4
+
+typedef struct editor {
+    EditLine *el;
+    History *history;
+    locale_t locale; /* characters as the user's terminal has them */
+    pid_t owner;     /* whose terminal it is; no forked child's */
+
+    /* While a line is read: */
+    lua_State *L; /* stack index 2 is the prompt, 3 the completer */
+    const char *prompt;
+    bool dropped;
+    mbstate_t partial;
+    sigset_t mask; /* the mask of before, which waits for a key have, too */
+    struct sigaction actions[WATCHED];
+} editor;
+
+static const int watched[WATCHED] = {SIGINT, SIGTERM, SIGTSTP, SIGWINCH};
+
+static luas__editline lib; /* once there is an editor */
+
+/* All that a handler may write. Only read_key reads it, with signals blocked. */
+static volatile sig_atomic_t caught[WATCHED];
+
+static int slot_of(int signo)
+{
+    int i = 0;
+
+    while (i < WATCHED - 1 && watched[i] != signo) {
+        i++;
+    }
+    return i;
+}
+
+static void note(int signo)
+{
+    caught[slot_of(signo)] = 1;
+}
+
+static bool was_caught(int signo)
+{
+    bool was = caught[slot_of(signo)] != 0;
+
+    caught[slot_of(signo)] = 0;
+    return was;
+}
+
+/* Blocked but for the waits in read_key, no signal falls between two looks. */
+static void take_signals(editor *ed)
+{
+    struct sigaction action = {.sa_handler = note};
+    sigset_t set;
+
+    sigemptyset(&action.sa_mask);
+    sigemptyset(&set);
+    for (int i = 0; i < WATCHED; i++) {
+        sigaddset(&set, watched[i]);
+    }
+    pthread_sigmask(SIG_BLOCK, &set, &ed->mask);
+    for (int i = 0; i < WATCHED; i++) {
+        caught[i] = 0;
+        sigaction(watched[i], &action, &ed->actions[i]);
+        sigdelset(&ed->mask, watched[i]);
+    }
+}
+
+/* The mask comes last: a signal that waited meets the handler of before. */
+static void give_signals_back(editor *ed)
+{
+    bool terminated = was_caught(SIGTERM);
+
+    for (int i = 0; i < WATCHED; i++) {
+        sigaction(watched[i], &ed->actions[i], NULL);
+    }
+    pthread_sigmask(SIG_SETMASK, &ed->mask, NULL);
+    if (terminated) {
+        putchar('\n');
+        raise(SIGTERM);
+    }
+}
+
+/*
+ * The terminal is the shell's while we are stopped. The kernel decides whether
+ * we are: not where no shell would wake us again, or where it is ignored.
+ */
+static void suspend(editor *ed)
+{
+    struct sigaction ours;
+    sigset_t blocked;
+
+    lib.el_set(ed->el, EL_PREP_TERM, 0);
+    putchar('\n');
+    fflush(stdout);
+    sigaction(SIGTSTP, &ed->actions[slot_of(SIGTSTP)], &ours);
+    raise(SIGTSTP);
+    pthread_sigmask(SIG_SETMASK, &ed->mask, &blocked);
+    pthread_sigmask(SIG_SETMASK, &blocked, NULL);
+    sigaction(SIGTSTP, &ours, NULL);
+    lib.el_set(ed->el, EL_PREP_TERM, 1);
+    lib.el_set(ed->el, EL_REFRESH);
+}
+
+/* Returns false when the line is to end here. */
+static bool heed_signals(editor *ed)
+{
+    ed->dropped = was_caught(SIGINT);
+    if (ed->dropped || caught[slot_of(SIGTERM)]) {
+        return false;
+    }
+    if (was_caught(SIGTSTP)) {
+        suspend(ed);
+    }
+    if (was_caught(SIGWINCH)) {
+        lib.el_resize(ed->el);
+        lib.el_set(ed->el, EL_REFRESH);
+    }
+    return true;
+}
+
+/* Returns 1 with a byte of the terminal, 0 at its end, -1 to end the line. */
+static int read_byte(editor *ed, char *byte)
+{
+    for (;;) {
+        fd_set fds;
+        FD_ZERO(&fds);
+        FD_SET(STDIN_FILENO, &fds);
+        int ready = pselect(STDIN_FILENO + 1, &fds, NULL, NULL, NULL, &ed->mask);
+        if (ready < 0 && errno != EINTR) {
+            return -1;
+        }
+        if (!heed_signals(ed)) {
+            return -1;
+        }
+        if (ready > 0) {
+            ssize_t n = read(STDIN_FILENO, byte, 1);
+            if (n >= 0 || (errno != EINTR && errno != EAGAIN)) {
+                return (int)n;
+            }
+        }
+    }
+}
+
+/* libedit's EL_GETCFN. Bytes that make no character are passed over. */
+static int read_key(EditLine *el, wchar_t *key)
+{
+    editor *ed;
+    char byte;
+
+    lib.el_get(el, EL_CLIENTDATA, (void **)&ed);
+    for (;;) {
+        int rc = read_byte(ed, &byte);
+        if (rc <= 0) {
+            return rc;
+        }
+        size_t used = mbrtowc(key, &byte, 1, &ed->partial);
+        if (used <= 1) {
+            return 1;
+        }
+        if (used == (size_t)-1) {
+            memset(&ed->partial, 0, sizeof ed->partial);
+        }
+    }
+}
+
+static char *current_prompt(EditLine *el)
+{
+    editor *ed;
+
+    lib.el_get(el, EL_CLIENTDATA, (void **)&ed);
+    return (char *)ed->prompt;
+}
+
+static int columns(EditLine *el)
+{
+    int width = 0;
+
+    return lib.el_get(el, EL_GETTC, "co", &width) == 0 && width > 0 ? width : 80;
+}
+
+/* Protected, since libedit's frames lie below. Takes the editor, gives its code. */
+static int complete_line(lua_State *L)
+{
+    editor *ed = lua_touserdata(L, 1);
+    const LineInfo *line = lib.el_line(ed->el);
+
+    lua_pushlstring(L, line->buffer, (size_t)(line->cursor - line->buffer));
+    lua_pushinteger(L, columns(ed->el));
+    lua_call(L, 2, 2);
+    const char *insert = lua_tostring(L, -2);
+    const char *listing = lua_tostring(L, -1);
+    int code = CC_ERROR;
+    if (insert != NULL && *insert != '\0') {
+        code = lib.el_insertstr(ed->el, insert) == 0 ? CC_REFRESH : CC_ERROR;
+    } else if (listing != NULL) {
+        printf("\n%s\n", listing);
+        code = CC_REDISPLAY;
+    }
+    lua_pushinteger(L, code);
+    return 1;
+}
+
+/* libedit's command for Tab. */
+static unsigned char complete(EditLine *el, int key)
+{
+    editor *ed;
+    int code = CC_ERROR;
+
+    (void)key;
+    lib.el_get(el, EL_CLIENTDATA, (void **)&ed);
+    lua_pushcfunction(ed->L, complete_line);
+    lua_pushlightuserdata(ed->L, ed);
+    lua_pushvalue(ed->L, 3);
+    if (lua_pcall(ed->L, 2, 1, 0) == LUA_OK) {
+        code = (int)lua_tointeger(ed->L, -1);
+    }
+    lua_pop(ed->L, 1);
+    return (unsigned char)code;
+}
+
+static editor *check_editor(lua_State *L)
+{
+    editor *ed = luaL_checkudata(L, 1, EDITOR);
+
+    luaL_argcheck(L, ed->el != NULL, 1, "editor is closed");
+    return ed;
+}
+
+/* The locale holds for this call only: scripts run in "C", as in lua. */
+static const char *edit_line(editor *ed, int *length)
+{
+    locale_t before = uselocale(ed->locale);
+
+    memset(&ed->partial, 0, sizeof ed->partial);
+    ed->dropped = false;
+    take_signals(ed);
+    const char *line = lib.el_gets(ed->el, length);
+    give_signals_back(ed);
+    uselocale(before);
+    return line;
+}
+
+static int editor_readline(lua_State *L)
+{
+    editor *ed = check_editor(L);
+    int length = 0;
+
+    ed->prompt = luaL_checkstring(L, 2);
+    luaL_checktype(L, 3, LUA_TFUNCTION);
+    lua_settop(L, 3);
+    luaL_checkstack(L, 8, NULL);
+    ed->L = L;
+    const char *line = edit_line(ed, &length);
+    if (ed->dropped) {
+        puts("^C");
+        lua_pushboolean(L, 0);
+    } else if (line == NULL) {
+        lua_pushnil(L);
+    } else {
+        lua_pushlstring(L, line, (size_t)length - (line[length - 1] == '\n'));
+    }
+    return 1;
+}
+
+static int editor_remember(lua_State *L)
+{
+    editor *ed = check_editor(L);
+    const char *text = luaL_checkstring(L, 2);
+    HistEvent event;
+
+    if (lib.history(ed->history, &event, H_ENTER, text) < 0) {
+        return luaL_error(L, "history: %s", event.str);
+    }
+    return 0;
+}
+
+/* The folders above the last part of a path; `path` is cut and mended. */
+static int make_folders(char *path)
+{
+    for (char *slash = strchr(path + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
+        *slash = '\0';
+        int rc = mkdir(path, 0700);
+        *slash = '/';
+        if (rc != 0 && errno != EEXIST) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
+static int editor_prepare(lua_State *L)
+{
+    size_t length;
+    const char *path = luaL_checklstring(L, 2, &length);
+    char *copy = lua_newuserdatauv(L, length + 1, 0);
+
+    luaL_argcheck(L, length > 0, 2, "a path is expected");
+    memcpy(copy, path, length + 1);
+    int fd = make_folders(copy) < 0 ? -1 : open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0) {
+        return luaL_fileresult(L, 0, path);
+    }
+    return luaL_fileresult(L, close(fd) == 0, path);
+}
+
+static int editor_close(lua_State *L)
+{
+    editor *ed = luaL_checkudata(L, 1, EDITOR);
+
+    if (ed->el != NULL && ed->owner == getpid()) {
+        lib.el_end(ed->el);
+        lib.history_end(ed->history);
+        freelocale(ed->locale);
+    }
+    ed->el = NULL;
+    return 0;
+}
+
+/* Without a locale set, UTF-8 is the better guess: what is not, is passed over. */
+static locale_t open_locale(void)
+{
+    locale_t locale = newlocale(LC_CTYPE_MASK, "", (locale_t)0);
+
+    if (locale == (locale_t)0 || strcmp(nl_langinfo_l(CODESET, locale), "ANSI_X3.4-1968") == 0) {
+        locale_t utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
+        if (utf8 != (locale_t)0) {
+            if (locale != (locale_t)0) {
+                freelocale(locale);
+            }
+            return utf8;
+        }
+    }
+    return locale == (locale_t)0 ? newlocale(LC_CTYPE_MASK, "C", (locale_t)0) : locale;
+}
+
+/* What people expect of these keys, before the user's ~/.editrc has its say. */
+static void bind_keys(EditLine *el)
+{
+    static const char *const keys[][2] = {
+        {"^I", "luas-complete"},      {"^R", "em-inc-search-prev"},
+        {"^W", "ed-delete-prev-word"}, {"\\e[3~", "ed-delete-next-char"},
+        {"\\e[1~", "ed-move-to-beg"}, {"\\e[4~", "ed-move-to-end"},
+        {"\\e[1;5C", "em-next-word"}, {"\\e[1;5D", "ed-prev-word"},
+    };
+
+    lib.el_set(el, EL_EDITOR, "emacs");
+    /* The wide call keeps these pointers; the narrow one loses copies of them. */
+    lib.el_wset(el, EL_ADDFN, L"luas-complete", L"complete a name", complete);
+    for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
+        lib.el_set(el, EL_BIND, keys[i][0], keys[i][1], NULL);
+    }
+    lib.el_source(el, NULL);
+}
+
+/* Returns false, and leaves nothing behind, when memory is short. */
+static bool start(editor *ed)
+{
+    HistEvent event;
+
+    ed->locale = open_locale();
+    locale_t before = uselocale(ed->locale);
+    ed->history = lib.history_init();
+    ed->el = ed->history == NULL ? NULL : lib.el_init("luas", stdin, stdout, stderr);
+    if (ed->el != NULL) {
+        lib.history(ed->history, &event, H_SETSIZE, HISTORY);
+        lib.el_set(ed->el, EL_CLIENTDATA, ed);
+        lib.el_set(ed->el, EL_GETCFN, read_key);
+        lib.el_set(ed->el, EL_PROMPT_ESC, current_prompt, '\1');
+        lib.el_set(ed->el, EL_HIST, lib.history, ed->history);
+        bind_keys(ed->el);
+    }
+    uselocale(before);
+    if (ed->el == NULL) {
+        if (ed->history != NULL) {
+            lib.history_end(ed->history);
+        }
+        freelocale(ed->locale);
+        return false;
+    }
+    return true;
+}
+
+static const luaL_Reg methods[] = {
+    {"readline", editor_readline},
+    {"remember", editor_remember},
+    {"prepare", editor_prepare},
+    {"__gc", editor_close},
+    {NULL, NULL},
+};
+
+static bool can_edit(void)
+{
+    if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO)) {
+        return false;
+    }
+    const char *why = luas__editline_load(&lib);
+    if (why != NULL) {
+        fprintf(stderr, "luas: lines cannot be edited: %s\n"
+                        "  On Debian: apt-get install libedit2\n", why);
+    }
+    return why == NULL;
+}
+
+/* Pushes an editor, or nil where there is no terminal or no libedit. */
+static void open_editor(lua_State *L)
+{
+    if (!can_edit()) {
+        lua_pushnil(L);
+        return;
+    }
+    editor *ed = lua_newuserdatauv(L, sizeof *ed, 0);
+    *ed = (editor){.owner = getpid()};
+    if (luaL_newmetatable(L, EDITOR)) {
+        luaL_setfuncs(L, methods, 0);
+        lua_pushboolean(L, 1);
+        lua_setfield(L, -2, "terminal");
+        lua_pushvalue(L, -1);
+        lua_setfield(L, -2, "__index");
+    }
+    lua_setmetatable(L, -2);
+    if (!start(ed)) {
+        luaL_error(L, "cannot edit lines: not enough memory");
+    }
+}
+
+/*
+ * Pushes a function of the Lua module luas.repl. Once the banner has loaded it,
+ * a script may have done what it likes to `require`.
+ */
+static void push_function(lua_State *L, const char *name)
+{
+    luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+    if (lua_getfield(L, -1, "luas.repl") == LUA_TNIL) {
+        lua_getglobal(L, "require");
+        lua_pushliteral(L, "luas.repl");
+        lua_call(L, 1, 1);
+        lua_replace(L, -2);
+    }
+    lua_getfield(L, -1, name);
+    lua_insert(L, -3);
+    lua_pop(L, 2);
+}
+
+static void push_workers(lua_State *L, int workers)
+{
+    if (workers >= 0) {
+        lua_pushinteger(L, workers);
+        return;
+    }
+    lua_getglobal(L, "pool");
+    lua_getfield(L, -1, "cpus");
+    lua_remove(L, -2);
+    lua_call(L, 0, 1);
+}
+
+void luas__prompt_banner(lua_State *L, int workers)
+{
+    push_function(L, "banner");
+    lua_pushliteral(L, LUAS_VERSION);
+    lua_pushliteral(L, LUA_RELEASE);
+    push_workers(L, workers);
+    lua_call(L, 3, 1);
+    const char *banner = lua_tostring(L, -1);
+    puts(banner == NULL ? "" : banner);
+    lua_pop(L, 1);
+}
+
+int luas__prompt(lua_State *L)
+{
+    struct sigaction ignore = {.sa_handler = SIG_IGN};
+
+    lua_settop(L, 1);
+    open_editor(L);
+    if (lua_toboolean(L, -1)) {
+        sigaction(SIGINT, &ignore, NULL);
+    }
+    push_function(L, "run");
+    lua_pushvalue(L, 2);
+    lua_pushvalue(L, 1);
+    lua_call(L, 2, 0);
+    return 0;
+}

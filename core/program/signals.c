@@ -1,0 +1,236 @@
+/* The signals that stop a script, as errors in it. */
+#include "signals.h"
+
+#include <lauxlib.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "fail.h"
+
+/* What a handler needs to know, which nobody can pass to it. */
+static struct {
+    lua_State *L; /* the main state: the one that may be told from a handler */
+    pid_t owner;  /* a forked child has the handlers until it drops them */
+    lua_CFunction catchers[2]; /* pcall and xpcall */
+    int caught_at; /* depth of the call that catches what was raised; 0: none does */
+    volatile sig_atomic_t signal; /* which one came, or 0 */
+    volatile sig_atomic_t raised; /* whether Lua has seen it */
+    time_t since;
+} stop;
+
+/* Registry: the message of the latest stop, for the library too (inline_call.h);
+   false while there was none. */
+#define STOPPED_KEY "luas.stopped"
+
+void luas__signals_open(lua_State *L)
+{
+    static const char *const names[] = {"pcall", "xpcall"};
+
+    stop.L = L;
+    lua_pushboolean(L, 0);
+    lua_setfield(L, LUA_REGISTRYINDEX, STOPPED_KEY);
+    for (int i = 0; i < 2; i++) {
+        lua_getglobal(L, names[i]);
+        stop.catchers[i] = lua_tocfunction(L, -1);
+        lua_pop(L, 1);
+    }
+}
+
+/* ---- Raising -------------------------------------------------------------- */
+
+/* Pushes what the error says, and remembers it as the mark of a stop. */
+static void push_stopped(lua_State *L)
+{
+    if (stop.signal == SIGTERM) {
+        lua_pushliteral(L, "terminated");
+    } else {
+        luas__fail_push_caller(L);
+        lua_pushliteral(L, "interrupted!");
+        lua_concat(L, 2);
+    }
+    lua_pushvalue(L, -1);
+    lua_setfield(L, LUA_REGISTRYINDEX, STOPPED_KEY);
+}
+
+/* How many calls are under way. */
+static int depth(lua_State *L)
+{
+    lua_Debug ar;
+    int n = 0;
+
+    while (lua_getstack(L, n, &ar)) {
+        n++;
+    }
+    return n;
+}
+
+static bool catches(lua_State *L, lua_Debug *ar)
+{
+    lua_getinfo(L, "f", ar);
+    lua_CFunction f = lua_tocfunction(L, -1);
+    lua_pop(L, 1);
+    return f != NULL && (f == stop.catchers[0] || f == stop.catchers[1]);
+}
+
+/*
+ * The depth of the innermost call that would catch an error; 0 where none would.
+ * A pcall in which the hook itself runs is just being entered or left.
+ */
+static int catcher_depth(lua_State *L)
+{
+    lua_Debug ar;
+
+    for (int level = 1; lua_getstack(L, level, &ar); level++) {
+        if (catches(L, &ar)) {
+            return depth(L) - level;
+        }
+    }
+    return 0;
+}
+
+/*
+ * Whoever caught a SIGTERM is told again as soon as its pcall is left. What
+ * runs within that call still is what closes, and that may.
+ */
+static void raise_stopped(lua_State *L, lua_Debug *ar)
+{
+    (void)ar;
+    if (L != stop.L) { /* a coroutine made in the moment of the signal */
+        lua_sethook(L, NULL, 0, 0);
+        return;
+    }
+    if (stop.raised && depth(L) >= stop.caught_at) {
+        return;
+    }
+    stop.caught_at = stop.signal == SIGTERM ? catcher_depth(L) : 0;
+    if (stop.caught_at == 0) {
+        lua_sethook(L, NULL, 0, 0);
+    }
+    stop.raised = 1;
+    push_stopped(L);
+    lua_error(L);
+}
+
+/* ---- Handlers ------------------------------------------------------------- */
+
+/* Only the hook may be touched from a handler; the next instruction raises. */
+static void request_stop(int signo)
+{
+    if (getpid() != stop.owner) {
+        signal(signo, SIG_DFL);
+        raise(signo);
+        return;
+    }
+    if (stop.signal != SIGTERM) {
+        stop.signal = signo;
+    }
+    stop.raised = 0;
+    lua_sethook(stop.L, raise_stopped, LUA_MASKCALL | LUA_MASKRET | LUA_MASKLINE | LUA_MASKCOUNT, 1);
+}
+
+/* At the prompt a session is at stake. */
+static void request_stop_at_prompt(int signo)
+{
+    time_t now = time(NULL);
+
+    if (stop.signal == SIGINT && now - stop.since <= 1) {
+        return;
+    }
+    if (stop.signal == SIGINT && !stop.raised) {
+        signal(signo, SIG_DFL);
+        raise(signo);
+        return;
+    }
+    stop.since = now;
+    request_stop(signo);
+}
+
+/* No SA_RESTART: a library call that waits must come back to Lua. */
+static void handle(int signo, void (*handler)(int), int flags, struct sigaction *before)
+{
+    struct sigaction action = {.sa_handler = handler, .sa_flags = flags};
+
+    sigemptyset(&action.sa_mask);
+    sigaction(signo, &action, before);
+}
+
+static void watch(void)
+{
+    stop.owner = getpid();
+    stop.signal = 0;
+}
+
+/* Returns whether a signal came too late for the hook to raise it. */
+static bool take_late_stop(lua_State *L)
+{
+    if (lua_gethook(L) != raise_stopped) {
+        return false;
+    }
+    lua_sethook(L, NULL, 0, 0);
+    return true;
+}
+
+/* ---- Calls ---------------------------------------------------------------- */
+
+int luas__signals_pcall(lua_State *L, int nargs, int nresults, int handler)
+{
+    struct sigaction interrupt, terminate;
+    int base = lua_gettop(L) - nargs - 1;
+
+    watch();
+    handle(SIGINT, request_stop, (int)SA_RESETHAND, &interrupt);
+    handle(SIGTERM, request_stop, (int)SA_RESETHAND, &terminate);
+    int status = lua_pcall(L, nargs, nresults, handler);
+    sigaction(SIGINT, &interrupt, NULL);
+    sigaction(SIGTERM, &terminate, NULL);
+    if (take_late_stop(L) && status == LUA_OK) {
+        lua_settop(L, base);
+        push_stopped(L);
+        status = LUA_ERRRUN;
+    }
+    return status;
+}
+
+int luas__signals_xpcall(lua_State *L)
+{
+    struct sigaction before;
+
+    luaL_checktype(L, 1, LUA_TFUNCTION);
+    luaL_checktype(L, 2, LUA_TFUNCTION);
+    lua_settop(L, 2);
+    lua_insert(L, 1);
+    watch();
+    handle(SIGINT, request_stop_at_prompt, 0, &before);
+    int status = lua_pcall(L, 0, LUA_MULTRET, 1);
+    sigaction(SIGINT, &before, NULL);
+    bool late = take_late_stop(L);
+    if (stop.signal == SIGTERM) {
+        push_stopped(L);
+        return lua_error(L);
+    }
+    if (late && status == LUA_OK) {
+        lua_settop(L, 1);
+        lua_pushliteral(L, "interrupted!");
+        status = LUA_ERRRUN;
+    }
+    lua_pushboolean(L, status == LUA_OK);
+    lua_replace(L, 1);
+    return lua_gettop(L);
+}
+
+const char *luas__signals_find(lua_State *L, const char *message)
+{
+    lua_getfield(L, LUA_REGISTRYINDEX, STOPPED_KEY);
+    const char *mark = lua_tostring(L, -1);
+    const char *found = mark == NULL ? NULL : strstr(message, mark);
+    lua_pop(L, 1);
+    return found == NULL ? NULL : found + strlen(mark);
+}
+
+int luas__signals_status(void)
+{
+    return 128 + (int)stop.signal;
+}

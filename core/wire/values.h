@@ -1,0 +1,86 @@
+/*
+ * The value format: MessagePack, and extension types for what it lacks.
+ *
+ * A message is one MessagePack value; luas__encode writes an array of values
+ * (arguments or results). Without sharing, functions and metatables it is
+ * plain MessagePack:
+ *
+ *   nil, booleans     nil, true, false
+ *   integers          the int forms; a uint above 2^63 - 1 is refused
+ *   floats            always float 64 (float 32 is read)
+ *   strings           str where UTF-8, else bin; both become Lua strings
+ *   tables            an array if the keys are exactly 1..n in lua_next order,
+ *                     else a map; an empty table is an array
+ *
+ * Objects are numbered from 0 within a message, in the order in which their
+ * first bytes stand: each array and map (the outermost array of luas__encode
+ * is not an object), FUNCTION, PACKED, NAME and STANDARD. A NUMBER payload is
+ * an unsigned big-endian integer of 1, 2 or 4 bytes. Extension types:
+ *
+ *   SHARED    one message: the whole input is this ext. Only inside it may
+ *             REF and CELL occur, so that a reader of any other message need
+ *             not remember its objects.
+ *   REF       NUMBER: the object of that number, begun earlier.
+ *   OBJECT    content, class: a table (array or map) and its metatable.
+ *   PACKED    an array of values, class: the object that
+ *             class.__luas_unpack(values...) returns. The array is not an
+ *             object. It exists, and so can be referred to, only after its
+ *             end: not among its own values, nor in its class where that
+ *             travels within it.
+ *   FUNCTION  bin, upvalue...: what lua_dump wrote, then as many upvalues as
+ *             the function has. An upvalue is a value, which fills the next
+ *             new cell (cells are numbered like objects, apart from them), or
+ *             a CELL, or an UPVALUE.
+ *   CELL      NUMBER: shares the upvalue of an earlier FUNCTION in this
+ *             message. Occurs as an upvalue only.
+ *   UPVALUE   NUMBER, 256 * n + i: shares upvalue i, from 1, of the function
+ *             that is object n of the space. Occurs as an upvalue only.
+ *   GLOBALS   empty: the environment of the receiver's space, or the
+ *             receiver's globals.
+ *   SPACE     NUMBER: an object of the space (space.h).
+ *   NAME      module, step...: package.loaded[module], or require(module);
+ *             then for each step a raw field (str) or the upvalue of that
+ *             index (int). A nil for the module: a single str follows, which
+ *             is the name of a type that luaL_newmetatable registered.
+ *   STANDARD  a dotted name in ASCII: "print", "string.format", "io.stdout",
+ *             or "(string)" for the metatable of strings.
+ *
+ * A define message gives a space its objects: an array of
+ *
+ *   root        any value
+ *   globals     a map from names to values
+ *   absent      an array of names that the host has no global for
+ *   standard    an array of names whose value is the receiver's own global
+ *
+ * where the objects of root and of the values of globals (not that map nor
+ * the two arrays) take the next numbers of the space instead, and a reference
+ * to any of them, in this message too, is a SPACE; it holds no SHARED or REF.
+ *
+ * A reader refuses (LUAS_EPROTO): lengths and counts that run past the end;
+ * bytes left over; other extension types; a nil or NaN key; a number of an
+ * object that has not begun; an upvalue that is not there; an OBJECT whose
+ * content is not an array or map, or whose class is not a table; an ext whose values do not fill it exactly;
+ * nesting beyond WIRE_DEPTH. Unless told to trust the sender it refuses
+ * FUNCTION, GLOBALS, NAME and STANDARD too, for bytecode can do anything.
+ */
+#ifndef LUAS_WIRE_H
+#define LUAS_WIRE_H
+
+#define WIRE_EXTENSIONS(X) \
+    X(SHARED, 1) X(REF, 2) X(OBJECT, 3) X(PACKED, 4) X(FUNCTION, 5) X(CELL, 6) \
+    X(GLOBALS, 7) X(SPACE, 8) X(NAME, 9) X(STANDARD, 10) X(UPVALUE, 11)
+
+enum {
+#define WIRE_ENUM(name, value) WIRE_##name = value,
+    WIRE_EXTENSIONS(WIRE_ENUM)
+#undef WIRE_ENUM
+    /*
+     * Containers open at a time. A table is one, one with a metatable two, a
+     * function one: 200 000 stay below what a Lua stack can hold.
+     */
+    WIRE_DEPTH = 200000,
+    /* Bytes of one message: what fits in an int, with room for a head. */
+    WIRE_MAX = 0x7fff0000
+};
+
+#endif

@@ -1,0 +1,430 @@
+/* The worker's side of a job: requests in, calls, outcomes out. */
+#define _GNU_SOURCE
+#include "serve.h"
+
+#include <lauxlib.h>
+#include <limits.h>
+#include <lualib.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdio_ext.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "error.h"
+#include "codec.h"
+#include "alloc_limit.h"
+#include "names.h"
+#include "alloc_nursery.h"
+#include "space.h"
+#include "task.h"
+
+/* What the worker knows of a job, and where in its table. */
+enum {
+    ENTRY_FUNCTION = 1, ENTRY_SPACE, ENTRY_INPUTS, ENTRY_FLAGS, ENTRY_SEED,
+    ENTRY_SHARED    /* the definition whose function and space it has, or nil */
+};
+
+/* A definition; what was made of it, where all jobs can have the same. */
+enum { BLOB_BYTES = 1, BLOB_FUNCTION, BLOB_SPACE };
+
+/* KB. The collector rests for as much as was inherited, LEAST_REST at least. Who
+   has inherited LARGE_HEAP is laden with a 16th of it more, LEAST_LOAD at least. */
+enum { LEAST_REST = 16 << 10, LARGE_HEAP = 64 << 10, LEAST_LOAD = 32 << 10 };
+
+/* Stack of serve_requests. */
+enum { STACK_SERVER = 1, STACK_JOBS, STACK_BLOBS, STACK_EXIT };
+
+typedef struct server {
+    luas__chunk_run chunk;
+    luas__channel *channel;
+    int status;                 /* STOP's, once `stopped` */
+    bool stopped;
+} server;
+
+/* ---- requests ---- */
+
+static int64_t read_int(lua_State *L, luas__mp_reader *body)
+{
+    int64_t value = 0;
+    luas__task_check(L, luas__mp_read_int(body, &value));
+    return value;
+}
+
+static int push_entry(lua_State *L, int64_t job)
+{
+    if (lua_rawgeti(L, STACK_JOBS, job) != LUA_TTABLE)
+        luas__task_check(L, LUAS_EPROTO);
+    return lua_gettop(L);
+}
+
+/* Calls the global function that the first argument names. */
+static int call_by_name(lua_State *L)
+{
+    const char *name = luaL_checkstring(L, 1);
+    if (lua_getglobal(L, name) != LUA_TFUNCTION)
+        return luaL_error(L, "no function '%s' in the script", name);
+    lua_replace(L, 1);
+    lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
+    return lua_gettop(L);
+}
+
+static void set_inherited(lua_State *L, int64_t job, int entry)
+{
+    lua_getfield(L, LUA_REGISTRYINDEX, LUAS__CARRIED_KEY);
+    if (lua_rawgeti(L, -1, job) != LUA_TTABLE)
+        luaL_error(L, "luas worker: job %I was not inherited", (LUAI_UACINT)job);
+    for (int i = ENTRY_FUNCTION; i <= ENTRY_INPUTS; i++) {
+        lua_rawgeti(L, -1, i);
+        lua_rawseti(L, entry, i);
+    }
+    lua_pop(L, 2);
+}
+
+/* Gives the entry a space, if it has none or one that is shared. */
+static void give_space(lua_State *L, int entry)
+{
+    luas__space_new(L, 1);
+    lua_rawseti(L, entry, ENTRY_SPACE);
+    lua_pushnil(L);
+    lua_rawseti(L, entry, ENTRY_SHARED);
+    lua_pushnil(L);
+    lua_rawseti(L, entry, ENTRY_FUNCTION);
+}
+
+static void on_job(lua_State *L, server *s, luas__mp_reader *body)
+{
+    (void)s;
+    int64_t job = read_int(L, body), flags = read_int(L, body);
+    lua_createtable(L, ENTRY_SHARED, 0);
+    int entry = lua_gettop(L);
+    lua_pushinteger(L, flags);
+    lua_rawseti(L, entry, ENTRY_FLAGS);
+    lua_pushinteger(L, read_int(L, body));
+    lua_rawseti(L, entry, ENTRY_SEED);
+    if (flags & LUAS__JOB_INHERIT)
+        set_inherited(L, job, entry);
+    if (flags & LUAS__JOB_PROCESS) {
+        lua_pushboolean(L, 1);
+        lua_setfield(L, LUA_REGISTRYINDEX, LUAS__PROCESS_KEY);
+    }
+    if (flags & LUAS__JOB_CALL) {
+        give_space(L, entry);
+        lua_pushcfunction(L, call_by_name);
+        lua_rawseti(L, entry, ENTRY_FUNCTION);
+    }
+    lua_rawseti(L, STACK_JOBS, job);
+}
+
+static void on_definition(lua_State *L, server *s, luas__mp_reader *body)
+{
+    (void)s;
+    int64_t id = read_int(L, body);
+    lua_createtable(L, BLOB_SPACE, 0);
+    lua_pushlstring(L, (const char *)body->at, (size_t)(body->end - body->at));
+    lua_rawseti(L, -2, BLOB_BYTES);
+    lua_rawseti(L, STACK_BLOBS, id);
+}
+
+static int raise_upvalue(lua_State *L)
+{
+    lua_pushvalue(L, lua_upvalueindex(1));
+    return lua_error(L);
+}
+
+/* Takes the definition into the entry's space; the first root is the job's
+   function. One that cannot be taken makes each task say so. */
+static bool apply_definition(lua_State *L, int entry, int definition)
+{
+    size_t len;
+    lua_rawgeti(L, entry, ENTRY_SPACE);
+    lua_rawgeti(L, definition, BLOB_BYTES);
+    const char *bytes = lua_tolstring(L, -1, &len);
+    bool defined = luas__decode_define(L, lua_gettop(L) - 1, bytes, len) == 0;
+    if (!defined)
+        lua_pushcclosure(L, raise_upvalue, 1);
+    if (!defined || lua_rawgeti(L, entry, ENTRY_FUNCTION) == LUA_TNIL) {
+        lua_settop(L, lua_gettop(L) - defined);
+        lua_rawseti(L, entry, ENTRY_FUNCTION);
+    }
+    lua_settop(L, definition);
+    return defined;
+}
+
+static void copy_field(lua_State *L, int from, int field, int to, int to_field)
+{
+    lua_rawgeti(L, from, field);
+    lua_rawseti(L, to, to_field);
+}
+
+/* A function that no task can change is made once for all jobs that have it. */
+static bool take_shared(lua_State *L, int entry, int definition)
+{
+    bool made = lua_rawgeti(L, definition, BLOB_FUNCTION) != LUA_TNIL;
+    lua_pop(L, 1);
+    if (!made)
+        return false;
+    copy_field(L, definition, BLOB_FUNCTION, entry, ENTRY_FUNCTION);
+    copy_field(L, definition, BLOB_SPACE, entry, ENTRY_SPACE);
+    lua_pushvalue(L, definition);
+    lua_rawseti(L, entry, ENTRY_SHARED);
+    return true;
+}
+
+static void share(lua_State *L, int entry, int definition)
+{
+    lua_rawgeti(L, entry, ENTRY_SPACE);
+    if (luas__space_is_pure(L, lua_gettop(L))) {
+        copy_field(L, entry, ENTRY_FUNCTION, definition, BLOB_FUNCTION);
+        copy_field(L, entry, ENTRY_SPACE, definition, BLOB_SPACE);
+        lua_pushvalue(L, definition);
+        lua_rawseti(L, entry, ENTRY_SHARED);
+    }
+}
+
+static void on_define(lua_State *L, server *s, luas__mp_reader *body)
+{
+    (void)s;
+    int entry = push_entry(L, read_int(L, body));
+    if (lua_rawgeti(L, STACK_BLOBS, read_int(L, body)) != LUA_TTABLE)
+        luas__task_check(L, LUAS_EPROTO);
+    int definition = entry + 1;
+    bool first = lua_rawgeti(L, entry, ENTRY_SPACE) == LUA_TNIL;
+    bool shared = lua_rawgeti(L, entry, ENTRY_SHARED) == LUA_TTABLE;
+    if (first && take_shared(L, entry, definition))
+        return;
+    if (first || shared)
+        give_space(L, entry);
+    if (shared) { /* the job is about to go its own way from what it shared */
+        int before = definition + 2;
+        lua_settop(L, before);
+        apply_definition(L, entry, before);
+    }
+    lua_settop(L, definition);
+    if (apply_definition(L, entry, definition) && first)
+        share(L, entry, definition);
+}
+
+static int64_t entry_integer(lua_State *L, int entry, int field)
+{
+    lua_rawgeti(L, entry, field);
+    int64_t value = lua_tointeger(L, -1);
+    lua_pop(L, 1);
+    return value;
+}
+
+static void on_chunk(lua_State *L, server *s, luas__mp_reader *body)
+{
+    int entry = push_entry(L, read_int(L, body));
+    luas__chunk_run *c = &s->chunk;
+    c->channel = s->channel;
+    c->seq = (uint32_t)read_int(L, body);
+    c->index = read_int(L, body) - 1;
+    c->left = (uint32_t)read_int(L, body);
+    c->body = *body;
+    c->flags = (int)entry_integer(L, entry, ENTRY_FLAGS);
+    c->seed = entry_integer(L, entry, ENTRY_SEED);
+    c->has_looked = false;
+    c->since = luas__now();
+    for (int i = ENTRY_FUNCTION; i <= ENTRY_INPUTS; i++)
+        lua_rawgeti(L, entry, i);
+    luas__task_run(L, c);
+}
+
+static void on_request(lua_State *L, server *s, luas__mp_reader *body)
+{
+    int64_t code = read_int(L, body);
+    switch (code) {
+    case LUAS__MSG_DEFINITION: on_definition(L, s, body); break;
+    case LUAS__MSG_JOB: on_job(L, s, body); break;
+    case LUAS__MSG_DEFINE: on_define(L, s, body); break;
+    case LUAS__MSG_RUN:
+    case LUAS__MSG_RANGE:
+        s->chunk.inherited = code == LUAS__MSG_RANGE;
+        on_chunk(L, s, body);
+        break;
+    case LUAS__MSG_DROP:
+    case LUAS__MSG_FORGET:
+        lua_pushnil(L);
+        lua_rawseti(L, code == LUAS__MSG_DROP ? STACK_BLOBS : STACK_JOBS, read_int(L, body));
+        break;
+    case LUAS__MSG_STOP:
+        s->status = (int)read_int(L, body);
+        s->stopped = true;
+        break;
+    default:
+        luas__task_check(L, LUAS_EPROTO);
+    }
+}
+
+static void announce(lua_State *L, luas__channel *c)
+{
+    size_t mark;
+    luas__task_check(L, luas__frame_begin(&c->reply, LUAS__MSG_READY, &mark));
+    luas__task_check(L, luas__channel_send(c, mark));
+}
+
+/* Arguments: server, init or nil, exit or nil. */
+static int serve_requests(lua_State *L)
+{
+    server *s = lua_touserdata(L, STACK_SERVER);
+    lua_pushvalue(L, 3);
+    lua_newtable(L);
+    lua_replace(L, 3); /* definitions; exit moved above it */
+    if (lua_isfunction(L, 2)) {
+        lua_pushvalue(L, 2);
+        lua_call(L, 0, 0);
+        announce(L, s->channel);
+    }
+    lua_newtable(L);
+    lua_replace(L, STACK_JOBS);
+    s->status = -1; /* from here on nothing is init's fault */
+    while (!s->stopped) {
+        luas__mp_reader body;
+        luas__mp_reader *request = &body;
+        luas__task_check(L, luas__channel_next(s->channel, request));
+        on_request(L, s, request);
+        lua_settop(L, STACK_EXIT);
+        luas__frame_drop(&s->channel->requests);
+    }
+    if (lua_isfunction(L, STACK_EXIT)) {
+        lua_pushvalue(L, STACK_EXIT);
+        lua_call(L, 0, 0);
+    }
+    return 0;
+}
+
+/* ---- becoming a worker ---- */
+
+/* In place of os.exit: ends the worker without what the host would do at its
+   end, and without moving the read positions of files that both have open. */
+static int leave(lua_State *L)
+{
+    int status = lua_isboolean(L, 1) ? (lua_toboolean(L, 1) ? EXIT_SUCCESS : EXIT_FAILURE)
+                                     : (int)luaL_optinteger(L, 1, EXIT_SUCCESS);
+    fflush(NULL);
+    _exit(status);
+}
+
+static void replace_exit(lua_State *L)
+{
+    if (lua_getglobal(L, "os") == LUA_TTABLE) {
+        lua_pushcfunction(L, leave);
+        lua_setfield(L, -2, "exit");
+    }
+    lua_pop(L, 1);
+}
+
+/* Workers forked in one moment would all draw the same random numbers. */
+static void prepare_random(lua_State *L)
+{
+    luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+    if (lua_getfield(L, -1, LUA_MATHLIBNAME) == LUA_TTABLE
+        && lua_getfield(L, -1, "randomseed") == LUA_TFUNCTION) {
+        lua_pushvalue(L, -1);
+        lua_setfield(L, LUA_REGISTRYINDEX, LUAS__RANDOMSEED_KEY);
+        lua_pushinteger(L, luas__now());
+        lua_pushinteger(L, getpid());
+        lua_call(L, 2, 0);
+    }
+    lua_settop(L, 1);
+}
+
+/*
+ * The collector must not walk, and so copy, the heap that came with the fork:
+ * it owes nothing until as much again was allocated. (A negative step adds to
+ * what may still be allocated before the next cycle.)
+ */
+static void rest_collector(lua_State *L, int inherited)
+{
+    lua_gc(L, LUA_GCSTEP, -(inherited > LEAST_REST ? inherited : LEAST_REST));
+}
+
+/* KB with which a worker had better be replaced than collect. Not where its heap
+   is small, for it is soon copied; nor where functions make and end workers, whose
+   author knows how many there are. A limit is not to be met in mid-task, either. */
+static int most_for(int inherited, const luas__serve_options *options)
+{
+    if (inherited < LARGE_HEAP || options->init > 0 || options->exit > 0)
+        return INT_MAX;
+    int more = inherited / 16 > LEAST_LOAD ? inherited / 16 : LEAST_LOAD;
+    if (options->memory > 0 && options->memory / 2048 < (size_t)more)
+        more = (int)(options->memory / 2048);
+    return inherited + more;
+}
+
+/* Gives the thread to serve in: its stack, and so every traceback, begins with
+   the task and not with what the host was doing when it forked. */
+static int become_worker(lua_State *L)
+{
+    server *s = lua_touserdata(L, 1);
+    lua_pushinteger(L, s->channel->worker);
+    lua_setfield(L, LUA_REGISTRYINDEX, LUAS__WORKER_KEY);
+    luas__names_snapshot(L);
+    replace_exit(L);
+    prepare_random(L);
+    lua_newthread(L);
+    return 1;
+}
+
+void luas__serve_fail(luas__channel *c, const char *why)
+{
+    size_t mark;
+    luas__buffer_truncate(&c->reply, 0);
+    if (luas__frame_begin(&c->reply, LUAS__MSG_FAILED, &mark) == 0
+        && luas__mp_write_string(&c->reply, why, strlen(why)) == 0
+        && luas__channel_send(c, mark) == 0)
+        luas__channel_flush(c);
+}
+
+static int describe(lua_State *L)
+{
+    luas__task_describe(L, 1);
+    luaL_traceback(L, L, lua_tostring(L, -1), 1);
+    return 1;
+}
+
+static void move_function(lua_State *from, lua_State *to, int index)
+{
+    index > 0 ? lua_pushvalue(from, index) : lua_pushnil(from);
+    lua_xmove(from, to, 1);
+}
+
+static int serve_in(lua_State *T, lua_State *L, server *s, const luas__serve_options *options)
+{
+    luas__task_catch_stop(T, s->channel->scoreboard);
+    lua_pushcfunction(T, describe);
+    lua_pushcfunction(T, serve_requests);
+    lua_pushlightuserdata(T, s);
+    move_function(L, T, options->init);
+    move_function(L, T, options->exit);
+    int rc = lua_pcall(T, 3, 0, 1);
+    if (rc != LUA_OK)
+        lua_xmove(T, L, 1);
+    return rc;
+}
+
+int luas__serve(lua_State *L, luas__channel *channel, const luas__serve_options *options)
+{
+    int inherited = lua_gc(L, LUA_GCCOUNT);
+    server s = {.channel = channel, .chunk.most = most_for(inherited, options)};
+    lua_sethook(L, NULL, 0, 0);
+    rest_collector(L, inherited);
+    /* Lines of several workers must not mix, whatever stdout is. */
+    setvbuf(stdout, NULL, _IOLBF, BUFSIZ);
+    __fpurge(stdin); /* what the host has read ahead is the host's */
+    luas__alloc_nursery_open(L, !options->is_weighed);
+    if (!luas__alloc_limit(L, options->memory) || !lua_checkstack(L, LUA_MINSTACK))
+        return EXIT_FAILURE;
+    lua_pushcfunction(L, become_worker);
+    lua_pushlightuserdata(L, &s);
+    int rc = lua_pcall(L, 1, 1, 0);
+    if (rc == LUA_OK)
+        rc = serve_in(lua_tothread(L, -1), L, &s, options);
+    if (rc != LUA_OK && s.status == 0)
+        luas__serve_fail(channel, lua_tostring(L, -1));
+    luas__channel_flush(channel);
+    fflush(NULL);
+    return rc == LUA_OK ? s.status : EXIT_FAILURE;
+}

@@ -1,0 +1,396 @@
+/* Calling tasks in a worker, and telling what became of them. */
+#define _GNU_SOURCE
+#include "task.h"
+
+#include <errno.h>
+#include <lauxlib.h>
+#include <limits.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdio_ext.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "descend.h"
+#include "error.h"
+#include "codec.h"
+#include "encoder.h"
+#include "names.h"
+
+/* Stack of run_tasks: what a chunk's tasks share. */
+enum { TASK_SERVER = 1, TASK_FUNCTION, TASK_SPACE, TASK_INPUTS, TASK_RANDOMSEED, TASK_BASE };
+
+/*
+ * For the handlers of signals and forks, which have no other way to know: the one
+ * state that this process serves with. Set in workers only, never in a host.
+ */
+static struct {
+    lua_State *volatile L;
+    luas__scoreboard *volatile scoreboard;
+    volatile uint32_t seq;
+    volatile sig_atomic_t busy; /* in a task: only there may the hook raise */
+    bool is_fork;       /* of a worker, made by a task */
+} serving;
+
+static const char traceback_key = 't';
+
+/* ---- stopping a task politely ---- */
+
+bool luas__task_stopped(void)
+{
+    return serving.busy && atomic_load(&serving.scoreboard->stop) == serving.seq;
+}
+
+static void raise_if_meant(lua_State *L, lua_Debug *ar)
+{
+    (void)ar;
+    lua_sethook(L, NULL, 0, 0);
+    if (luas__task_stopped())
+        luaL_error(L, "stopped by the pool");
+}
+
+static void on_stop_signal(int signal)
+{
+    (void)signal;
+    if (serving.L != NULL)
+        lua_sethook(serving.L, raise_if_meant,
+                    LUA_MASKCALL | LUA_MASKRET | LUA_MASKLINE | LUA_MASKCOUNT, 1);
+}
+
+static void note_fork(void)
+{
+    serving.is_fork = true;
+}
+
+static void watch_forks(void)
+{
+    pthread_atfork(NULL, NULL, note_fork); /* without memory they go unnoticed */
+}
+
+void luas__task_watch_forks(void)
+{
+    static pthread_once_t once = PTHREAD_ONCE_INIT;
+    pthread_once(&once, watch_forks);
+}
+
+void luas__task_catch_stop(lua_State *L, luas__scoreboard *scoreboard)
+{
+    serving.L = L;
+    serving.scoreboard = scoreboard;
+    serving.is_fork = false;
+    luas__task_watch_forks();
+    struct sigaction action = {.sa_handler = on_stop_signal};
+    sigaction(SIGUSR1, &action, NULL);
+}
+
+/* ---- running tasks ---- */
+
+int luas__task_check(lua_State *L, int rc)
+{
+    if (rc == LUAS_ECLOSED || rc == -EPIPE)
+        _exit(1); /* the host is gone, and so is the use of it all */
+    if (rc < 0)
+        luaL_error(L, "luas worker: %s", luas_strerror(rc));
+    return rc;
+}
+
+/* The task of a process that a task has forked is over: it ends, for the worker
+   answers that task and all others, and two would write over one another. */
+static void leave_fork(int status)
+{
+    if (!serving.is_fork)
+        return;
+    fflush(stdout);
+    _exit(status);
+}
+
+/* Keeps the traceback aside, for the raised value can be of any type. */
+static int on_raise(lua_State *L)
+{
+    luaL_traceback(L, L, NULL, 1);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &traceback_key);
+    return 1;
+}
+
+static void seed_random(lua_State *L, const luas__chunk_run *s)
+{
+    lua_pushvalue(L, TASK_RANDOMSEED);
+    lua_pushinteger(L, s->seed);
+    lua_pushinteger(L, s->index);
+    lua_call(L, 2, 0);
+}
+
+static int push_unpacked(lua_State *L)
+{
+    lua_Integer n = lua_getfield(L, -1, "n") == LUA_TNUMBER ? lua_tointeger(L, -1)
+                                                            : luaL_len(L, -2);
+    lua_pop(L, 1);
+    int table = lua_gettop(L);
+    if (n < 0 || n > 200000)
+        return luaL_error(L, "a list of %I arguments is too long", (LUAI_UACINT)n);
+    luaL_checkstack(L, (int)n, "too many arguments");
+    for (lua_Integer i = 1; i <= n; i++)
+        lua_geti(L, table, i);
+    lua_remove(L, table);
+    return (int)n;
+}
+
+static int push_inherited(lua_State *L, const luas__chunk_run *s)
+{
+    lua_geti(L, TASK_INPUTS, s->index);
+    return s->flags & LUAS__JOB_STAR ? push_unpacked(L) : 1;
+}
+
+static int push_arguments(lua_State *L, const char *bytes, size_t len)
+{
+    if (luas__decode_number(L, bytes, len))
+        return 1;
+    int n = luas__decode(L, bytes, len, TASK_SPACE, LUAS__FUNCTIONS);
+    return n < 0 ? lua_error(L) : n;
+}
+
+LUAS__INLINE void account(lua_State *L, luas__chunk_run *s)
+{
+    if (s->most < INT_MAX && lua_gc(L, LUA_GCCOUNT) > s->most)
+        atomic_store(&s->channel->scoreboard->over_gc_budget, 1);
+    if (s->left == 0)
+        atomic_fetch_add(&s->channel->scoreboard->busy, luas__now() - s->since);
+    if (__fpending(stdout) > 0)
+        fflush(stdout); /* what a task prints is out before its outcome is */
+}
+
+/* One scalar, as most tasks give, if it is short: true, or nothing was done. */
+static bool reply_scalar(lua_State *L, luas__chunk_run *s)
+{
+    unsigned char *p = (unsigned char *)luas__channel_room(s->channel), *end = NULL;
+    if (p != NULL && lua_gettop(L) == TASK_BASE)
+        end = luas__scalar_put_alone(L, TASK_BASE, p, p + LUAS__SHORT);
+    if (end == NULL)
+        return false;
+    serving.busy = 0;
+    account(L, s);
+    luas__task_check(L, luas__channel_reply_short(s->channel, s->current, (char *)p,
+                                                (size_t)(end - p)));
+    return true;
+}
+
+/* One long string: copied once, to where the host finds it. As above. */
+static bool reply_long_string(lua_State *L, luas__chunk_run *s)
+{
+    size_t len;
+    if (lua_gettop(L) != TASK_BASE || lua_type(L, TASK_BASE) != LUA_TSTRING)
+        return false;
+    const char *bytes = lua_tolstring(L, TASK_BASE, &len);
+    unsigned char *p = len <= LUAS__LARGE_VALUE ? NULL
+        : (unsigned char *)luas__channel_large_room(s->channel, s->current, 1 + LUAS__MP_HEAD + len);
+    if (p == NULL)
+        return false;
+    *p = LUAS__MP_ALONE;
+    unsigned char *end = luas__mp_put_string(p + 1, bytes, len);
+    serving.busy = 0;
+    account(L, s);
+    luas__task_check(L, luas__channel_reply_large(s->channel, (size_t)(end - p)));
+    return true;
+}
+
+static void reply_value(lua_State *L, luas__chunk_run *s)
+{
+    luas__encode_options options = {.space = TASK_SPACE};
+    luas__buffer *reply = &s->channel->reply;
+    size_t mark;
+    if (!s->has_looked && lua_istable(L, TASK_BASE)) {
+        luas__names_look(L, TASK_BASE);
+        s->has_looked = true;
+    }
+    luas__task_check(L, luas__channel_begin(s->channel, LUAS__MSG_VALUE, s->current, &mark));
+    int rc = luas__encode(L, TASK_BASE, lua_gettop(L) - TASK_BASE + 1, reply, &options);
+    if (rc < 0)
+        luaL_error(L, strstr(lua_tostring(L, -1), ": ") != NULL ? "result, %s" : "result: %s",
+                   lua_tostring(L, -1));
+    serving.busy = 0;
+    account(L, s);
+    luas__task_check(L, luas__channel_reply(s->channel, mark));
+}
+
+/* Takes the next task off the chunk, before anything can raise. */
+static bool next_task(lua_State *L, luas__chunk_run *s, luas__mp_reader *arguments)
+{
+    int64_t size = 0;
+    s->current = s->seq++;
+    s->left--;
+    s->index++;
+    if (!s->inherited) {
+        if (luas__mp_read_int(&s->body, &size) < 0 || size < 0
+            || size > s->body.end - s->body.at)
+            luas__task_check(L, LUAS_EPROTO);
+        arguments->at = s->body.at;
+        s->body.at += size;
+        arguments->end = s->body.at;
+    }
+    if (s->flags & LUAS__JOB_TIMED)
+        atomic_store(&s->channel->scoreboard->since, luas__now());
+    s->begun = s->channel->clock;
+    serving.seq = s->current;
+    serving.busy = 1;
+    return luas__scoreboard_claim(s->channel->scoreboard, s->current);
+}
+
+/* Puts the function, and it alone, at TASK_BASE: mostly over the one result of the
+   task before, which takes half as long as to pop that and push. */
+static void place_function(lua_State *L)
+{
+    if (lua_gettop(L) == TASK_BASE) {
+        lua_copy(L, TASK_FUNCTION, TASK_BASE);
+    } else {
+        lua_settop(L, TASK_BASE - 1);
+        lua_pushvalue(L, TASK_FUNCTION);
+    }
+}
+
+static int run_tasks(lua_State *L)
+{
+    luas__chunk_run *s = lua_touserdata(L, TASK_SERVER);
+    luas__mp_reader arguments = {NULL, NULL};
+    while (s->left > 0) {
+        if (!next_task(L, s, &arguments))
+            continue;
+        if (s->flags & LUAS__JOB_SEEDED)
+            seed_random(L, s);
+        place_function(L);
+        int n = s->inherited ? push_inherited(L, s)
+            : push_arguments(L, (const char *)arguments.at,
+                             (size_t)(arguments.end - arguments.at));
+        lua_call(L, n, s->flags & LUAS__JOB_DISCARD ? 0 : LUA_MULTRET);
+        leave_fork(EXIT_SUCCESS);
+        if (!reply_scalar(L, s) && !reply_long_string(L, s))
+            reply_value(L, s);
+    }
+    return 0;
+}
+
+/* ---- a task that raised ---- */
+
+static void encode_or_nil(lua_State *L, int index, int message, luas__buffer *out, int space)
+{
+    luas__encode_options options = {.space = space};
+    if (luas__encode_value(L, index, out, &options) < 0) {
+        luas__task_add_reason(L, message);
+        luas__task_check(L, luas__mp_write_nil(out));
+    }
+}
+
+static void encode_text(lua_State *L, int index, luas__buffer *out)
+{
+    size_t len;
+    const char *text = lua_tolstring(L, index, &len);
+    luas__task_check(L, luas__mp_write_string(out, text != NULL ? text : "", text != NULL ? len : 0));
+}
+
+static int describe_itself(lua_State *L)
+{
+    luaL_tolstring(L, 1, NULL);
+    return 1;
+}
+
+void luas__task_describe(lua_State *L, int value)
+{
+    bool own = lua_isstring(L, value) || luaL_getmetafield(L, value, "__tostring") != LUA_TNIL;
+    if (!own) {
+        lua_pushfstring(L, "(error object is a %s value)", luaL_typename(L, value));
+        return;
+    }
+    lua_pushcfunction(L, describe_itself);
+    lua_pushvalue(L, value);
+    if (lua_pcall(L, 1, 1, 0) != LUA_OK)
+        lua_pushfstring(L, "(error object is a %s value, whose __tostring failed)",
+                        luaL_typename(L, value));
+}
+
+void luas__task_add_reason(lua_State *L, int index)
+{
+    const char *message = lua_tostring(L, index), *reason = lua_tostring(L, -1);
+    lua_pushfstring(L, "%s, whose value is lost: %s", message != NULL ? message : "?", reason);
+    lua_replace(L, index);
+    lua_pop(L, 1);
+}
+
+/* Arguments: server, space, raised value, traceback. */
+static int encode_raised(lua_State *L)
+{
+    luas__chunk_run *s = lua_touserdata(L, 1);
+    luas__buffer *reply = &s->channel->reply;
+    luas__task_describe(L, 3);
+    int message = lua_gettop(L);
+    luas__task_check(L, luas__mp_write_array(reply, 3));
+    encode_or_nil(L, 3, message, reply, 2);
+    encode_text(L, message, reply);
+    encode_text(L, 4, reply);
+    return 0;
+}
+
+/* When even that raised (a bad __tostring, no memory). */
+static void encode_bare(lua_State *L, luas__chunk_run *s)
+{
+    static const char text[] = "(the error could not be described)";
+    luas__buffer *reply = &s->channel->reply;
+    luas__task_check(L, luas__mp_write_array(reply, 3));
+    luas__task_check(L, luas__mp_write_nil(reply));
+    luas__task_check(L, luas__mp_write_string(reply, text, sizeof text - 1));
+    luas__task_check(L, luas__mp_write_nil(reply));
+}
+
+/* A task that was stopped leaves no subprocesses behind. */
+static void end_subprocesses(const luas__chunk_run *s)
+{
+    if (atomic_load(&s->channel->scoreboard->stop) == s->current)
+        luas__procfs_kill_tree(s->begun);
+}
+
+/* The raised value is on the top; gives the task its outcome. */
+static void reply_raised(lua_State *L, luas__chunk_run *s, int space)
+{
+    size_t mark;
+    int value = lua_gettop(L);
+    leave_fork(EXIT_FAILURE);
+    serving.busy = 0;
+    lua_sethook(L, NULL, 0, 0);
+    end_subprocesses(s);
+    luas__buffer_truncate(&s->channel->reply, 0);
+    luas__task_check(L, luas__channel_begin(s->channel, LUAS__MSG_ERROR, s->current, &mark));
+    size_t body = s->channel->reply.len;
+    lua_pushcfunction(L, encode_raised);
+    lua_pushlightuserdata(L, s);
+    lua_pushvalue(L, space);
+    lua_pushvalue(L, value);
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &traceback_key);
+    if (lua_pcall(L, 4, 0, 0) != LUA_OK) {
+        luas__buffer_truncate(&s->channel->reply, body);
+        encode_bare(L, s);
+    }
+    account(L, s);
+    luas__task_check(L, luas__channel_reply(s->channel, mark));
+    lua_pushnil(L);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &traceback_key);
+}
+
+/* Whatever a task raises ends that task; the chunk goes on behind it. */
+void luas__task_run(lua_State *L, luas__chunk_run *s)
+{
+    int base = lua_gettop(L) - 3;
+    int space = base + 2;
+    lua_pushcfunction(L, on_raise);
+    while (s->left > 0) {
+        lua_pushcfunction(L, run_tasks);
+        lua_pushlightuserdata(L, s);
+        for (int i = 1; i <= 3; i++)
+            lua_pushvalue(L, base + i);
+        lua_getfield(L, LUA_REGISTRYINDEX, LUAS__RANDOMSEED_KEY);
+        if (lua_pcall(L, 5, 0, base + 4) != LUA_OK)
+            reply_raised(L, s, space);
+        lua_settop(L, base + 4);
+    }
+    lua_settop(L, base);
+    atomic_store(&s->channel->scoreboard->passed, s->seq - 1);
+}

@@ -1,0 +1,68 @@
+/*
+ * A chunk of tasks in a worker: each is claimed, called in protected mode, and
+ * answered before the next begins. What a task raises is its own outcome; only
+ * a host that is gone, or that speaks nonsense, ends the worker.
+ *
+ * A polite stop (the host wants the running task to end) is a signal whose
+ * handler sets a debug hook; the hook raises one error in the task, if that
+ * task is still the one meant, so that its <close> variables run.
+ *
+ * A task may fork. The child has everything of the worker's, and ends where the
+ * task does.
+ */
+#ifndef LUAS_LUA_TASK_H
+#define LUAS_LUA_TASK_H
+
+#include <lua.h>
+#include <stdbool.h>
+
+#include "channel.h"
+
+/* Registry: math.randomseed, as it was before tasks could replace it. */
+#define LUAS__RANDOMSEED_KEY "luas.randomseed"
+
+/* A chunk in hand. */
+typedef struct luas__chunk_run {
+    luas__channel *channel;
+    luas__mp_reader body;       /* its tasks that are left */
+    uint32_t seq, left;         /* of the next task; how many are left */
+    int64_t index;              /* of the task before that */
+    int flags;                  /* LUAS__JOB_* */
+    int64_t seed;
+    int64_t since;              /* ns when the chunk was begun */
+    uint32_t current;           /* seq of the task that runs */
+    int64_t begun;              /* coarse ns when that was started */
+    bool inherited;             /* inputs are taken from the inherited ones */
+    bool has_looked;            /* for modules that its first tasks have loaded */
+    int most;                   /* KB that Lua may have before it is said to be laden */
+} luas__chunk_run;
+
+/* Once in a process: has forks noticed. In the host, so that not each of its workers
+   has to do it for itself. */
+void luas__task_watch_forks(void);
+
+/* From now on this process is a worker: a signal from the host raises an error in the
+   task that it means to stop, if that runs in this state and has not ended meanwhile;
+   and what is forked in a task is told from the worker. */
+void luas__task_catch_stop(lua_State *L, luas__scoreboard *scoreboard);
+
+/* Does this worker's running task have to end? False in a host. */
+bool luas__task_stopped(void);
+
+/* Runs and answers all of it. On the top of the stack, and popped: the
+   function, the space, the inherited inputs or nil. */
+void luas__task_run(lua_State *L, luas__chunk_run *chunk);
+
+/* Gives rc if it is no failure. A host that is gone ends the process, any
+   other failure raises. */
+int luas__task_check(lua_State *L, int rc);
+
+/* Pushes what a raised value at `index` (positive) says, for people; what else it
+   pushes may stay below. */
+void luas__task_describe(lua_State *L, int index);
+
+/* Of a raised value that cannot travel: adds the reason at the top (popped) to
+   the message at `index`. */
+void luas__task_add_reason(lua_State *L, int index);
+
+#endif
