@@ -79,7 +79,7 @@ static void test_populated_at_once(void)
     luas__pool *pool = open_counted(LUAS__OUTPUT_INHERIT);
     CHECK_INT(luas__pool_populate(pool, NULL), 0);
     CHECK_INT(pool->nworkers, WORKERS);
-    CHECK_INT(pool->pending_forks, 0);
+    CHECK_INT(pool->spawn.pending, 0);
     check_each(pool, "s20", 2 * WORKERS);
     CHECK_INT(pool->stats.forks, WORKERS);
     luas__pool_close(pool);

@@ -52,8 +52,8 @@ static void receive(luas__pool *p, luas__worker *w, const uint8_t *data, size_t 
         size_t piece = (size_t)*data++ % 31 + 1;
         piece = piece < --size ? piece : size;
         const char head[] = {0, 0, 0, (char)piece};
-        MUST(!framed || luas__buffer_append(&w->in, head, sizeof head) == 0);
-        MUST(luas__buffer_append(&w->in, data, piece) == 0);
+        MUST(!framed || luas__buffer_append(&w->link.in, head, sizeof head) == 0);
+        MUST(luas__buffer_append(&w->link.in, data, piece) == 0);
         MUST(luas__receive_from(p, w) == 0);
         data += piece;
         size -= piece;
@@ -63,7 +63,7 @@ static void receive(luas__pool *p, luas__worker *w, const uint8_t *data, size_t 
 static void die(luas__pool *p, luas__worker *w)
 {
     MUST(luas__drive_event(p, luas__worker_key(w, LUAS__ON_END)) == 0);
-    MUST(w->ended && w->tasks == 0 && w->nchunks == 0);
+    MUST(w->state == LUAS__WORKER_ENDED && w->tasks.unanswered == 0 && w->tasks.nchunks == 0);
     luas__reap_free(p);
     MUST(p->nworkers == 0);
 }
@@ -80,7 +80,7 @@ static void check_outcomes(luas__pool *p, luas__job *job)
             seen[o->index] = true;
             outcomes++;
         }
-    MUST(job->dealt == 0 && outcomes == job->settled && outcomes + job->waiting == TASKS);
+    MUST(job->dealt == 0 && outcomes == job->output.settled && outcomes + job->input.waiting == TASKS);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

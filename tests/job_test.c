@@ -20,7 +20,7 @@ static void feed(luas__job *job, uint32_t count)
     CHECK(ends != NULL);
     for (uint32_t i = 0; i < count; i++) {
         char text[24];
-        int n = snprintf(text, sizeof text, "%" PRIu64, job->fed + 1 + i);
+        int n = snprintf(text, sizeof text, "%" PRIu64, job->input.fed + 1 + i);
         CHECK_INT(luas__buffer_append(&bytes, text, (size_t)n), 0);
         ends[i] = bytes.len;
     }
@@ -63,8 +63,8 @@ static void test_values_settled_together_are_read_one_by_one(void)
     CHECK_INT(settle_values(job, 1, 12), 0);
     CHECK_INT(settle(job, 13, LUAS__KIND_ERROR, "13"), 0);
     CHECK_INT(settle_values(job, 14, 20), 0);
-    CHECK_INT(job->settled, 20);
-    CHECK(job->batches == NULL);
+    CHECK_INT(job->output.settled, 20);
+    CHECK(job->input.batches == NULL);
     luas__job_swap(job);
     for (uint64_t i = 1; i <= 20; i++) {
         CHECK(luas__job_has_taken(job));
@@ -133,7 +133,7 @@ static void test_returned_tasks_go_first_and_elsewhere(void)
     CHECK_INT(range.attempts, 1);
     CHECK(luas__job_take(job, 1, 5, &range, &batch));
     CHECK_INT(range.first, 3);
-    CHECK_INT(job->waiting, 0);
+    CHECK_INT(job->input.waiting, 0);
     luas__job_free(job);
 }
 
@@ -142,21 +142,21 @@ static void test_a_batch_is_freed_when_all_of_it_is_settled(void)
     luas__job *job = new_job(0);
     feed(job, 2);
     feed(job, 2);
-    luas__batch *second = job->batches->next;
+    luas__batch *second = job->input.batches->next;
     luas__range range;
     luas__batch *batch;
     while (luas__job_take(job, 1, 1, &range, &batch))
         continue;
     CHECK_INT(settle(job, 1, LUAS__KIND_VALUE, "x"), 0);
     CHECK_INT(settle(job, 3, LUAS__KIND_VALUE, "x"), 0);
-    CHECK(job->batches != second);
+    CHECK(job->input.batches != second);
     CHECK_INT(settle(job, 2, LUAS__KIND_ERROR, "x"), 0);
-    CHECK(job->batches == second && job->last_batch == second);
+    CHECK(job->input.batches == second && job->input.last_batch == second);
     CHECK_INT(settle(job, 4, LUAS__KIND_CRASH, "x"), 0);
-    CHECK(job->batches == NULL && job->last_batch == NULL);
-    CHECK_INT(job->failures, 2);
+    CHECK(job->input.batches == NULL && job->input.last_batch == NULL);
+    CHECK_INT(job->output.failures, 2);
     CHECK(!luas__job_finished(job));
-    job->sealed = true;
+    job->input.sealed = true;
     CHECK(luas__job_finished(job));
     luas__job_free(job);
 }
@@ -204,9 +204,9 @@ static void test_a_closed_job_keeps_no_outcomes(void)
 {
     luas__job *job = new_job(0);
     feed(job, 1);
-    job->closed = job->sealed = true;
+    job->closed = job->input.sealed = true;
     CHECK_INT(settle(job, 1, LUAS__KIND_VALUE, "x"), 0);
-    CHECK_INT(job->inbox.len, 0);
+    CHECK_INT(job->output.inbox.len, 0);
     CHECK(luas__job_finished(job));
     luas__job_free(job);
     luas__job_free(NULL);
@@ -227,10 +227,10 @@ typedef struct model {
 static void model_feed(model *m)
 {
     uint32_t count = 1 + draw(&m->random, 20);
-    if (m->job->fed + count > MOST)
+    if (m->job->input.fed + count > MOST)
         return;
-    memset(m->state + m->job->fed + 1, PENDING, count);
-    if (m->job->fed > MOST / 2)
+    memset(m->state + m->job->input.fed + 1, PENDING, count);
+    if (m->job->input.fed > MOST / 2)
         CHECK_INT(luas__job_feed_inherited(m->job, count), 0);
     else
         feed(m->job, count);
@@ -302,7 +302,7 @@ static void model_cancel(model *m)
     if (draw(&m->random, 50) == 0)
         to = UINT64_MAX;
     CHECK_INT(luas__job_cancel_pending(m->job, from, to), 0);
-    for (uint64_t i = from > 0 ? from : 1; i <= to && i <= m->job->fed; i++)
+    for (uint64_t i = from > 0 ? from : 1; i <= to && i <= m->job->input.fed; i++)
         if (m->state[i] == PENDING)
             m->state[i] = SETTLED;
 }
@@ -313,7 +313,7 @@ static void model_read(model *m)
     const char *payload;
     luas__job_swap(m->job);
     while ((o = luas__job_next(m->job, &payload)) != NULL) {
-        CHECK(o->count > 0 && o->index + o->count - 1 <= m->job->fed);
+        CHECK(o->count > 0 && o->index + o->count - 1 <= m->job->input.fed);
         move(m, (luas__range){.first = o->index, .count = o->count}, SETTLED, READ);
     }
 }
@@ -321,13 +321,13 @@ static void model_read(model *m)
 static void check_counts(const model *m)
 {
     uint64_t waiting = 0, settled = 0;
-    for (uint64_t i = 1; i <= m->job->fed; i++) {
+    for (uint64_t i = 1; i <= m->job->input.fed; i++) {
         waiting += m->state[i] == PENDING;
         settled += m->state[i] >= SETTLED;
     }
-    CHECK_INT(m->job->waiting, waiting);
-    CHECK_INT(m->job->settled, settled);
-    for (const luas__batch *b = m->job->batches; b != NULL; b = b->next)
+    CHECK_INT(m->job->input.waiting, waiting);
+    CHECK_INT(m->job->output.settled, settled);
+    for (const luas__batch *b = m->job->input.batches; b != NULL; b = b->next)
         CHECK(b->unsettled > 0);
 }
 
@@ -343,16 +343,16 @@ static void play(uint64_t seed)
         if (i % 100 == 0)
             check_counts(&m);
     }
-    m.job->sealed = true;
+    m.job->input.sealed = true;
     while (!luas__job_finished(m.job)) {
         model_take(&m);
         model_settle(&m);
     }
     model_read(&m);
-    for (uint64_t i = 1; i <= m.job->fed; i++)
+    for (uint64_t i = 1; i <= m.job->input.fed; i++)
         CHECK_INT(m.state[i], READ);
-    CHECK(m.job->batches == NULL);
-    CHECK_INT(m.job->npending, 0);
+    CHECK(m.job->input.batches == NULL);
+    CHECK_INT(m.job->input.npending, 0);
     luas__job_free(m.job);
 }
 

@@ -55,7 +55,7 @@ static void must_feed(luas__pool *pool, luas__job *job, const char *input, uint3
 static void must_finish(luas__pool *pool, luas__job *job, tally *t)
 {
     int64_t end = luas__now() + 30 * LUAS__SECOND;
-    while (take_outcomes(pool, job, t), t->total < job->fed) {
+    while (take_outcomes(pool, job, t), t->total < job->input.fed) {
         int rc = luas__pool_step(pool, LUAS__SECOND, NULL);
         CHECK(rc >= 0 || rc == LUAS_ENOMEM);
         CHECK(luas__now() < end);

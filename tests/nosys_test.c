@@ -42,9 +42,9 @@ static void finish_under_fault(run *r, luas__job *job, tally *t)
 {
     memset(t, 0, sizeof *t);
     luas__pool_seal(r->pool, job);
-    while (take_outcomes(r->pool, job, t), t->total < job->fed && !r->over)
+    while (take_outcomes(r->pool, job, t), t->total < job->input.fed && !r->over)
         again(r, luas__pool_step(r->pool, LUAS__SECOND, NULL));
-    CHECK(r->over || t->total == job->fed);
+    CHECK(r->over || t->total == job->input.fed);
     r->all.total += t->total;
     for (int kind = 0; kind < 5; kind++)
         r->all.kinds[kind] += t->kinds[kind];

@@ -79,7 +79,7 @@ static void check_broken(luas__child_main *main, const char *words)
     luas__pool *pool = open_with_init(main);
     CHECK_INT(luas__pool_populate(pool, NULL), 0);
     CHECK_INT(step_until_failure(pool), LUAS_EBROKEN);
-    CHECK(strcmp(luas__buffer_bytes(&pool->why), words) == 0);
+    CHECK(strcmp(luas__buffer_bytes(&pool->health.why), words) == 0);
     luas__pool_close(pool);
 }
 
@@ -302,7 +302,7 @@ static void test_urgent_jobs_go_first(void)
     feed(pool, low, "s2", 200);
     feed(pool, high, "s1", 20);
     drive(pool, high, t, 20);
-    CHECK(low->settled < 10);
+    CHECK(low->output.settled < 10);
     free(t);
     luas__pool_close(pool);
 }

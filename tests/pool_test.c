@@ -218,7 +218,7 @@ static void test_workers_that_are_always_stopped_cost_no_task(void)
     luas__pool_seal(pool, job);
     while (pool->stats.forks < 8)
         CHECK(luas__pool_step(pool, 100 * LUAS__MS, NULL) >= 0);
-    CHECK_INT(job->settled, 0);
+    CHECK_INT(job->output.settled, 0);
     luas__pool_close(pool);
 }
 
@@ -299,7 +299,7 @@ static void test_a_worker_that_never_reads(void)
     for (int i = 0; i < 5; i++)
         CHECK(luas__pool_step(pool, 10 * LUAS__MS, NULL) >= 0);
     CHECK(luas__now() - start < 10 * LUAS__SECOND);
-    CHECK_INT(job->settled, 0);
+    CHECK_INT(job->output.settled, 0);
     free(input);
     luas__pool_close(pool);
 }
@@ -314,7 +314,7 @@ static void test_a_slow_consumer_is_not_flooded(void)
     while (t->total < TASKS) {
         for (int i = 0; i < 20; i++)
             CHECK(luas__pool_step(pool, LUAS__MS, NULL) >= 0);
-        CHECK(job->inbox.len < 30 * SIZE);
+        CHECK(job->output.inbox.len < 30 * SIZE);
         const char *payload;
         if (luas__pool_take(pool, job))
             for (const luas__outcome *o; (o = luas__job_next(job, &payload)) != NULL;)

@@ -316,8 +316,8 @@ static inline tally *finish(luas__pool *pool, luas__job *job)
 {
     tally *t = new_tally();
     luas__pool_seal(pool, job);
-    drive(pool, job, t, job->fed);
-    CHECK_INT(t->total, job->fed);
+    drive(pool, job, t, job->input.fed);
+    CHECK_INT(t->total, job->input.fed);
     CHECK(job->done);
     luas__pool_drop(pool, job);
     return t;

@@ -32,7 +32,7 @@ static tally *take_all(luas__pool *pool, luas__job *job)
 {
     tally *t = new_tally();
     take_outcomes(pool, job, t);
-    CHECK_INT(t->total, job->fed);
+    CHECK_INT(t->total, job->input.fed);
     luas__pool_drop(pool, job);
     return t;
 }

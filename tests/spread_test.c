@@ -20,8 +20,8 @@ static luas__job *start_heard(luas__pool *p, const luas__policy *policy, uint64_
 {
     luas__job *job = start_job(p, policy);
     CHECK_INT(luas__job_feed_inherited(job, count), 0);
-    job->steady_ns = steady_ns;
-    job->heard_at = INT64_MAX / 2;
+    job->pace.steady_ns = steady_ns;
+    job->pace.heard_at = INT64_MAX / 2;
     return job;
 }
 
@@ -31,8 +31,8 @@ static int openings(const luas__policy *policy, uint64_t count, double steady_ns
     p->cpus = CPUS;
     luas__job *job = start_heard(p, policy, count, steady_ns);
     luas__concurrency_update(p);
-    int n = job->slots_left;
-    CHECK_INT(job->concurrency, n == INT_MAX ? 0 : CPUS);
+    int n = job->pace.slots_left;
+    CHECK_INT(job->pace.concurrency, n == INT_MAX ? 0 : CPUS);
     luas__pool_close(p);
     return n;
 }
@@ -57,13 +57,13 @@ static void test_a_job_that_is_silent_has_all(void)
     luas__pool *p = open_pool(WORKERS, do_nothing);
     p->cpus = CPUS;
     luas__job *job = start_heard(p, &(luas__policy){0}, MANY, 0);
-    job->heard_at = luas__now() - LUAS__SECOND;
+    job->pace.heard_at = luas__now() - LUAS__SECOND;
     luas__concurrency_update(p);
-    CHECK_INT(job->slots_left, INT_MAX);
+    CHECK_INT(job->pace.slots_left, INT_MAX);
     CHECK_INT(luas__concurrency_retry_at(p), INT64_MAX);
-    job->settled = 1; /* and when it is heard of again, no more than before */
+    job->output.settled = 1; /* and when it is heard of again, no more than before */
     luas__concurrency_update(p);
-    CHECK_INT(job->slots_left, CPUS);
+    CHECK_INT(job->pace.slots_left, CPUS);
     CHECK(luas__concurrency_retry_at(p) > luas__now() - LUAS__SECOND);
     luas__pool_close(p);
 }
@@ -73,12 +73,12 @@ static void test_workers_that_have_it_keep_it(void)
     luas__pool *p = open_pool(WORKERS, do_nothing);
     p->cpus = CPUS;
     luas__job *job = start_heard(p, &(luas__policy){0}, MANY, 0);
-    luas__worker with = {.nchunks = 1, .chunks = &(luas__chunk){.job = job}}, without = {0};
+    luas__worker with = {.tasks = {.nchunks = 1, .chunks = &(luas__chunk){.job = job}}}, without = {0};
     luas__worker *workers[] = {&without, &with};
     p->workers = workers;
     p->nworkers = 2;
     luas__concurrency_update(p);
-    CHECK_INT(job->slots_left, CPUS - 1);
+    CHECK_INT(job->pace.slots_left, CPUS - 1);
     CHECK(luas__concurrency_has(&with, job));
     CHECK(!luas__concurrency_has(&without, job));
     p->workers = NULL;

@@ -312,7 +312,7 @@ static eras take_eras(luas__pool *pool, luas__job *job)
     const char *payload;
     luas__pool_seal(pool, job);
     int64_t end = luas__now() + 60 * LUAS__SECOND;
-    for (uint64_t total = 0; total < job->fed;) {
+    for (uint64_t total = 0; total < job->input.fed;) {
         while (luas__pool_take(pool, job))
             while ((o = luas__job_next(job, &payload)) != NULL) {
                 e.crashes += o->kind == LUAS__KIND_CRASH;
@@ -322,7 +322,7 @@ static eras take_eras(luas__pool *pool, luas__job *job)
                 e.printed += o->printed == 6;
                 total += o->count;
             }
-        if (total < job->fed) {
+        if (total < job->input.fed) {
             int rc = luas__pool_step(pool, LUAS__SECOND, NULL);
             CHECK(rc >= 0 || rc == LUAS_EINTR);
         }
@@ -369,7 +369,7 @@ static void test_their_output_is_captured(void)
 static pid_t zygote_of(const luas__pool *pool, const luas__job *job)
 {
     int definitions;
-    const luas__zygote *z = luas__snapshots_find(pool, job->snapshot, &definitions);
+    const luas__zygote *z = luas__snapshots_find(pool, job->snapshot.id, &definitions);
     return z != NULL ? z->child.pid : 0;
 }
 

@@ -192,7 +192,7 @@ static int write_call(luas__buffer *b, const char *name, int count, const luas_v
 
 static bool has_outcome(const luas_pool *p)
 {
-    return p->next.count > 0 || luas__job_has_taken(p->job) || p->job->inbox.len > 0;
+    return p->next.count > 0 || luas__job_has_taken(p->job) || p->job->output.inbox.len > 0;
 }
 
 /* Deals and forks, so that calls are under way at once. What fails here fails
@@ -233,7 +233,7 @@ int luas_submit(luas_pool *p, const char *name, int count, const luas_value *arg
     if (rc < 0)
         return rc;
     if (call != NULL)
-        *call = p->job->fed;
+        *call = p->job->input.fed;
     get_going(p);
     return 0;
 }
@@ -254,7 +254,7 @@ int luas_pool_fd(const luas_pool *p)
 
 uint64_t luas_pending(const luas_pool *p)
 {
-    return p->job->fed - p->taken;
+    return p->job->input.fed - p->taken;
 }
 
 /* ---- outcomes ---- */
@@ -442,7 +442,7 @@ int luas_wait(luas_pool *p, double seconds)
 
 const char *luas_pool_why(const luas_pool *p)
 {
-    if (p->pool->broken != 0 && p->pool->why.len > 0)
-        return luas__buffer_bytes(&p->pool->why);
+    if (p->pool->health.broken != 0 && p->pool->health.why.len > 0)
+        return luas__buffer_bytes(&p->pool->health.why);
     return p->failure < 0 ? luas_strerror(p->failure) : "";
 }

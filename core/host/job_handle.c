@@ -318,10 +318,10 @@ static bool has_all_workers(const luas__pool *p, const luas__job *job)
 {
     for (int i = 0; i < p->nworkers; i++) {
         const luas__worker *w = p->workers[i];
-        if (w->snapshot != job->snapshot && !w->stopping && !w->reaped)
+        if (w->snapshot != job->snapshot.id && w->state < LUAS__WORKER_STOPPING)
             return false;
     }
-    return !luas__snapshots_has_others(p, job->snapshot);
+    return !luas__snapshots_has_others(p, job->snapshot.id);
 }
 
 /* Arguments: job, workers, whether the host goes on. These are forked now, and
@@ -369,7 +369,7 @@ static int job_rests(lua_State *L)
     luas__job_handle *h = luas__job_handle_check(L);
     luas__pool *p = h->pool->pool;
     pthread_mutex_lock(&p->lock);
-    bool rests = h->job->settled == h->job->fed || luas__job_full(h->job);
+    bool rests = h->job->output.settled == h->job->input.fed || luas__job_full(h->job);
     pthread_mutex_unlock(&p->lock);
     lua_pushboolean(L, rests);
     return 1;

@@ -73,8 +73,8 @@ static int worker_main(void *host, luas__channel *channel)
 
 int luas__handles_raise(lua_State *L, luas__pool *p, int rc)
 {
-    if (rc == LUAS_EBROKEN && p->why.len > 0)
-        lua_pushstring(L, luas__buffer_bytes(&p->why));
+    if (rc == LUAS_EBROKEN && p->health.why.len > 0)
+        lua_pushstring(L, luas__buffer_bytes(&p->health.why));
     else
         lua_pushfstring(L, "luas: %s", luas_strerror(rc));
     return lua_error(L);
@@ -190,16 +190,16 @@ static int core_report(lua_State *L)
 static void pass_on_exit_error(lua_State *L, luas__pool *p)
 {
     pthread_mutex_lock(&p->lock);
-    size_t len = p->exit_error.len;
+    size_t len = p->health.exit_error.len;
     pthread_mutex_unlock(&p->lock);
     if (len == 0)
         return;
     lua_pushcfunction(L, core_report);
     lua_pushliteral(L, "exit raised: ");
-    lua_pushlstring(L, luas__buffer_bytes(&p->exit_error), len);
+    lua_pushlstring(L, luas__buffer_bytes(&p->health.exit_error), len);
     lua_concat(L, 2);
-    luas__buffer_truncate(&p->exit_error, 0);
-    p->exit_error_told = true;
+    luas__buffer_truncate(&p->health.exit_error, 0);
+    p->health.exit_error_told = true;
     lua_call(L, 1, 0);
 }
 
@@ -255,7 +255,7 @@ static int pool_live(lua_State *L)
     pthread_mutex_lock(&h->pool->lock);
     int n = lua_toboolean(L, 2) && luas__snapshots_has_others(h->pool, 0);
     for (int i = 0; i < h->pool->nworkers; i++)
-        n += !h->pool->workers[i]->ended;
+        n += h->pool->workers[i]->state != LUAS__WORKER_ENDED;
     pthread_mutex_unlock(&h->pool->lock);
     lua_pushinteger(L, n);
     return 1;

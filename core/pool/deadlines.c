@@ -21,14 +21,14 @@ enum { MOST_STUCK = 2 };
 void luas__deadlines_stop_task(luas__pool *p, luas__worker *w, uint16_t kind)
 {
     const luas__chunk *running = luas__worker_running(w);
-    if (running == NULL || w->stop_seq == running->seq)
+    if (running == NULL || w->deadline.stop_seq == running->seq)
         return;
-    w->stop_seq = running->seq;
-    w->stop_kind = kind;
-    w->kill_at = luas__now() + running->job->policy.grace;
+    w->deadline.stop_seq = running->seq;
+    w->deadline.stop_kind = kind;
+    w->deadline.kill_at = luas__now() + running->job->policy.grace;
     atomic_store(&w->scoreboard->stop, running->seq);
     luas__child_signal(&w->child, SIGUSR1);
-    luas__poller_alarm(&p->poller, w->kill_at);
+    luas__poller_alarm(&p->poller, w->deadline.kill_at);
 }
 
 /* A worker may have more than Lua's share: libraries, stacks, fragments. */
@@ -65,7 +65,7 @@ static int64_t earlier(int64_t a, int64_t b)
 /* Takes back what has not started; the worker goes if that was all. */
 static void give_up(luas__worker *w)
 {
-    if (luas__worker_revoke(w) < 0 || w->tasks > 0)
+    if (luas__worker_revoke(w) < 0 || w->tasks.unanswered > 0)
         return;
     w->retiring = true;
     luas__child_signal_group(&w->child, SIGKILL);
@@ -74,23 +74,23 @@ static void give_up(luas__worker *w)
 /* Its first task has timed out before it began: at the worker's end. */
 static void end_unstarted(luas__worker *w)
 {
-    w->stop_seq = w->chunks[0].seq;
-    w->stop_kind = LUAS__KIND_TIMEOUT;
-    w->kill_at = INT64_MAX;
+    w->deadline.stop_seq = w->tasks.chunks[0].seq;
+    w->deadline.stop_kind = LUAS__KIND_TIMEOUT;
+    w->deadline.kill_at = INT64_MAX;
     luas__child_signal_group(&w->child, SIGKILL);
 }
 
 /* It has had all that it was sent, and init has run. */
 static bool can_begin(const luas__pool *p, const luas__worker *w)
 {
-    return w->out.len == 0 && (w->ready || !p->options.has_init);
+    return w->link.out.len == 0 && (w->ready || !p->options.has_init);
 }
 
 /* It can, for longer than it takes: a definition does not end, or the machine
    is busy. */
 static bool is_stuck(const luas__pool *p, const luas__worker *w, int64_t waited)
 {
-    int before = w->chunks[0].job->failed_starts;
+    int before = w->tasks.chunks[0].job->failed_starts;
     return waited > TIME_TO_BEGIN << (before < MOST_STUCK ? before : MOST_STUCK)
         && can_begin(p, w);
 }
@@ -100,7 +100,7 @@ static bool is_stuck(const luas__pool *p, const luas__worker *w, int64_t waited)
    not help, and nobody stops workers, it has timed out. */
 static void move_unstarted(const luas__pool *p, luas__worker *w, int64_t waited)
 {
-    luas__job *job = w->chunks[0].job;
+    luas__job *job = w->tasks.chunks[0].job;
     if (luas__child_is_stopped(&w->child))
         give_up(w);
     else if (!is_stuck(p, w, waited))
@@ -116,28 +116,28 @@ static void move_unstarted(const luas__pool *p, luas__worker *w, int64_t waited)
    ever, and it goes. */
 static int64_t watch_idle(const luas__pool *p, luas__worker *w, int64_t now)
 {
-    bool passed = !luas__seq_after(w->revoked_seq, atomic_load(&w->scoreboard->passed));
+    bool passed = !luas__seq_after(w->tasks.revoked_seq, atomic_load(&w->scoreboard->passed));
     if (passed)
-        w->revoked_seq = 0;
+        w->tasks.revoked_seq = 0;
     if (passed || !can_begin(p, w)) {
-        w->idle_since = 0;
+        w->tasks.idle_since = 0;
         return INT64_MAX;
     }
-    if (w->idle_since == 0)
-        w->idle_since = now;
-    if (now - w->idle_since > TIME_TO_BEGIN)
+    if (w->tasks.idle_since == 0)
+        w->tasks.idle_since = now;
+    if (now - w->tasks.idle_since > TIME_TO_BEGIN)
         give_up(w);
     return now + 4 * TICK;
 }
 
 static int64_t watch_unstarted(luas__pool *p, luas__worker *w, int64_t timeout, int64_t now)
 {
-    uint32_t seq = w->chunks[0].seq;
-    if (w->waiting_since == 0 || w->waiting_seq != seq) {
-        w->waiting_since = now;
-        w->waiting_seq = seq;
-    } else if (p->alarmed && now - w->waiting_since > timeout) {
-        move_unstarted(p, w, now - w->waiting_since);
+    uint32_t seq = w->tasks.chunks[0].seq;
+    if (w->deadline.waiting_since == 0 || w->deadline.waiting_seq != seq) {
+        w->deadline.waiting_since = now;
+        w->deadline.waiting_seq = seq;
+    } else if (p->alarmed && now - w->deadline.waiting_since > timeout) {
+        move_unstarted(p, w, now - w->deadline.waiting_since);
     }
     return now + earlier(timeout, TICK);
 }
@@ -146,23 +146,23 @@ static int64_t watch_unstarted(luas__pool *p, luas__worker *w, int64_t timeout, 
    the signal comes, and then the next one would be hit. */
 static void kill_stopped(luas__worker *w)
 {
-    if (luas__worker_revoke(w) == 0 && luas__scoreboard_started(w->scoreboard) == w->stop_seq)
+    if (luas__worker_revoke(w) == 0 && luas__scoreboard_started(w->scoreboard) == w->deadline.stop_seq)
         luas__child_signal_group(&w->child, SIGKILL);
 }
 
 /* When to look at the worker's deadline next; stops what is over it. */
 static int64_t watch_deadline(luas__pool *p, luas__worker *w, int64_t now)
 {
-    if (w->stop_seq != 0) {
-        if (now >= w->kill_at)
+    if (w->deadline.stop_seq != 0) {
+        if (now >= w->deadline.kill_at)
             kill_stopped(w);
-        return now >= w->kill_at ? now + TICK : w->kill_at;
+        return now >= w->deadline.kill_at ? now + TICK : w->deadline.kill_at;
     }
-    const luas__job *job = w->nchunks > 0 ? w->chunks[0].job : NULL;
+    const luas__job *job = w->tasks.nchunks > 0 ? w->tasks.chunks[0].job : NULL;
     const luas__chunk *running = luas__worker_running(w);
     if (running != NULL)
-        w->idle_since = 0;
-    else if (w->revoked_seq != 0)
+        w->tasks.idle_since = 0;
+    else if (w->tasks.revoked_seq != 0)
         return watch_idle(p, w, now);
     if (job == NULL || job->policy.timeout == 0)
         return INT64_MAX;
@@ -171,32 +171,32 @@ static int64_t watch_deadline(luas__pool *p, luas__worker *w, int64_t now)
     int64_t since = atomic_load(&w->scoreboard->since);
     if (running == NULL || since == 0)
         return watch_unstarted(p, w, job->policy.timeout, now);
-    w->waiting_since = 0;
+    w->deadline.waiting_since = 0;
     if (luas__scoreboard_started(w->scoreboard) != running->seq)
         return now + TICK; /* answers wait in the pipe or the ring */
     if (now - since < job->policy.timeout)
         return since + job->policy.timeout;
     luas__deadlines_stop_task(p, w, LUAS__KIND_TIMEOUT);
-    return w->kill_at;
+    return w->deadline.kill_at;
 }
 
 static int look_at(luas__pool *p, luas__worker *w, int64_t now, int64_t *next)
 {
     /* What there was no memory for is still there. */
-    int rc = w->in.len > 0 ? luas__receive_messages(p, w) : 0;
+    int rc = w->link.in.len > 0 ? luas__receive_messages(p, w) : 0;
     /* Finished results may wait in the ring behind a long task. */
-    if (w->tasks > 1) {
+    if (w->tasks.unanswered > 1) {
         if (p->alarmed && rc == 0)
             rc = luas__receive_catch_up(p, w);
         *next = earlier(*next, now + TICK);
-    } else if (w->tasks == 1 && luas__worker_unstarted(w) == 1) {
+    } else if (w->tasks.unanswered == 1 && luas__worker_unstarted(w) == 1) {
         *next = earlier(*next, now + 4 * TICK); /* an idle one may be quicker */
     }
     if (w->child.watch < 0)
         *next = earlier(*next, now + TICK);
     if (luas__state_weighs(p) && p->alarmed)
         weigh(p, w);
-    if (luas__state_weighs(p) && w->tasks > 0)
+    if (luas__state_weighs(p) && w->tasks.unanswered > 0)
         *next = earlier(*next, now + 2 * TICK);
     *next = earlier(*next, watch_deadline(p, w, now));
     return rc;
@@ -208,15 +208,15 @@ int luas__deadlines_check(luas__pool *p)
     int rc = 0;
     for (int i = 0; i < p->nworkers && rc == 0; i++) {
         luas__worker *w = p->workers[i];
-        if (!w->ended && (w->reaped || w->child.watch < 0))
+        if (w->state != LUAS__WORKER_ENDED && (w->state >= LUAS__WORKER_REAPED || w->child.watch < 0))
             rc = luas__reap_worker(p, w);
-        if (!w->ended && rc == 0)
+        if (w->state != LUAS__WORKER_ENDED && rc == 0)
             rc = look_at(p, w, now, &next);
     }
     p->alarmed = false;
     if (rc < 0)
         return rc;
-    if (p->fork_failed)
+    if (p->spawn.failed)
         next = earlier(next, now + 20 * TICK);
     return next < INT64_MAX ? luas__poller_alarm(&p->poller, next) : 0;
 }

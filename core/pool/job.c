@@ -22,12 +22,12 @@ static void free_batch(luas__batch *b)
 
 static void free_batches(luas__job *j)
 {
-    while (j->batches != NULL) {
-        luas__batch *b = j->batches;
-        j->batches = b->next;
+    while (j->input.batches != NULL) {
+        luas__batch *b = j->input.batches;
+        j->input.batches = b->next;
         free_batch(b);
     }
-    j->last_batch = j->cursor = NULL;
+    j->input.last_batch = j->input.cursor = NULL;
 }
 
 void luas__job_free(luas__job *j)
@@ -38,52 +38,52 @@ void luas__job_free(luas__job *j)
     for (int i = 0; i < j->ndefinitions; i++)
         luas__definition_drop(j->definitions[i]);
     free(j->definitions);
-    free(j->pending);
-    luas__buffer_release(&j->inbox);
-    luas__buffer_release(&j->taken);
+    free(j->input.pending);
+    luas__buffer_release(&j->output.inbox);
+    luas__buffer_release(&j->output.taken);
     free(j);
 }
 
 int luas__job_reserve(luas__job *j, size_t extra)
 {
-    if (j->npending + extra <= j->cap_pending)
+    if (j->input.npending + extra <= j->input.cap_pending)
         return 0;
-    size_t cap = 2 * (j->npending + extra);
-    luas__range *pending = realloc(j->pending, cap * sizeof *pending);
+    size_t cap = 2 * (j->input.npending + extra);
+    luas__range *pending = realloc(j->input.pending, cap * sizeof *pending);
     if (pending == NULL)
         return LUAS_ENOMEM;
-    j->pending = pending;
-    j->cap_pending = cap;
+    j->input.pending = pending;
+    j->input.cap_pending = cap;
     return 0;
 }
 
 /* New tasks go to the bottom of the stack, joined with the youngest there. */
 static int add_pending(luas__job *j, uint64_t count)
 {
-    uint64_t first = j->fed + 1;
-    luas__range *bottom = j->pending;
-    if (j->npending > 0 && bottom->first + bottom->count == first && bottom->attempts == 0) {
+    uint64_t first = j->input.fed + 1;
+    luas__range *bottom = j->input.pending;
+    if (j->input.npending > 0 && bottom->first + bottom->count == first && bottom->attempts == 0) {
         bottom->count += count;
     } else {
         int rc = luas__job_reserve(j, 1);
         if (rc < 0)
             return rc;
-        memmove(j->pending + 1, j->pending, j->npending * sizeof *j->pending);
-        j->pending[0] = (luas__range){.first = first, .count = count};
-        j->npending++;
+        memmove(j->input.pending + 1, j->input.pending, j->input.npending * sizeof *j->input.pending);
+        j->input.pending[0] = (luas__range){.first = first, .count = count};
+        j->input.npending++;
     }
-    j->fed += count;
-    j->waiting += count;
+    j->input.fed += count;
+    j->input.waiting += count;
     return 0;
 }
 
 static void append_batch(luas__job *j, luas__batch *b)
 {
-    if (j->last_batch != NULL)
-        j->last_batch->next = b;
+    if (j->input.last_batch != NULL)
+        j->input.last_batch->next = b;
     else
-        j->batches = b;
-    j->last_batch = b;
+        j->input.batches = b;
+    j->input.last_batch = b;
 }
 
 int luas__job_feed(luas__job *j, luas__buffer *bytes, size_t *ends, uint32_t count)
@@ -91,7 +91,7 @@ int luas__job_feed(luas__job *j, luas__buffer *bytes, size_t *ends, uint32_t cou
     luas__batch *b = malloc(sizeof *b);
     if (b == NULL)
         return LUAS_ENOMEM;
-    uint64_t first = j->fed + 1;
+    uint64_t first = j->input.fed + 1;
     int rc = add_pending(j, count);
     if (rc < 0) {
         free(b);
@@ -114,25 +114,25 @@ int luas__job_return(luas__job *j, luas__range range)
     int rc = luas__job_reserve(j, 1);
     if (rc < 0)
         return rc;
-    j->pending[j->npending++] = range;
-    j->waiting += range.count;
+    j->input.pending[j->input.npending++] = range;
+    j->input.waiting += range.count;
     return 0;
 }
 
 /* Tasks are mostly dealt in order, so the last batch found is a good guess. */
 static luas__batch *find_batch(luas__job *j, uint64_t index)
 {
-    luas__batch *b = j->cursor != NULL && j->cursor->first <= index ? j->cursor : j->batches;
+    luas__batch *b = j->input.cursor != NULL && j->input.cursor->first <= index ? j->input.cursor : j->input.batches;
     while (b != NULL && index - b->first >= b->count)
         b = b->next;
-    return j->cursor = b;
+    return j->input.cursor = b;
 }
 
 /* The topmost range that this worker may have. */
 static luas__range *top_for(luas__job *j, uint32_t worker)
 {
-    for (size_t i = j->npending; i > 0; i--) {
-        luas__range *r = &j->pending[i - 1];
+    for (size_t i = j->input.npending; i > 0; i--) {
+        luas__range *r = &j->input.pending[i - 1];
         if (r->avoid == 0 || r->avoid != worker)
             return r;
     }
@@ -141,9 +141,9 @@ static luas__range *top_for(luas__job *j, uint32_t worker)
 
 static void drop_pending(luas__job *j, luas__range *r)
 {
-    size_t above = (size_t)(j->pending + j->npending - (r + 1));
+    size_t above = (size_t)(j->input.pending + j->input.npending - (r + 1));
     memmove(r, r + 1, above * sizeof *r);
-    j->npending--;
+    j->input.npending--;
 }
 
 bool luas__job_take(luas__job *j, uint32_t worker, uint32_t most, luas__range *range,
@@ -163,7 +163,7 @@ bool luas__job_take(luas__job *j, uint32_t worker, uint32_t most, luas__range *r
     }
     top->first += range->count;
     top->count -= range->count;
-    j->waiting -= range->count;
+    j->input.waiting -= range->count;
     if (top->count == 0)
         drop_pending(j, top);
     return true;
@@ -181,10 +181,10 @@ static void drop_batch(luas__job *j, luas__batch **link, luas__batch *before)
 {
     luas__batch *b = *link;
     *link = b->next;
-    if (j->last_batch == b)
-        j->last_batch = before;
-    if (j->cursor == b)
-        j->cursor = NULL;
+    if (j->input.last_batch == b)
+        j->input.last_batch = before;
+    if (j->input.cursor == b)
+        j->input.cursor = NULL;
     free_batch(b);
 }
 
@@ -192,7 +192,7 @@ static void drop_batch(luas__job *j, luas__batch **link, luas__batch *before)
    many of the tasks from `index` on were in that batch. */
 static uint64_t settle_inputs(luas__job *j, uint64_t index, uint64_t count)
 {
-    luas__batch **link = &j->batches, *before = NULL;
+    luas__batch **link = &j->input.batches, *before = NULL;
     while (*link != NULL && index - (*link)->first >= (*link)->count) {
         before = *link;
         link = &before->next;
@@ -222,16 +222,16 @@ static int post(luas__job *j, const luas__outcome *o, const char *payload,
     if (printed != NULL)
         full.printed = printed->len < UINT32_MAX / 2 ? (uint32_t)printed->len : UINT32_MAX / 2;
     size_t size = sizeof full + padded((size_t)full.len + full.printed);
-    int rc = luas__buffer_reserve(&j->inbox, size);
+    int rc = luas__buffer_reserve(&j->output.inbox, size);
     if (rc < 0)
         return rc;
-    char *at = luas__buffer_end(&j->inbox);
+    char *at = luas__buffer_end(&j->output.inbox);
     memcpy(at, &full, sizeof full);
     if (full.len > 0)
         memcpy(at + sizeof full, payload, full.len);
     if (full.printed > 0)
         memcpy(at + sizeof full + full.len, luas__buffer_bytes(printed), full.printed);
-    j->inbox.len += size;
+    j->output.inbox.len += size;
     return 0;
 }
 
@@ -241,11 +241,11 @@ int luas__job_settle(luas__job *j, const luas__outcome *o, const char *payload,
     int rc = j->closed ? 0 : post(j, o, payload, printed);
     if (rc < 0)
         return rc;
-    for (uint64_t i = 0; i < o->count && j->batches != NULL;)
+    for (uint64_t i = 0; i < o->count && j->input.batches != NULL;)
         i += settle_inputs(j, o->index + i, o->count - i);
-    j->settled += o->count;
+    j->output.settled += o->count;
     if (o->kind != LUAS__KIND_VALUE && o->kind != LUAS__KIND_CANCELLED)
-        j->failures++;
+        j->output.failures++;
     return 0;
 }
 
@@ -264,7 +264,7 @@ static uint64_t clamp(uint64_t x, uint64_t low, uint64_t high)
 /* Cancels the middle of the range at `i`; what is left goes before and after. */
 static int cancel_within(luas__job *j, size_t i, uint64_t from, uint64_t to)
 {
-    luas__range r = j->pending[i], rest = r;
+    luas__range r = j->input.pending[i], rest = r;
     uint64_t end = r.first + r.count;
     uint64_t low = clamp(from, r.first, end), high = clamp(to, low, end);
     if (low == high)
@@ -274,29 +274,29 @@ static int cancel_within(luas__job *j, size_t i, uint64_t from, uint64_t to)
         rc = cancel_range(j, low, high - low, r.attempts);
     if (rc < 0)
         return rc;
-    j->waiting -= high - low;
-    j->pending[i].count = low - r.first;
+    j->input.waiting -= high - low;
+    j->input.pending[i].count = low - r.first;
     rest.first = high;
     rest.count = end - high;
-    memmove(&j->pending[i + 1], &j->pending[i], (j->npending++ - i) * sizeof r);
-    j->pending[i] = rest; /* below the lower indices, which come first */
+    memmove(&j->input.pending[i + 1], &j->input.pending[i], (j->input.npending++ - i) * sizeof r);
+    j->input.pending[i] = rest; /* below the lower indices, which come first */
     return 0;
 }
 
 static void drop_empty_ranges(luas__job *j)
 {
     size_t kept = 0;
-    for (size_t i = 0; i < j->npending; i++)
-        if (j->pending[i].count > 0)
-            j->pending[kept++] = j->pending[i];
-    j->npending = kept;
+    for (size_t i = 0; i < j->input.npending; i++)
+        if (j->input.pending[i].count > 0)
+            j->input.pending[kept++] = j->input.pending[i];
+    j->input.npending = kept;
 }
 
 int luas__job_cancel_pending(luas__job *j, uint64_t from, uint64_t to)
 {
     uint64_t past = to < UINT64_MAX ? to + 1 : to;
     int rc = 0;
-    for (size_t i = j->npending; i-- > 0 && rc == 0;)
+    for (size_t i = j->input.npending; i-- > 0 && rc == 0;)
         rc = cancel_within(j, i, from, past);
     drop_empty_ranges(j);
     return rc;
@@ -304,54 +304,54 @@ int luas__job_cancel_pending(luas__job *j, uint64_t from, uint64_t to)
 
 bool luas__job_finished(const luas__job *j)
 {
-    return j->sealed && j->settled == j->fed;
+    return j->input.sealed && j->output.settled == j->input.fed;
 }
 
 bool luas__job_full(const luas__job *j)
 {
-    return j->policy.room > 0 && j->inbox.len > j->policy.room;
+    return j->policy.room > 0 && j->output.inbox.len > j->policy.room;
 }
 
 void luas__job_swap(luas__job *j)
 {
-    luas__buffer empty = j->taken;
-    j->taken = j->inbox;
-    j->inbox = empty;
-    j->inbox.start = j->inbox.len = 0;
+    luas__buffer empty = j->output.taken;
+    j->output.taken = j->output.inbox;
+    j->output.inbox = empty;
+    j->output.inbox.start = j->output.inbox.len = 0;
 }
 
 bool luas__job_has_taken(const luas__job *j)
 {
-    return j->framed > 0 || j->taken.len > 0;
+    return j->output.framed > 0 || j->output.taken.len > 0;
 }
 
 static const luas__outcome *next_value(luas__job *j, const char **payload)
 {
     uint64_t index;
-    *payload = luas__job_next_value(j, &index, &j->value.len);
-    return &j->value;
+    *payload = luas__job_next_value(j, &index, &j->output.value.len);
+    return &j->output.value;
 }
 
 static const luas__outcome *first_value(luas__job *j, const luas__outcome *o,
                                         const char **payload)
 {
-    j->value = *o;
-    j->value.index--;
-    j->value.count = 1;
-    j->value.framed = 0;
-    j->framed = o->count;
-    j->frames = (const char *)(o + 1);
+    j->output.value = *o;
+    j->output.value.index--;
+    j->output.value.count = 1;
+    j->output.value.framed = 0;
+    j->output.framed = o->count;
+    j->output.frames = (const char *)(o + 1);
     return next_value(j, payload);
 }
 
 const luas__outcome *luas__job_next(luas__job *j, const char **payload)
 {
-    if (j->framed > 0)
+    if (j->output.framed > 0)
         return next_value(j, payload);
-    if (j->taken.len == 0)
+    if (j->output.taken.len == 0)
         return NULL;
-    const luas__outcome *o = (const luas__outcome *)(void *)luas__buffer_bytes(&j->taken);
+    const luas__outcome *o = (const luas__outcome *)(void *)luas__buffer_bytes(&j->output.taken);
     *payload = (const char *)(o + 1);
-    luas__buffer_consume(&j->taken, sizeof *o + padded((size_t)o->len + o->printed));
+    luas__buffer_consume(&j->output.taken, sizeof *o + padded((size_t)o->len + o->printed));
     return o->framed ? first_value(j, o, payload) : o;
 }

@@ -50,35 +50,43 @@ typedef struct luas__job {
     struct luas__job *next, **link; /* in a list of the pool's */
     int64_t id;
     luas__policy policy;
-    uint32_t snapshot;        /* workers that can do it; 0: any */
-    int snapshot_workers;                 /* how many of those there are to be */
-    bool has_zygote;                  /* the host goes on: only a zygote has it as it was */
     bool pumped;                /* goes on while no call drives the pool */
     bool done;                  /* all outcomes are known */
-    bool sealed;                /* nothing more will be fed */
     bool closed;                /* nobody wants outcomes any more */
-    uint64_t fed, settled;      /* tasks 1 .. fed exist */
     uint64_t dealt;             /* tasks in workers now */
-    uint64_t failures;
-    int failed_starts;                 /* workers in a row that ended before they began a task */
-    luas__batch *batches, *last_batch, *cursor;
-    luas__range *pending;       /* a stack: the next to deal is on top */
-    size_t npending, cap_pending;
-    uint64_t waiting;           /* tasks in pending */
-    luas__definition **definitions;         /* to define, in order, before any task */
+    int failed_starts;          /* workers in a row that ended before they began a task */
+    luas__definition **definitions; /* for workers to have, in order, before any task */
     int ndefinitions;
-    double task_ns;             /* measured time of a task; 0: not yet known */
-    double steady_ns;           /* the same, where single tasks count for little */
-    uint32_t last_chunk;
-    int concurrency;                    /* workers that it is dealt to; 0: to all */
-    int slots_left;               /* further ones that it may go to now */
-    uint64_t heard;             /* `settled`, when it was last looked at */
-    int64_t heard_at;           /* ns; when it had changed; 0: never looked at */
-    luas__buffer inbox;         /* luas__outcome and payload, one after other */
-    luas__buffer taken;         /* the owner's: swapped with an inbox */
-    luas__outcome value;        /* of framed ones taken: the one given last */
-    uint64_t framed;            /* how many come after it */
-    const char *frames;         /* where they are, in `taken` */
+    struct {
+        uint32_t id;            /* workers forked from it can do the job; 0: any can */
+        int workers;            /* how many of those there are to be */
+        bool has_zygote;        /* the host goes on: only a zygote has it as it was */
+    } snapshot;
+    struct {
+        uint64_t fed;           /* tasks 1 .. fed exist */
+        bool sealed;            /* nothing more will be fed */
+        luas__batch *batches, *last_batch, *cursor;
+        luas__range *pending;   /* a stack: the next to deal is on top */
+        size_t npending, cap_pending;
+        uint64_t waiting;       /* tasks in pending */
+    } input;
+    struct {
+        double task_ns;         /* measured time of a task; 0: not yet known */
+        double steady_ns;       /* the same, where single tasks count for little */
+        uint32_t last_chunk;
+        int concurrency;        /* workers that it is dealt to; 0: to all */
+        int slots_left;         /* further ones that it may go to now */
+        uint64_t heard;         /* output.settled, when it was last looked at */
+        int64_t heard_at;       /* ns; when it had changed; 0: never looked at */
+    } pace;
+    struct {
+        uint64_t settled, failures;
+        luas__buffer inbox;     /* luas__outcome and payload, one after other */
+        luas__buffer taken;     /* the owner's: swapped with an inbox */
+        luas__outcome value;    /* of framed ones taken: the one given last */
+        uint64_t framed;        /* how many come after it */
+        const char *frames;     /* where they are, in `taken` */
+    } output;
     int process_status;         /* LUAS__JOB_PROCESS: how its worker ended */
     bool process_gone;
 } luas__job;
@@ -132,11 +140,11 @@ bool luas__job_has_taken(const luas__job *j);
    with others (else NULL): all that luas__job_next would say of it. */
 static inline const char *luas__job_next_value(luas__job *j, uint64_t *index, uint32_t *len)
 {
-    if (j->framed == 0)
+    if (j->output.framed == 0)
         return NULL;
-    j->framed--;
-    *index = ++j->value.index;
-    return luas__frame_next_value(&j->frames, len);
+    j->output.framed--;
+    *index = ++j->output.value.index;
+    return luas__frame_next_value(&j->output.frames, len);
 }
 
 /* The owner: the next taken outcome, NULL when used up; *payload is valid

@@ -60,8 +60,8 @@ void luas__pool_close(luas__pool *p)
     free_jobs(p->jobs);
     free_jobs(p->done);
     luas__definition_release_all(&p->definitions);
-    luas__buffer_release(&p->why);
-    luas__buffer_release(&p->exit_error);
+    luas__buffer_release(&p->health.why);
+    luas__buffer_release(&p->health.exit_error);
     pthread_mutex_destroy(&p->lock);
     luas__bulk_close(&p->bulk);
     luas__fork_detect_close(&p->fork_detect);
@@ -109,7 +109,7 @@ int luas__pool_start(luas__pool *p, luas__job *job)
     if (!luas__fork_detect_is_here(&p->fork_detect))
         return LUAS_EFOREIGN;
     pthread_mutex_lock(&p->lock);
-    int rc = p->broken != 0 ? p->broken : p->closing ? LUAS_ECLOSED : 0;
+    int rc = p->health.broken != 0 ? p->health.broken : p->closing ? LUAS_ECLOSED : 0;
     if (rc == 0) {
         luas__job **at = &p->jobs;
         while (*at != NULL && (*at)->policy.priority >= job->policy.priority)
@@ -126,13 +126,13 @@ int luas__pool_start(luas__pool *p, luas__job *job)
 static void forget(luas__pool *p, luas__job *job)
 {
     for (int i = 0; i < p->nworkers; i++)
-        if (!p->workers[i]->reaped)
+        if (p->workers[i]->state < LUAS__WORKER_REAPED)
             luas__worker_forget(p->workers[i], job->id);
 }
 
 static void stop_pumping(luas__pool *p, luas__job *job)
 {
-    p->pumped -= job->pumped;
+    p->pumping.jobs -= job->pumped;
     job->pumped = false;
 }
 
@@ -140,8 +140,8 @@ static void stop_pumping(luas__pool *p, luas__job *job)
 static void end_process(luas__pool *p, luas__job *job)
 {
     for (int i = 0; i < p->nworkers; i++)
-        if (p->workers[i]->process == job && !p->workers[i]->reaped)
-            luas__worker_stop(p->workers[i], job->failures > 0);
+        if (p->workers[i]->process == job && p->workers[i]->state < LUAS__WORKER_REAPED)
+            luas__worker_stop(p->workers[i], job->output.failures > 0);
 }
 
 void luas__jobs_done(luas__pool *p, luas__job *job)
@@ -163,7 +163,7 @@ static void evict_definition(luas__pool *p)
     luas__definition *definition;
     while ((definition = luas__definition_evict(&p->definitions)) != NULL) {
         for (int i = 0; i < p->nworkers; i++)
-            if (!p->workers[i]->reaped)
+            if (p->workers[i]->state < LUAS__WORKER_REAPED)
                 luas__worker_drop(p->workers[i], definition->id);
         free(definition);
     }
@@ -196,8 +196,8 @@ int luas__jobs_revoke(luas__pool *p, const luas__job *job)
     int rc = 0;
     for (int i = 0; i < p->nworkers && rc == 0; i++) {
         luas__worker *w = p->workers[i];
-        for (int k = 0; k < w->nchunks; k++)
-            if (w->chunks[k].job == job) {
+        for (int k = 0; k < w->tasks.nchunks; k++)
+            if (w->tasks.chunks[k].job == job) {
                 rc = luas__worker_revoke(w);
                 break;
             }
@@ -217,9 +217,9 @@ static void stop_running(luas__pool *p, const luas__job *job, uint64_t from, uin
 
 int luas__jobs_cancel_pending(luas__pool *p, luas__job *job, uint64_t from, uint64_t to)
 {
-    uint64_t settled = job->settled;
+    uint64_t settled = job->output.settled;
     int rc = luas__job_cancel_pending(job, from, to);
-    settled = job->settled - settled;
+    settled = job->output.settled - settled;
     p->stats.cancelled += settled;
     p->stats.tasks += settled;
     p->progress += settled;
@@ -300,7 +300,7 @@ int luas__pool_feed_inherited(luas__pool *p, luas__job *job, uint64_t count)
 void luas__pool_seal(luas__pool *p, luas__job *job)
 {
     pthread_mutex_lock(&p->lock);
-    job->sealed = true;
+    job->input.sealed = true;
     if (luas__job_finished(job))
         luas__jobs_done(p, job);
     pthread_mutex_unlock(&p->lock);
@@ -311,7 +311,7 @@ void luas__pool_seal(luas__pool *p, luas__job *job)
 static luas__worker *process_worker(luas__pool *p, const luas__job *job)
 {
     for (int i = 0; i < p->nworkers; i++)
-        if (p->workers[i]->process == job && !p->workers[i]->reaped)
+        if (p->workers[i]->process == job && p->workers[i]->state < LUAS__WORKER_REAPED)
             return p->workers[i];
     return NULL;
 }
@@ -345,7 +345,7 @@ int luas__pool_signal_process(luas__pool *p, const luas__job *job, int signal)
    that no event will tell of. */
 static int try_again_after(luas__pool *p, int rc)
 {
-    if (rc < 0 && p->broken == 0)
+    if (rc < 0 && p->health.broken == 0)
         luas__poller_alarm(&p->poller, luas__now() + 20 * LUAS__MS);
     return rc;
 }
@@ -364,13 +364,13 @@ int luas__drive_handle(luas__pool *p, const luas__event *events, int n)
 int luas__drive_renew(luas__pool *p)
 {
     luas__reap_free(p);
-    if (p->closing || p->broken != 0)
+    if (p->closing || p->health.broken != 0)
         return 0;
-    p->asks_only = true;
+    p->scaling.asks_only = true;
     luas__scaling_relieve(p);
     luas__scaling_down(p, p->options.workers);
     int rc = luas__scaling_replace(p); /* of zygotes, as it may only ask */
-    p->asks_only = false;
+    p->scaling.asks_only = false;
     if (rc == 0)
         rc = luas__schedule_deal(p, false);
     return try_again_after(p, rc == 0 ? luas__deadlines_check(p) : rc);
@@ -412,7 +412,7 @@ int luas__pool_step(luas__pool *p, int64_t timeout, void *host)
     if (!luas__fork_detect_is_here(&p->fork_detect))
         return LUAS_EFOREIGN;
     pthread_mutex_lock(&p->lock);
-    p->drivers++;
+    p->pumping.drivers++;
     int rc = try_again_after(p, prepare(p, host));
     if (rc == 0)
         rc = wait_and_handle(p, p->progress != p->noticed ? 0 : timeout);
@@ -420,7 +420,7 @@ int luas__pool_step(luas__pool *p, int64_t timeout, void *host)
     if (p->progress != p->noticed && rc >= 0)
         rc = 1;
     p->noticed = p->progress;
-    if (--p->drivers == 0)
+    if (--p->pumping.drivers == 0)
         luas__pump_resume(p);
     pthread_mutex_unlock(&p->lock);
     return rc > 0 ? 1 : rc;
@@ -433,7 +433,7 @@ bool luas__pool_take(luas__pool *p, luas__job *job)
     pthread_mutex_lock(&p->lock);
     luas__job_swap(job);
     pthread_mutex_unlock(&p->lock);
-    return job->taken.len > 0;
+    return job->output.taken.len > 0;
 }
 
 /* Without room for a thread the calls that wait for the job do its work. */
@@ -445,7 +445,7 @@ int luas__pool_pump(luas__pool *p, luas__job *job)
     pthread_mutex_lock(&p->lock);
     if (rc == 0 && !job->done && !job->pumped) {
         job->pumped = true;
-        p->pumped++;
+        p->pumping.jobs++;
         luas__pump_resume(p);
     }
     pthread_mutex_unlock(&p->lock);
@@ -458,7 +458,7 @@ void luas__pool_stop(luas__pool *p)
     p->closing = true;
     for (int i = 0; i < p->nworkers; i++) {
         luas__worker *w = p->workers[i];
-        if (!w->stopping && !w->reaped && try_again_after(p, luas__worker_stop(w, 0)) == 0)
+        if (w->state < LUAS__WORKER_STOPPING && try_again_after(p, luas__worker_stop(w, 0)) == 0)
             luas__worker_flush(w, &p->poller);
     }
     pthread_mutex_unlock(&p->lock);
@@ -477,7 +477,7 @@ void luas__pool_terminate(luas__pool *p)
     p->closing = true;
     for (luas__job *job = p->jobs, *next; job != NULL; job = next) {
         next = job->next;
-        job->sealed = true;
+        job->input.sealed = true;
         cancel(p, job, 0, UINT64_MAX);
     }
     for (int i = 0; i < p->nworkers; i++)

@@ -43,40 +43,50 @@ typedef struct luas__stats {
 typedef struct luas__pool {
     pthread_mutex_t lock;
     luas__fork_detect fork_detect;
-    luas__bulk bulk;
     luas__pool_options options;
+    luas__bulk bulk;
     luas__poller poller;
-    luas__worker **workers;     /* in the order in which they were prepared */
-    int nworkers, cap_workers;
-    int pending_forks;                 /* how many of them, with no pid, are still to be forked */
-    uint32_t last_serial, last_snapshot;
-    struct luas__snapshot *snapshots;   /* zygotes, and what is left of them */
-    luas__job *jobs;            /* unfinished: by priority, then by age */
-    luas__job *done;            /* finished, and not dropped yet */
-    int pumped;                 /* unfinished jobs for the library's thread */
-    int64_t last_job;
     luas__definitions definitions;
-    int broken;                 /* why no worker can start, or 0 */
-    luas__buffer why;           /* the same in words, ending in a zero */
-    luas__buffer exit_error;     /* what the first exit that failed raised */
-    bool exit_error_told;            /* the owner has passed it on */
-    int failed_starts;                 /* deaths in a row without a task started */
-    bool initialized;           /* init has run in some worker */
+    luas__stats stats;
+    int cpus;                   /* that there are; 0: not asked yet */
     bool closing;               /* no new jobs, no new workers */
-    bool fork_failed;                 /* the last fork failed; try again later */
-    int64_t lacks_since, lack_seen_at; /* ns; from when to when a job had to wait for one */
-    int64_t room_asked_at;      /* ns; when idle workers were last told to end for one */
+    bool alarmed;               /* the alarm went off and nobody looked yet */
     uint64_t progress;          /* counts what an owner could wait for */
     uint64_t noticed;           /* what the owner has had a chance to see */
-    bool alarmed;               /* the alarm went off and nobody looked yet */
-    bool spins;               /* the last wait was so short that it pays */
-    int spun;               /* times in a row */
-    int cpus;                   /* that there are; 0: not asked yet */
-    int64_t forked_at;          /* ns; when it last had a worker forked */
-    luas__stats stats;
-    struct luas__pump *pump;    /* the thread, once there was one */
-    int drivers;                /* calls that drive the pool now */
-    bool asks_only;             /* the library's thread looks for workers: no fork */
+    luas__job *jobs;            /* unfinished: by priority, then by age */
+    luas__job *done;            /* finished, and not dropped yet */
+    int64_t last_job;
+    luas__worker **workers;     /* in the order in which they were prepared */
+    int nworkers, cap_workers;
+    struct luas__snapshot *snapshots;   /* zygotes, and what is left of them */
+    struct {
+        int broken;             /* why no worker can start, or 0 */
+        luas__buffer why;       /* the same in words, ending in a zero */
+        luas__buffer exit_error;    /* what the first exit that failed raised */
+        bool exit_error_told;   /* the owner has passed it on */
+        int failed_starts;      /* deaths in a row without a task started */
+        bool initialized;       /* init has run in some worker */
+    } health;
+    struct {
+        int pending;            /* workers that are prepared and still to be forked */
+        uint32_t last_serial, last_snapshot;
+        int64_t forked_at;      /* ns; when the last worker was forked */
+        bool failed;            /* the last fork failed; try again later */
+    } spawn;
+    struct {
+        int64_t lacks_since, lack_seen_at;  /* ns; from when to when a job had to wait for a worker */
+        int64_t room_asked_at;  /* ns; when idle workers were last told to end for one */
+        bool asks_only;         /* the library's thread looks for workers: it does not fork */
+    } scaling;
+    struct {
+        bool pays;              /* the last wait was so short that looking is cheaper */
+        int in_a_row;
+    } spin;
+    struct {
+        struct luas__pump *pump;    /* the thread, once there was one */
+        int jobs;               /* unfinished ones that it is to go on with */
+        int drivers;            /* calls that drive the pool now */
+    } pumping;
 } luas__pool;
 
 /* No worker runs yet. On failure *pool is NULL. */

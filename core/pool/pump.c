@@ -42,7 +42,7 @@ static void drive_once(luas__pool *p)
         rest();
         pthread_mutex_lock(&p->lock);
     }
-    if (p->drivers > 0) /* one that began to wait since: this was its event */
+    if (p->pumping.drivers > 0) /* one that began to wait since: this was its event */
         luas__poller_wake(&p->poller);
 }
 
@@ -50,11 +50,11 @@ static void *run(void *arg)
 {
     luas__pool *p = arg;
     pthread_mutex_lock(&p->lock);
-    p->pump->begun = true;
-    pthread_cond_broadcast(&p->pump->resume);
-    while (!p->pump->quit)
-        if (p->drivers > 0 || p->pumped == 0)
-            pthread_cond_wait(&p->pump->resume, &p->lock);
+    p->pumping.pump->begun = true;
+    pthread_cond_broadcast(&p->pumping.pump->resume);
+    while (!p->pumping.pump->quit)
+        if (p->pumping.drivers > 0 || p->pumping.jobs == 0)
+            pthread_cond_wait(&p->pumping.pump->resume, &p->lock);
         else
             drive_once(p);
     pthread_mutex_unlock(&p->lock);
@@ -66,8 +66,8 @@ static void *run(void *arg)
 static void await_begin(luas__pool *p)
 {
     pthread_mutex_lock(&p->lock);
-    while (!p->pump->begun)
-        pthread_cond_wait(&p->pump->resume, &p->lock);
+    while (!p->pumping.pump->begun)
+        pthread_cond_wait(&p->pumping.pump->resume, &p->lock);
     pthread_mutex_unlock(&p->lock);
 }
 
@@ -76,7 +76,7 @@ static int start_thread(luas__pool *p)
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    int error = pthread_create(&p->pump->thread, NULL, run, p);
+    int error = pthread_create(&p->pumping.pump->thread, NULL, run, p);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (error == 0)
         await_begin(p);
@@ -85,37 +85,37 @@ static int start_thread(luas__pool *p)
 
 int luas__pump_start(luas__pool *p)
 {
-    if (p->pump != NULL)
+    if (p->pumping.pump != NULL)
         return 0;
-    p->pump = calloc(1, sizeof *p->pump);
-    if (p->pump == NULL)
+    p->pumping.pump = calloc(1, sizeof *p->pumping.pump);
+    if (p->pumping.pump == NULL)
         return LUAS_ENOMEM;
-    pthread_cond_init(&p->pump->resume, NULL);
+    pthread_cond_init(&p->pumping.pump->resume, NULL);
     int rc = start_thread(p);
     if (rc < 0) {
-        free(p->pump);
-        p->pump = NULL;
+        free(p->pumping.pump);
+        p->pumping.pump = NULL;
     }
     return rc;
 }
 
 void luas__pump_resume(luas__pool *p)
 {
-    if (p->pump != NULL && p->pumped > 0)
-        pthread_cond_signal(&p->pump->resume);
+    if (p->pumping.pump != NULL && p->pumping.jobs > 0)
+        pthread_cond_signal(&p->pumping.pump->resume);
 }
 
 void luas__pump_end(luas__pool *p)
 {
-    if (p->pump == NULL)
+    if (p->pumping.pump == NULL)
         return;
     pthread_mutex_lock(&p->lock);
-    p->pump->quit = true;
-    pthread_cond_signal(&p->pump->resume);
+    p->pumping.pump->quit = true;
+    pthread_cond_signal(&p->pumping.pump->resume);
     luas__poller_wake(&p->poller);
     pthread_mutex_unlock(&p->lock);
-    pthread_join(p->pump->thread, NULL);
-    pthread_cond_destroy(&p->pump->resume);
-    free(p->pump);
-    p->pump = NULL;
+    pthread_join(p->pumping.pump->thread, NULL);
+    pthread_cond_destroy(&p->pumping.pump->resume);
+    free(p->pumping.pump);
+    p->pumping.pump = NULL;
 }

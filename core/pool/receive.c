@@ -17,12 +17,12 @@
 
 void luas__state_break(luas__pool *p, int code, const char *words, size_t len)
 {
-    if (p->broken != 0)
+    if (p->health.broken != 0)
         return;
-    p->broken = code;
-    if (luas__buffer_append(&p->why, words, len) < 0
-        || luas__buffer_append(&p->why, "", 1) < 0)
-        luas__buffer_truncate(&p->why, 0); /* no memory: just the code */
+    p->health.broken = code;
+    if (luas__buffer_append(&p->health.why, words, len) < 0
+        || luas__buffer_append(&p->health.why, "", 1) < 0)
+        luas__buffer_truncate(&p->health.why, 0); /* no memory: just the code */
     p->progress++;
 }
 
@@ -56,7 +56,7 @@ static void halt(luas__pool *p, luas__job *job)
 
 static int settle(luas__pool *p, luas__worker *w, const luas__outcome *o, const char *payload)
 {
-    luas__job *job = w->chunks[0].job;
+    luas__job *job = w->tasks.chunks[0].job;
     luas__buffer *text = captured(p, w);
     int rc = luas__job_settle(job, o, payload, text);
     if (rc < 0)
@@ -66,9 +66,9 @@ static int settle(luas__pool *p, luas__worker *w, const luas__outcome *o, const 
         luas__buffer_truncate(text, 0);
     luas__worker_answered(w, (uint32_t)o->count);
     job->failed_starts = 0;
-    w->stop_seq = 0;
+    w->deadline.stop_seq = 0;
     p->progress++;
-    if (job->policy.halt > 0 && job->failures >= job->policy.halt)
+    if (job->policy.halt > 0 && job->output.failures >= job->policy.halt)
         halt(p, job);
     if (luas__job_finished(job))
         luas__jobs_done(p, job);
@@ -78,7 +78,7 @@ static int settle(luas__pool *p, luas__worker *w, const luas__outcome *o, const 
 /* Retries go to the front, elsewhere if there is an elsewhere. */
 static int retry(luas__pool *p, luas__worker *w)
 {
-    const luas__chunk *c = &w->chunks[0];
+    const luas__chunk *c = &w->tasks.chunks[0];
     luas__range again = {.first = c->index, .count = 1, .attempts = c->attempts + 1,
                          .avoid = w->serial};
     int rc = luas__job_return(c->job, again);
@@ -90,7 +90,7 @@ static int retry(luas__pool *p, luas__worker *w)
     c->job->failed_starts = 0;
     p->stats.retries++;
     luas__worker_answered(w, 1);
-    w->stop_seq = 0;
+    w->deadline.stop_seq = 0;
     p->progress++;
     return 0;
 }
@@ -106,7 +106,7 @@ static bool retriable(const luas__chunk *c, int kind)
 /* The first unanswered task of a worker has ended so. */
 static int end_task(luas__pool *p, luas__worker *w, int kind, luas__mp_reader *payload, int status)
 {
-    const luas__chunk *c = &w->chunks[0];
+    const luas__chunk *c = &w->tasks.chunks[0];
     if (retriable(c, kind))
         return retry(p, w);
     luas__outcome o = {.index = c->index, .count = 1, .kind = (uint8_t)kind, .over_memory = w->over_memory,
@@ -122,25 +122,25 @@ static int end_task(luas__pool *p, luas__worker *w, int kind, luas__mp_reader *p
 static void measure(luas__worker *w, uint32_t size, luas__job *job)
 {
     int64_t busy = atomic_load_explicit(&w->scoreboard->busy, memory_order_acquire);
-    double each = (double)(busy - w->busy) / size;
-    w->busy = busy;
-    job->steady_ns += (each - job->steady_ns) / 128;
+    double each = (double)(busy - w->tasks.busy) / size;
+    w->tasks.busy = busy;
+    job->pace.steady_ns += (each - job->pace.steady_ns) / 128;
     if (each > 0)
-        job->task_ns = job->task_ns > 0 ? 0.5 * job->task_ns + 0.5 * each : each;
+        job->pace.task_ns = job->pace.task_ns > 0 ? 0.5 * job->pace.task_ns + 0.5 * each : each;
 }
 
 static int take_outcome(luas__pool *p, luas__worker *w, int code, luas__mp_reader *body)
 {
     int64_t seq;
-    if (luas__mp_read_int(body, &seq) < 0 || w->nchunks == 0
-        || (uint32_t)seq != w->chunks[0].seq)
+    if (luas__mp_read_int(body, &seq) < 0 || w->tasks.nchunks == 0
+        || (uint32_t)seq != w->tasks.chunks[0].seq)
         return LUAS_EPROTO;
-    luas__chunk c = w->chunks[0];
+    luas__chunk c = w->tasks.chunks[0];
     int kind = code == LUAS__MSG_VALUE ? LUAS__KIND_VALUE : LUAS__KIND_ERROR;
     /* A task that was asked to stop and raised did what it was asked; one
        that had its value ready was faster. */
-    if (kind == LUAS__KIND_ERROR && w->stop_seq == (uint32_t)seq)
-        kind = w->stop_kind;
+    if (kind == LUAS__KIND_ERROR && w->deadline.stop_seq == (uint32_t)seq)
+        kind = w->deadline.stop_kind;
     if (c.count == 1)
         measure(w, c.size, c.job);
     return end_task(p, w, kind, body, 0);
@@ -148,8 +148,8 @@ static int take_outcome(luas__pool *p, luas__worker *w, int code, luas__mp_reade
 
 static int settle_values(luas__pool *p, luas__worker *w, uint32_t n, size_t len, bool framed)
 {
-    const luas__chunk *c = &w->chunks[0];
-    const char *payload = luas__buffer_bytes(&w->in), *at = payload;
+    const luas__chunk *c = &w->tasks.chunks[0];
+    const char *payload = luas__buffer_bytes(&w->link.in), *at = payload;
     luas__outcome o = {.index = c->index, .count = n, .kind = LUAS__KIND_VALUE, .framed = framed,
                        .attempts = (uint16_t)(c->attempts + 1), .worker = w->number,
                        .pid = w->pid, .len = (uint32_t)len};
@@ -167,14 +167,14 @@ static int take_values(luas__pool *p, luas__worker *w)
 {
     size_t len;
     bool captured = w->output.mode == LUAS__OUTPUT_CAPTURE;
-    const luas__chunk *c = w->nchunks > 0 ? &w->chunks[0] : NULL;
-    uint32_t n = c == NULL ? 0 : luas__frame_values(&w->in, c->seq, captured ? 1 : c->count, &len);
+    const luas__chunk *c = w->tasks.nchunks > 0 ? &w->tasks.chunks[0] : NULL;
+    uint32_t n = c == NULL ? 0 : luas__frame_values(&w->link.in, c->seq, captured ? 1 : c->count, &len);
     if (n == 0)
         return 0;
     int rc = settle_values(p, w, n, len, !captured);
     if (rc < 0)
         return rc;
-    luas__buffer_consume(&w->in, len);
+    luas__buffer_consume(&w->link.in, len);
     return 1;
 }
 
@@ -184,10 +184,10 @@ static int take_failure(luas__pool *p, const luas__worker *w, luas__mp_reader *b
     luas__mp_token words;
     if (luas__mp_read(body, &words) != 1 || (words.type != MP_STR && words.type != MP_BIN))
         return LUAS_EPROTO;
-    if (!w->stopping)
+    if (!w->told_to_stop)
         luas__state_break(p, LUAS_EBROKEN, words.bytes, words.len);
-    else if (p->exit_error.len == 0 && !p->exit_error_told)
-        return luas__buffer_append(&p->exit_error, words.bytes, words.len);
+    else if (p->health.exit_error.len == 0 && !p->health.exit_error_told)
+        return luas__buffer_append(&p->health.exit_error, words.bytes, words.len);
     return 0;
 }
 
@@ -198,7 +198,7 @@ static int take_words(luas__pool *p, luas__worker *w, int64_t code, luas__mp_rea
     case LUAS__MSG_ERROR:
         return take_outcome(p, w, (int)code, body);
     case LUAS__MSG_READY:
-        w->ready = p->initialized = true;
+        w->ready = p->health.initialized = true;
         return 0;
     case LUAS__MSG_FAILED:
         return take_failure(p, w, body);
@@ -238,14 +238,14 @@ static int take_next(luas__pool *p, luas__worker *w)
 {
     luas__mp_reader body;
     int rc = take_values(p, w);
-    if (rc == 0 && luas__frame_has_short(&w->in))
+    if (rc == 0 && luas__frame_has_short(&w->link.in))
         return LUAS_EPROTO; /* not of its next task */
-    if (rc != 0 || !luas__frame_peek(&w->in, &body))
+    if (rc != 0 || !luas__frame_peek(&w->link.in, &body))
         return rc;
     rc = take_message(p, w, &body);
     if (rc < 0)
         return rc;
-    luas__frame_drop(&w->in);
+    luas__frame_drop(&w->link.in);
     return 1;
 }
 
@@ -257,7 +257,7 @@ int luas__receive_messages(luas__pool *p, luas__worker *w)
     if (rc != LUAS_EPROTO)
         return rc; /* no memory: the message stays for the next try */
     luas__child_signal_group(&w->child, SIGKILL); /* those are not a worker's words */
-    luas__buffer_truncate(&w->in, 0);
+    luas__buffer_truncate(&w->link.in, 0);
     return 0;
 }
 
@@ -288,9 +288,9 @@ static int receive_all(luas__pool *p, luas__worker *w)
     size_t before;
     int rc;
     do { /* the pipe first: the ring continues what went through it */
-        before = (size_t)w->piped;
+        before = (size_t)w->link.piped;
         rc = luas__receive_from(p, w);
-    } while (rc == 0 && w->piped > before);
+    } while (rc == 0 && w->link.piped > before);
     return rc == 0 ? luas__receive_catch_up(p, w) : rc;
 }
 
@@ -300,10 +300,10 @@ static const luas__chunk *culprit(const luas__pool *p, const luas__worker *w)
 {
     const luas__chunk *running = luas__worker_running(w);
     bool came_to_tasks = w->ready || !p->options.has_init;
-    bool doomed = w->nchunks > 0
-        && (w->process != NULL || (w->over_memory && came_to_tasks) || w->stop_seq != 0
-            || w->chunks[0].job->failed_starts > LUAS__MOST_FAILED_STARTS);
-    return running == NULL && doomed ? &w->chunks[0] : running;
+    bool doomed = w->tasks.nchunks > 0
+        && (w->process != NULL || (w->over_memory && came_to_tasks) || w->deadline.stop_seq != 0
+            || w->tasks.chunks[0].job->failed_starts > LUAS__MOST_FAILED_STARTS);
+    return running == NULL && doomed ? &w->tasks.chunks[0] : running;
 }
 
 /* More than one only after a worker's words were not understood: what it
@@ -313,8 +313,8 @@ static int settle_culprits(luas__pool *p, luas__worker *w)
     const luas__chunk *c;
     int rc = 0;
     while (rc == 0 && (c = culprit(p, w)) != NULL) {
-        bool stopped = w->stop_seq != 0 && w->stop_seq == c->seq;
-        rc = end_task(p, w, stopped ? w->stop_kind : LUAS__KIND_CRASH, NULL, w->child.status);
+        bool stopped = w->deadline.stop_seq != 0 && w->deadline.stop_seq == c->seq;
+        rc = end_task(p, w, stopped ? w->deadline.stop_kind : LUAS__KIND_CRASH, NULL, w->child.status);
         if (rc == 0)
             w->over_memory = false; /* the others were not at fault */
     }
@@ -347,34 +347,34 @@ static void break_in_init(luas__pool *p, const luas__worker *w)
 static void consider_failed_start(luas__pool *p, const luas__worker *w)
 {
     static const char words[] = "workers end before they run anything";
-    if (w->stopping || w->served > 0 || luas__scoreboard_started(w->scoreboard) > 0)
-        p->failed_starts = 0;
-    else if (++p->failed_starts > LUAS__MOST_FAILED_STARTS * p->options.workers + 10)
+    if (w->told_to_stop || w->tasks.served > 0 || luas__scoreboard_started(w->scoreboard) > 0)
+        p->health.failed_starts = 0;
+    else if (++p->health.failed_starts > LUAS__MOST_FAILED_STARTS * p->options.workers + 10)
         luas__state_break(p, LUAS_EBROKEN, words, sizeof words - 1);
     /* Where init has run before, another may be luckier. */
-    if (!w->ready && p->options.has_init && !w->stopping && p->broken == 0
-        && (!p->initialized || p->failed_starts > LUAS__MOST_FAILED_STARTS))
+    if (!w->ready && p->options.has_init && !w->told_to_stop && p->health.broken == 0
+        && (!p->health.initialized || p->health.failed_starts > LUAS__MOST_FAILED_STARTS))
         break_in_init(p, w);
 }
 
 static bool reap(luas__pool *p, luas__worker *w)
 {
-    if (!w->reaped && luas__child_reap(&w->child)) {
-        w->reaped = true;
+    if (w->state < LUAS__WORKER_REAPED && luas__child_reap(&w->child)) {
+        w->state = LUAS__WORKER_REAPED;
         luas__poller_remove(&p->poller, w->child.watch);
         luas__child_release(&w->child);
     }
-    return w->reaped;
+    return w->state >= LUAS__WORKER_REAPED;
 }
 
 /* A worker that had all it was sent and died before it began a task may have
    died of the job's definition: gives a job of which several have. */
 static luas__job *count_failed_start(const luas__pool *p, luas__worker *w)
 {
-    if (w->nchunks == 0 || w->out.len > 0 || w->stopping || luas__worker_running(w) != NULL
+    if (w->tasks.nchunks == 0 || w->link.out.len > 0 || w->told_to_stop || luas__worker_running(w) != NULL
         || (p->options.has_init && !w->ready))
         return NULL;
-    luas__job *job = w->chunks[0].job;
+    luas__job *job = w->tasks.chunks[0].job;
     job->failed_starts += !w->counted;
     w->counted = true; /* asked again where there was no memory */
     return job->failed_starts > LUAS__MOST_FAILED_STARTS ? job : NULL;
@@ -397,7 +397,7 @@ static int give_up_job(luas__pool *p, luas__job *job)
 /* Also called again by the clock, after there was no memory for it. */
 int luas__reap_worker(luas__pool *p, luas__worker *w)
 {
-    if (w->ended || !reap(p, w))
+    if (w->state == LUAS__WORKER_ENDED || !reap(p, w))
         return 0;
     int rc = receive_all(p, w);
     luas__job *guilty = rc == 0 ? count_failed_start(p, w) : NULL;
@@ -411,7 +411,7 @@ int luas__reap_worker(luas__pool *p, luas__worker *w)
         return rc;
     consider_failed_start(p, w);
     note_process_end(w);
-    w->ended = true;
+    w->state = LUAS__WORKER_ENDED;
     p->progress++;
     return 0;
 }
@@ -421,7 +421,7 @@ void luas__reap_free(luas__pool *p)
     int kept = 0;
     for (int i = 0; i < p->nworkers; i++) {
         luas__worker *w = p->workers[i];
-        if (w->ended)
+        if (w->state == LUAS__WORKER_ENDED)
             luas__worker_close(w, &p->poller);
         else
             p->workers[kept++] = w;
@@ -454,12 +454,12 @@ int luas__drive_event(luas__pool *p, uint64_t key)
         return 0;
     }
     luas__worker *w = find(p, (uint32_t)(key >> 2));
-    if (w == NULL || w->ended)
+    if (w == NULL || w->state == LUAS__WORKER_ENDED)
         return 0;
     switch ((enum luas__worker_event)(key & 3)) {
     case LUAS__ON_RESULT: {
         int rc = luas__receive_from(p, w);
-        return rc == 0 && w->result < 0 ? luas__reap_worker(p, w) : rc;
+        return rc == 0 && w->link.result < 0 ? luas__reap_worker(p, w) : rc;
     }
     case LUAS__ON_REQUEST:
         return luas__worker_flush(w, &p->poller);

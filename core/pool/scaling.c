@@ -15,15 +15,15 @@ static int active_workers(const luas__pool *p)
 {
     int n = 0;
     for (int i = 0; i < p->nworkers; i++)
-        n += !p->workers[i]->stopping && !p->workers[i]->reaped;
+        n += p->workers[i]->state < LUAS__WORKER_STOPPING;
     return n;
 }
 
 /* It has had all the tasks or memory that it may have. */
 static bool used_up(const luas__pool *p, const luas__worker *w)
 {
-    return w->tasks == 0 && !w->stopping && !w->reaped
-        && (w->retiring || (p->options.max_tasks > 0 && w->served >= p->options.max_tasks));
+    return w->tasks.unanswered == 0 && w->state < LUAS__WORKER_STOPPING
+        && (w->retiring || (p->options.max_tasks > 0 && w->tasks.served >= p->options.max_tasks));
 }
 
 /* Ends workers that are too many or used up; an image gets a successor. */
@@ -43,8 +43,7 @@ static int count_of_snapshot(const luas__pool *p, uint32_t snapshot)
 {
     int n = 0;
     for (int i = 0; i < p->nworkers; i++)
-        n += p->workers[i]->snapshot == snapshot && !p->workers[i]->reaped
-            && !p->workers[i]->stopping;
+        n += p->workers[i]->snapshot == snapshot && p->workers[i]->state < LUAS__WORKER_STOPPING;
     return n;
 }
 
@@ -57,10 +56,10 @@ static int scale_up(luas__pool *p, uint32_t snapshot)
 
 static bool wants_snapshot_worker(const luas__pool *p, const luas__job *job)
 {
-    int definitions, most = job->concurrency > 0 && job->concurrency < job->snapshot_workers ? job->concurrency : job->snapshot_workers;
-    return job->snapshot != 0 && job->waiting > 0 && !job->closed
-        && count_of_snapshot(p, job->snapshot) < most
-        && (!p->asks_only || luas__snapshots_find(p, job->snapshot, &definitions) != NULL);
+    int definitions, most = job->pace.concurrency > 0 && job->pace.concurrency < job->snapshot.workers ? job->pace.concurrency : job->snapshot.workers;
+    return job->snapshot.id != 0 && job->input.waiting > 0 && !job->closed
+        && count_of_snapshot(p, job->snapshot.id) < most
+        && (!p->scaling.asks_only || luas__snapshots_find(p, job->snapshot.id, &definitions) != NULL);
 }
 
 /* Those of a job that came first, and those that take others' places. */
@@ -70,7 +69,7 @@ int luas__scaling_replace(luas__pool *p)
     for (luas__job *job = p->jobs; job != NULL && rc == 0; job = job->next)
         while (rc == 0 && wants_snapshot_worker(p, job)) {
             luas__scaling_down(p, p->options.workers > 0 ? p->options.workers - 1 : 0);
-            rc = scale_up(p, job->snapshot);
+            rc = scale_up(p, job->snapshot.id);
         }
     return rc;
 }
@@ -78,7 +77,7 @@ int luas__scaling_replace(luas__pool *p)
 static bool is_busy(const luas__pool *p)
 {
     for (int i = 0; i < p->nworkers; i++)
-        if (p->workers[i]->tasks > 0)
+        if (p->workers[i]->tasks.unanswered > 0)
             return true;
     return false;
 }
@@ -88,8 +87,8 @@ static bool lacks_worker(const luas__pool *p)
 {
     bool lacks = active_workers(p) == 0;
     for (const luas__job *job = p->jobs; job != NULL && !lacks; job = job->next)
-        lacks = job->snapshot != 0 && job->waiting > 0 && !job->closed
-            && count_of_snapshot(p, job->snapshot) == 0;
+        lacks = job->snapshot.id != 0 && job->input.waiting > 0 && !job->closed
+            && count_of_snapshot(p, job->snapshot.id) == 0;
     return lacks;
 }
 
@@ -97,7 +96,7 @@ static bool lacks_worker(const luas__pool *p)
 static bool wants_all(const luas__pool *p)
 {
     for (const luas__job *job = p->jobs; job != NULL; job = job->next)
-        if (job->policy.flags & LUAS__JOB_EACH && job->waiting > 0 && !job->closed)
+        if (job->policy.flags & LUAS__JOB_EACH && job->input.waiting > 0 && !job->closed)
             return true;
     return false;
 }
@@ -126,7 +125,7 @@ static int have_forked(luas__pool *p, int (*prepare)(luas__pool *p), void *host)
     bool again;
     do {
         rc = prepare(p);
-        again = rc == -EMFILE && p->pending_forks > 0;
+        again = rc == -EMFILE && p->spawn.pending > 0;
         forked = luas__spawn_fork_pending(p, host);
     } while (again && forked == 0);
     return rc < 0 ? rc : forked;
@@ -135,7 +134,7 @@ static int have_forked(luas__pool *p, int (*prepare)(luas__pool *p), void *host)
 static bool is_any_stopping(const luas__pool *p)
 {
     for (int i = 0; i < p->nworkers; i++)
-        if (p->workers[i]->stopping && !p->workers[i]->reaped)
+        if (p->workers[i]->state == LUAS__WORKER_STOPPING)
             return true;
     return false;
 }
@@ -145,9 +144,9 @@ static bool is_any_stopping(const luas__pool *p)
 static bool make_room(luas__pool *p)
 {
     int64_t now = luas__now();
-    if (!is_any_stopping(p) || now - p->room_asked_at > LUAS__SECOND / 5) {
+    if (!is_any_stopping(p) || now - p->scaling.room_asked_at > LUAS__SECOND / 5) {
         luas__scaling_down(p, active_workers(p) / 2);
-        p->room_asked_at = now;
+        p->scaling.room_asked_at = now;
     }
     return is_any_stopping(p);
 }
@@ -157,10 +156,10 @@ static bool make_room(luas__pool *p)
 static bool go_on_waiting(luas__pool *p)
 {
     int64_t now = luas__now();
-    if (now - p->lack_seen_at > LUAS__SECOND)
-        p->lacks_since = now;
-    bool goes_on = now - p->lacks_since < LUAS__PATIENCE;
-    p->lack_seen_at = goes_on ? now : 0;
+    if (now - p->scaling.lack_seen_at > LUAS__SECOND)
+        p->scaling.lacks_since = now;
+    bool goes_on = now - p->scaling.lacks_since < LUAS__PATIENCE;
+    p->scaling.lack_seen_at = goes_on ? now : 0;
     return goes_on;
 }
 
@@ -178,10 +177,10 @@ static int await_room(luas__pool *p, int lack)
 /* A failing fork matters only when there is no worker that could do anything. */
 int luas__scaling_up(luas__pool *p, void *host)
 {
-    if (p->closing || p->broken != 0)
-        return p->closing ? 0 : p->broken;
+    if (p->closing || p->health.broken != 0)
+        return p->closing ? 0 : p->health.broken;
     int rc = have_forked(p, scale_up_all, host);
-    p->fork_failed = rc < 0;
+    p->spawn.failed = rc < 0;
     if (rc == 0 || rc == LUAS_ENOMEM || wants_all(p))
         return rc;
     if (!lacks_worker(p))
@@ -201,7 +200,7 @@ static int prepare_snapshot_workers(luas__pool *p, luas__job *job, int count)
 {
     int rc = 0;
     for (int i = 0; i < count && rc == 0; i++) {
-        rc = luas__spawn_prepare(p, job->snapshot);
+        rc = luas__spawn_prepare(p, job->snapshot.id);
         if (rc == 0 && job->policy.flags & LUAS__JOB_PROCESS)
             p->workers[p->nworkers - 1]->process = job;
     }
@@ -211,8 +210,8 @@ static int prepare_snapshot_workers(luas__pool *p, luas__job *job, int count)
 int luas__pool_inherit(luas__pool *p, luas__job *job, int workers, int now, void *host)
 {
     pthread_mutex_lock(&p->lock);
-    job->snapshot = ++p->last_snapshot;
-    job->snapshot_workers = workers;
+    job->snapshot.id = ++p->spawn.last_snapshot;
+    job->snapshot.workers = workers;
     now = now < workers ? now : workers;
     luas__scaling_down(p, p->options.workers > now ? p->options.workers - now : 0);
     int before = p->nworkers;

@@ -23,8 +23,8 @@ enum { MOST_CHUNK = 4096, MOST_CHUNKS = 64, MOST_BYTES = 1 << 20, MOST_IDLE_BYTE
 
 static bool is_able(const luas__worker *w, const luas__job *job)
 {
-    return !w->stopping && !w->reaped && !w->retiring
-        && (job->snapshot == 0 || job->snapshot == w->snapshot);
+    return w->state < LUAS__WORKER_STOPPING && !w->retiring
+        && (job->snapshot.id == 0 || job->snapshot.id == w->snapshot);
 }
 
 /* Of a job for each worker, it has had its task. If all have, since there are
@@ -46,24 +46,24 @@ static bool has_had_its_own(const luas__pool *p, const luas__worker *w, const lu
 static bool can_do(const luas__pool *p, const luas__worker *w, const luas__job *job)
 {
     return is_able(w, job) && !has_had_its_own(p, w, job)
-        && (job->slots_left > 0 || luas__concurrency_has(w, job));
+        && (job->pace.slots_left > 0 || luas__concurrency_has(w, job));
 }
 
 static bool has_pending(const luas__job *job)
 {
-    return job->waiting > 0 && !job->closed && !luas__job_full(job);
+    return job->input.waiting > 0 && !job->closed && !luas__job_full(job);
 }
 
 static bool has_room(const luas__worker *w, const luas__job *job)
 {
-    if (w->nchunks == 0)
+    if (w->tasks.nchunks == 0)
         return true;
     if (job->policy.flags & LUAS__JOB_CAPTURE)
         return false; /* one at a time, so that output is told apart */
-    if (w->stop_seq != 0 || w->out.len > MOST_BYTES || w->nchunks >= MOST_CHUNKS)
+    if (w->deadline.stop_seq != 0 || w->link.out.len > MOST_BYTES || w->tasks.nchunks >= MOST_CHUNKS)
         return false;
-    return w->nchunks < 2
-        || (job->task_ns > 0 && w->tasks * job->task_ns < HORIZON);
+    return w->tasks.nchunks < 2
+        || (job->pace.task_ns > 0 && w->tasks.unanswered * job->pace.task_ns < HORIZON);
 }
 
 static uint32_t chunk_size(const luas__pool *p, luas__job *job)
@@ -72,35 +72,35 @@ static uint32_t chunk_size(const luas__pool *p, luas__job *job)
         return 1;
     if (job->policy.chunk > 0)
         return job->policy.chunk;
-    if (job->task_ns <= 0)
+    if (job->pace.task_ns <= 0)
         return 1;
-    double size = CHUNK_TIME / job->task_ns;
-    double grown = (double)job->last_chunk * GROWTH;
-    uint64_t hands = (uint64_t)(job->concurrency > 0 ? job->concurrency : p->options.workers);
-    double fair = (double)(job->waiting / (2 * hands + 1) + 1);
+    double size = CHUNK_TIME / job->pace.task_ns;
+    double grown = (double)job->pace.last_chunk * GROWTH;
+    uint64_t hands = (uint64_t)(job->pace.concurrency > 0 ? job->pace.concurrency : p->options.workers);
+    double fair = (double)(job->input.waiting / (2 * hands + 1) + 1);
     size = size < grown ? size : grown;
     size = size < fair ? size : fair;
     size = size < MOST_CHUNK ? size : MOST_CHUNK;
-    return job->last_chunk = size < 1 ? 1 : (uint32_t)size;
+    return job->pace.last_chunk = size < 1 ? 1 : (uint32_t)size;
 }
 
 /* Tasks that a worker may still have before it is replaced. */
 static uint64_t lifetime(const luas__pool *p, const luas__worker *w)
 {
-    uint64_t most = p->options.max_tasks, had = w->served + w->tasks;
+    uint64_t most = p->options.max_tasks, had = w->tasks.served + w->tasks.unanswered;
     return most == 0 ? UINT64_MAX : had < most ? most - had : 0;
 }
 
 static bool idle(const luas__worker *w)
 {
-    return w->tasks == 0 && !w->stopping && !w->reaped;
+    return w->tasks.unanswered == 0 && w->state < LUAS__WORKER_STOPPING;
 }
 
 /* A task goes to the worker that it failed on only when no other is idle:
    serial numbers, for a new worker with an old one's place is another. */
 static uint32_t whom_to_avoid(const luas__pool *p, const luas__worker *w, const luas__job *job)
 {
-    if (job->pending[job->npending - 1].avoid != w->serial)
+    if (job->input.pending[job->input.npending - 1].avoid != w->serial)
         return 0;
     for (int i = 0; i < p->nworkers; i++) {
         const luas__worker *other = p->workers[i];
@@ -118,17 +118,17 @@ static int give(luas__pool *p, luas__worker *w, luas__job *job)
         return 0;
     luas__range range;
     luas__batch *batch;
-    int rc = luas__job_reserve(job, 1 + (size_t)p->pending_forks); /* it may all come back */
+    int rc = luas__job_reserve(job, 1 + (size_t)p->spawn.pending); /* it may all come back */
     if (rc < 0 || !luas__job_take(job, whom_to_avoid(p, w, job),
                                   size < most ? size : (uint32_t)most, &range, &batch))
         return rc;
-    bool joins = job->concurrency > 0 && !luas__concurrency_has(w, job);
+    bool joins = job->pace.concurrency > 0 && !luas__concurrency_has(w, job);
     rc = luas__worker_give(w, job, range, batch);
     if (rc < 0) {
         luas__job_return(job, range);
         return rc;
     }
-    job->slots_left -= joins;
+    job->pace.slots_left -= joins;
     p->stats.chunks++;
     return 1;
 }
@@ -178,7 +178,7 @@ static int serve_all(luas__pool *p)
    way to one worker would have to be sent to another from the start. */
 static bool has_had_time(const luas__worker *w)
 {
-    return w->out.len == 0 && luas__now_coarse() - w->sent_at > TIME_TO_START;
+    return w->link.out.len == 0 && luas__now_coarse() - w->link.sent_at > TIME_TO_START;
 }
 
 /*
@@ -187,13 +187,13 @@ static bool has_had_time(const luas__worker *w)
  */
 static double backlog(const luas__worker *w, bool late)
 {
-    if (w->nchunks == 0 || (w->tasks == 1 && !(late && has_had_time(w))))
+    if (w->tasks.nchunks == 0 || (w->tasks.unanswered == 1 && !(late && has_had_time(w))))
         return 0;
-    const luas__job *job = w->chunks[w->nchunks - 1].job;
+    const luas__job *job = w->tasks.chunks[w->tasks.nchunks - 1].job;
     uint32_t waiting = luas__worker_unstarted(w);
-    if (!late && waiting == w->tasks)
+    if (!late && waiting == w->tasks.unanswered)
         waiting--;
-    return waiting * (job->task_ns > 0 ? job->task_ns : (double)HORIZON);
+    return waiting * (job->pace.task_ns > 0 ? job->pace.task_ns : (double)HORIZON);
 }
 
 /* Is there any worker that one without this work could take some from? */
@@ -201,7 +201,7 @@ static bool has_victim(const luas__pool *p)
 {
     for (int i = 0; i < p->nworkers; i++) {
         const luas__worker *w = p->workers[i];
-        if (w->nchunks > 0 && !w->reaped && w->chunks[w->nchunks - 1].job->slots_left > 0)
+        if (w->tasks.nchunks > 0 && w->state < LUAS__WORKER_REAPED && w->tasks.chunks[w->tasks.nchunks - 1].job->pace.slots_left > 0)
             return true;
     }
     return false;
@@ -213,8 +213,8 @@ static luas__worker *most_loaded(luas__pool *p, const luas__worker *thief, bool 
     luas__worker *found = NULL;
     for (int i = 0; i < p->nworkers; i++) {
         luas__worker *w = p->workers[i];
-        double load = w->reaped ? 0 : backlog(w, late);
-        if (load > at_least && can_do(p, thief, w->chunks[w->nchunks - 1].job)) {
+        double load = w->state >= LUAS__WORKER_REAPED ? 0 : backlog(w, late);
+        if (load > at_least && can_do(p, thief, w->tasks.chunks[w->tasks.nchunks - 1].job)) {
             at_least = load;
             found = w;
         }
@@ -248,8 +248,8 @@ static int steal(luas__pool *p, bool late)
 /* Word that a job is over can wait until there is something to do again. */
 static bool should_flush(const luas__worker *w)
 {
-    return (w->out.len > 0 || w->stop_unsent) && !w->reaped && !w->wants_write
-        && (w->tasks > 0 || w->stopping || w->out.len > MOST_IDLE_BYTES);
+    return (w->link.out.len > 0 || w->link.stop_unsent) && w->state < LUAS__WORKER_REAPED && !w->link.wants_write
+        && (w->tasks.unanswered > 0 || w->told_to_stop || w->link.out.len > MOST_IDLE_BYTES);
 }
 
 static int flush_all(luas__pool *p)
@@ -286,11 +286,11 @@ int luas__schedule_first(luas__pool *p, luas__worker *w)
 /* Pending tasks that idle workers could have at once. */
 static uint64_t available_of(const luas__pool *p, const luas__job *job)
 {
-    if (job->snapshot != 0 || !has_pending(job))
+    if (job->snapshot.id != 0 || !has_pending(job))
         return 0;
     if (job->policy.flags & LUAS__JOB_EACH)
         return (uint64_t)p->options.workers;
-    return job->concurrency == 0 ? job->waiting : (uint64_t)job->slots_left;
+    return job->pace.concurrency == 0 ? job->input.waiting : (uint64_t)job->pace.slots_left;
 }
 
 /* As well as all but the first in each worker. */
@@ -301,9 +301,9 @@ static uint64_t available(const luas__pool *p)
         n += available_of(p, job);
     for (int i = 0; i < p->nworkers; i++) {
         const luas__worker *w = p->workers[i];
-        const luas__job *job = w->tasks > 1 ? w->chunks[w->nchunks - 1].job : NULL;
-        if (job != NULL && job->snapshot == 0 && job->concurrency == 0)
-            n += w->tasks - 1;
+        const luas__job *job = w->tasks.unanswered > 1 ? w->tasks.chunks[w->tasks.nchunks - 1].job : NULL;
+        if (job != NULL && job->snapshot.id == 0 && job->pace.concurrency == 0)
+            n += w->tasks.unanswered - 1;
     }
     return n;
 }
@@ -313,7 +313,7 @@ bool luas__schedule_needs_worker(luas__pool *p)
     luas__concurrency_update(p);
     int active = 0, unused = 0;
     for (int i = 0; i < p->nworkers; i++) {
-        active += !p->workers[i]->stopping && !p->workers[i]->reaped;
+        active += p->workers[i]->state < LUAS__WORKER_STOPPING;
         unused += idle(p->workers[i]);
     }
     return active < p->options.workers && available(p) > (uint64_t)unused;
@@ -325,7 +325,7 @@ bool luas__schedule_is_spare(const luas__pool *p, const luas__worker *w)
     if (!idle(w))
         return false;
     for (const luas__job *job = p->jobs; job != NULL; job = job->next)
-        if (job->snapshot != 0 && job->snapshot == w->snapshot
+        if (job->snapshot.id != 0 && job->snapshot.id == w->snapshot
             && !job->done && !job->closed)
             return false;
     return true;

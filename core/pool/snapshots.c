@@ -44,13 +44,13 @@ void luas__pool_snapshot(luas__pool *p, luas__job *job, void *host)
 {
     struct luas__snapshot *k = malloc(sizeof *k);
     pthread_mutex_lock(&p->lock);
-    job->has_zygote = true;
+    job->snapshot.has_zygote = true;
     luas__snapshots_end(p, job);
     if (k == NULL) {
         pthread_mutex_unlock(&p->lock);
         return;
     }
-    *k = (struct luas__snapshot){.next = p->snapshots, .job = job, .snapshot = job->snapshot,
+    *k = (struct luas__snapshot){.next = p->snapshots, .job = job, .snapshot = job->snapshot.id,
                              .definitions = job->ndefinitions};
     int rc = open_zygote(&k->zygote, &p->bulk);
     luas__zygote z = k->zygote;
@@ -124,9 +124,9 @@ static bool is_replaceable(const luas__pool *p, const luas__worker *w)
 {
     int definitions;
     for (const luas__job *job = p->jobs; job != NULL; job = job->next)
-        if (job->snapshot == w->snapshot && job->policy.flags & LUAS__JOB_INHERIT)
+        if (job->snapshot.id == w->snapshot && job->policy.flags & LUAS__JOB_INHERIT)
             return w->process == NULL && !job->closed
-                && (!job->has_zygote || luas__snapshots_find(p, w->snapshot, &definitions) != NULL);
+                && (!job->snapshot.has_zygote || luas__snapshots_find(p, w->snapshot, &definitions) != NULL);
     return false;
 }
 
@@ -136,7 +136,7 @@ void luas__scaling_relieve(luas__pool *p)
 {
     for (int i = 0; i < p->nworkers; i++) {
         luas__worker *w = p->workers[i];
-        if (w->snapshot != 0 && !w->stopping && !w->reaped && atomic_load(&w->scoreboard->over_gc_budget)
+        if (w->snapshot != 0 && w->state < LUAS__WORKER_STOPPING && atomic_load(&w->scoreboard->over_gc_budget)
             && is_replaceable(p, w) && luas__worker_revoke(w) == 0)
             luas__worker_stop(w, 0);
     }

@@ -25,7 +25,7 @@ static int free_number(const luas__pool *p)
 {
     int number = 1;
     for (int i = 0; i < p->nworkers; i++)
-        if (p->workers[i]->number == number && !p->workers[i]->reaped) {
+        if (p->workers[i]->number == number && p->workers[i]->state < LUAS__WORKER_REAPED) {
             number++;
             i = -1;
         }
@@ -49,7 +49,7 @@ static int reserve_worker(luas__pool *p)
 static int count_definition(const luas__pool *p, uint32_t snapshot)
 {
     for (const luas__job *job = p->jobs; job != NULL && snapshot != 0; job = job->next)
-        if (job->snapshot == snapshot)
+        if (job->snapshot.id == snapshot)
             return job->ndefinitions;
     return 0;
 }
@@ -63,7 +63,7 @@ static void note_spawn(luas__pool *p, luas__worker *w)
 {
     w->resident = luas__state_weighs(p) ? luas__procfs_rss(w->pid) : 0;
     p->stats.forks++;
-    p->forked_at = luas__now();
+    p->spawn.forked_at = luas__now();
 }
 
 /* Of a zygote that is no good the job has nothing more. */
@@ -72,7 +72,7 @@ static int bear(luas__pool *p, const luas__spawn_request *birth, luas__zygote *z
     int rc = luas__worker_spawn(&p->workers[p->nworkers], &p->poller, birth, zygote);
     if (rc < 0 && !luas__error_is_shortage(rc)) {
         luas__zygote_end(zygote);
-        return p->asks_only ? rc : luas__spawn_prepare(p, birth->snapshot);
+        return p->scaling.asks_only ? rc : luas__spawn_prepare(p, birth->snapshot);
     }
     if (rc == 0)
         note_spawn(p, p->workers[p->nworkers++]);
@@ -87,14 +87,14 @@ int luas__spawn_prepare(luas__pool *p, uint32_t snapshot)
         return rc;
     luas__zygote *zygote = luas__snapshots_find(p, snapshot, &definitions);
     luas__spawn_request birth = {
-        .number = free_number(p), .serial = ++p->last_serial, .output = p->options.output,
+        .number = free_number(p), .serial = ++p->spawn.last_serial, .output = p->options.output,
         .label = p->options.label, .bulk = &p->bulk, .snapshot = snapshot,
         .inherited_definitions = definitions};
     if (zygote != NULL)
         return bear(p, &birth, zygote);
     rc = luas__worker_prepare(&p->workers[p->nworkers], &p->poller, &birth);
     p->nworkers += rc == 0;
-    p->pending_forks += rc == 0;
+    p->spawn.pending += rc == 0;
     return rc;
 }
 
@@ -146,7 +146,7 @@ static int fork_some(luas__pool *p, void *host, int most)
     for (int i = 0, at = 0; i < n; i++) {
         luas__worker *w = next_to_fork(p, &at);
         luas__worker_begin(w, pids[i], &p->poller);
-        p->pending_forks--;
+        p->spawn.pending--;
         note_spawn(p, w);
     }
     return n < most ? (int)pids[n] : 0;
@@ -155,22 +155,22 @@ static int fork_some(luas__pool *p, void *host, int most)
 /* What it was given is pending again: there is room for that (schedule.c). */
 static void give_up(luas__pool *p)
 {
-    for (int i = p->nworkers; p->pending_forks > 0;) {
+    for (int i = p->nworkers; p->spawn.pending > 0;) {
         luas__worker **at = &p->workers[--i];
         if ((*at)->pid != 0)
             continue;
         luas__worker_revoke(*at);
         luas__worker_close(*at, &p->poller);
         memmove(at, at + 1, (size_t)(--p->nworkers - i) * sizeof *at);
-        p->pending_forks--;
+        p->spawn.pending--;
     }
 }
 
 int luas__spawn_fork_pending(luas__pool *p, void *host)
 {
     int rc = 0;
-    while (rc == 0 && p->pending_forks > 0)
-        rc = fork_some(p, host, p->pending_forks < MOST_AT_ONCE ? p->pending_forks : MOST_AT_ONCE);
+    while (rc == 0 && p->spawn.pending > 0)
+        rc = fork_some(p, host, p->spawn.pending < MOST_AT_ONCE ? p->spawn.pending : MOST_AT_ONCE);
     give_up(p);
     return rc;
 }

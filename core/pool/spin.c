@@ -22,9 +22,9 @@ static luas__worker *only_busy(const luas__pool *p)
     luas__worker *found = NULL;
     for (int i = 0; i < p->nworkers; i++) {
         luas__worker *w = p->workers[i];
-        if (w->tasks == 0)
+        if (w->tasks.unanswered == 0)
             continue;
-        if (found != NULL || w->tasks > 1 || w->reaped)
+        if (found != NULL || w->tasks.unanswered > 1 || w->state >= LUAS__WORKER_REAPED)
             return NULL;
         found = w;
     }
@@ -41,23 +41,23 @@ static bool has_a_cpu_to_spare(luas__pool *p)
 
 bool luas__spin_for_result(luas__pool *p)
 {
-    luas__worker *w = p->spins ? only_busy(p) : NULL;
-    if (w == NULL || p->spun >= MOST_IN_A_ROW)
+    luas__worker *w = p->spin.pays ? only_busy(p) : NULL;
+    if (w == NULL || p->spin.in_a_row >= MOST_IN_A_ROW)
         return false;
     int64_t end = luas__now() + LONGEST;
     do {
         if (luas__worker_is_ahead(w)) {
-            atomic_store(&w->scoreboard->spun_for, w->chunks[0].seq);
-            p->spun++;
+            atomic_store(&w->scoreboard->spun_for, w->tasks.chunks[0].seq);
+            p->spin.in_a_row++;
             return luas__receive_catch_up(p, w) == 0;
         }
     } while (luas__now() < end);
-    p->spins = false;
+    p->spin.pays = false;
     return false;
 }
 
 void luas__spin_learn(luas__pool *p, int64_t waited)
 {
-    p->spun = 0;
-    p->spins = waited < LONGEST && only_busy(p) != NULL && has_a_cpu_to_spare(p);
+    p->spin.in_a_row = 0;
+    p->spin.pays = waited < LONGEST && only_busy(p) != NULL && has_a_cpu_to_spare(p);
 }

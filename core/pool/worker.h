@@ -33,55 +33,70 @@ typedef struct luas__known_job {
     bool is_inherited;      /* its function is in the worker's image */
 } luas__known_job;
 
+enum luas__worker_state {
+    LUAS__WORKER_PREPARED,  /* can be given tasks; its process is still to be forked */
+    LUAS__WORKER_RUNNING,
+    LUAS__WORKER_STOPPING,  /* was told to exit: gets no more tasks */
+    LUAS__WORKER_REAPED,
+    LUAS__WORKER_ENDED      /* and all that it sent is in `link.in` and was taken */
+};
+
 typedef struct luas__worker {
     int number;             /* from 1; a worker that replaces another has its */
     uint32_t serial;        /* never used twice in a pool */
-    uint32_t snapshot;    /* whose image it has; 0: only what is shipped */
-    int inherited_definitions;    /* so many of that job's definitions are in the image */
+    enum luas__worker_state state;
+    uint32_t snapshot;      /* which one it was forked from; 0: it knows what is shipped */
+    int inherited_definitions;  /* so many of that job's definitions are in the snapshot */
+    luas__job *process;     /* the one job that it was forked for, or NULL */
     luas__child child;
     pid_t pid;              /* stays when the child is reaped */
-    bool reaped;
-    luas__job *process;     /* the one job that it was forked for, or NULL */
-    int request_reader;     /* kept open so that writing never raises SIGPIPE */
-    int request;            /* write end, non-blocking */
-    int result;             /* read end, non-blocking; -1 after end of file */
-    int writer;             /* the child's end of it, until it has it */
-    int prints[2];          /* the child's, for luas__output_become, likewise */
+    int exit_status;        /* with which it is to exit when it is told to stop */
+    bool told_to_stop;      /* stays when it has ended */
     bool ready;             /* init has run */
-    bool stopping;          /* was told to exit: gets no more tasks */
-    bool stop_unsent;            /* there was no memory to tell it: flushing does */
-    int status;             /* with which it is to exit */
-    bool ended;             /* reaped, and all that it sent is in `in` */
-    bool wants_write;       /* the poller watches `request` */
+    bool counted;           /* its death has been counted against a job */
+    bool retiring;          /* is to be replaced: large, stuck, or from a snapshot that was used */
+    bool over_memory;       /* was killed for its memory */
+    size_t resident;        /* bytes that it had when it was forked */
     luas__output output;    /* what its tasks print, unless it is inherited */
     luas__scoreboard *scoreboard;
     luas__bulk *bulk;       /* the pool's */
     luas__slot slot;        /* in it, for large results */
-    luas__buffer out, in;
-    int64_t sent_at;        /* coarse ns; when `out` was last empty */
-    uint64_t piped;         /* stream bytes that came through the pipe */
-    uint64_t received;      /* stream bytes that are or were in `in` */
-    luas__chunk *chunks;
-    int nchunks, cap_chunks;
-    uint32_t tasks;         /* unanswered */
-    uint32_t next_seq;
-    luas__known_job *jobs;
-    int njobs, cap_jobs;
-    int64_t *definitions;
-    int ndefinitions, cap_definitions;
-    int64_t busy;           /* scoreboard->busy when last looked at */
-    uint64_t served;        /* tasks answered */
-    uint32_t stop_seq;      /* task that was asked to stop; 0: none */
-    uint16_t stop_kind;     /* why: LUAS__KIND_TIMEOUT or _CANCELLED */
-    int64_t kill_at;        /* ns; when it is killed if it has not */
-    int64_t waiting_since;  /* ns; since when a timed task has not begun; 0: it has */
-    uint32_t waiting_seq;   /* of that task */
-    uint32_t revoked_seq;          /* last seq taken back that it may not have come past; 0: none */
-    int64_t idle_since;    /* ns; since when it has run nothing meanwhile; 0: not so */
-    bool counted;            /* its death has been counted against a job */
-    size_t resident;        /* bytes that it had when it was forked */
-    bool retiring;              /* is to be replaced: large, stuck, or an image that was used */
-    bool over_memory;       /* was killed for its memory */
+    struct {
+        int request_reader; /* kept open so that writing never raises SIGPIPE */
+        int request;        /* write end, non-blocking */
+        int result;         /* read end, non-blocking; -1 after end of file */
+        int writer;         /* the child's end of it, until the child has it */
+        int prints[2];      /* the child's, for luas__output_become, likewise */
+        bool wants_write;   /* the poller watches `request` */
+        bool stop_unsent;   /* there was no memory to tell it to stop: flushing does */
+        luas__buffer out, in;
+        int64_t sent_at;    /* coarse ns; when `out` was last empty */
+        uint64_t piped;     /* stream bytes that came through the pipe */
+        uint64_t received;  /* stream bytes that are or were in `in` */
+    } link;
+    struct {                /* what it was sent and has not answered, in order */
+        luas__chunk *chunks;
+        int nchunks, cap_chunks;
+        uint32_t unanswered;
+        uint32_t next_seq;
+        uint64_t served;    /* tasks answered */
+        int64_t busy;       /* scoreboard->busy when last looked at */
+        uint32_t revoked_seq;   /* the last seq taken back, until it is known to be past it; or 0 */
+        int64_t idle_since; /* ns; since when it has run nothing meanwhile; 0: not so */
+    } tasks;
+    struct {                /* what it has of jobs */
+        luas__known_job *jobs;
+        int njobs, cap_jobs;
+        int64_t *definitions;
+        int ndefinitions, cap_definitions;
+    } known;
+    struct {
+        uint32_t stop_seq;  /* task that was asked to stop; 0: none */
+        uint16_t stop_kind; /* why: LUAS__KIND_TIMEOUT or _CANCELLED */
+        int64_t kill_at;    /* ns; when it is killed if it has not */
+        int64_t waiting_since;  /* ns; since when a timed task has not begun; 0: it has */
+        uint32_t waiting_seq;   /* of that task */
+    } deadline;
 } luas__worker;
 
 /* What there is to say of a worker before it is forked. */
@@ -90,7 +105,7 @@ typedef struct luas__spawn_request {
     uint32_t serial;
     luas__output_mode output;
     const char *label;
-    luas__bulk *bulk;           /* the pool's */
+    luas__bulk *bulk;       /* the pool's */
     uint32_t snapshot;
     int inherited_definitions;
 } luas__spawn_request;
