@@ -2,6 +2,7 @@
 #include <limits.h>
 
 #include "clock.h"
+#include "concurrency.h"
 #include "pool_testing.h"
 
 enum { WORKERS = 64, CPUS = 2, MANY = 256 * WORKERS };

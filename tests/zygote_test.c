@@ -5,6 +5,7 @@
  */
 #define _GNU_SOURCE
 #include "pool_testing.h"
+#include "snapshots.h"
 
 #include <fcntl.h>
 #include <poll.h>

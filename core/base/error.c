@@ -1,6 +1,7 @@
 /* What went wrong, in words. */
 #include "error.h"
 
+#include <errno.h>
 #include <string.h>
 
 const char *luas_strerror(int code)
@@ -13,4 +14,9 @@ const char *luas_strerror(int code)
     if (code >= 0)
         return "no error";
     return LUAS__IS_ERRNO(code) ? strerror(-code) : "unknown error";
+}
+
+bool luas__error_is_shortage(int rc)
+{
+    return rc == -EMFILE || rc == -ENFILE || rc == -EAGAIN || rc == -ENOMEM || rc == LUAS_ENOMEM;
 }

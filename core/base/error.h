@@ -6,8 +6,14 @@
 #ifndef LUAS_ERROR_H
 #define LUAS_ERROR_H
 
+#include <stdbool.h>
+
 #include "luas.h"
 
 #define LUAS__IS_ERRNO(rc) ((rc) < 0 && (rc) > LUAS_EFIRST)
+
+/* Was there not enough of something that there may be enough of later: processes,
+   descriptors, memory? */
+bool luas__error_is_shortage(int rc);
 
 #endif

@@ -1,5 +1,5 @@
 /*
- * Lua values and functions as bytes (values.h), and back.
+ * Lua values and functions as bytes (value_format.h), and back.
  *
  * Host, for one job: 1. luas__space_new(L, 0); 2. luas__encode_definition() gives the
  * define message with the job's function, for each worker's luas__decode_define();

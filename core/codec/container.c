@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 #include "encoder.h"
-#include "values.h"
+#include "value_format.h"
 
 /* SLOTS: what a frame may push. SMALL: so much content is moved to give it a short head. */
 enum { FIRST_FRAMES = 16, SLOTS = 20, EXT_HEAD = 6, MAP_HEAD = 5, SMALL = 255 };

@@ -9,7 +9,7 @@
 #include "error.h"
 #include "codec.h"
 #include "decoder.h"
-#include "values.h"
+#include "value_format.h"
 
 enum { SLOTS = 20, PHASE_KEY = 0, PHASE_VALUE };
 

@@ -6,7 +6,7 @@
 #include "decoder.h"
 #include "bytecode.h"
 #include "names.h"
-#include "values.h"
+#include "value_format.h"
 
 enum { PHASE_CONTENT, PHASE_CLASS, PHASE_END, FIRST_CELLS = 16, SLOTS = 20 };
 

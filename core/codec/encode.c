@@ -6,7 +6,7 @@
 #include "codec.h"
 #include "encoder.h"
 #include "names.h"
-#include "values.h"
+#include "value_format.h"
 
 enum { SHARED_HEAD = 6, KEPT_FRAMES = 4096, ALONE = 1 << 16 };
 

@@ -4,7 +4,7 @@
 #include "bytecode.h"
 #include "encoder.h"
 #include "names.h"
-#include "values.h"
+#include "value_format.h"
 
 /* PLACE_BITS: of a WIRE_UPVALUE's number, for the index of the upvalue. */
 enum { BIN_HEAD = 5, LAST_STATE = NAME_STANDARD, PLACE_BITS = 8 };

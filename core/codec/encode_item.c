@@ -4,7 +4,7 @@
 
 #include "encoder.h"
 #include "names.h"
-#include "values.h"
+#include "value_format.h"
 
 enum { SLOTS = 20 };
 

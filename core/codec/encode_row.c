@@ -6,7 +6,7 @@
 #include <assert.h>
 
 #include "encoder.h"
-#include "values.h"
+#include "value_format.h"
 
 /* Bytes of a row, and values in a message with rows. */
 enum { MOST_BYTES = 1024, MOST_VALUES = 8 };

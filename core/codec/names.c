@@ -11,7 +11,7 @@
 
 #include "error.h"
 #include "msgpack.h"
-#include "values.h"
+#include "value_format.h"
 
 enum { PAYLOADS = 1, STANDARDS, USER_VALUES = 2 };
 

@@ -5,7 +5,7 @@
  * and userdata, those in these tables and so on, and classes (tables that look
  * like metatables) that a module keeps to itself as upvalues of its functions.
  *
- * A name is an extension type of values.h and a payload. Everything here may
+ * A name is an extension type of value_format.h and a payload. Everything here may
  * raise memory errors; other failures are codes.
  */
 #ifndef LUAS_LUA_NAMES_H

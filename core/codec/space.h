@@ -1,7 +1,7 @@
 /*
  * A space: objects that the host and its workers both know by number, for one
  * job, so that a class is the same class after a trip. The job's function and
- * all that it refers to are defined once (values.h, define messages); values
+ * all that it refers to are defined once (value_format.h, define messages); values
  * that travel later refer to their metatables by number, and so do arguments
  * from the moment of the submission to any of its objects.
  *

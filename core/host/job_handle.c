@@ -313,29 +313,14 @@ static int job_inherit(lua_State *L)
     return 0;
 }
 
-/* Is no worker left but the job's, or such as are about to end, nor to come? */
-static bool has_all_workers(const luas__pool *p, const luas__job *job)
-{
-    for (int i = 0; i < p->nworkers; i++) {
-        const luas__worker *w = p->workers[i];
-        if (w->snapshot != job->snapshot.id && w->state < LUAS__WORKER_STOPPING)
-            return false;
-    }
-    return !luas__snapshots_has_others(p, job->snapshot.id);
-}
-
 /* Arguments: job, workers, whether the host goes on. These are forked now, and
    the job is for them alone: true when the pool has no others. */
 static int job_renew(lua_State *L)
 {
     luas__job_handle *h = luas__job_handle_check(L);
-    luas__pool *p = h->pool->pool;
     int workers = (int)luaL_checkinteger(L, 2);
     fork_own(L, h, workers, workers, lua_toboolean(L, 3));
-    pthread_mutex_lock(&p->lock);
-    bool all = has_all_workers(p, h->job);
-    pthread_mutex_unlock(&p->lock);
-    lua_pushboolean(L, all);
+    lua_pushboolean(L, luas__pool_is_only(h->pool->pool, h->job));
     return 1;
 }
 

@@ -252,12 +252,7 @@ static int pool_resize(lua_State *L)
 static int pool_live(lua_State *L)
 {
     luas__handle *h = luas__handles_pool(L, 1);
-    pthread_mutex_lock(&h->pool->lock);
-    int n = lua_toboolean(L, 2) && luas__snapshots_has_others(h->pool, 0);
-    for (int i = 0; i < h->pool->nworkers; i++)
-        n += h->pool->workers[i]->state != LUAS__WORKER_ENDED;
-    pthread_mutex_unlock(&h->pool->lock);
-    lua_pushinteger(L, n);
+    lua_pushinteger(L, luas__pool_live(h->pool, lua_toboolean(L, 2)));
     return 1;
 }
 

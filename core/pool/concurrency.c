@@ -1,18 +1,10 @@
-/*
- * Spreading: how many workers a job is dealt to. All, but for many short
- * tasks: these have no time to wait for anything, so that more workers than
- * CPUs would only take turns, and each would have to be forked, woken and told
- * what to do. Before some tasks have ended their job is taken for one of
- * these; a job of which nothing is heard for a while has all workers again, and
- * so has one that may go on where none can be forked.
- */
+/* Whether a job has many short tasks. */
 #define _GNU_SOURCE
-#include "pool.h"
+#include "concurrency.h"
 
 #include <limits.h>
 
 #include "clock.h"
-#include "cpus.h"
 
 #define SHORT (LUAS__MS / 20)
 #define PATIENCE (10 * LUAS__MS)
@@ -30,7 +22,8 @@ static bool is_of_many(const luas__pool *p, const luas__job *job)
 /* Until when to wait for word of it: while the pool forks it hears nothing. */
 static int64_t deadline(const luas__pool *p, const luas__job *job)
 {
-    return (job->pace.heard_at > p->spawn.forked_at ? job->pace.heard_at : p->spawn.forked_at) + PATIENCE;
+    int64_t heard = job->pace.heard_at, forked = p->spawn.forked_at;
+    return (heard > forked ? heard : forked) + PATIENCE;
 }
 
 static bool is_known_as_long(const luas__job *job)
@@ -42,9 +35,7 @@ static bool is_limited(luas__pool *p, luas__job *job)
 {
     if (job->closed || job->input.waiting == 0 || !is_of_many(p, job) || is_known_as_long(job))
         return false;
-    if (p->cpus == 0)
-        p->cpus = luas__cpus_count();
-    if (p->cpus >= p->options.workers)
+    if (luas__state_cpus(p) >= p->options.workers)
         return false;
     int64_t now = luas__now();
     if (job->pace.heard_at == 0 || job->pace.heard != job->output.settled)
@@ -74,7 +65,8 @@ void luas__concurrency_update(luas__pool *p)
     for (luas__job *job = p->jobs; job != NULL; job = job->next) {
         job->pace.concurrency = is_limited(p, job) ? p->cpus : 0;
         int hands = job->pace.concurrency > 0 ? count_hands(p, job) : 0;
-        job->pace.slots_left = job->pace.concurrency == 0 ? INT_MAX : job->pace.concurrency > hands ? job->pace.concurrency - hands : 0;
+        int left = job->pace.concurrency - hands;
+        job->pace.slots_left = job->pace.concurrency == 0 ? INT_MAX : left > 0 ? left : 0;
     }
 }
 

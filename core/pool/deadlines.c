@@ -1,14 +1,14 @@
-/*
- * Watching workers as time passes: deadlines of tasks, limits of memory, and
- * those that do not come to their tasks at all.
- */
+/* The clock of a pool. */
 #define _GNU_SOURCE
-#include "pool.h"
+#include "deadlines.h"
 
 #include <signal.h>
 
 #include "clock.h"
-#include "memory.h"
+#include "concurrency.h"
+#include "procfs.h"
+#include "reap.h"
+#include "receive.h"
 
 /* How often to look at workers that something unusual is the matter with. */
 #define TICK (5 * LUAS__MS)
@@ -50,11 +50,6 @@ static void weigh(luas__pool *p, luas__worker *w)
         w->over_memory = true;
         luas__child_signal_group(&w->child, SIGKILL);
     }
-}
-
-bool luas__state_weighs(const luas__pool *p)
-{
-    return p->options.memory > 0 || p->options.max_memory > 0;
 }
 
 static int64_t earlier(int64_t a, int64_t b)
@@ -146,7 +141,8 @@ static int64_t watch_unstarted(luas__pool *p, luas__worker *w, int64_t timeout, 
    the signal comes, and then the next one would be hit. */
 static void kill_stopped(luas__worker *w)
 {
-    if (luas__worker_revoke(w) == 0 && luas__scoreboard_started(w->scoreboard) == w->deadline.stop_seq)
+    if (luas__worker_revoke(w) == 0
+        && luas__scoreboard_started(w->scoreboard) == w->deadline.stop_seq)
         luas__child_signal_group(&w->child, SIGKILL);
 }
 
@@ -208,7 +204,8 @@ int luas__deadlines_check(luas__pool *p)
     int rc = 0;
     for (int i = 0; i < p->nworkers && rc == 0; i++) {
         luas__worker *w = p->workers[i];
-        if (w->state != LUAS__WORKER_ENDED && (w->state >= LUAS__WORKER_REAPED || w->child.watch < 0))
+        if (w->state == LUAS__WORKER_REAPED
+            || (w->state < LUAS__WORKER_REAPED && w->child.watch < 0))
             rc = luas__reap_worker(p, w);
         if (w->state != LUAS__WORKER_ENDED && rc == 0)
             rc = look_at(p, w, now, &next);

@@ -1,50 +1,19 @@
-/*
- * The library's thread: moves bytes for jobs that nobody waits for just now.
- * It sleeps while a call drives the pool or no such job is left, never forks
- * (but has zygotes do it), and takes no signals, so that the application's
- * threads get them.
- */
+/* A thread and when it sleeps. */
 #define _GNU_SOURCE
-#include "pool.h"
+#include "pump.h"
 
 #include <signal.h>
 #include <stdlib.h>
 
-#include "clock.h"
 #include "error.h"
 
 struct luas__pump {
     pthread_t thread;
     pthread_cond_t resume;
+    void (*drive)(luas__pool *p);
     bool begun;         /* it runs, and does nothing without the pool's lock */
     bool quit;
 };
-
-enum { MOST_EVENTS = 16 };
-
-static void rest(void)
-{
-    nanosleep(&(struct timespec){.tv_nsec = 10 * LUAS__MS}, NULL);
-}
-
-/* First replaces workers: those of the last call, too, may be used up or gone,
-   and no event would tell. Where that fails, an alarm is set to try again. */
-static void drive_once(luas__pool *p)
-{
-    luas__event events[MOST_EVENTS];
-    (void)luas__drive_renew(p);
-    pthread_mutex_unlock(&p->lock);
-    int n = luas__poller_wait(&p->poller, events, MOST_EVENTS, -1);
-    pthread_mutex_lock(&p->lock);
-    int rc = luas__drive_handle(p, events, n);
-    if (rc < 0) { /* no memory: later, perhaps */
-        pthread_mutex_unlock(&p->lock);
-        rest();
-        pthread_mutex_lock(&p->lock);
-    }
-    if (p->pumping.drivers > 0) /* one that began to wait since: this was its event */
-        luas__poller_wake(&p->poller);
-}
 
 static void *run(void *arg)
 {
@@ -56,13 +25,12 @@ static void *run(void *arg)
         if (p->pumping.drivers > 0 || p->pumping.jobs == 0)
             pthread_cond_wait(&p->pumping.pump->resume, &p->lock);
         else
-            drive_once(p);
+            p->pumping.pump->drive(p);
     pthread_mutex_unlock(&p->lock);
     return NULL;
 }
 
-/* A fork must not meet a thread that is half made, with locks of whose nobody
-   knows. Later on the pool's lock keeps the two apart. */
+/* A fork must not meet a thread that is half made, whose locks nobody knows of. Later on the pool's lock keeps the two apart. */
 static void await_begin(luas__pool *p)
 {
     pthread_mutex_lock(&p->lock);
@@ -83,7 +51,7 @@ static int start_thread(luas__pool *p)
     return -error;
 }
 
-int luas__pump_start(luas__pool *p)
+int luas__pump_start(luas__pool *p, void (*drive)(luas__pool *p))
 {
     if (p->pumping.pump != NULL)
         return 0;
@@ -91,6 +59,7 @@ int luas__pump_start(luas__pool *p)
     if (p->pumping.pump == NULL)
         return LUAS_ENOMEM;
     pthread_cond_init(&p->pumping.pump->resume, NULL);
+    p->pumping.pump->drive = drive;
     int rc = start_thread(p);
     if (rc < 0) {
         free(p->pumping.pump);

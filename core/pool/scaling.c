@@ -1,23 +1,16 @@
-/*
- * Staff: which workers there are to be. They are forked when tasks want them,
- * each with its first task at once, and told to end when they are too many or
- * used up.
- */
+/* More workers, and fewer. */
 #define _GNU_SOURCE
-#include "pool.h"
+#include "scaling.h"
 
 #include <errno.h>
 
 #include "clock.h"
 #include "error.h"
+#include "schedule.h"
+#include "snapshots.h"
+#include "spawner.h"
 
-static int active_workers(const luas__pool *p)
-{
-    int n = 0;
-    for (int i = 0; i < p->nworkers; i++)
-        n += p->workers[i]->state < LUAS__WORKER_STOPPING;
-    return n;
-}
+/* ---- fewer ---- */
 
 /* It has had all the tasks or memory that it may have. */
 static bool used_up(const luas__pool *p, const luas__worker *w)
@@ -26,10 +19,10 @@ static bool used_up(const luas__pool *p, const luas__worker *w)
         && (w->retiring || (p->options.max_tasks > 0 && w->tasks.served >= p->options.max_tasks));
 }
 
-/* Ends workers that are too many or used up; an image gets a successor. */
+/* Ends workers that are too many or used up; one from a snapshot is replaced. */
 void luas__scaling_down(luas__pool *p, int most)
 {
-    int active = active_workers(p);
+    int active = luas__state_active(p);
     for (int i = 0; i < p->nworkers; i++) {
         luas__worker *w = p->workers[i];
         if (used_up(p, w) || (active > most && luas__schedule_is_spare(p, w))) {
@@ -38,6 +31,52 @@ void luas__scaling_down(luas__pool *p, int most)
         }
     }
 }
+
+/* Can another worker of this one's snapshot be had, that sees the same? */
+static bool is_replaceable(const luas__pool *p, const luas__worker *w)
+{
+    int definitions;
+    for (const luas__job *job = p->jobs; job != NULL; job = job->next)
+        if (job->snapshot.id == w->snapshot && job->policy.flags & LUAS__JOB_INHERIT)
+            return w->process == NULL && !job->closed
+                && (!job->snapshot.has_zygote
+                    || luas__snapshots_find(p, w->snapshot, &definitions) != NULL);
+    return false;
+}
+
+/* A worker that has allocated much would come to read, and so copy, what it has
+   inherited. It ends after the task that it runs; others do what it has not begun. */
+void luas__scaling_relieve(luas__pool *p)
+{
+    for (int i = 0; i < p->nworkers; i++) {
+        luas__worker *w = p->workers[i];
+        if (w->snapshot != 0 && w->state < LUAS__WORKER_STOPPING
+            && atomic_load(&w->scoreboard->over_gc_budget) && is_replaceable(p, w) && luas__worker_revoke(w) == 0)
+            luas__worker_stop(w, 0);
+    }
+}
+
+static bool is_any_stopping(const luas__pool *p)
+{
+    for (int i = 0; i < p->nworkers; i++)
+        if (p->workers[i]->state == LUAS__WORKER_STOPPING)
+            return true;
+    return false;
+}
+
+/* What a fork lacked idle workers have: half of them are told to end and, if that is
+   not enough or takes long, half of the others. False when none is about to end. */
+bool luas__scaling_make_room(luas__pool *p)
+{
+    int64_t now = luas__now();
+    if (!is_any_stopping(p) || now - p->scaling.room_asked_at > LUAS__SECOND / 5) {
+        luas__scaling_down(p, luas__state_active(p) / 2);
+        p->scaling.room_asked_at = now;
+    }
+    return is_any_stopping(p);
+}
+
+/* ---- more ---- */
 
 static int count_of_snapshot(const luas__pool *p, uint32_t snapshot)
 {
@@ -50,19 +89,20 @@ static int count_of_snapshot(const luas__pool *p, uint32_t snapshot)
 /* With its first task, so that it has something to do at once. */
 static int scale_up(luas__pool *p, uint32_t snapshot)
 {
-    int rc = luas__spawn_prepare(p, snapshot);
+    int rc = luas__spawner_prepare(p, snapshot);
     return rc < 0 ? rc : luas__schedule_first(p, p->workers[p->nworkers - 1]);
 }
 
 static bool wants_snapshot_worker(const luas__pool *p, const luas__job *job)
 {
-    int definitions, most = job->pace.concurrency > 0 && job->pace.concurrency < job->snapshot.workers ? job->pace.concurrency : job->snapshot.workers;
+    int definitions, most = job->snapshot.workers;
+    if (job->pace.concurrency > 0 && job->pace.concurrency < most)
+        most = job->pace.concurrency;
     return job->snapshot.id != 0 && job->input.waiting > 0 && !job->closed
         && count_of_snapshot(p, job->snapshot.id) < most
         && (!p->scaling.asks_only || luas__snapshots_find(p, job->snapshot.id, &definitions) != NULL);
 }
 
-/* Those of a job that came first, and those that take others' places. */
 int luas__scaling_replace(luas__pool *p)
 {
     int rc = 0;
@@ -85,7 +125,7 @@ static bool is_busy(const luas__pool *p)
 /* Is there something that will not be done unless a worker comes? */
 static bool lacks_worker(const luas__pool *p)
 {
-    bool lacks = active_workers(p) == 0;
+    bool lacks = luas__state_active(p) == 0;
     for (const luas__job *job = p->jobs; job != NULL && !lacks; job = job->next)
         lacks = job->snapshot.id != 0 && job->input.waiting > 0 && !job->closed
             && count_of_snapshot(p, job->snapshot.id) == 0;
@@ -112,8 +152,8 @@ static int scale_up_all(luas__pool *p)
 static int prepare_all(luas__pool *p)
 {
     int rc = 0;
-    while (rc == 0 && active_workers(p) < p->options.workers)
-        rc = luas__spawn_prepare(p, 0);
+    while (rc == 0 && luas__state_active(p) < p->options.workers)
+        rc = luas__spawner_prepare(p, 0);
     return rc;
 }
 
@@ -126,29 +166,9 @@ static int have_forked(luas__pool *p, int (*prepare)(luas__pool *p), void *host)
     do {
         rc = prepare(p);
         again = rc == -EMFILE && p->spawn.pending > 0;
-        forked = luas__spawn_fork_pending(p, host);
+        forked = luas__spawner_fork_pending(p, host);
     } while (again && forked == 0);
     return rc < 0 ? rc : forked;
-}
-
-static bool is_any_stopping(const luas__pool *p)
-{
-    for (int i = 0; i < p->nworkers; i++)
-        if (p->workers[i]->state == LUAS__WORKER_STOPPING)
-            return true;
-    return false;
-}
-
-/* What a fork lacked idle workers have: half of them are told to end and, if that is
-   not enough or takes long, half of the others. False when none is about to end. */
-static bool make_room(luas__pool *p)
-{
-    int64_t now = luas__now();
-    if (!is_any_stopping(p) || now - p->scaling.room_asked_at > LUAS__SECOND / 5) {
-        luas__scaling_down(p, active_workers(p) / 2);
-        p->scaling.room_asked_at = now;
-    }
-    return is_any_stopping(p);
 }
 
 /* Not for ever: what a worker does at its exit may not return. A step that waits
@@ -163,14 +183,14 @@ static bool go_on_waiting(luas__pool *p)
     return goes_on;
 }
 
-/* Where a fork lacked something: does it come free? What is waiting and can be
-   done by those who are there is theirs first. */
+/* Where a fork lacked something: does it come free? Existing workers get the pending
+   tasks first. */
 static int await_room(luas__pool *p, int lack)
 {
     int rc = luas__schedule_deal(p, false);
     if (rc < 0)
         return rc;
-    bool makes_room = make_room(p);
+    bool makes_room = luas__scaling_make_room(p);
     return is_busy(p) || (makes_room && go_on_waiting(p)) ? 0 : lack;
 }
 
@@ -188,44 +208,31 @@ int luas__scaling_up(luas__pool *p, void *host)
     return luas__error_is_shortage(rc) ? await_room(p, rc) : is_busy(p) ? 0 : rc;
 }
 
-int luas__pool_populate(luas__pool *p, void *host)
+int luas__scaling_populate(luas__pool *p, void *host)
 {
-    pthread_mutex_lock(&p->lock);
-    int rc = have_forked(p, prepare_all, host);
-    pthread_mutex_unlock(&p->lock);
-    return rc;
+    return have_forked(p, prepare_all, host);
 }
 
 static int prepare_snapshot_workers(luas__pool *p, luas__job *job, int count)
 {
     int rc = 0;
     for (int i = 0; i < count && rc == 0; i++) {
-        rc = luas__spawn_prepare(p, job->snapshot.id);
+        rc = luas__spawner_prepare(p, job->snapshot.id);
         if (rc == 0 && job->policy.flags & LUAS__JOB_PROCESS)
             p->workers[p->nworkers - 1]->process = job;
     }
     return rc;
 }
 
-int luas__pool_inherit(luas__pool *p, luas__job *job, int workers, int now, void *host)
+int luas__scaling_inherit(luas__pool *p, luas__job *job, int workers, int now, void *host)
 {
-    pthread_mutex_lock(&p->lock);
     job->snapshot.id = ++p->spawn.last_snapshot;
     job->snapshot.workers = workers;
     now = now < workers ? now : workers;
     luas__scaling_down(p, p->options.workers > now ? p->options.workers - now : 0);
     int before = p->nworkers;
-    int rc = prepare_snapshot_workers(p, job, now), forked = luas__spawn_fork_pending(p, host);
+    int rc = prepare_snapshot_workers(p, job, now), forked = luas__spawner_fork_pending(p, host);
     if (p->nworkers > before)
         rc = forked = 0; /* one will do */
-    pthread_mutex_unlock(&p->lock);
     return rc < 0 ? rc : forked;
-}
-
-bool luas__pool_make_room(luas__pool *p)
-{
-    pthread_mutex_lock(&p->lock);
-    bool makes = make_room(p);
-    pthread_mutex_unlock(&p->lock);
-    return makes;
 }

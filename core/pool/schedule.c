@@ -1,16 +1,9 @@
-/*
- * Dealing: which worker gets which tasks, and how many at once.
- *
- * A chunk should take about CHUNK_TIME, so that its overhead vanishes, and
- * never be more than a fair part of what is left. A worker is given chunks
- * until HORIZON is covered, at least one beyond the one it works on, so that
- * it never waits for the host. What turns out badly dealt is taken back from
- * the slow and given to the idle.
- */
+/* Dealing and stealing. */
 #define _GNU_SOURCE
-#include "pool.h"
+#include "schedule.h"
 
 #include "clock.h"
+#include "concurrency.h"
 #include "error.h"
 
 #define CHUNK_TIME (LUAS__MS / 2)
@@ -20,6 +13,11 @@
 
 enum { MOST_CHUNK = 4096, MOST_CHUNKS = 64, MOST_BYTES = 1 << 20, MOST_IDLE_BYTES = 1 << 12,
        GROWTH = 8 };
+
+static const luas__chunk *last_chunk(const luas__worker *w)
+{
+    return &w->tasks.chunks[w->tasks.nchunks - 1];
+}
 
 static bool is_able(const luas__worker *w, const luas__job *job)
 {
@@ -189,7 +187,7 @@ static double backlog(const luas__worker *w, bool late)
 {
     if (w->tasks.nchunks == 0 || (w->tasks.unanswered == 1 && !(late && has_had_time(w))))
         return 0;
-    const luas__job *job = w->tasks.chunks[w->tasks.nchunks - 1].job;
+    const luas__job *job = last_chunk(w)->job;
     uint32_t waiting = luas__worker_unstarted(w);
     if (!late && waiting == w->tasks.unanswered)
         waiting--;
@@ -201,7 +199,8 @@ static bool has_victim(const luas__pool *p)
 {
     for (int i = 0; i < p->nworkers; i++) {
         const luas__worker *w = p->workers[i];
-        if (w->tasks.nchunks > 0 && w->state < LUAS__WORKER_REAPED && w->tasks.chunks[w->tasks.nchunks - 1].job->pace.slots_left > 0)
+        if (w->tasks.nchunks > 0 && w->state < LUAS__WORKER_REAPED
+            && last_chunk(w)->job->pace.slots_left > 0)
             return true;
     }
     return false;
@@ -214,7 +213,7 @@ static luas__worker *most_loaded(luas__pool *p, const luas__worker *thief, bool 
     for (int i = 0; i < p->nworkers; i++) {
         luas__worker *w = p->workers[i];
         double load = w->state >= LUAS__WORKER_REAPED ? 0 : backlog(w, late);
-        if (load > at_least && can_do(p, thief, w->tasks.chunks[w->tasks.nchunks - 1].job)) {
+        if (load > at_least && can_do(p, thief, last_chunk(w)->job)) {
             at_least = load;
             found = w;
         }
@@ -248,7 +247,8 @@ static int steal(luas__pool *p, bool late)
 /* Word that a job is over can wait until there is something to do again. */
 static bool should_flush(const luas__worker *w)
 {
-    return (w->link.out.len > 0 || w->link.stop_unsent) && w->state < LUAS__WORKER_REAPED && !w->link.wants_write
+    return (w->link.out.len > 0 || w->link.stop_unsent)
+        && w->state < LUAS__WORKER_REAPED && !w->link.wants_write
         && (w->tasks.unanswered > 0 || w->told_to_stop || w->link.out.len > MOST_IDLE_BYTES);
 }
 
@@ -301,7 +301,7 @@ static uint64_t available(const luas__pool *p)
         n += available_of(p, job);
     for (int i = 0; i < p->nworkers; i++) {
         const luas__worker *w = p->workers[i];
-        const luas__job *job = w->tasks.unanswered > 1 ? w->tasks.chunks[w->tasks.nchunks - 1].job : NULL;
+        const luas__job *job = w->tasks.unanswered > 1 ? last_chunk(w)->job : NULL;
         if (job != NULL && job->snapshot.id == 0 && job->pace.concurrency == 0)
             n += w->tasks.unanswered - 1;
     }
@@ -311,12 +311,10 @@ static uint64_t available(const luas__pool *p)
 bool luas__schedule_needs_worker(luas__pool *p)
 {
     luas__concurrency_update(p);
-    int active = 0, unused = 0;
-    for (int i = 0; i < p->nworkers; i++) {
-        active += p->workers[i]->state < LUAS__WORKER_STOPPING;
+    int unused = 0;
+    for (int i = 0; i < p->nworkers; i++)
         unused += idle(p->workers[i]);
-    }
-    return active < p->options.workers && available(p) > (uint64_t)unused;
+    return luas__state_active(p) < p->options.workers && available(p) > (uint64_t)unused;
 }
 
 /* No open job depends on the worker's image. */

@@ -1,16 +1,9 @@
-/*
- * Lingering: a look at the shared scoreboard before going to sleep. Where one worker
- * alone is at a single short task, its result is there before the host would
- * be asleep and woken again, and so costs half as much. What it takes from
- * other processes is bounded: it is given up after the first wait that was too
- * long for it, until a wait has turned out short again. The worker that it has
- * worked for may linger in the same way for its next task (channel.c).
- */
+/* Spinning in the host. */
 #define _GNU_SOURCE
-#include "pool.h"
+#include "spin.h"
 
 #include "clock.h"
-#include "cpus.h"
+#include "receive.h"
 
 #define LONGEST (50 * LUAS__MS / 1000)
 
@@ -31,14 +24,6 @@ static luas__worker *only_busy(const luas__pool *p)
     return found;
 }
 
-/* While one looks the other must be able to work. */
-static bool has_a_cpu_to_spare(luas__pool *p)
-{
-    if (p->cpus == 0)
-        p->cpus = luas__cpus_count();
-    return p->cpus > 1;
-}
-
 bool luas__spin_for_result(luas__pool *p)
 {
     luas__worker *w = p->spin.pays ? only_busy(p) : NULL;
@@ -56,8 +41,9 @@ bool luas__spin_for_result(luas__pool *p)
     return false;
 }
 
+/* While one looks the other must be able to work. */
 void luas__spin_learn(luas__pool *p, int64_t waited)
 {
     p->spin.in_a_row = 0;
-    p->spin.pays = waited < LONGEST && only_busy(p) != NULL && has_a_cpu_to_spare(p);
+    p->spin.pays = waited < LONGEST && only_busy(p) != NULL && luas__state_cpus(p) > 1;
 }

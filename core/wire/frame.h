@@ -2,7 +2,7 @@
  * Frames: what a pipe between host and worker carries.
  *
  * A frame is its body's length as four bytes, most significant first, and the
- * body: a sequence of MessagePack objects (values.h says which extension types
+ * body: a sequence of MessagePack objects (value_format.h says which extension types
  * values use). The first object is the message's code, then come its fields:
  *
  *   host to worker

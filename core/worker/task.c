@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "clock.h"
-#include "descend.h"
+#include "procfs.h"
 #include "error.h"
 #include "codec.h"
 #include "encoder.h"

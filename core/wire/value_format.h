@@ -63,8 +63,8 @@
  * nesting beyond WIRE_DEPTH. Unless told to trust the sender it refuses
  * FUNCTION, GLOBALS, NAME and STANDARD too, for bytecode can do anything.
  */
-#ifndef LUAS_WIRE_H
-#define LUAS_WIRE_H
+#ifndef LUAS_VALUE_FORMAT_H
+#define LUAS_VALUE_FORMAT_H
 
 #define WIRE_EXTENSIONS(X) \
     X(SHARED, 1) X(REF, 2) X(OBJECT, 3) X(PACKED, 4) X(FUNCTION, 5) X(CELL, 6) \

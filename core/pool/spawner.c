@@ -1,21 +1,16 @@
-/*
- * Births. Workers are first prepared, each with its pipes and its first tasks,
- * and then forked one right after the other: a host copies each page that it
- * writes to after a fork, and what it writes before all of them it copies once.
- *
- * All of that happens while the lock is held, so nobody else sees a worker that
- * is still to be forked. It has one chunk at most.
- */
+/* From a prepared worker to a process. */
 #define _GNU_SOURCE
-#include "pool.h"
+#include "spawner.h"
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "clock.h"
 #include "error.h"
-#include "memory.h"
+#include "procfs.h"
+#include "snapshots.h"
 
 enum { MOST_AT_ONCE = 64 };     /* signals wait meanwhile */
 
@@ -45,18 +40,13 @@ static int reserve_worker(luas__pool *p)
     return 0;
 }
 
-/* What has been defined for the job whose image this is. */
-static int count_definition(const luas__pool *p, uint32_t snapshot)
+/* What has been defined for the job whose snapshot this is. */
+static int count_definitions(const luas__pool *p, uint32_t snapshot)
 {
     for (const luas__job *job = p->jobs; job != NULL && snapshot != 0; job = job->next)
         if (job->snapshot.id == snapshot)
             return job->ndefinitions;
     return 0;
-}
-
-bool luas__error_is_shortage(int rc)
-{
-    return rc == -EMFILE || rc == -ENFILE || rc == -EAGAIN || rc == -ENOMEM || rc == LUAS_ENOMEM;
 }
 
 static void note_spawn(luas__pool *p, luas__worker *w)
@@ -66,50 +56,70 @@ static void note_spawn(luas__pool *p, luas__worker *w)
     p->spawn.forked_at = luas__now();
 }
 
-/* Of a zygote that is no good the job has nothing more. */
-static int bear(luas__pool *p, const luas__spawn_request *birth, luas__zygote *zygote)
+/* A zygote that failed is not asked again. */
+static int spawn_from_zygote(luas__pool *p, const luas__spawn_request *request, luas__zygote *zygote)
 {
-    int rc = luas__worker_spawn(&p->workers[p->nworkers], &p->poller, birth, zygote);
+    int rc = luas__worker_spawn(&p->workers[p->nworkers], &p->poller, request, zygote);
     if (rc < 0 && !luas__error_is_shortage(rc)) {
         luas__zygote_end(zygote);
-        return p->scaling.asks_only ? rc : luas__spawn_prepare(p, birth->snapshot);
+        return p->scaling.asks_only ? rc : luas__spawner_prepare(p, request->snapshot);
     }
     if (rc == 0)
         note_spawn(p, p->workers[p->nworkers++]);
     return rc;
 }
 
-int luas__spawn_prepare(luas__pool *p, uint32_t snapshot)
+int luas__spawner_prepare(luas__pool *p, uint32_t snapshot)
 {
-    int definitions = count_definition(p, snapshot);
+    int definitions = count_definitions(p, snapshot);
     int rc = reserve_worker(p);
     if (rc < 0)
         return rc;
     luas__zygote *zygote = luas__snapshots_find(p, snapshot, &definitions);
-    luas__spawn_request birth = {
+    luas__spawn_request request = {
         .number = free_number(p), .serial = ++p->spawn.last_serial, .output = p->options.output,
         .label = p->options.label, .bulk = &p->bulk, .snapshot = snapshot,
         .inherited_definitions = definitions};
     if (zygote != NULL)
-        return bear(p, &birth, zygote);
-    rc = luas__worker_prepare(&p->workers[p->nworkers], &p->poller, &birth);
+        return spawn_from_zygote(p, &request, zygote);
+    rc = luas__worker_prepare(&p->workers[p->nworkers], &p->poller, &request);
     p->nworkers += rc == 0;
     p->spawn.pending += rc == 0;
     return rc;
 }
 
-/* ---- forking ---- */
+/* ---- in the child ---- */
+
+static void close_copies(luas__pool *p, const luas__worker *self)
+{
+    luas__fd_closing closing = LUAS__FD_CLOSING_INIT;
+    luas__poller_abandon(&p->poller, &closing);
+    for (int i = 0; i < p->nworkers; i++)
+        luas__worker_abandon(p->workers[i], p->workers[i] == self, &closing);
+    luas__snapshots_abandon(p, &closing);
+    luas__fd_closing_end(&closing);
+}
+
+void luas__spawner_abandon(luas__pool *p, const luas__worker *self)
+{
+    if (p->poller.fd < 0)
+        return; /* by an earlier fork */
+    luas__bulk_keep(&p->bulk, self != NULL ? self->slot : (luas__slot){.bytes = NULL});
+    close_copies(p, self);
+}
 
 static _Noreturn void live(luas__pool *p, const luas__worker *self, void *host)
 {
     luas__channel channel;
-    luas__pool_abandon(p, self);
+    luas__spawner_abandon(p, self);
     luas__worker_become(self, &channel);
     _exit(p->options.main(host, &channel));
 }
 
-/* The first of those from *at on, which it is then. A zygote may have forked some
-   of the others that were prepared later. */
+/* ---- forking ---- */
+
+/* The next worker at or after *at that has no process; *at becomes its index. A zygote
+   may have forked some that were prepared later. */
 static luas__worker *next_to_fork(const luas__pool *p, int *at)
 {
     while (p->workers[*at]->pid != 0)
@@ -166,11 +176,52 @@ static void give_up(luas__pool *p)
     }
 }
 
-int luas__spawn_fork_pending(luas__pool *p, void *host)
+int luas__spawner_fork_pending(luas__pool *p, void *host)
 {
     int rc = 0;
     while (rc == 0 && p->spawn.pending > 0)
         rc = fork_some(p, host, p->spawn.pending < MOST_AT_ONCE ? p->spawn.pending : MOST_AT_ONCE);
     give_up(p);
     return rc;
+}
+
+/* ---- zygotes ---- */
+
+/* The zygote, and then each worker that it forks. */
+static _Noreturn void be_zygote(luas__pool *p, luas__zygote z, void *host)
+{
+    luas__zygote_request wanted;
+    luas__channel channel;
+    close_copies(p, NULL);
+    if (p->options.abandon != NULL)
+        p->options.abandon(host);
+    luas__zygote_serve(&z, &wanted);
+    luas__bulk_keep(&p->bulk, wanted.slot);
+    if (luas__worker_wake(&channel, &wanted) < 0)
+        _exit(1);
+    _exit(p->options.main(host, &channel));
+}
+
+/* Its workers will have slots that nobody has yet. */
+static int open_zygote(luas__zygote *z, const luas__bulk *a)
+{
+    int rc = luas__bulk_show(luas__bulk_whole(a));
+    return rc < 0 ? rc : luas__zygote_open(z);
+}
+
+void luas__spawner_zygote(luas__pool *p, const luas__job *job, void *host)
+{
+    luas__snapshot *k = malloc(sizeof *k);
+    if (k == NULL)
+        return;
+    *k = (luas__snapshot){.next = p->snapshots, .job = job, .id = job->snapshot.id,
+                          .definitions = job->ndefinitions};
+    int rc = open_zygote(&k->zygote, &p->bulk);
+    luas__zygote z = k->zygote;
+    if (rc > 0)
+        p->snapshots = k;
+    else
+        free(k);
+    if (rc == 0)
+        be_zygote(p, z, host);
 }

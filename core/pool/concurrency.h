@@ -1,0 +1,27 @@
+/*
+ * How many workers a job is dealt to. All, but for many short tasks: these have
+ * no time to wait for anything, so that more workers than CPUs would only take
+ * turns, and each would have to be forked, woken and told what to do. Before
+ * some tasks have ended their job is taken for one of these; a job of which
+ * nothing is heard for a while has all workers again, and so has one that may go
+ * on where none can be forked.
+ *
+ * The pool's lock is held.
+ */
+#ifndef LUAS_CONCURRENCY_H
+#define LUAS_CONCURRENCY_H
+
+#include "state.h"
+
+/* Before dealing and scaling: says of each job how many further workers it may go to. */
+void luas__concurrency_update(luas__pool *p);
+
+/* When (ns) some job may go to more. */
+int64_t luas__concurrency_retry_at(const luas__pool *p);
+
+/* Does the job go to this worker already? */
+bool luas__concurrency_has(const luas__worker *w, const luas__job *job);
+
+#endif
+
+

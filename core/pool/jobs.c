@@ -1,0 +1,146 @@
+/* Jobs in and out of a pool. */
+#define _GNU_SOURCE
+#include "jobs.h"
+
+#include <stdlib.h>
+
+#include "snapshots.h"
+
+static void link_job(luas__job **at, luas__job *job)
+{
+    job->next = *at;
+    job->link = at;
+    if (job->next != NULL)
+        job->next->link = &job->next;
+    *at = job;
+}
+
+static void unlink_job(luas__job *job)
+{
+    *job->link = job->next;
+    if (job->next != NULL)
+        job->next->link = job->link;
+}
+
+void luas__jobs_add(luas__pool *p, luas__job *job)
+{
+    luas__job **at = &p->jobs;
+    while (*at != NULL && (*at)->policy.priority >= job->policy.priority)
+        at = &(*at)->next;
+    job->id = ++p->last_job;
+    link_job(at, job);
+}
+
+static void forget(luas__pool *p, luas__job *job)
+{
+    for (int i = 0; i < p->nworkers; i++)
+        if (p->workers[i]->state < LUAS__WORKER_REAPED)
+            luas__worker_forget(p->workers[i], job->id);
+}
+
+void luas__jobs_stop_pumping(luas__pool *p, luas__job *job)
+{
+    p->pumping.jobs -= job->pumped;
+    job->pumped = false;
+}
+
+/* A process ends with its task; its exit status says how the task did. */
+static void end_process(luas__pool *p, luas__job *job)
+{
+    for (int i = 0; i < p->nworkers; i++)
+        if (p->workers[i]->process == job && p->workers[i]->state < LUAS__WORKER_REAPED)
+            luas__worker_stop(p->workers[i], job->output.failures > 0);
+}
+
+void luas__jobs_done(luas__pool *p, luas__job *job)
+{
+    if (job->done)
+        return;
+    job->done = true;
+    luas__snapshots_end(p, job);
+    luas__jobs_stop_pumping(p, job);
+    forget(p, job);
+    end_process(p, job);
+    unlink_job(job);
+    link_job(&p->done, job);
+    p->progress++;
+}
+
+static void evict_definitions(luas__pool *p)
+{
+    luas__definition *definition;
+    while ((definition = luas__definition_evict(&p->definitions)) != NULL) {
+        for (int i = 0; i < p->nworkers; i++)
+            if (p->workers[i]->state < LUAS__WORKER_REAPED)
+                luas__worker_drop(p->workers[i], definition->id);
+        free(definition);
+    }
+}
+
+void luas__jobs_free(luas__pool *p, luas__job *job)
+{
+    for (int i = 0; i < p->nworkers; i++)
+        if (p->workers[i]->process == job)
+            p->workers[i]->process = NULL;
+    luas__jobs_stop_pumping(p, job);
+    forget(p, job);
+    unlink_job(job);
+    luas__job_free(job);
+    evict_definitions(p);
+}
+
+static void free_dropped(luas__pool *p, luas__job *job)
+{
+    while (job != NULL) {
+        luas__job *next = job->next;
+        if (job->closed && job->dealt == 0)
+            luas__jobs_free(p, job);
+        job = next;
+    }
+}
+
+void luas__jobs_free_dropped(luas__pool *p)
+{
+    free_dropped(p, p->jobs);
+    free_dropped(p, p->done);
+}
+
+static void free_list(luas__job *job)
+{
+    while (job != NULL) {
+        luas__job *next = job->next;
+        luas__job_free(job);
+        job = next;
+    }
+}
+
+void luas__jobs_free_all(luas__pool *p)
+{
+    free_list(p->jobs);
+    free_list(p->done);
+}
+
+int luas__jobs_revoke(luas__pool *p, const luas__job *job)
+{
+    int rc = 0;
+    for (int i = 0; i < p->nworkers && rc == 0; i++) {
+        luas__worker *w = p->workers[i];
+        for (int k = 0; k < w->tasks.nchunks; k++)
+            if (w->tasks.chunks[k].job == job) {
+                rc = luas__worker_revoke(w);
+                break;
+            }
+    }
+    return rc;
+}
+
+int luas__jobs_cancel_pending(luas__pool *p, luas__job *job, uint64_t from, uint64_t to)
+{
+    uint64_t settled = job->output.settled;
+    int rc = luas__job_cancel_pending(job, from, to);
+    settled = job->output.settled - settled;
+    p->stats.cancelled += settled;
+    p->stats.tasks += settled;
+    p->progress += settled;
+    return rc;
+}

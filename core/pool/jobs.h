@@ -1,0 +1,32 @@
+/*
+ * The jobs of a pool: the unfinished, by priority and then by age, and the
+ * finished that their owner has not dropped. The pool's lock is held.
+ */
+#ifndef LUAS_JOBS_H
+#define LUAS_JOBS_H
+
+#include "state.h"
+
+/* Adds one, with a number of its own. */
+void luas__jobs_add(luas__pool *p, luas__job *job);
+
+/* All its outcomes are known: it moves to the finished, and its workers hear of it. */
+void luas__jobs_done(luas__pool *p, luas__job *job);
+
+/* Frees one that no worker has a task of; all such that were dropped; all there are. */
+void luas__jobs_free(luas__pool *p, luas__job *job);
+void luas__jobs_free_dropped(luas__pool *p);
+void luas__jobs_free_all(luas__pool *p);
+
+/* Nobody waits for the library's thread to go on with it any more. */
+void luas__jobs_stop_pumping(luas__pool *p, luas__job *job);
+
+/* Takes back what no worker has begun of a job. */
+int luas__jobs_revoke(luas__pool *p, const luas__job *job);
+
+/* As luas__job_cancel_pending, and counts. */
+int luas__jobs_cancel_pending(luas__pool *p, luas__job *job, uint64_t from, uint64_t to);
+
+#endif
+
+

@@ -1,0 +1,24 @@
+/*
+ * The library's thread: moves bytes for jobs that nobody waits for just now.
+ * It sleeps while a call drives the pool or no such job is left, never forks
+ * (but has zygotes do it), and takes no signals, so that the application's
+ * threads get them.
+ */
+#ifndef LUAS_PUMP_H
+#define LUAS_PUMP_H
+
+#include "state.h"
+
+/* Starts it, once, without the lock. `drive` is called with the lock, again and again
+   while there is something to do, and gives the lock up while it waits. */
+int luas__pump_start(luas__pool *p, void (*drive)(luas__pool *p));
+
+/* A job was added, or the last call that drives the pool has ended. With the lock. */
+void luas__pump_resume(luas__pool *p);
+
+/* Ends it, without the lock. */
+void luas__pump_end(luas__pool *p);
+
+#endif
+
+

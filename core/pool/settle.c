@@ -1,0 +1,119 @@
+/* Outcomes, retries, and how long tasks take. */
+#define _GNU_SOURCE
+#include "settle.h"
+
+#include "jobs.h"
+
+static void count(luas__stats *s, const luas__outcome *o)
+{
+    uint64_t *counters[] = {&s->values, &s->errors, &s->timeouts, &s->crashes, &s->cancelled};
+    *counters[o->kind] += o->count;
+    s->tasks += o->count;
+}
+
+/* What the task printed that is just over, read before its outcome is known:
+   where output is captured a worker has one task at a time, so all that came
+   is that task's. NULL where it is passed on. */
+static luas__buffer *captured(luas__pool *p, luas__worker *w)
+{
+    if (w->output.mode == LUAS__OUTPUT_INHERIT)
+        return NULL;
+    luas__output_read(&w->output, &p->poller);
+    return w->output.mode == LUAS__OUTPUT_CAPTURE ? &w->output.text[0] : NULL;
+}
+
+/* Without memory for it the job does more than it should; the outcome that
+   led here is settled all the same. */
+static void halt(luas__pool *p, luas__job *job)
+{
+    if (luas__jobs_revoke(p, job) == 0)
+        luas__jobs_cancel_pending(p, job, 0, UINT64_MAX);
+}
+
+static int settle(luas__pool *p, luas__worker *w, const luas__outcome *o, const char *payload)
+{
+    luas__job *job = w->tasks.chunks[0].job;
+    luas__buffer *text = captured(p, w);
+    int rc = luas__job_settle(job, o, payload, text);
+    if (rc < 0)
+        return rc;
+    count(&p->stats, o);
+    if (text != NULL)
+        luas__buffer_truncate(text, 0);
+    luas__worker_answered(w, (uint32_t)o->count);
+    job->failed_starts = 0;
+    w->deadline.stop_seq = 0;
+    p->progress++;
+    if (job->policy.halt > 0 && job->output.failures >= job->policy.halt)
+        halt(p, job);
+    if (luas__job_finished(job))
+        luas__jobs_done(p, job);
+    return 0;
+}
+
+/* Retries go to the front, elsewhere if there is an elsewhere. */
+static int retry(luas__pool *p, luas__worker *w)
+{
+    const luas__chunk *c = &w->tasks.chunks[0];
+    luas__range again = {.first = c->index, .count = 1, .attempts = c->attempts + 1,
+                         .avoid = w->serial};
+    int rc = luas__job_return(c->job, again);
+    if (rc < 0)
+        return rc;
+    luas__buffer *text = captured(p, w); /* the last attempt's is what counts */
+    if (text != NULL)
+        luas__buffer_truncate(text, 0);
+    c->job->failed_starts = 0;
+    p->stats.retries++;
+    luas__worker_answered(w, 1);
+    w->deadline.stop_seq = 0;
+    p->progress++;
+    return 0;
+}
+
+/* Not what has been tried elsewhere already without its having begun. */
+static bool retriable(const luas__chunk *c, int kind)
+{
+    return (kind == LUAS__KIND_CRASH || kind == LUAS__KIND_TIMEOUT)
+        && c->job->failed_starts <= LUAS__MOST_FAILED_STARTS && !c->job->closed
+        && c->attempts < (uint32_t)c->job->policy.retries;
+}
+
+/* The first unanswered task of a worker has ended so. */
+int luas__settle_task(luas__pool *p, luas__worker *w, int kind, luas__mp_reader *payload, int status)
+{
+    const luas__chunk *c = &w->tasks.chunks[0];
+    if (retriable(c, kind))
+        return retry(p, w);
+    luas__outcome o = {.index = c->index, .count = 1, .kind = (uint8_t)kind, .over_memory = w->over_memory,
+                       .attempts = (uint16_t)(c->attempts + 1), .worker = w->number,
+                       .pid = w->pid, .status = status};
+    if (payload != NULL)
+        o.len = (uint32_t)(payload->end - payload->at);
+    return settle(p, w, &o, payload != NULL ? (const char *)payload->at : NULL);
+}
+
+void luas__settle_measure(luas__worker *w)
+{
+    luas__job *job = w->tasks.chunks[0].job;
+    int64_t busy = atomic_load_explicit(&w->scoreboard->busy, memory_order_acquire);
+    double each = (double)(busy - w->tasks.busy) / w->tasks.chunks[0].size;
+    w->tasks.busy = busy;
+    job->pace.steady_ns += (each - job->pace.steady_ns) / 128;
+    if (each > 0)
+        job->pace.task_ns = job->pace.task_ns > 0 ? 0.5 * job->pace.task_ns + 0.5 * each : each;
+}
+
+int luas__settle_values(luas__pool *p, luas__worker *w, uint32_t n, size_t len, bool framed)
+{
+    const luas__chunk *c = &w->tasks.chunks[0];
+    const char *payload = luas__buffer_bytes(&w->link.in), *at = payload;
+    luas__outcome o = {.index = c->index, .count = n, .kind = LUAS__KIND_VALUE, .framed = framed,
+                       .attempts = (uint16_t)(c->attempts + 1), .worker = w->number,
+                       .pid = w->pid, .len = (uint32_t)len};
+    if (!framed)
+        payload = luas__frame_next_value(&at, &o.len);
+    if (c->count == n)
+        luas__settle_measure(w);
+    return settle(p, w, &o, payload);
+}
