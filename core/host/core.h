@@ -74,8 +74,8 @@
  *                                   rest wait for the consumer?
  *   J:process() -> pid, gone, exitcode, signal   J:signal(number)
  */
-#ifndef LUAS_LUA_POOL_H
-#define LUAS_LUA_POOL_H
+#ifndef LUAS_CORE_H
+#define LUAS_CORE_H
 
 #include <lua.h>
 

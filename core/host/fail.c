@@ -1,6 +1,7 @@
 /* Which line of a script called into the library, for messages. */
 #include "fail.h"
 
+#include <lauxlib.h>
 #include <stdarg.h>
 #include <string.h>
 
@@ -29,4 +30,18 @@ int luas__fail(lua_State *L, const char *format, ...)
     va_end(arguments);
     lua_concat(L, 2);
     return lua_error(L);
+}
+
+
+int luas__fail_report(lua_State *L)
+{
+    const char *message = luaL_checkstring(L, 1);
+    if (lua_getfield(L, LUA_REGISTRYINDEX, "luas.report") == LUA_TFUNCTION) {
+        lua_pushvalue(L, 1);
+        lua_call(L, 1, 0);
+    } else {
+        lua_warning(L, "luas: ", 1);
+        lua_warning(L, message, 0);
+    }
+    return 0;
 }

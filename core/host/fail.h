@@ -13,4 +13,8 @@ void luas__fail_push_caller(lua_State *L);
 /* luaL_error, with that line in front. */
 int luas__fail(lua_State *L, const char *format, ...);
 
+/* core.report(message): tells people, by way of the program if it listens (it may
+   print; the library may not), else as a warning of Lua's. */
+int luas__fail_report(lua_State *L);
+
 #endif

@@ -1,11 +1,15 @@
 /* What the files behind "luas.core" share: the handles of pools and jobs. */
-#ifndef LUAS_LUA_HANDLES_H
-#define LUAS_LUA_HANDLES_H
+#ifndef LUAS_HANDLES_H
+#define LUAS_HANDLES_H
 
 #include <lauxlib.h>
 #include <sys/types.h>
 
 #include "pool.h"
+
+/* The classes of their handles. */
+#define LUAS__POOL_CLASS "luas.core.pool"
+#define LUAS__JOB_CLASS "luas.core.job"
 
 /* User values of a pool: the table of its options, and the functions that
    were carried (ship_cache.h). */
@@ -25,6 +29,7 @@ typedef struct luas__fork_point {
     int pool;           /* stack index of the pool's handle */
 } luas__fork_point;
 
+/* The pool at this index; raises if it is none, or closed. */
 luas__handle *luas__handles_pool(lua_State *L, int index);
 
 /* Raises what the code says; for a broken pool, why it is broken. */
@@ -32,20 +37,10 @@ int luas__handles_raise(lua_State *L, luas__pool *p, int rc);
 
 /* Registers a metatable; `methods` may be followed by more of them. */
 void luas__handles_new_class(lua_State *L, const char *name, const luaL_Reg *methods,
-                     const luaL_Reg *meta);
+                             const luaL_Reg *meta);
 void luas__handles_add_methods(lua_State *L, const char *name, const luaL_Reg *methods);
 
 /* As luaL_checkudata, and quicker in a method of that class. */
 void *luas__handles_check(lua_State *L, int index, const char *name);
-
-/* job_handle.c: the method P:job and the class of what it gives; core.policy. */
-int luas__job_handle_new(lua_State *L);
-int luas__job_handle_policy(lua_State *L);
-
-/* feed.c: core.check_list(list, index) raises unless item `index` of a
-   starmap is a list of arguments. */
-int luas__feed_check_list(lua_State *L);
-
-void luas__job_handle_class(lua_State *L);
 
 #endif

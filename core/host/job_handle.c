@@ -16,7 +16,6 @@
 #include "serve.h"
 #include "space.h"
 
-#define JOB "luas.core.job"
 #define POLICY "luas.core.policy"
 
 /* More bytes than this are cheaper to inherit than to send to each worker. */
@@ -29,7 +28,7 @@ enum { SURVEY = 20000 };
 
 luas__job_handle *luas__job_handle_of(lua_State *L)
 {
-    return luas__handles_check(L, AT_JOB, JOB);
+    return luas__handles_check(L, AT_JOB, LUAS__JOB_CLASS);
 }
 
 luas__job_handle *luas__job_handle_check(lua_State *L)
@@ -166,7 +165,7 @@ int luas__job_handle_new(lua_State *L)
     luas__policy policy = read_policy(L);
     luas__job_handle *h = lua_newuserdatauv(L, sizeof *h, 4);
     *h = (luas__job_handle){.pool = pool};
-    luaL_setmetatable(L, JOB);
+    luaL_setmetatable(L, LUAS__JOB_CLASS);
     lua_pushvalue(L, 1);
     lua_setiuservalue(L, -2, JOB_POOL);
     luas__job *job = luas__job_new(&policy);
@@ -401,9 +400,7 @@ static const luaL_Reg meta[] = {
 
 void luas__job_handle_class(lua_State *L)
 {
-    luas__handles_new_class(L, JOB, methods, meta);
-    luas__handles_add_methods(L, JOB, luas__feed_methods);
-    luas__handles_add_methods(L, JOB, luas__collect_methods);
+    luas__handles_new_class(L, LUAS__JOB_CLASS, methods, meta);
     luaL_newmetatable(L, POLICY);
     lua_pop(L, 1);
 }

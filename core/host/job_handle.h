@@ -53,6 +53,18 @@ int luas__job_handle_space(lua_State *L);
 /* With a message at the top: nil and the message, for the method to return. */
 int luas__job_handle_refuse(lua_State *L);
 
+/* The methods that feed.c and collect.c have. */
 extern const luaL_Reg luas__feed_methods[], luas__collect_methods[];
+
+/* Registers the class, with the methods of job_handle.c. */
+void luas__job_handle_class(lua_State *L);
+
+/* The method P:job, and core.policy. */
+int luas__job_handle_new(lua_State *L);
+int luas__job_handle_policy(lua_State *L);
+
+/* feed.c: core.check_list(list, index) raises unless item `index` of a starmap is a
+   list of arguments. */
+int luas__feed_check_list(lua_State *L);
 
 #endif

@@ -1,25 +1,18 @@
 /* Pools as userdata: options in, workers forked, the verbs that drive them. */
 #define _GNU_SOURCE
-#include "core.h"
+#include "pool_handle.h"
 
 #include <lauxlib.h>
 #include <stdio.h>
 #include <unistd.h>
 
 #include "clock.h"
-#include "cpus.h"
 #include "error.h"
-#include "codec.h"
 #include "fail.h"
-#include "inline_call.h"
 #include "handles.h"
-#include "ship_cache.h"
 #include "serve.h"
+#include "ship_cache.h"
 #include "task.h"
-#include "table_watch.h"
-#include "pool.h"
-
-#define POOL "luas.core.pool"
 
 /* Registry: the pools of this state, weak, for a fork to close its copies. */
 #define POOLS "luas.pools"
@@ -69,26 +62,7 @@ static int worker_main(void *host, luas__channel *channel)
         .init = init, .exit = exit, .memory = memory, .is_weighed = is_weighed});
 }
 
-/* ---- errors ---- */
-
-int luas__handles_raise(lua_State *L, luas__pool *p, int rc)
-{
-    if (rc == LUAS_EBROKEN && p->health.why.len > 0)
-        lua_pushstring(L, luas__buffer_bytes(&p->health.why));
-    else
-        lua_pushfstring(L, "luas: %s", luas_strerror(rc));
-    return lua_error(L);
-}
-
 /* ---- the handle ---- */
-
-luas__handle *luas__handles_pool(lua_State *L, int index)
-{
-    luas__handle *h = luas__handles_check(L, index, POOL);
-    if (h->pool == NULL)
-        luas__fail(L, "pool is closed");
-    return h;
-}
 
 static int64_t option_integer(lua_State *L, const char *name, int64_t standard)
 {
@@ -114,7 +88,7 @@ static luas__output_mode option_output(lua_State *L)
     return (luas__output_mode)mode;
 }
 
-static int core_pool(lua_State *L)
+int luas__pool_handle_new(lua_State *L)
 {
     luaL_checktype(L, 1, LUA_TTABLE);
     luas__pool_options options = {
@@ -131,7 +105,7 @@ static int core_pool(lua_State *L)
     snprintf(options.label, sizeof options.label, "%s", luaL_optstring(L, -1, "worker"));
     luas__handle *h = lua_newuserdatauv(L, sizeof *h, 2);
     *h = (luas__handle){.pool = NULL};
-    luaL_setmetatable(L, POOL);
+    luaL_setmetatable(L, LUAS__POOL_CLASS);
     lua_pushvalue(L, 1);
     lua_setiuservalue(L, -2, LUAS__POOL_OPTIONS);
     luas__ship_cache_new(L);
@@ -150,7 +124,7 @@ static int core_pool(lua_State *L)
    closed no worker need look at. */
 static int pool_close(lua_State *L)
 {
-    luas__handle *h = luaL_checkudata(L, 1, POOL);
+    luas__handle *h = luaL_checkudata(L, 1, LUAS__POOL_CLASS);
     luas__pool *p = h->pool;
     h->pool = NULL;
     if (p == NULL || !luas__fork_detect_is_here(&p->fork_detect))
@@ -167,24 +141,11 @@ static int pool_close(lua_State *L)
    collector does it later. */
 static int pool_close_method(lua_State *L)
 {
-    const luas__handle *h = luaL_checkudata(L, 1, POOL);
+    const luas__handle *h = luaL_checkudata(L, 1, LUAS__POOL_CLASS);
     return h->readers > 0 ? 0 : pool_close(L);
 }
 
-/* For people, by way of the program if it listens (it may print; the library
-   may not), else as a warning of Lua's. */
-static int core_report(lua_State *L)
-{
-    const char *message = luaL_checkstring(L, 1);
-    if (lua_getfield(L, LUA_REGISTRYINDEX, "luas.report") == LUA_TFUNCTION) {
-        lua_pushvalue(L, 1);
-        lua_call(L, 1, 0);
-    } else {
-        lua_warning(L, "luas: ", 1);
-        lua_warning(L, message, 0);
-    }
-    return 0;
-}
+/* ---- methods ---- */
 
 /* What went wrong where nobody waits for an answer. */
 static void pass_on_exit_error(lua_State *L, luas__pool *p)
@@ -194,7 +155,7 @@ static void pass_on_exit_error(lua_State *L, luas__pool *p)
     pthread_mutex_unlock(&p->lock);
     if (len == 0)
         return;
-    lua_pushcfunction(L, core_report);
+    lua_pushcfunction(L, luas__fail_report);
     lua_pushliteral(L, "exit raised: ");
     lua_pushlstring(L, luas__buffer_bytes(&p->health.exit_error), len);
     lua_concat(L, 2);
@@ -299,83 +260,6 @@ static int pool_wake(lua_State *L)
     return 0;
 }
 
-static int core_cpus(lua_State *L)
-{
-    lua_pushinteger(L, luas__cpus_count());
-    return 1;
-}
-
-static int core_pid(lua_State *L)
-{
-    const luas__fork_detect *here = lua_touserdata(L, lua_upvalueindex(1));
-    lua_pushinteger(L, luas__fork_detect_is_here(here) ? here->pid : getpid());
-    return 1;
-}
-
-static int close_origin(lua_State *L)
-{
-    luas__fork_detect_close(lua_touserdata(L, 1));
-    return 0;
-}
-
-static void push_pid_function(lua_State *L)
-{
-    luas__fork_detect *here = lua_newuserdatauv(L, sizeof *here, 0);
-    luas__fork_detect_open(here);
-    lua_createtable(L, 0, 1);
-    lua_pushcfunction(L, close_origin);
-    lua_setfield(L, -2, "__gc");
-    lua_setmetatable(L, -2);
-    lua_pushcclosure(L, core_pid, 1);
-}
-
-static int core_parent(lua_State *L)
-{
-    lua_pushinteger(L, getppid());
-    return 1;
-}
-
-/* The number of this worker in its pool, nil in a host; and whether it is a
-   process that was spawned. */
-static int core_worker(lua_State *L)
-{
-    lua_getfield(L, LUA_REGISTRYINDEX, LUAS__WORKER_KEY);
-    lua_getfield(L, LUA_REGISTRYINDEX, LUAS__PROCESS_KEY);
-    return 2;
-}
-
-/* The workers that the program's -j asks for, or nil. */
-static int core_workers(lua_State *L)
-{
-    lua_getfield(L, LUA_REGISTRYINDEX, "luas.workers");
-    return 1;
-}
-
-/* Can these values travel? Nothing, or a message that says which cannot. */
-static int core_check(lua_State *L)
-{
-    return !luas__inline_call_check_values(L, 1, lua_gettop(L));
-}
-
-/* "file:line: " of the script's line that called into luas, or "". */
-static int core_caller(lua_State *L)
-{
-    luas__fail_push_caller(L);
-    return 1;
-}
-
-static int core_isatty(lua_State *L)
-{
-    lua_pushboolean(L, isatty((int)luaL_checkinteger(L, 1)));
-    return 1;
-}
-
-static int core_now(lua_State *L)
-{
-    lua_pushnumber(L, (lua_Number)luas__now() / 1e9);
-    return 1;
-}
-
 /* Functions that were carried are carried anew. */
 static int pool_forget(lua_State *L)
 {
@@ -385,76 +269,24 @@ static int pool_forget(lua_State *L)
     return 0;
 }
 
-static const luaL_Reg pool_methods[] = {
-    {"job", luas__job_handle_new}, {"step", pool_step}, {"stop", pool_stop},
-    {"terminate", pool_terminate}, {"close", pool_close_method}, {"resize", pool_resize},
-    {"live", pool_live}, {"busy", pool_busy}, {"stats", pool_stats},
-    {"fileno", pool_fileno}, {"wake", pool_wake}, {"forget", pool_forget}, {NULL, NULL},
+static const luaL_Reg methods[] = {
+    {"step", pool_step}, {"stop", pool_stop}, {"terminate", pool_terminate},
+    {"close", pool_close_method}, {"resize", pool_resize}, {"live", pool_live},
+    {"busy", pool_busy}, {"stats", pool_stats}, {"fileno", pool_fileno},
+    {"wake", pool_wake}, {"forget", pool_forget}, {NULL, NULL},
 };
 
-static const luaL_Reg pool_meta[] = {
+static const luaL_Reg meta[] = {
     {"__gc", pool_close}, {"__close", pool_close}, {NULL, NULL},
 };
 
-static const luaL_Reg core_functions[] = {
-    {"pool", core_pool}, {"cpus", core_cpus}, {"parent", core_parent},
-    {"worker", core_worker}, {"workers", core_workers}, {"now", core_now},
-    {"policy", luas__job_handle_policy}, {"guard", luas__inline_call}, {"stop", luas__inline_call_stop},
-    {"check", core_check}, {"watch", luas__table_watch},
-    {"same", luas__table_watch_same}, {"report", core_report},
-    {"caller", core_caller}, {"isatty", core_isatty},
-    {"check_list", luas__feed_check_list}, {NULL, NULL},
-};
-
-void luas__handles_new_class(lua_State *L, const char *name, const luaL_Reg *methods,
-                     const luaL_Reg *meta)
+void luas__pool_handle_class(lua_State *L)
 {
-    luaL_newmetatable(L, name);
-    luaL_setfuncs(L, meta, 0);
-    lua_newtable(L);
-    lua_setfield(L, -2, "__index");
-    lua_pop(L, 1);
-    luas__handles_add_methods(L, name, methods);
-}
-
-/* Each has its class as an upvalue. */
-void luas__handles_add_methods(lua_State *L, const char *name, const luaL_Reg *methods)
-{
-    luaL_getmetatable(L, name);
-    lua_getfield(L, -1, "__index");
-    lua_insert(L, -2);
-    luaL_setfuncs(L, methods, 1);
-    lua_pop(L, 1);
-}
-
-void *luas__handles_check(lua_State *L, int index, const char *name)
-{
-    void *object = lua_touserdata(L, index);
-    if (object != NULL && lua_getmetatable(L, index)) {
-        bool own = lua_rawequal(L, -1, lua_upvalueindex(1));
-        lua_pop(L, 1);
-        if (own)
-            return object;
-    }
-    return luaL_checkudata(L, index, name);
-}
-
-int luas__core_open(lua_State *L)
-{
-    luas__handles_new_class(L, POOL, pool_methods, pool_meta);
-    luas__job_handle_class(L);
+    luas__handles_new_class(L, LUAS__POOL_CLASS, methods, meta);
     lua_newtable(L);
     lua_createtable(L, 0, 1);
     lua_pushliteral(L, "k");
     lua_setfield(L, -2, "__mode");
     lua_setmetatable(L, -2);
     lua_setfield(L, LUA_REGISTRYINDEX, POOLS);
-    lua_newtable(L);
-    lua_setfield(L, LUA_REGISTRYINDEX, LUAS__CARRIED_KEY);
-    luaL_newlib(L, core_functions);
-    push_pid_function(L);
-    lua_setfield(L, -2, "pid");
-    lua_pushliteral(L, LUAS_VERSION);
-    lua_setfield(L, -2, "version");
-    return 1;
 }

@@ -1,0 +1,122 @@
+/* The module "luas.core": functions, and the classes with all their methods. */
+#include "core.h"
+
+#include <lauxlib.h>
+#include <unistd.h>
+
+#include "clock.h"
+#include "cpus.h"
+#include "fail.h"
+#include "handles.h"
+#include "inline_call.h"
+#include "job_handle.h"
+#include "luas.h"
+#include "pool_handle.h"
+#include "serve.h"
+#include "table_watch.h"
+
+static int core_cpus(lua_State *L)
+{
+    lua_pushinteger(L, luas__cpus_count());
+    return 1;
+}
+
+static int core_pid(lua_State *L)
+{
+    const luas__fork_detect *here = lua_touserdata(L, lua_upvalueindex(1));
+    lua_pushinteger(L, luas__fork_detect_is_here(here) ? here->pid : getpid());
+    return 1;
+}
+
+static int close_fork_detect(lua_State *L)
+{
+    luas__fork_detect_close(lua_touserdata(L, 1));
+    return 0;
+}
+
+static void push_pid_function(lua_State *L)
+{
+    luas__fork_detect *here = lua_newuserdatauv(L, sizeof *here, 0);
+    luas__fork_detect_open(here);
+    lua_createtable(L, 0, 1);
+    lua_pushcfunction(L, close_fork_detect);
+    lua_setfield(L, -2, "__gc");
+    lua_setmetatable(L, -2);
+    lua_pushcclosure(L, core_pid, 1);
+}
+
+static int core_parent(lua_State *L)
+{
+    lua_pushinteger(L, getppid());
+    return 1;
+}
+
+/* The number of this worker in its pool, nil in a host; and whether it is a
+   process that was spawned. */
+static int core_worker(lua_State *L)
+{
+    lua_getfield(L, LUA_REGISTRYINDEX, LUAS__WORKER_KEY);
+    lua_getfield(L, LUA_REGISTRYINDEX, LUAS__PROCESS_KEY);
+    return 2;
+}
+
+/* The workers that the program's -j asks for, or nil. */
+static int core_workers(lua_State *L)
+{
+    lua_getfield(L, LUA_REGISTRYINDEX, "luas.workers");
+    return 1;
+}
+
+/* Can these values travel? Nothing, or a message that says which cannot. */
+static int core_check(lua_State *L)
+{
+    return !luas__inline_call_check_values(L, 1, lua_gettop(L));
+}
+
+/* "file:line: " of the script's line that called into luas, or "". */
+static int core_caller(lua_State *L)
+{
+    luas__fail_push_caller(L);
+    return 1;
+}
+
+static int core_isatty(lua_State *L)
+{
+    lua_pushboolean(L, isatty((int)luaL_checkinteger(L, 1)));
+    return 1;
+}
+
+static int core_now(lua_State *L)
+{
+    lua_pushnumber(L, (lua_Number)luas__now() / 1e9);
+    return 1;
+}
+
+static const luaL_Reg functions[] = {
+    {"pool", luas__pool_handle_new}, {"policy", luas__job_handle_policy},
+    {"cpus", core_cpus}, {"parent", core_parent}, {"worker", core_worker},
+    {"workers", core_workers}, {"now", core_now}, {"isatty", core_isatty},
+    {"guard", luas__inline_call}, {"stop", luas__inline_call_stop},
+    {"watch", luas__table_watch}, {"same", luas__table_watch_same},
+    {"check", core_check}, {"check_list", luas__feed_check_list},
+    {"report", luas__fail_report}, {"caller", core_caller}, {NULL, NULL},
+};
+
+static const luaL_Reg pool_methods[] = {{"job", luas__job_handle_new}, {NULL, NULL}};
+
+int luas__core_open(lua_State *L)
+{
+    luas__pool_handle_class(L);
+    luas__handles_add_methods(L, LUAS__POOL_CLASS, pool_methods);
+    luas__job_handle_class(L);
+    luas__handles_add_methods(L, LUAS__JOB_CLASS, luas__feed_methods);
+    luas__handles_add_methods(L, LUAS__JOB_CLASS, luas__collect_methods);
+    lua_newtable(L);
+    lua_setfield(L, LUA_REGISTRYINDEX, LUAS__CARRIED_KEY);
+    luaL_newlib(L, functions);
+    push_pid_function(L);
+    lua_setfield(L, -2, "pid");
+    lua_pushliteral(L, LUAS_VERSION);
+    lua_setfield(L, -2, "version");
+    return 1;
+}
