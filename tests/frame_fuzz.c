@@ -40,7 +40,7 @@ static luas__job *add_job(luas__pool *p, luas__worker *w, int retries)
     MUST(job != NULL && luas__pool_start(p, job) == 0);
     MUST(luas__pool_feed_inherited(p, job, TASKS) == 0);
     while (luas__job_take(job, w->serial, CHUNK, &range, &batch))
-        MUST(luas__worker_give(w, job, range, batch) == 0);
+        MUST(luas__worker_tasks_give(w, job, range, batch) == 0);
     return job;
 }
 

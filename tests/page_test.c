@@ -148,11 +148,11 @@ static int same_stream(uint64_t at, const char *bytes, size_t len)
 static size_t write_out(luas__scoreboard *p, size_t most)
 {
     const char *bytes;
-    uint64_t tail = atomic_load(&p->tail);
-    size_t n = luas__ring_unwritten(p, &bytes);
+    uint64_t tail = atomic_load(&p->ring.tail);
+    size_t n = luas__ring_unwritten(&p->ring, &bytes);
     n = n < most ? n : most;
     CHECK(same_stream(tail, bytes, n));
-    luas__ring_written(p, n);
+    luas__ring_written(&p->ring, n);
     return n;
 }
 
@@ -162,13 +162,13 @@ static void test_full_ring_refuses(void)
     char *bytes = malloc(LUAS__RING);
     CHECK(p != NULL && bytes != NULL);
     make_stream(0, bytes, LUAS__RING);
-    CHECK_INT(luas__ring_commit(p, bytes, LUAS__RING), 1);
-    CHECK_INT(luas__ring_commit(p, bytes, 0), 1);
-    CHECK_INT(luas__ring_commit(p, bytes, 1), 0);
+    CHECK_INT(luas__ring_commit(&p->ring, bytes, LUAS__RING), 1);
+    CHECK_INT(luas__ring_commit(&p->ring, bytes, 0), 1);
+    CHECK_INT(luas__ring_commit(&p->ring, bytes, 1), 0);
     CHECK_INT(write_out(p, 10), 10);
     make_stream(LUAS__RING, bytes, 11);
-    CHECK_INT(luas__ring_commit(p, bytes, 11), 0);
-    CHECK_INT(luas__ring_commit(p, bytes, 10), 1);
+    CHECK_INT(luas__ring_commit(&p->ring, bytes, 11), 0);
+    CHECK_INT(luas__ring_commit(&p->ring, bytes, 10), 1);
     CHECK_INT(write_out(p, SIZE_MAX), LUAS__RING - 10); /* up to the ring's end */
     CHECK_INT(write_out(p, SIZE_MAX), 10);
     CHECK_INT(write_out(p, SIZE_MAX), 0);
@@ -179,7 +179,7 @@ static void test_full_ring_refuses(void)
 static void check_peek(luas__scoreboard *p, uint64_t from, int64_t wanted)
 {
     luas__buffer out = LUAS__BUFFER_INIT;
-    CHECK_INT(luas__ring_peek(p, from, &out), wanted);
+    CHECK_INT(luas__ring_peek(&p->ring, from, &out), wanted);
     CHECK_INT(out.len, wanted);
     CHECK(wanted == 0 || same_stream(from, luas__buffer_bytes(&out), out.len));
     luas__buffer_release(&out);
@@ -195,12 +195,12 @@ static void test_ring_wraps(void)
     while (at < 20 * LUAS__RING) {
         size_t len = draw(&random, sizeof bytes);
         make_stream(at, bytes, len);
-        if (luas__ring_commit(p, bytes, len))
+        if (luas__ring_commit(&p->ring, bytes, len))
             at += len;
         else
-            CHECK(len > LUAS__RING - (at - atomic_load(&p->tail)));
+            CHECK(len > LUAS__RING - (at - atomic_load(&p->ring.tail)));
         write_out(p, draw(&random, 6000));
-        uint64_t tail = atomic_load(&p->tail);
+        uint64_t tail = atomic_load(&p->ring.tail);
         check_peek(p, tail, (int64_t)(at - tail));
     }
     luas__scoreboard_unmap(p);
@@ -212,7 +212,7 @@ static void test_peek_takes_only_the_unread_rest(void)
     char bytes[1000];
     CHECK(p != NULL);
     make_stream(0, bytes, sizeof bytes);
-    CHECK_INT(luas__ring_commit(p, bytes, sizeof bytes), 1);
+    CHECK_INT(luas__ring_commit(&p->ring, bytes, sizeof bytes), 1);
     check_peek(p, 0, 1000);
     check_peek(p, 600, 400);
     check_peek(p, 1000, 0);
@@ -229,11 +229,11 @@ static void test_bypassed_bytes_count(void)
     char bytes[10];
     uint64_t large = 10 * LUAS__RING + 123;
     CHECK(p != NULL);
-    luas__ring_bypassed(p, large);
+    luas__ring_bypassed(&p->ring, large);
     check_peek(p, 0, 0);
     check_peek(p, large, 0);
     make_stream(large, bytes, sizeof bytes);
-    CHECK_INT(luas__ring_commit(p, bytes, sizeof bytes), 1);
+    CHECK_INT(luas__ring_commit(&p->ring, bytes, sizeof bytes), 1);
     check_peek(p, large, sizeof bytes);
     check_peek(p, large - 1, 0);
     CHECK_INT(write_out(p, SIZE_MAX), sizeof bytes);
@@ -255,7 +255,7 @@ static void *write_stream(void *arg)
     while (!atomic_load(&s->stop)) {
         size_t len = draw(&random, sizeof bytes);
         make_stream(at, bytes, len);
-        while (!luas__ring_commit(s->scoreboard, bytes, len))
+        while (!luas__ring_commit(&s->scoreboard->ring, bytes, len))
             write_out(s->scoreboard, SIZE_MAX);
         at += len;
         if (draw(&random, 4) == 0)
@@ -263,7 +263,7 @@ static void *write_stream(void *arg)
         if (draw(&random, 64) == 0) {
             while (write_out(s->scoreboard, SIZE_MAX) > 0)
                 ;
-            luas__ring_bypassed(s->scoreboard, 2 * LUAS__RING);
+            luas__ring_bypassed(&s->scoreboard->ring, 2 * LUAS__RING);
             at += 2 * LUAS__RING;
         }
     }
@@ -280,8 +280,8 @@ static void test_peek_is_never_torn(void)
     CHECK(s.scoreboard != NULL);
     CHECK_INT(pthread_create(&worker, NULL, write_stream, &s), 0);
     for (time_t end = time(NULL) + 10; whole < WANTED && time(NULL) < end;) {
-        uint64_t from = atomic_load(&s.scoreboard->tail);
-        int64_t n = luas__ring_peek(s.scoreboard, from, &out);
+        uint64_t from = atomic_load(&s.scoreboard->ring.tail);
+        int64_t n = luas__ring_peek(&s.scoreboard->ring, from, &out);
         CHECK(n >= 0);
         CHECK(n == 0 || same_stream(from, luas__buffer_bytes(&out), (size_t)n));
         luas__buffer_truncate(&out, 0);
@@ -305,13 +305,13 @@ static void test_shared_with_children(void)
     pid_t pid = fork();
     CHECK(pid >= 0);
     if (pid == 0)
-        _exit(luas__scoreboard_claim(p, 1) && luas__ring_commit(p, "done", 4) ? 0 : 1);
+        _exit(luas__scoreboard_claim(p, 1) && luas__ring_commit(&p->ring, "done", 4) ? 0 : 1);
     int status;
     CHECK_INT(waitpid(pid, &status, 0), pid);
     CHECK_INT(status, 0);
     CHECK_INT(luas__scoreboard_started(p), 1);
     luas__buffer out = LUAS__BUFFER_INIT;
-    CHECK_INT(luas__ring_peek(p, 0, &out), 4);
+    CHECK_INT(luas__ring_peek(&p->ring, 0, &out), 4);
     CHECK_BYTES(luas__buffer_bytes(&out), "done", 4);
     luas__buffer_release(&out);
     luas__scoreboard_unmap(p);

@@ -5,6 +5,7 @@
 #define _GNU_SOURCE
 #include <stdlib.h>
 
+#include "array.h"
 #include "error.h"
 #include "codec.h"
 #include "encoder.h"
@@ -21,16 +22,7 @@ enum { MOST_ARGUMENTS = 200000 };
 
 static int reserve_ends(luas__job_handle *h, uint32_t extra)
 {
-    if (h->cap - h->count >= extra)
-        return 0;
-    uint32_t cap = h->count + extra;
-    cap = cap > 2 * h->cap ? cap : 2 * h->cap;
-    size_t *ends = realloc(h->ends, cap * sizeof *ends);
-    if (ends == NULL)
-        return LUAS_ENOMEM;
-    h->ends = ends;
-    h->cap = cap;
-    return 0;
+    return luas__array_reserve(&h->ends, &h->cap, (size_t)h->count + extra, sizeof *h->ends);
 }
 
 static void begin_batch(lua_State *L, luas__job_handle *h, uint32_t expected)

@@ -23,7 +23,8 @@ typedef struct luas__job_handle {
     luas__buffer bytes;     /* tasks being encoded */
     luas__buffer defines;   /* what they need defined before them */
     size_t *ends;           /* in `bytes`, of the `count` tasks; room for `cap` */
-    uint32_t count, cap;
+    uint32_t count;
+    size_t cap;
     uint32_t forgotten;     /* the pool's count of that when the function was carried */
     bool reading;           /* an outcome, of which the job has the bytes */
     int rest;               /* KB; the collector's, while outcomes are taken (gc_pause.h) */

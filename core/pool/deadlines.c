@@ -20,7 +20,7 @@ enum { MOST_STUCK = 2 };
 
 void luas__deadlines_stop_task(luas__pool *p, luas__worker *w, uint16_t kind)
 {
-    const luas__chunk *running = luas__worker_running(w);
+    const luas__chunk *running = luas__worker_tasks_running(w);
     if (running == NULL || w->deadline.stop_seq == running->seq)
         return;
     w->deadline.stop_seq = running->seq;
@@ -60,7 +60,7 @@ static int64_t earlier(int64_t a, int64_t b)
 /* Takes back what has not started; the worker goes if that was all. */
 static void give_up(luas__worker *w)
 {
-    if (luas__worker_revoke(w) < 0 || w->tasks.unanswered > 0)
+    if (luas__worker_tasks_revoke(w) < 0 || w->tasks.unanswered > 0)
         return;
     w->retiring = true;
     luas__child_signal_group(&w->child, SIGKILL);
@@ -141,7 +141,7 @@ static int64_t watch_unstarted(luas__pool *p, luas__worker *w, int64_t timeout, 
    the signal comes, and then the next one would be hit. */
 static void kill_stopped(luas__worker *w)
 {
-    if (luas__worker_revoke(w) == 0
+    if (luas__worker_tasks_revoke(w) == 0
         && luas__scoreboard_started(w->scoreboard) == w->deadline.stop_seq)
         luas__child_signal_group(&w->child, SIGKILL);
 }
@@ -155,7 +155,7 @@ static int64_t watch_deadline(luas__pool *p, luas__worker *w, int64_t now)
         return now >= w->deadline.kill_at ? now + TICK : w->deadline.kill_at;
     }
     const luas__job *job = w->tasks.nchunks > 0 ? w->tasks.chunks[0].job : NULL;
-    const luas__chunk *running = luas__worker_running(w);
+    const luas__chunk *running = luas__worker_tasks_running(w);
     if (running != NULL)
         w->tasks.idle_since = 0;
     else if (w->tasks.revoked_seq != 0)
@@ -185,7 +185,7 @@ static int look_at(luas__pool *p, luas__worker *w, int64_t now, int64_t *next)
         if (p->alarmed && rc == 0)
             rc = luas__receive_catch_up(p, w);
         *next = earlier(*next, now + TICK);
-    } else if (w->tasks.unanswered == 1 && luas__worker_unstarted(w) == 1) {
+    } else if (w->tasks.unanswered == 1 && luas__worker_tasks_unstarted(w) == 1) {
         *next = earlier(*next, now + 4 * TICK); /* an idle one may be quicker */
     }
     if (w->child.watch < 0)

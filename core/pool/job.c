@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 
+#include "array.h"
 #include "error.h"
 
 luas__job *luas__job_new(const luas__policy *policy)
@@ -46,15 +47,8 @@ void luas__job_free(luas__job *j)
 
 int luas__job_reserve(luas__job *j, size_t extra)
 {
-    if (j->input.npending + extra <= j->input.cap_pending)
-        return 0;
-    size_t cap = 2 * (j->input.npending + extra);
-    luas__range *pending = realloc(j->input.pending, cap * sizeof *pending);
-    if (pending == NULL)
-        return LUAS_ENOMEM;
-    j->input.pending = pending;
-    j->input.cap_pending = cap;
-    return 0;
+    return luas__array_reserve(&j->input.pending, &j->input.cap_pending,
+                               j->input.npending + extra, sizeof *j->input.pending);
 }
 
 /* New tasks go to the bottom of the stack, joined with the youngest there. */

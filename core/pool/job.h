@@ -57,6 +57,7 @@ typedef struct luas__job {
     int failed_starts;          /* workers in a row that ended before they began a task */
     luas__definition **definitions; /* for workers to have, in order, before any task */
     int ndefinitions;
+    size_t cap_definitions;
     struct {
         uint32_t id;            /* workers forked from it can do the job; 0: any can */
         int workers;            /* how many of those there are to be */

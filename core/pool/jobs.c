@@ -35,7 +35,7 @@ static void forget(luas__pool *p, luas__job *job)
 {
     for (int i = 0; i < p->nworkers; i++)
         if (p->workers[i]->state < LUAS__WORKER_REAPED)
-            luas__worker_forget(p->workers[i], job->id);
+            luas__worker_tasks_forget(p->workers[i], job->id);
 }
 
 void luas__jobs_stop_pumping(luas__pool *p, luas__job *job)
@@ -72,7 +72,7 @@ static void evict_definitions(luas__pool *p)
     while ((definition = luas__definition_evict(&p->definitions)) != NULL) {
         for (int i = 0; i < p->nworkers; i++)
             if (p->workers[i]->state < LUAS__WORKER_REAPED)
-                luas__worker_drop(p->workers[i], definition->id);
+                luas__worker_tasks_drop(p->workers[i], definition->id);
         free(definition);
     }
 }
@@ -127,7 +127,7 @@ int luas__jobs_revoke(luas__pool *p, const luas__job *job)
         luas__worker *w = p->workers[i];
         for (int k = 0; k < w->tasks.nchunks; k++)
             if (w->tasks.chunks[k].job == job) {
-                rc = luas__worker_revoke(w);
+                rc = luas__worker_tasks_revoke(w);
                 break;
             }
     }

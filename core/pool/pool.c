@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "array.h"
 #include "deadlines.h"
 #include "drive.h"
 #include "error.h"
@@ -150,17 +151,13 @@ int luas__pool_start(luas__pool *p, luas__job *job)
 int luas__pool_define(luas__pool *p, luas__job *job, const char *bytes, size_t len)
 {
     pthread_mutex_lock(&p->lock);
-    int rc = LUAS_ENOMEM;
-    luas__definition **definitions =
-        realloc(job->definitions, (size_t)(job->ndefinitions + 1) * sizeof *definitions);
-    if (definitions != NULL) {
-        job->definitions = definitions;
-        definitions[job->ndefinitions] = luas__definition_take(&p->definitions, bytes, len);
-        if (definitions[job->ndefinitions] != NULL) {
-            job->ndefinitions++;
-            rc = 0;
-        }
-    }
+    int rc = luas__array_reserve(&job->definitions, &job->cap_definitions,
+                                 (size_t)job->ndefinitions + 1, sizeof *job->definitions);
+    luas__definition *d = rc == 0 ? luas__definition_take(&p->definitions, bytes, len) : NULL;
+    if (d != NULL)
+        job->definitions[job->ndefinitions++] = d;
+    else
+        rc = LUAS_ENOMEM;
     pthread_mutex_unlock(&p->lock);
     return rc;
 }
@@ -205,7 +202,7 @@ static void stop_running(luas__pool *p, const luas__job *job, uint64_t from, uin
 {
     for (int i = 0; i < p->nworkers; i++) {
         luas__receive_catch_up(p, p->workers[i]);
-        const luas__chunk *c = luas__worker_running(p->workers[i]);
+        const luas__chunk *c = luas__worker_tasks_running(p->workers[i]);
         if (c != NULL && c->job == job && c->index >= from && c->index <= to)
             luas__deadlines_stop_task(p, p->workers[i], LUAS__KIND_CANCELLED);
     }

@@ -16,7 +16,7 @@
    and one whose input alone was more than the worker may have. */
 static const luas__chunk *culprit(const luas__pool *p, const luas__worker *w)
 {
-    const luas__chunk *running = luas__worker_running(w);
+    const luas__chunk *running = luas__worker_tasks_running(w);
     bool came_to_tasks = w->ready || !p->options.has_init;
     bool doomed = w->tasks.nchunks > 0
         && (w->process != NULL || (w->over_memory && came_to_tasks) || w->deadline.stop_seq != 0
@@ -89,7 +89,7 @@ static bool reap(luas__pool *p, luas__worker *w)
    died of the job's definition: gives a job of which several have. */
 static luas__job *count_failed_start(const luas__pool *p, luas__worker *w)
 {
-    if (w->tasks.nchunks == 0 || w->link.out.len > 0 || w->told_to_stop || luas__worker_running(w) != NULL
+    if (w->tasks.nchunks == 0 || w->link.out.len > 0 || w->told_to_stop || luas__worker_tasks_running(w) != NULL
         || (p->options.has_init && !w->ready))
         return NULL;
     luas__job *job = w->tasks.chunks[0].job;
@@ -122,7 +122,7 @@ int luas__reap_worker(luas__pool *p, luas__worker *w)
     if (rc == 0)
         rc = settle_culprits(p, w);
     if (rc == 0)
-        rc = luas__worker_revoke(w);
+        rc = luas__worker_tasks_revoke(w);
     if (rc == 0 && guilty != NULL)
         rc = give_up_job(p, guilty);
     if (rc < 0)

@@ -51,7 +51,7 @@ void luas__scaling_relieve(luas__pool *p)
     for (int i = 0; i < p->nworkers; i++) {
         luas__worker *w = p->workers[i];
         if (w->snapshot != 0 && w->state < LUAS__WORKER_STOPPING
-            && atomic_load(&w->scoreboard->over_gc_budget) && is_replaceable(p, w) && luas__worker_revoke(w) == 0)
+            && atomic_load(&w->scoreboard->over_gc_budget) && is_replaceable(p, w) && luas__worker_tasks_revoke(w) == 0)
             luas__worker_stop(w, 0);
     }
 }

@@ -29,12 +29,12 @@ static bool is_able(const luas__worker *w, const luas__job *job)
    fewer workers than there were, then another is better than none. */
 static bool has_had_its_own(const luas__pool *p, const luas__worker *w, const luas__job *job)
 {
-    if (!(job->policy.flags & LUAS__JOB_EACH) || !luas__worker_had(w, job))
+    if (!(job->policy.flags & LUAS__JOB_EACH) || !luas__worker_tasks_had(w, job))
         return false;
     int able = 0;
     for (int i = 0; i < p->nworkers; i++) {
         const luas__worker *other = p->workers[i];
-        if (is_able(other, job) && !luas__worker_had(other, job))
+        if (is_able(other, job) && !luas__worker_tasks_had(other, job))
             return true;
         able += is_able(other, job);
     }
@@ -121,7 +121,7 @@ static int give(luas__pool *p, luas__worker *w, luas__job *job)
                                   size < most ? size : (uint32_t)most, &range, &batch))
         return rc;
     bool joins = job->pace.concurrency > 0 && !luas__concurrency_has(w, job);
-    rc = luas__worker_give(w, job, range, batch);
+    rc = luas__worker_tasks_give(w, job, range, batch);
     if (rc < 0) {
         luas__job_return(job, range);
         return rc;
@@ -188,7 +188,7 @@ static double backlog(const luas__worker *w, bool late)
     if (w->tasks.nchunks == 0 || (w->tasks.unanswered == 1 && !(late && has_had_time(w))))
         return 0;
     const luas__job *job = last_chunk(w)->job;
-    uint32_t waiting = luas__worker_unstarted(w);
+    uint32_t waiting = luas__worker_tasks_unstarted(w);
     if (!late && waiting == w->tasks.unanswered)
         waiting--;
     return waiting * (job->pace.task_ns > 0 ? job->pace.task_ns : (double)HORIZON);
@@ -234,7 +234,7 @@ static int steal(luas__pool *p, bool late)
         luas__worker *victim = most_loaded(p, thief, late);
         if (victim == NULL)
             continue;
-        int rc = luas__worker_revoke(victim);
+        int rc = luas__worker_tasks_revoke(victim);
         if (rc == 0 && (rc = serve(p, thief)) >= 0)
             rc = serve_all(p);
         if (rc < 0)

@@ -40,7 +40,7 @@ static int settle(luas__pool *p, luas__worker *w, const luas__outcome *o, const 
     count(&p->stats, o);
     if (text != NULL)
         luas__buffer_truncate(text, 0);
-    luas__worker_answered(w, (uint32_t)o->count);
+    luas__worker_tasks_answered(w, (uint32_t)o->count);
     job->failed_starts = 0;
     w->deadline.stop_seq = 0;
     p->progress++;
@@ -65,7 +65,7 @@ static int retry(luas__pool *p, luas__worker *w)
         luas__buffer_truncate(text, 0);
     c->job->failed_starts = 0;
     p->stats.retries++;
-    luas__worker_answered(w, 1);
+    luas__worker_tasks_answered(w, 1);
     w->deadline.stop_seq = 0;
     p->progress++;
     return 0;

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "array.h"
 #include "clock.h"
 #include "error.h"
 #include "procfs.h"
@@ -25,19 +26,6 @@ static int free_number(const luas__pool *p)
             i = -1;
         }
     return number;
-}
-
-static int reserve_worker(luas__pool *p)
-{
-    if (p->nworkers < p->cap_workers)
-        return 0;
-    int cap = p->cap_workers > 0 ? 2 * p->cap_workers : 8;
-    luas__worker **more = realloc(p->workers, (size_t)cap * sizeof(luas__worker *));
-    if (more == NULL)
-        return LUAS_ENOMEM;
-    p->workers = more;
-    p->cap_workers = cap;
-    return 0;
 }
 
 /* What has been defined for the job whose snapshot this is. */
@@ -72,7 +60,8 @@ static int spawn_from_zygote(luas__pool *p, const luas__spawn_request *request, 
 int luas__spawner_prepare(luas__pool *p, uint32_t snapshot)
 {
     int definitions = count_definitions(p, snapshot);
-    int rc = reserve_worker(p);
+    int rc = luas__array_reserve(&p->workers, &p->cap_workers, (size_t)p->nworkers + 1,
+                                 sizeof *p->workers);
     if (rc < 0)
         return rc;
     luas__zygote *zygote = luas__snapshots_find(p, snapshot, &definitions);
@@ -169,7 +158,7 @@ static void give_up(luas__pool *p)
         luas__worker **at = &p->workers[--i];
         if ((*at)->pid != 0)
             continue;
-        luas__worker_revoke(*at);
+        luas__worker_tasks_revoke(*at);
         luas__worker_close(*at, &p->poller);
         memmove(at, at + 1, (size_t)(--p->nworkers - i) * sizeof *at);
         p->spawn.pending--;

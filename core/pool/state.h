@@ -12,7 +12,7 @@
 
 #include "fork_detect.h"
 #include "poller.h"
-#include "worker.h"
+#include "worker_tasks.h"
 
 typedef struct luas__pool_options {
     int workers;                /* at most, but for snapshot_workers of inheriting jobs */
@@ -48,7 +48,8 @@ typedef struct luas__pool {
     luas__job *done;            /* finished, and not dropped yet */
     int64_t last_job;
     luas__worker **workers;     /* in the order in which they were prepared */
-    int nworkers, cap_workers;
+    int nworkers;
+    size_t cap_workers;
     struct luas__snapshot *snapshots;   /* zygotes, and what is left of them */
     struct {
         int broken;             /* why no worker can start, or 0 */

@@ -76,7 +76,8 @@ typedef struct luas__worker {
     } link;
     struct {                /* what it was sent and has not answered, in order */
         luas__chunk *chunks;
-        int nchunks, cap_chunks;
+        int nchunks;
+        size_t cap_chunks;
         uint32_t unanswered;
         uint32_t next_seq;
         uint64_t served;    /* tasks answered */
@@ -86,9 +87,11 @@ typedef struct luas__worker {
     } tasks;
     struct {                /* what it has of jobs */
         luas__known_job *jobs;
-        int njobs, cap_jobs;
+        int njobs;
+        size_t cap_jobs;
         int64_t *definitions;
-        int ndefinitions, cap_definitions;
+        int ndefinitions;
+        size_t cap_definitions;
     } known;
     struct {
         uint32_t stop_seq;  /* task that was asked to stop; 0: none */
@@ -164,27 +167,7 @@ bool luas__worker_is_ahead(const luas__worker *w);
 /* Takes committed results that are not in the pipe yet into `in`. */
 int luas__worker_peek(luas__worker *w);
 
-/* Queues a chunk, preceded by what the worker must know of its job. */
-int luas__worker_give(luas__worker *w, luas__job *job, luas__range range, luas__batch *batch);
-
-/* Queues word that a job is over, that a definition is not needed, that it is to exit. */
-int luas__worker_forget(luas__worker *w, int64_t job);
-int luas__worker_drop(luas__worker *w, int64_t definition);
+/* Queues word that it is to exit. */
 int luas__worker_stop(luas__worker *w, int status);
-
-/* Was it given a task of this job, which was not taken back? */
-bool luas__worker_had(const luas__worker *w, const luas__job *job);
-
-/* Tasks sent and not started, at this moment. */
-uint32_t luas__worker_unstarted(const luas__worker *w);
-
-/* The chunk of the task that is running or was running last; NULL: none. */
-luas__chunk *luas__worker_running(const luas__worker *w);
-
-/* Takes back what has not started, into its jobs' pending ranges. */
-int luas__worker_revoke(luas__worker *w);
-
-/* The first n unanswered tasks, all of one chunk, have their outcomes. */
-void luas__worker_answered(luas__worker *w, uint32_t n);
 
 #endif

@@ -63,11 +63,11 @@ int luas__channel_flush(luas__channel *c)
 {
     const char *bytes;
     size_t n;
-    while ((n = luas__ring_unwritten(c->scoreboard, &bytes)) > 0) {
+    while ((n = luas__ring_unwritten(&c->scoreboard->ring, &bytes)) > 0) {
         int rc = luas__fd_write_waiting(c->out, bytes, n);
         if (rc < 0)
             return rc;
-        luas__ring_written(c->scoreboard, n);
+        luas__ring_written(&c->scoreboard->ring, n);
     }
     c->flushed_at = c->clock = luas__now_coarse();
     return 0;
@@ -85,7 +85,7 @@ static int send_past(luas__channel *c)
     if (rc == 0)
         rc = luas__fd_write_waiting(c->out, luas__buffer_bytes(&c->reply), c->reply.len);
     if (rc == 0)
-        luas__ring_bypassed(c->scoreboard, c->reply.len);
+        luas__ring_bypassed(&c->scoreboard->ring, c->reply.len);
     return rc;
 }
 
@@ -94,11 +94,11 @@ static int send_small(luas__channel *c)
     char *end = luas__buffer_end(&c->reply);
     const char *bytes = luas__frame_shorten(luas__buffer_bytes(&c->reply), c->reply.len);
     size_t len = (size_t)(end - bytes);
-    if (luas__ring_commit(c->scoreboard, bytes, len))
+    if (luas__ring_commit(&c->scoreboard->ring, bytes, len))
         return 0;
     int rc = luas__channel_flush(c);
     if (rc == 0)
-        luas__ring_commit(c->scoreboard, bytes, len); /* fits: the ring is empty */
+        luas__ring_commit(&c->scoreboard->ring, bytes, len); /* fits: the ring is empty */
     return rc;
 }
 

@@ -64,14 +64,14 @@ int luas__channel_reply_large(luas__channel *c, size_t n);
    and sends the value of a task with `n` of them. */
 static inline char *luas__channel_room(luas__channel *c)
 {
-    char *p = luas__ring_room(c->scoreboard, LUAS__SHORT_HEAD + LUAS__SHORT);
+    char *p = luas__ring_room(&c->scoreboard->ring, LUAS__SHORT_HEAD + LUAS__SHORT);
     return p != NULL ? p + LUAS__SHORT_HEAD : NULL;
 }
 
 static inline int luas__channel_reply_short(luas__channel *c, uint32_t seq, char *at, size_t n)
 {
     luas__frame_put_short(at - LUAS__SHORT_HEAD, seq, n);
-    luas__ring_advance(c->scoreboard, LUAS__SHORT_HEAD + n);
+    luas__ring_advance(&c->scoreboard->ring, LUAS__SHORT_HEAD + n);
     return luas__channel_flush_in_time(c);
 }
 

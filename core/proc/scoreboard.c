@@ -1,4 +1,4 @@
-/* Claims and the result ring, in memory shared by host and worker. */
+/* Mapping the scoreboard, and the claim word. */
 #define _GNU_SOURCE
 #include "scoreboard.h"
 
@@ -77,73 +77,4 @@ uint32_t luas__scoreboard_revoke(luas__scoreboard *p, uint32_t last)
 uint32_t luas__scoreboard_started(luas__scoreboard *p)
 {
     return STARTED(atomic_load(&p->claims));
-}
-
-static void copy_in(luas__scoreboard *p, uint64_t at, const char *bytes, size_t len)
-{
-    size_t offset = (size_t)(at % LUAS__RING);
-    size_t first = LUAS__RING - offset < len ? LUAS__RING - offset : len;
-    memcpy(p->ring + offset, bytes, first);
-    if (first < len)
-        memcpy(p->ring, bytes + first, len - first);
-}
-
-int luas__ring_commit(luas__scoreboard *p, const char *bytes, size_t len)
-{
-    uint64_t head = atomic_load_explicit(&p->head, memory_order_relaxed);
-    uint64_t tail = atomic_load_explicit(&p->tail, memory_order_relaxed);
-    if (len > LUAS__RING - (head - tail))
-        return 0;
-    copy_in(p, head, bytes, len);
-    atomic_store_explicit(&p->head, head + len, memory_order_release);
-    return 1;
-}
-
-size_t luas__ring_unwritten(luas__scoreboard *p, const char **bytes)
-{
-    uint64_t head = atomic_load_explicit(&p->head, memory_order_relaxed);
-    uint64_t tail = atomic_load_explicit(&p->tail, memory_order_relaxed);
-    size_t offset = (size_t)(tail % LUAS__RING);
-    *bytes = p->ring + offset;
-    size_t piece = LUAS__RING - offset;
-    return head - tail < piece ? (size_t)(head - tail) : piece;
-}
-
-void luas__ring_written(luas__scoreboard *p, size_t n)
-{
-    /* Sequentially consistent: the host must see it before the ring changes. */
-    atomic_fetch_add(&p->tail, n);
-}
-
-void luas__ring_bypassed(luas__scoreboard *p, size_t n)
-{
-    atomic_fetch_add(&p->tail, n);
-    atomic_fetch_add(&p->head, n);
-}
-
-static void copy_out(luas__scoreboard *p, uint64_t at, char *to, size_t len)
-{
-    size_t offset = (size_t)(at % LUAS__RING);
-    size_t first = LUAS__RING - offset < len ? LUAS__RING - offset : len;
-    memcpy(to, p->ring + offset, first);
-    memcpy(to + first, p->ring, len - first);
-}
-
-int64_t luas__ring_peek(luas__scoreboard *p, uint64_t from, luas__buffer *out)
-{
-    uint64_t head = atomic_load(&p->head);
-    if (head <= from || head - from > LUAS__RING)
-        return 0;
-    size_t len = (size_t)(head - from);
-    int rc = luas__buffer_reserve(out, len);
-    if (rc < 0)
-        return rc;
-    copy_out(p, from, luas__buffer_end(out), len);
-    /* The worker reuses only what it has written out: if that passed `from`
-       meanwhile, the copy may be torn, and the pipe has the bytes anyway. */
-    atomic_thread_fence(memory_order_seq_cst);
-    if (atomic_load(&p->tail) > from)
-        return 0;
-    out->len += len;
-    return (int64_t)len;
 }

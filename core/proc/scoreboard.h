@@ -1,32 +1,45 @@
 /*
- * The memory that a host shares with one worker. It answers what a pipe
- * cannot: which task is running (even after the worker was killed), whether a
- * task that was sent may still be taken back, and which results were finished
- * but not yet written.
+ * The memory that a host shares with one worker. It answers what a pipe cannot:
+ * which task is running (even after the worker was killed), whether a task that
+ * was sent may still be taken back, and which results were finished but not yet
+ * written (ring.h).
  *
- * Tasks. The worker claims each task before it starts it; the host revokes
- * what is not claimed. Both happen on one atomic word, so a task is either
- * started or revoked, never both: that is why no task runs twice.
+ * The claim word. The worker claims each task before it starts it; the host
+ * revokes what is not claimed. Both change one 64-bit word by compare-and-swap,
+ * so the two can never pass each other: a task is either started or revoked,
+ * never both. That is why no task runs twice, and why what ran when a worker died
+ * is known.
  *
- * Results form one stream of bytes, counted from 0. Small ones are copied to
- * the ring and committed (head) before the next task starts; the worker
- * writes the stream to the pipe from there (tail follows). The host reads the
- * pipe, and at need takes the committed rest from the ring: at death, or when
- * a long task keeps a worker from writing.
+ *     started seq << 32 | revoked up to this seq
+ *
+ * A claim of task `seq` succeeds only if `seq` comes after what was revoked. It
+ * sets both halves: `seq` is started, and all before it counts as revoked. It was
+ * either started or revoked, so nothing is lost by that; and as sequence numbers
+ * wrap, what was revoked long ago would else come to lie ahead of the claims.
+ * A revocation leaves the started half and sets the other to the last seq that
+ * was sent. The host then reads from the word which task was started last: those
+ * after it are its own again.
+ *
+ * Who writes what (w the worker, h the host); each word has one writer, but for
+ * the first, so no lock is needed:
+ *
+ *     claims          w, h    passed, since, busy, over_gc_budget   w
+ *     ring            w       stop, sent, spun_for, returned        h
+ *
+ * `since` is stored before the claim: what is read between two sights of the
+ * same claim is that task's.
  *
  * Results of more than half the ring are put into the worker's slot (bulk.h), if
  * it has one with room; else they go through the pipe alone, past the ring.
  */
-#ifndef LUAS_PAGE_H
-#define LUAS_PAGE_H
+#ifndef LUAS_SCOREBOARD_H
+#define LUAS_SCOREBOARD_H
 
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "buffer.h"
-
-#define LUAS__RING (UINT64_C(1) << 16)   /* bytes; a power of two */
+#include "ring.h"
 
 typedef struct luas__scoreboard {
     _Atomic uint64_t claims;    /* started seq << 32 | revoked up to this seq */
@@ -34,13 +47,11 @@ typedef struct luas__scoreboard {
     _Atomic int64_t since;      /* when the running task started; ns, timed jobs */
     _Atomic int64_t busy;       /* ns spent in chunks so far */
     _Atomic uint32_t stop;      /* seq of a task that is to stop */
-    _Atomic uint64_t head;      /* stream bytes committed */
-    _Atomic uint64_t tail;      /* stream bytes that went into the pipe */
     _Atomic uint32_t sent;      /* how often the host had sent all requests */
     _Atomic uint32_t spun_for;     /* the last task that the host spun for, or 0 */
-    _Atomic uint64_t returned;  /* positions of the area up to here are free again */
-    _Atomic uint32_t over_gc_budget;     /* 1: the worker has allocated more than it should */
-    char ring[LUAS__RING];
+    _Atomic uint64_t returned;  /* positions in the slot of bulk.h up to here are free again */
+    _Atomic uint32_t over_gc_budget; /* 1: the worker has allocated more than it should */
+    luas__ring ring;
 } luas__scoreboard;
 
 /* Shared with children forked later, but for those forked while it is hidden;
@@ -80,36 +91,5 @@ static inline int luas__scoreboard_claim(luas__scoreboard *p, uint32_t seq)
 uint32_t luas__scoreboard_revoke(luas__scoreboard *p, uint32_t last);
 
 uint32_t luas__scoreboard_started(luas__scoreboard *p);
-
-/* Worker: appends to the ring and commits; 0 when there is no room. */
-int luas__ring_commit(luas__scoreboard *p, const char *bytes, size_t len);
-
-/* Worker: where the next `len` bytes of the ring are, if they are free and in one
-   piece, or NULL; and commits so many that were written there. */
-static inline char *luas__ring_room(luas__scoreboard *p, size_t len)
-{
-    uint64_t head = atomic_load_explicit(&p->head, memory_order_relaxed);
-    uint64_t tail = atomic_load_explicit(&p->tail, memory_order_relaxed);
-    size_t offset = (size_t)(head % LUAS__RING);
-    return LUAS__RING - (head - tail) >= len && LUAS__RING - offset >= len ? p->ring + offset : NULL;
-}
-
-static inline void luas__ring_advance(luas__scoreboard *p, size_t len)
-{
-    uint64_t head = atomic_load_explicit(&p->head, memory_order_relaxed);
-    atomic_store_explicit(&p->head, head + len, memory_order_release);
-}
-
-/* Worker: the committed bytes that are not in the pipe yet, as far as they
-   lie in one piece; then how many of them were written. */
-size_t luas__ring_unwritten(luas__scoreboard *p, const char **bytes);
-void luas__ring_written(luas__scoreboard *p, size_t n);
-
-/* Worker: `n` bytes went through the pipe past an empty ring. */
-void luas__ring_bypassed(luas__scoreboard *p, size_t n);
-
-/* Host: appends stream bytes from `from` to `out` as far as committed: their
-   count, 0 also when the worker is just writing them, or LUAS_ENOMEM. */
-int64_t luas__ring_peek(luas__scoreboard *p, uint64_t from, luas__buffer *out);
 
 #endif
