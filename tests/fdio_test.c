@@ -1,6 +1,7 @@
 /* Descriptors and waiting: nothing blocks that should not, nothing is lost. */
 #define _GNU_SOURCE
 #include "fd.h"
+#include "fdpass.h"
 
 #include <fcntl.h>
 #include <poll.h>

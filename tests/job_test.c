@@ -106,11 +106,11 @@ static void test_batches_hold_the_bytes_of_their_tasks(void)
     size_t len;
     feed(job, 12);
     CHECK(luas__job_take(job, 1, 12, &range, &batch));
-    CHECK_BYTES(luas__batch_bytes(batch, 1, 1, &len), "1", 1);
+    CHECK_BYTES(luas__job_batch_bytes(batch, 1, 1, &len), "1", 1);
     CHECK_INT(len, 1);
-    CHECK_BYTES(luas__batch_bytes(batch, 9, 3, &len), "91011", 5);
+    CHECK_BYTES(luas__job_batch_bytes(batch, 9, 3, &len), "91011", 5);
     CHECK_INT(len, 5);
-    luas__batch_bytes(batch, 1, 12, &len);
+    luas__job_batch_bytes(batch, 1, 12, &len);
     CHECK_INT(len, 9 + 6);
     luas__job_free(job);
 }

@@ -7,13 +7,10 @@
 #include <poll.h>
 #include <stdbool.h>
 #include <stdint.h>
-#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
-/* Out of the way of stdin, stdout and stderr, which a child replaces, also
-   where the application has closed its own. */
-static int lift(int *fd)
+int luas__fd_lift(int *fd)
 {
     if (*fd > STDERR_FILENO)
         return 0;
@@ -25,16 +22,15 @@ static int lift(int *fd)
     return 0;
 }
 
-/* Both or none, after the call that made them gave `rc`. */
-static int lift_both(int rc, int fds[2])
+int luas__fd_lift_both(int rc, int fds[2])
 {
     if (rc < 0) {
         fds[0] = fds[1] = -1;
         return -errno;
     }
-    rc = lift(&fds[0]);
+    rc = luas__fd_lift(&fds[0]);
     if (rc == 0)
-        rc = lift(&fds[1]);
+        rc = luas__fd_lift(&fds[1]);
     if (rc < 0) {
         luas__fd_close(&fds[0]);
         luas__fd_close(&fds[1]);
@@ -44,12 +40,7 @@ static int lift_both(int rc, int fds[2])
 
 int luas__fd_pipe(int fds[2])
 {
-    return lift_both(pipe2(fds, O_CLOEXEC), fds);
-}
-
-int luas__fdpass_pair(int fds[2])
-{
-    return lift_both(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, fds), fds);
+    return luas__fd_lift_both(pipe2(fds, O_CLOEXEC), fds);
 }
 
 int luas__fd_set_nonblocking(int fd)
@@ -94,7 +85,7 @@ void luas__fd_closing_add(luas__fd_closing *c, int fd)
 int luas__fd_open_null(void)
 {
     int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    int rc = fd < 0 ? -errno : lift(&fd);
+    int rc = fd < 0 ? -errno : luas__fd_lift(&fd);
     if (rc == 0)
         return fd;
     luas__fd_close(&fd);
@@ -150,73 +141,4 @@ int luas__fd_write_waiting(int fd, const char *bytes, size_t len)
         }
     }
     return 0;
-}
-
-/* ---- messages ---- */
-
-typedef union control {
-    struct cmsghdr head;    /* for its alignment */
-    char bytes[CMSG_SPACE(LUAS__MOST_FDS * sizeof(int))];
-} control;
-
-int luas__fdpass_send(int fd, const void *bytes, size_t len, const int *fds, int count)
-{
-    control c;
-    memset(&c, 0, sizeof c);
-    struct iovec piece = {.iov_base = (void *)(uintptr_t)bytes, .iov_len = len};
-    struct msghdr message = {.msg_iov = &piece, .msg_iovlen = 1};
-    if (count > 0) {
-        size_t size = (size_t)count * sizeof(int);
-        message.msg_control = c.bytes;
-        message.msg_controllen = CMSG_SPACE(size);
-        struct cmsghdr *head = CMSG_FIRSTHDR(&message);
-        *head = (struct cmsghdr){.cmsg_len = CMSG_LEN(size), .cmsg_level = SOL_SOCKET,
-                                 .cmsg_type = SCM_RIGHTS};
-        memcpy(CMSG_DATA(head), fds, size);
-    }
-    ssize_t n;
-    do
-        n = sendmsg(fd, &message, MSG_DONTWAIT | MSG_NOSIGNAL);
-    while (n < 0 && errno == EINTR);
-    return n < 0 ? -errno : 0;
-}
-
-/* What came with a message: all that were wanted, or none. Where none could be
-   delivered only the flag says that there were some. */
-static int take_fds(struct msghdr *message, int *fds, int most)
-{
-    int rc = message->msg_flags & MSG_CTRUNC ? -EMFILE : 0;
-    struct cmsghdr *head = CMSG_FIRSTHDR(message);
-    if (head == NULL || head->cmsg_type != SCM_RIGHTS)
-        return rc;
-    int came[LUAS__MOST_FDS];
-    int n = (int)((head->cmsg_len - CMSG_LEN(0)) / sizeof(int));
-    if (n > most)
-        rc = -EMFILE;
-    memcpy(came, CMSG_DATA(head), (size_t)n * sizeof(int));
-    for (int i = 0; i < n && rc == 0; i++)
-        rc = lift(&came[i]);
-    for (int i = 0; i < n; i++)
-        if (rc == 0)
-            fds[i] = came[i];
-        else
-            close(came[i]);
-    return rc < 0 ? rc : n;
-}
-
-ssize_t luas__fdpass_take(int fd, void *bytes, size_t most, int *fds, int *count, int waits)
-{
-    control c;
-    struct iovec piece = {.iov_base = bytes, .iov_len = most};
-    struct msghdr message = {.msg_iov = &piece, .msg_iovlen = 1, .msg_control = c.bytes,
-                             .msg_controllen = sizeof c.bytes};
-    ssize_t n;
-    do
-        n = recvmsg(fd, &message, MSG_CMSG_CLOEXEC | (waits ? 0 : MSG_DONTWAIT));
-    while (n < 0 && errno == EINTR);
-    if (n < 0)
-        return -errno;
-    int rc = take_fds(&message, fds, *count);
-    *count = rc > 0 ? rc : 0;
-    return rc < 0 ? rc : n;
 }

@@ -2,8 +2,8 @@
  * File descriptors as the core uses them: close-on-exec, and no call here
  * waits unless its name says so. Results are counts or negated errno.
  */
-#ifndef LUAS_FDIO_H
-#define LUAS_FDIO_H
+#ifndef LUAS_FD_H
+#define LUAS_FD_H
 
 #include <sys/types.h>
 
@@ -12,8 +12,11 @@
 /* Both ends close-on-exec and above stderr; on failure both are -1. */
 int luas__fd_pipe(int fds[2]);
 
-/* The same for two ends of a socket that keeps messages apart. */
-int luas__fdpass_pair(int fds[2]);
+/* Moves *fd out of the way of stdin, stdout and stderr, which a child replaces, also where
+   the application has closed its own. Or both of them, or none, after the call that made
+   them gave `rc`. */
+int luas__fd_lift(int *fd);
+int luas__fd_lift_both(int rc, int fds[2]);
 
 int luas__fd_set_nonblocking(int fd);
 
@@ -45,18 +48,5 @@ int luas__fd_write_some(int fd, luas__buffer *b);
 
 /* Waits until all is written. For workers, whose host always reads. */
 int luas__fd_write_waiting(int fd, const char *bytes, size_t len);
-
-enum { LUAS__MOST_FDS = 8 };
-
-/* Sends a message, and copies of at most LUAS__MOST_FDS descriptors, without
-   waiting: 0, or negative. */
-int luas__fdpass_send(int fd, const void *bytes, size_t len, const int *fds, int count);
-
-/* Takes the next message of up to `most` bytes: its length, 0 at the end, and
-   -EAGAIN when there is none and `waits` is 0. The descriptors that came with it
-   are the caller's, and like those of luas__fd_pipe: *count of them, which before
-   says how many there may be (more give -EMFILE, as does a lack of free ones; the
-   message is then gone). */
-ssize_t luas__fdpass_take(int fd, void *bytes, size_t most, int *fds, int *count, int waits);
 
 #endif

@@ -163,7 +163,7 @@ bool luas__job_take(luas__job *j, uint32_t worker, uint32_t most, luas__range *r
     return true;
 }
 
-const char *luas__batch_bytes(const luas__batch *b, uint64_t first, uint64_t count, size_t *len)
+const char *luas__job_batch_bytes(const luas__batch *b, uint64_t first, uint64_t count, size_t *len)
 {
     size_t i = (size_t)(first - b->first);
     size_t from = i > 0 ? b->ends[i - 1] : 0;

@@ -115,7 +115,7 @@ bool luas__job_take(luas__job *j, uint32_t worker, uint32_t most, luas__range *r
                     luas__batch **batch);
 
 /* The encoded inputs of some tasks of a batch. */
-const char *luas__batch_bytes(const luas__batch *b, uint64_t first, uint64_t count, size_t *len);
+const char *luas__job_batch_bytes(const luas__batch *b, uint64_t first, uint64_t count, size_t *len);
 
 /* Records an outcome, with what the task printed (NULL: was not captured): of
    one task, or of several that were cancelled or whose values are framed. On

@@ -92,7 +92,7 @@ static int send_chunk(luas__worker *w, const luas__chunk *c, const luas__batch *
     for (int i = 0; i < 4 && rc == 0; i++)
         rc = luas__mp_write_int(&w->link.out, fields[i]);
     if (rc == 0 && batch != NULL) {
-        const char *bytes = luas__batch_bytes(batch, c->index, c->count, &len);
+        const char *bytes = luas__job_batch_bytes(batch, c->index, c->count, &len);
         rc = luas__buffer_append(&w->link.out, bytes, len);
     }
     if (rc == 0)

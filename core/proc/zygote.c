@@ -11,6 +11,7 @@
 #include "clock.h"
 #include "error.h"
 #include "fd.h"
+#include "fdpass.h"
 
 /* A fork of the largest heap takes less; one that takes longer is stopped. */
 #define PATIENCE (2 * LUAS__SECOND)
