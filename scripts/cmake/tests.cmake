@@ -1,9 +1,9 @@
 # C tests, fuzzers, benchmarks and the embedding examples, one program a file.
 # The specs are run by scripts/test, which also picks the interpreter.
 
-# Builds one program for each file of `pattern` into the folder `folder` and
-# puts their names into `result`; the rest is what they are linked with. Targets
-# are named folder_name.
+# Builds one program for each of the files that match `pattern` into the folder
+# `folder` and puts their names into `result`; the rest is what they are linked
+# with. Targets are named folder_name.
 function(add_programs result folder pattern)
     file(GLOB sources CONFIGURE_DEPENDS ${pattern})
     set(names "")
@@ -12,6 +12,7 @@ function(add_programs result folder pattern)
         add_executable(${folder}_${name} ${source})
         set_target_properties(${folder}_${name} PROPERTIES OUTPUT_NAME ${name}
             RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/${folder})
+        target_include_directories(${folder}_${name} PRIVATE tests/support)
         target_link_libraries(${folder}_${name} PRIVATE ${ARGN})
         # A test's assert is there to fail, in a release build too.
         target_compile_options(${folder}_${name} PRIVATE -UNDEBUG)
@@ -20,17 +21,25 @@ function(add_programs result folder pattern)
     set(${result} ${names} PARENT_SCOPE)
 endfunction()
 
-# The tests of the Lua-free part see no Lua either.
-set(with_lua ${lua_floors} ${core_floors} PkgConfig::LUA)
-add_programs(lua_tests tests "tests/lua_*_test.c;tests/codec_test.c" ${with_lua})
-file(GLOB core_sources CONFIGURE_DEPENDS tests/*_test.c)
-list(FILTER core_sources EXCLUDE REGEX "/(lua_[^/]*|codec)_test\\.c$")
-set(core_tests "")
-if(core_sources)
-    add_programs(core_tests tests "${core_sources}" ${core_floors})
-endif()
+# The tests of a floor see that floor and those below it.
+set(below_base)
+set(below_wire luas_base)
+set(below_proc luas_wire luas_base)
+set(below_pool luas_proc ${below_proc})
+set(below_codec ${below_proc})
+set(below_worker luas_codec ${below_pool})
+set(below_host luas_worker luas_pool luas_codec ${below_pool})
+set(unit_tests "")
+foreach(floor base wire proc pool codec worker host)
+    set(with luas_${floor} ${below_${floor}})
+    if(luas_${floor} IN_LIST lua_floors)
+        list(APPEND with PkgConfig::LUA)
+    endif()
+    add_programs(floor_tests tests tests/unit/${floor}/*_test.c ${with})
+    list(APPEND unit_tests ${floor_tests})
+endforeach()
 # Their allocations fail when they want them to.
-foreach(test nomem_test lua_nomem_test lua_pool_nomem_test)
+foreach(test nomem_test codec_nomem_test host_nomem_test)
     if(TARGET tests_${test})
         target_link_options(tests_${test} PRIVATE
             -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free)
@@ -48,8 +57,8 @@ endif()
 find_program(VALGRIND valgrind)
 set(memcheck ${VALGRIND} -q --error-exitcode=99 --leak-check=full
     --errors-for-leak-kinds=definite --show-leak-kinds=definite
-    --suppressions=${PROJECT_SOURCE_DIR}/tests/valgrind.supp)
-foreach(test IN LISTS lua_tests core_tests)
+    --suppressions=${PROJECT_SOURCE_DIR}/tests/support/valgrind.supp)
+foreach(test IN LISTS unit_tests)
     add_test(NAME ${test} COMMAND tests_${test})
     set_tests_properties(${test} PROPERTIES TIMEOUT 120)
     if(VALGRIND AND NOT LUAS_SANITIZE)
@@ -59,7 +68,7 @@ foreach(test IN LISTS lua_tests core_tests)
 endforeach()
 # Debian's Python, which has Debian's msgpack, whatever else is in PATH.
 add_test(NAME msgpack_peer COMMAND /usr/bin/python3
-    ${PROJECT_SOURCE_DIR}/tests/msgpack_peer.py $<TARGET_FILE:tests_codec_test>)
+    ${PROJECT_SOURCE_DIR}/tests/codec/msgpack_peer.py $<TARGET_FILE:tests_codec_test>)
 set_tests_properties(msgpack_peer PROPERTIES TIMEOUT 120)
 
 add_programs(benchmarks benchmarks scripts/benchmarks/*.c
@@ -70,7 +79,7 @@ if(LUAS_FUZZ)
     if(NOT CMAKE_C_COMPILER_ID MATCHES Clang)
         missing("clang, which LUAS_FUZZ needs (-DCMAKE_C_COMPILER=clang)," clang)
     endif()
-    add_programs(fuzzers fuzz tests/*_fuzz.c ${with_lua})
+    add_programs(fuzzers fuzz tests/fuzz/*_fuzz.c ${lua_floors} ${core_floors} PkgConfig::LUA)
     foreach(fuzzer IN LISTS fuzzers)
         target_link_options(fuzz_${fuzzer} PRIVATE -fsanitize=fuzzer)
     endforeach()

@@ -1,0 +1,243 @@
+--- Chaos: jobs of mixed kinds while workers are killed and stopped at random.
+---
+---   luas tests/fuzz/chaos.lua [SECONDS [SEED]]
+---
+--- Whatever happens, each task must end in exactly one outcome, no task may
+--- start twice unless retries were asked for, values must be right, and at the
+--- end no child, descriptor or file may be left. The seed is printed; it fixes
+--- the jobs and what is done to the workers, not the moments of the scheduler.
+
+local seconds = tonumber(arg[1]) or 60
+local seed = math.tointeger(arg[2]) or os.time()
+local core = require "luas.core"
+print(("chaos: %g seconds, seed %d"):format(seconds, seed))
+math.randomseed(seed)
+
+local host = core.pid()
+local starts_path = os.tmpname()
+
+local function fail(...)
+    io.stderr:write("chaos: FAILED (seed ", seed, "): ", string.format(...), "\n")
+    os.exit(1)
+end
+
+local function check(ok, ...)
+    if not ok then fail(...) end
+end
+
+local function read_file(path)
+    local file = io.open(path)
+    if not file then return "" end
+    local text = file:read("a")
+    file:close()
+    return text
+end
+
+local function children(pid)
+    local list = {}
+    for child in read_file(("/proc/%d/task/%d/children"):format(pid, pid)):gmatch "%d+" do
+        list[#list + 1] = child
+    end
+    return list
+end
+
+local function descriptors()
+    local pipe <close> = io.popen("ls /proc/" .. host .. "/fd | wc -l")
+    return pipe:read("n")
+end
+
+-- ---- what is done to the workers: by a process of its own ----
+
+local function torment(victims_of, own_seed, stop_at)
+    math.randomseed(own_seed)
+    local me = tostring(core.pid())
+    local kills, stops = 0, 0
+    while core.now() < stop_at do
+        os.execute(("sleep %.3f"):format(math.random() * 0.08))
+        local list = children(victims_of)
+        local victim = list[math.random(math.max(1, #list))]
+        if victim and victim ~= me then
+            if math.random() < 0.7 then
+                os.execute("kill -9 " .. victim .. " 2>/dev/null")
+                kills = kills + 1
+            else
+                os.execute(("kill -STOP %s 2>/dev/null; sleep %.3f; kill -CONT %s 2>/dev/null")
+                    :format(victim, math.random() * 0.15, victim))
+                stops = stops + 1
+            end
+        end
+    end
+    return kills, stops
+end
+
+-- ---- the tasks ----
+
+local function note_start(id)
+    local file = io.open(starts_path, "a")
+    file:write(id, "\n")
+    file:close()
+end
+
+local kinds = {}
+
+function kinds.quick(x) return x * 2 end
+
+function kinds.slow(x)
+    local stop = core.now() + 0.002 * (x % 5)
+    while core.now() < stop do end
+    return x * 2
+end
+
+function kinds.large(x) return x * 2, ("x"):rep(100000 * (x % 4)) end
+
+function kinds.failing(x)
+    if x % 7 == 3 then error { code = x } end
+    return x * 2
+end
+
+function kinds.leaving(x)
+    if x % 11 == 5 then os.exit(3) end
+    return x * 2
+end
+
+function kinds.hanging(x)
+    if x % 13 == 6 then while true do end end
+    return x * 2
+end
+
+local expected = {
+    quick = {}, slow = {}, large = {},
+    failing = { error = true }, leaving = {}, hanging = { timeout = true },
+}
+
+local names = { "quick", "slow", "large", "failing", "leaving", "hanging" }
+
+-- ---- the jobs ----
+
+local serial, tally = 0, { value = 0 }
+
+local function items(n)
+    local list = {}
+    for i = 1, n do list[i] = i end
+    return list
+end
+
+local function judge(kind, i, value, failure, retries)
+    if failure then
+        tally[failure.kind] = (tally[failure.kind] or 0) + 1
+        check(failure.index == i, "%s: outcome of task %d says %s", kind, i, failure.index)
+        check(failure.kind == "crash" or failure.kind == "timeout" or expected[kind][failure.kind],
+            "%s: task %d ended as %s: %s", kind, i, failure.kind, tostring(failure))
+        check(failure.attempts <= retries + 1, "%s: task %d had %d attempts", kind, i, failure.attempts)
+        if failure.kind == "error" then
+            check(failure.value.code == i, "%s: task %d raised another's error", kind, i)
+        end
+    else
+        tally.value = tally.value + 1
+        check(value == 2 * i, "%s: task %d gave %s", kind, i, tostring(value))
+    end
+end
+
+local function options()
+    local given = { on_error = "collect", timeout = 0.4 }
+    if math.random() < 0.4 then given.chunk = math.random(1, 40) end
+    if math.random() < 0.3 then given.retries = math.random(1, 2) end
+    if math.random() < 0.2 then given.carry = "inherit" end
+    return given
+end
+
+local function wrap(kind, job)
+    local f = kinds[kind]
+    return function(x)
+        note_start(job .. " " .. x)
+        return f(x)
+    end
+end
+
+local function run_map(p, kind, n, given, f)
+    local results, count, failures = p:map(f, items(n), given)
+    check(count == n, "map of %d counted %d", n, count)
+    for i = 1, n do judge(kind, i, results[i], failures[i], given.retries or 0) end
+    for i in pairs(failures) do
+        check(results[i] == nil and i >= 1 and i <= n, "task %s has two outcomes", i)
+    end
+end
+
+local function run_imap(p, kind, n, given, f)
+    local seen, leave_at = {}, math.random() < 0.3 and math.random(n) or nil
+    local verb = math.random() < 0.5 and p.imap or p.imap_unordered
+    for i, value, failure in verb(p, f, items(n), given) do
+        check(not seen[i], "task %d came twice", i)
+        seen[i] = true
+        if value then failure = nil end -- a second result
+        judge(kind, i, value, failure, given.retries or 0)
+        if i == leave_at then return end
+    end
+    for i = 1, n do check(seen[i], "%s: task %d of %d never came", kind, i, n) end
+end
+
+local function run_async(p, kind, n, given, f)
+    local with, futures = p:with { timeout = given.timeout, retries = given.retries }, {}
+    for i = 1, math.min(n, 30) do futures[i] = with:apply_async(f, i) end
+    for i, future in ipairs(futures) do
+        if math.random() < 0.1 then future:cancel() end
+        local ok, value = pcall(future.get, future)
+        if ok then
+            judge(kind, i, value, nil, given.retries or 0)
+        elseif type(value) ~= "table" then
+            fail("%s: task %d raised %s", kind, i, tostring(value))
+        elseif value.kind ~= "cancelled" then
+            value.index = i
+            judge(kind, i, nil, value, given.retries or 0)
+        end
+    end
+end
+
+local runs = { run_map, run_map, run_imap, run_async }
+
+local function one_job(p)
+    serial = serial + 1
+    local kind = names[math.random(#names)]
+    local given = options()
+    runs[math.random(#runs)](p, kind, math.random(200), given, wrap(kind, serial))
+    if not given.retries then return { [serial] = true } end
+end
+
+-- ---- the run ----
+
+local function check_starts(once)
+    local seen = {}
+    for line in read_file(starts_path):gmatch "[^\n]+" do
+        local job = math.tointeger(tonumber(line:match "^%d+"))
+        check(not (seen[line] and once[job]), "task %s started twice", line)
+        seen[line] = true
+    end
+end
+
+local before = descriptors()
+local stop_at = core.now() + seconds
+local once = {}
+do
+    local tormentor = process.spawn(torment, host, seed + 1, stop_at)
+    while core.now() < stop_at do
+        local p <close> = pool.new(math.random(1, 5))
+        for _ = 1, math.random(1, 12) do
+            for job in pairs(one_job(p) or {}) do once[job] = true end
+        end
+    end
+    tormentor:join()
+    local ok, kills, stops = pcall(tormentor.result, tormentor)
+    print(("%s kills, %s stops"):format(ok and kills or "?", ok and stops or "?"))
+end
+check_starts(once)
+os.remove(starts_path)
+collectgarbage()
+collectgarbage()
+check(#children(host) == 0, "children are left: %s", table.concat(children(host), " "))
+check(descriptors() <= before + 8, "descriptors: %d before, %d after", before, descriptors())
+
+local parts = {}
+for kind, n in pairs(tally) do parts[#parts + 1] = n .. " " .. kind end
+table.sort(parts)
+print(("%d jobs: %s"):format(serial, table.concat(parts, ", ")))
+print("chaos: every task ended exactly once")
