@@ -202,6 +202,17 @@ static int job_feed(lua_State *L)
     return 2;
 }
 
+/* The list at `first` gives way to its arguments, behind which is what the source
+   gave with it: the number of all. */
+static int spread_list(lua_State *L, int first, lua_Integer index)
+{
+    int behind = lua_gettop(L) - first;
+    int n = push_arguments(L, first, index);
+    lua_rotate(L, first + 1, n);
+    lua_remove(L, first);
+    return n + behind;
+}
+
 /* Arguments: job, source function, the most tasks, index of the first one,
    star. Gives their number, whether the source may have more, and the modules
    that they refer to, as `feed` does. */
@@ -222,11 +233,8 @@ static int job_pull(lua_State *L)
         if (!more)
             break;
         int n = lua_gettop(L) - first + 1;
-        if (star) {
-            lua_settop(L, first);
-            n = push_arguments(L, first, before + h->count + 1);
-            first++;
-        }
+        if (star)
+            n = spread_list(L, first, before + h->count + 1);
         if (h->count == 0)
             luas__names_look(L, first); /* the source may have loaded some */
         if (encode_task(L, h, first, n, &options) < 0)

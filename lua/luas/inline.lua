@@ -149,6 +149,14 @@ local function unpack_item(list, index)
     return pack(unpack(list, 1, list.n or #list))
 end
 
+-- Behind the list's arguments comes what the source gave with it.
+local function spread_list(given, index)
+    local arguments = unpack_item(given[1], index)
+    table.move(given, 2, given.n, arguments.n + 1, arguments)
+    arguments.n = arguments.n + given.n - 1
+    return arguments
+end
+
 local function push(self, arguments)
     self.last, self.fed = self.last + 1, self.fed + 1
     self.queue[self.last] = setmetatable({
@@ -183,7 +191,7 @@ function Job:pull(source, most, before, star)
     for n = 1, most do
         local arguments = pack(source())
         if self.dropped or self.pool.closed or arguments[1] == nil then return n - 1, false end
-        if star then arguments = unpack_item(arguments[1], before + n) end
+        if star then arguments = spread_list(arguments, before + n) end
         check_item(before + n, arguments)
         push(self, arguments)
     end

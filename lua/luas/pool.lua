@@ -170,6 +170,7 @@ function Pool:map(f, items, opts)
 end
 
 --- As map, but each item is a table of arguments (its `n` or length counts).
+--- Behind them comes what a source function gives with the table.
 ---@param f function
 ---@param arglists luas.source
 ---@param opts luas.joboptions?

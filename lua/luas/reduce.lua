@@ -5,6 +5,7 @@ local core = require "luas.core"
 local outcome = require "luas.outcome"
 
 local min, max, traceback = math.min, math.max, debug.traceback
+local pack, unpack = table.pack, table.unpack
 
 local M = {}
 
@@ -24,27 +25,59 @@ function M.size(options, n, workers)
     return options.chunk or n and max(1, min(MOST, n // (4 * workers))) or USUAL
 end
 
---- A source of lists of `size` items.
+-- An item goes to the end of a list. One that is not a single value is a table of
+-- its values there, which `packed` notes.
+local function put(list, ...)
+    list.n = list.n + 1
+    if select("#", ...) == 1 then
+        list[list.n] = ...
+    else
+        list.packed = list.packed or {}
+        list.packed[list.n], list[list.n] = true, pack(...)
+    end
+end
+
+-- Readers put the next item into a list: false after the last one.
+local function array_reader(items, n)
+    local at = 0
+    return function(list)
+        if at == n then return false end
+        at = at + 1
+        put(list, items[at])
+        return true
+    end
+end
+
+local function source_reader(source)
+    local function take(list, ...)
+        if (...) == nil then return false end
+        put(list, ...)
+        return true
+    end
+    return function(list) return take(list, source()) end
+end
+
+--- A source of lists of `size` items. What they are read from is not called
+--- again after its end.
 ---@param given {items: table?, n: integer?, source: function?}
 ---@param size integer
 ---@return fun(): table?
 function M.lists(given, size)
-    local at = 0
-    local function next_item()
-        if given.source then return given.source() end
-        return given.items[at + 1]
-    end
+    local read = given.source and source_reader(given.source) or array_reader(given.items, given.n)
+    local count, more = 0, true
     return function()
-        local list, n = { first = at + 1 }, 0
-        while n < size and (given.source or at < given.n) do
-            local item = next_item()
-            if item == nil and given.source then break end
-            at, n = at + 1, n + 1
-            list[n] = item
-        end
-        list.n = n
-        return n > 0 and list or nil
+        local list = { first = count + 1, n = 0 }
+        while more and list.n < size do more = read(list) end
+        count = count + list.n
+        return list.n > 0 and list or nil
     end
+end
+
+-- f of item i. No tail calls, of which a traceback would tell.
+local function call(f, list, i)
+    local item = list[i]
+    if list.packed and list.packed[i] then return (f(unpack(item, 1, item.n))) end
+    return (f(item))
 end
 
 local function describe(value)
@@ -64,14 +97,14 @@ end
 ---@param size integer
 ---@return function
 function M.task(f, combine, size)
-    if size == 1 then return function(item) return true, (f(item)) end end
+    if size == 1 then return function(...) return true, (f(...)) end end
     return function(list)
         local i = 1
         local ok, total = xpcall(function()
-            local sum = f(list[1])
+            local sum = call(f, list, 1)
             while i < list.n do
                 i = i + 1
-                sum = combine(sum, (f(list[i])))
+                sum = combine(sum, call(f, list, i))
             end
             return sum
         end, describe)
