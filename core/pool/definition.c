@@ -1,9 +1,13 @@
 /* Definitions by content. */
 #include "definition.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 
+/* Of the unused. */
 enum { KEEP_COUNT = 64, KEEP_BYTES = 4 << 20 };
+
+enum { FIRST_SIZE = 64 };
 
 /* FNV-1a (Fowler, Noll, Vo), eight bytes at a step; equality is still checked. */
 static uint64_t hash_bytes(const char *bytes, size_t len)
@@ -20,71 +24,127 @@ static uint64_t hash_bytes(const char *bytes, size_t len)
     return hash;
 }
 
-static void to_front(luas__definitions *all, luas__definition **link)
+static luas__definition **bucket(const luas__definitions *all, uint64_t hash)
 {
-    luas__definition *definition = *link;
-    *link = definition->next;
-    definition->next = all->first;
-    all->first = definition;
+    return &all->buckets[(hash ^ hash >> 32) & (all->size - 1)];
+}
+
+static void chain(luas__definitions *all, luas__definition *definition)
+{
+    luas__definition **at = bucket(all, definition->hash);
+    definition->next = *at;
+    *at = definition;
+}
+
+/* Without memory the chains become longer; there must be one. */
+static bool grow(luas__definitions *all)
+{
+    luas__definitions before = *all;
+    size_t size = before.size > 0 ? 2 * before.size : FIRST_SIZE;
+    luas__definition **buckets = calloc(size, sizeof *buckets);
+    if (buckets == NULL)
+        return before.size > 0;
+    all->buckets = buckets;
+    all->size = size;
+    for (size_t i = 0; i < before.size; i++)
+        for (luas__definition *definition = before.buckets[i], *next; definition != NULL; definition = next) {
+            next = definition->next;
+            chain(all, definition);
+        }
+    free(before.buckets);
+    return true;
+}
+
+static luas__definition *find(const luas__definitions *all, uint64_t hash, const char *bytes, size_t len)
+{
+    luas__definition *definition = all->size > 0 ? *bucket(all, hash) : NULL;
+    while (definition != NULL && (definition->hash != hash || definition->len != len
+                            || memcmp(definition->bytes, bytes, len) != 0))
+        definition = definition->next;
+    return definition;
 }
 
 static luas__definition *make(luas__definitions *all, uint64_t hash, const char *bytes, size_t len)
 {
+    if ((size_t)all->count >= all->size && !grow(all))
+        return NULL;
     luas__definition *definition = malloc(sizeof *definition + len);
     if (definition == NULL)
         return NULL;
-    *definition = (luas__definition){.next = all->first, .id = ++all->last_id, .hash = hash, .len = len};
+    *definition = (luas__definition){.id = ++all->last_id, .hash = hash, .len = len};
     memcpy(definition->bytes, bytes, len);
-    all->first = definition;
+    chain(all, definition);
     all->count++;
     all->bytes += len;
     return definition;
 }
 
+/* The unused are a queue. */
+static void set_aside(luas__definitions *all, luas__definition *definition)
+{
+    definition->younger = NULL;
+    definition->older = all->oldest != NULL ? all->youngest : &all->oldest;
+    *definition->older = definition;
+    all->youngest = &definition->younger;
+    all->unused++;
+    all->unused_bytes += definition->len;
+}
+
+static void take_up(luas__definitions *all, luas__definition *definition)
+{
+    *definition->older = definition->younger;
+    if (definition->younger != NULL)
+        definition->younger->older = definition->older;
+    else
+        all->youngest = definition->older;
+    all->unused--;
+    all->unused_bytes -= definition->len;
+}
+
 luas__definition *luas__definition_take(luas__definitions *all, const char *bytes, size_t len)
 {
     uint64_t hash = hash_bytes(bytes, len);
-    luas__definition **link = &all->first;
-    while (*link != NULL && ((*link)->hash != hash || (*link)->len != len
-                             || memcmp((*link)->bytes, bytes, len) != 0))
-        link = &(*link)->next;
-    luas__definition *definition = *link;
-    if (definition != NULL)
-        to_front(all, link);
-    else if ((definition = make(all, hash, bytes, len)) == NULL)
-        return NULL;
-    definition->users++;
+    luas__definition *definition = find(all, hash, bytes, len);
+    if (definition == NULL && (definition = make(all, hash, bytes, len)) != NULL)
+        definition->users = 1;
+    else if (definition != NULL && definition->users++ == 0)
+        take_up(all, definition);
     return definition;
 }
 
-void luas__definition_drop(luas__definition *definition)
+void luas__definition_drop(luas__definitions *all, luas__definition *definition)
 {
-    definition->users--;
+    if (--definition->users == 0)
+        set_aside(all, definition);
 }
 
 luas__definition *luas__definition_evict(luas__definitions *all)
 {
-    if (all->count <= KEEP_COUNT && all->bytes <= KEEP_BYTES)
+    if (all->unused <= KEEP_COUNT && all->unused_bytes <= KEEP_BYTES)
         return NULL;
-    luas__definition **oldest = NULL;
-    for (luas__definition **link = &all->first; *link != NULL; link = &(*link)->next)
-        if ((*link)->users == 0)
-            oldest = link;
-    if (oldest == NULL)
-        return NULL;
-    luas__definition *definition = *oldest;
-    *oldest = definition->next;
+    luas__definition *definition = all->oldest, **at = bucket(all, definition->hash);
+    take_up(all, definition);
+    while (*at != definition)
+        at = &(*at)->next;
+    *at = definition->next;
     all->count--;
     all->bytes -= definition->len;
     return definition;
 }
 
+static void free_chain(luas__definition *definition)
+{
+    while (definition != NULL) {
+        luas__definition *next = definition->next;
+        free(definition);
+        definition = next;
+    }
+}
+
 void luas__definition_release_all(luas__definitions *all)
 {
-    while (all->first != NULL) {
-        luas__definition *definition = all->first;
-        all->first = definition->next;
-        free(definition);
-    }
+    for (size_t i = 0; i < all->size; i++)
+        free_chain(all->buckets[i]);
+    free(all->buckets);
     *all = (luas__definitions){0};
 }

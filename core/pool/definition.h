@@ -2,6 +2,8 @@
  * Definitions (functions, classes) as bytes, kept by content: a job that
  * defines what an earlier job defined finds the earlier definition, and a worker
  * that has it is not sent it again. A few unused ones are kept for that.
+ *
+ * Each operation takes as long with many definitions as with few.
  */
 #ifndef LUAS_BLOB_H
 #define LUAS_BLOB_H
@@ -9,7 +11,9 @@
 #include "buffer.h"
 
 typedef struct luas__definition {
-    struct luas__definition *next;    /* most recently used first */
+    struct luas__definition *next;    /* in its bucket */
+    struct luas__definition *younger; /* among the unused: the next that became so */
+    struct luas__definition **older;  /* what points to this one there */
     int64_t id;                 /* from 1, never used again */
     uint64_t hash;
     int users;                  /* jobs that hold it */
@@ -17,11 +21,14 @@ typedef struct luas__definition {
     char bytes[];
 } luas__definition;
 
+/* Zeroed it is an empty collection. */
 typedef struct luas__definitions {
-    luas__definition *first;
+    luas__definition **buckets;       /* by hash; `size` of them, a power of two or 0 */
+    size_t size;
+    luas__definition *oldest, **youngest; /* of the unused; where the next one goes, or NULL */
     int64_t last_id;
-    int count;
-    size_t bytes;
+    int count, unused;
+    size_t bytes, unused_bytes;
 } luas__definitions;
 
 /* The definition with these bytes, made if need be, with one more user; NULL when
@@ -29,10 +36,10 @@ typedef struct luas__definitions {
 luas__definition *luas__definition_take(luas__definitions *all, const char *bytes, size_t len);
 
 /* One user less. */
-void luas__definition_drop(luas__definition *definition);
+void luas__definition_drop(luas__definitions *all, luas__definition *definition);
 
-/* Takes the least recently used definition out of the collection when that has
-   grown too large and nobody uses it; the caller frees it. NULL: none. */
+/* Takes the least recently used definition out of the collection when there are too
+   many that nobody uses; the caller frees it. NULL: there are not. */
 luas__definition *luas__definition_evict(luas__definitions *all);
 
 void luas__definition_release_all(luas__definitions *all);

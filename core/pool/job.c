@@ -36,8 +36,6 @@ void luas__job_free(luas__job *j)
     if (j == NULL)
         return;
     free_batches(j);
-    for (int i = 0; i < j->ndefinitions; i++)
-        luas__definition_drop(j->definitions[i]);
     free(j->definitions);
     free(j->input.pending);
     luas__buffer_release(&j->output.inbox);

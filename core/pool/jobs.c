@@ -52,22 +52,15 @@ static void end_process(luas__pool *p, luas__job *job)
             luas__worker_stop(p->workers[i], job->output.failures > 0);
 }
 
-void luas__jobs_done(luas__pool *p, luas__job *job)
+/* A job that is over needs no definitions: they can make room for others'. */
+static void drop_definitions(luas__pool *p, luas__job *job)
 {
-    if (job->done)
-        return;
-    job->done = true;
-    luas__snapshots_end(p, job);
-    luas__jobs_stop_pumping(p, job);
-    forget(p, job);
-    end_process(p, job);
-    unlink_job(job);
-    link_job(&p->done, job);
-    p->progress++;
-}
-
-static void evict_definitions(luas__pool *p)
-{
+    for (int i = 0; i < job->ndefinitions; i++)
+        luas__definition_drop(&p->definitions, job->definitions[i]);
+    free(job->definitions);
+    job->definitions = NULL;
+    job->ndefinitions = 0;
+    job->cap_definitions = 0;
     luas__definition *definition;
     while ((definition = luas__definition_evict(&p->definitions)) != NULL) {
         for (int i = 0; i < p->nworkers; i++)
@@ -77,6 +70,21 @@ static void evict_definitions(luas__pool *p)
     }
 }
 
+void luas__jobs_done(luas__pool *p, luas__job *job)
+{
+    if (job->done)
+        return;
+    job->done = true;
+    luas__snapshots_end(p, job);
+    luas__jobs_stop_pumping(p, job);
+    forget(p, job);
+    drop_definitions(p, job);
+    end_process(p, job);
+    unlink_job(job);
+    link_job(&p->done, job);
+    p->progress++;
+}
+
 void luas__jobs_free(luas__pool *p, luas__job *job)
 {
     for (int i = 0; i < p->nworkers; i++)
@@ -84,9 +92,9 @@ void luas__jobs_free(luas__pool *p, luas__job *job)
             p->workers[i]->process = NULL;
     luas__jobs_stop_pumping(p, job);
     forget(p, job);
+    drop_definitions(p, job);
     unlink_job(job);
     luas__job_free(job);
-    evict_definitions(p);
 }
 
 static void free_dropped(luas__pool *p, luas__job *job)

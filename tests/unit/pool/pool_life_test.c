@@ -355,6 +355,31 @@ static void test_a_definition_is_sent_to_a_worker_once(void)
     frames = NULL;
 }
 
+/* Nobody has read their outcomes; yet what they defined makes room for others. */
+static void test_jobs_that_are_over_hold_no_definitions(void)
+{
+    enum { JOBS = 300, KEPT = 64 };
+    luas__pool *pool = open_pool(2, serve);
+    luas__job *jobs[JOBS];
+    for (int i = 0; i < JOBS; i++) {
+        char definition[24];
+        int n = snprintf(definition, sizeof definition, "definition %d", i);
+        jobs[i] = start_job(pool, &(luas__policy){0});
+        CHECK_INT(luas__pool_define(pool, jobs[i], definition, (size_t)n), 0);
+        feed(pool, jobs[i], "echo", 1);
+        luas__pool_seal(pool, jobs[i]);
+    }
+    CHECK_INT(pool->definitions.count, JOBS);
+    while (pool->jobs != NULL)
+        CHECK(luas__pool_step(pool, LUAS__SECOND, NULL) >= 0);
+    CHECK_INT(pool->definitions.count, KEPT);
+    for (int i = 0; i < pool->nworkers; i++)
+        CHECK(pool->workers[i]->ndefinitions <= KEPT);
+    for (int i = 0; i < JOBS; i++)
+        free(finish(pool, jobs[i]));
+    luas__pool_close(pool);
+}
+
 static void test_a_job_without_tasks_is_done_when_sealed(void)
 {
     luas__pool *pool = open_pool(1, serve);
@@ -380,5 +405,6 @@ int main(void)
     RUN(test_urgent_jobs_go_first);
     RUN(test_many_jobs_at_once);
     RUN(test_a_definition_is_sent_to_a_worker_once);
+    RUN(test_jobs_that_are_over_hold_no_definitions);
     RUN(test_a_job_without_tasks_is_done_when_sealed);
 }
