@@ -222,7 +222,7 @@ static int pool_busy(lua_State *L)
 {
     luas__pool *p = luas__handles_pool(L, 1)->pool;
     pthread_mutex_lock(&p->lock);
-    bool busy = p->jobs != NULL;
+    bool busy = p->jobs.first != NULL;
     pthread_mutex_unlock(&p->lock);
     lua_pushboolean(L, busy);
     return 1;

@@ -60,21 +60,35 @@ static int count_hands(const luas__pool *p, const luas__job *job)
     return n;
 }
 
-void luas__concurrency_update(luas__pool *p)
+void luas__concurrency_begin(luas__pool *p)
 {
-    for (luas__job *job = p->jobs; job != NULL; job = job->next) {
-        job->pace.concurrency = is_limited(p, job) ? p->cpus : 0;
-        int hands = job->pace.concurrency > 0 ? count_hands(p, job) : 0;
-        int left = job->pace.concurrency - hands;
-        job->pace.slots_left = job->pace.concurrency == 0 ? INT_MAX : left > 0 ? left : 0;
-    }
+    p->concurrency.round++;
 }
 
-int64_t luas__concurrency_retry_at(const luas__pool *p)
+static void limit(luas__pool *p, luas__job *job)
 {
-    int64_t end = INT64_MAX;
-    for (const luas__job *job = p->jobs; job != NULL; job = job->next)
-        if (job->pace.concurrency > 0 && deadline(p, job) < end)
-            end = deadline(p, job);
-    return end;
+    int left = luas__state_cpus(p) - count_hands(p, job);
+    job->pace.concurrency = luas__state_cpus(p);
+    job->pace.slots_left = left > 0 ? left : 0;
+    if (deadline(p, job) < p->concurrency.retry_at)
+        p->concurrency.retry_at = deadline(p, job);
+}
+
+int luas__concurrency_slots(luas__pool *p, luas__job *job)
+{
+    if (job->pace.round == p->concurrency.round)
+        return job->pace.slots_left;
+    job->pace.round = p->concurrency.round;
+    job->pace.concurrency = 0;
+    job->pace.slots_left = INT_MAX;
+    if (is_limited(p, job))
+        limit(p, job);
+    return job->pace.slots_left;
+}
+
+int64_t luas__concurrency_retry_at(luas__pool *p)
+{
+    int64_t at = p->concurrency.retry_at;
+    p->concurrency.retry_at = INT64_MAX;
+    return at;
 }

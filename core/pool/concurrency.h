@@ -13,11 +13,15 @@
 
 #include "state.h"
 
-/* Before dealing and scaling: says of each job how many further workers it may go to. */
-void luas__concurrency_update(luas__pool *p);
+/* Before dealing and scaling a round begins, in which a job that is looked at gets
+   pace.concurrency and pace.slots_left. */
+void luas__concurrency_begin(luas__pool *p);
 
-/* When (ns) some job may go to more. */
-int64_t luas__concurrency_retry_at(const luas__pool *p);
+/* To how many further workers the job may go: pace.slots_left. */
+int luas__concurrency_slots(luas__pool *p, luas__job *job);
+
+/* When (ns) that will be more, for one of those looked at since this was asked last. */
+int64_t luas__concurrency_retry_at(luas__pool *p);
 
 /* Does the job go to this worker already? */
 bool luas__concurrency_has(const luas__worker *w, const luas__job *job);

@@ -31,10 +31,67 @@ static void free_batches(luas__job *j)
     j->input.last_batch = j->input.cursor = NULL;
 }
 
+void luas__job_move(luas__job *j, luas__job_list *list)
+{
+    if (j->list != NULL) {
+        *j->link = j->next;
+        if (j->next != NULL)
+            j->next->link = j->link;
+        else
+            j->list->last = j->link;
+    }
+    j->list = list;
+    j->next = NULL;
+    if (list == NULL)
+        return;
+    j->link = list->last;
+    *j->link = j;
+    list->last = &j->next;
+}
+
+/* ---- its place in the queue ---- */
+
+bool luas__job_ready(const luas__job *j)
+{
+    return j->input.waiting > 0 && !j->closed && !luas__job_full(j);
+}
+
+/* After whatever changes the answer of luas__job_ready. */
+static void requeue(luas__job *j)
+{
+    bool ready = j->queue != NULL && luas__job_ready(j);
+    if (ready && !j->queued)
+        luas__queue_add(j->queue, &j->place);
+    else if (!ready && j->queued)
+        luas__queue_remove(j->queue, &j->place);
+    j->queued = ready;
+}
+
+void luas__job_enqueue(luas__job *j, luas__queue *q)
+{
+    if (j->queued)
+        luas__queue_remove(j->queue, &j->place);
+    j->queued = false;
+    j->place.priority = j->policy.priority;
+    j->place.age = j->id;
+    j->queue = q;
+    requeue(j);
+}
+
+void luas__job_close(luas__job *j)
+{
+    j->closed = true;
+    requeue(j);
+}
+
+/* ---- inputs ---- */
+
 void luas__job_free(luas__job *j)
 {
     if (j == NULL)
         return;
+    luas__job_enqueue(j, NULL);
+    luas__job_move(j, NULL);
     free_batches(j);
     free(j->definitions);
     free(j->input.pending);
@@ -66,6 +123,7 @@ static int add_pending(luas__job *j, uint64_t count)
     }
     j->input.fed += count;
     j->input.waiting += count;
+    requeue(j);
     return 0;
 }
 
@@ -108,6 +166,7 @@ int luas__job_return(luas__job *j, luas__range range)
         return rc;
     j->input.pending[j->input.npending++] = range;
     j->input.waiting += range.count;
+    requeue(j);
     return 0;
 }
 
@@ -158,6 +217,7 @@ bool luas__job_take(luas__job *j, uint32_t worker, uint32_t most, luas__range *r
     j->input.waiting -= range->count;
     if (top->count == 0)
         drop_pending(j, top);
+    requeue(j);
     return true;
 }
 
@@ -238,6 +298,7 @@ int luas__job_settle(luas__job *j, const luas__outcome *o, const char *payload,
     j->output.settled += o->count;
     if (o->kind != LUAS__KIND_VALUE && o->kind != LUAS__KIND_CANCELLED)
         j->output.failures++;
+    requeue(j); /* more outcomes may wait than it has room for */
     return 0;
 }
 
@@ -267,6 +328,7 @@ static int cancel_within(luas__job *j, size_t i, uint64_t from, uint64_t to)
     if (rc < 0)
         return rc;
     j->input.waiting -= high - low;
+    requeue(j);
     j->input.pending[i].count = low - r.first;
     rest.first = high;
     rest.count = end - high;
@@ -310,6 +372,7 @@ void luas__job_swap(luas__job *j)
     j->output.taken = j->output.inbox;
     j->output.inbox = empty;
     j->output.inbox.start = j->output.inbox.len = 0;
+    requeue(j);
 }
 
 bool luas__job_has_taken(const luas__job *j)

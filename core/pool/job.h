@@ -16,6 +16,7 @@
 #include "definition.h"
 #include "frame.h"
 #include "outcome.h"
+#include "queue.h"
 
 /* Inputs that were fed together: for each a size and its arguments. */
 typedef struct luas__batch {
@@ -46,8 +47,18 @@ typedef struct luas__policy {
     int64_t seed;
 } luas__policy;
 
+/* Jobs in the order in which they were added; its owner sets `last` to &first. */
+typedef struct luas__job_list {
+    struct luas__job *first, **last;
+} luas__job_list;
+
 typedef struct luas__job {
+    luas__queue_node place;     /* in a queue, first: luas__job_in */
+    luas__queue *queue;         /* that it is in when it has tasks to deal, or NULL */
+    bool queued;                /* it is */
     struct luas__job *next, **link; /* in a list of the pool's */
+    luas__job_list *list;       /* that one, or NULL */
+    struct luas__job *next_dropped; /* in another, of the pool's */
     int64_t id;
     luas__policy policy;
     bool pumped;                /* goes on while no call drives the pool */
@@ -77,6 +88,7 @@ typedef struct luas__job {
         uint32_t last_chunk;
         int concurrency;        /* workers that it is dealt to; 0: to all */
         int slots_left;         /* further ones that it may go to now */
+        uint32_t round;         /* in which that was found out */
         uint64_t heard;         /* output.settled, when it was last looked at */
         int64_t heard_at;       /* ns; when it had changed; 0: never looked at */
     } pace;
@@ -94,6 +106,26 @@ typedef struct luas__job {
 
 luas__job *luas__job_new(const luas__policy *policy);
 void luas__job_free(luas__job *j);
+
+/* From one of the pool's lists to the end of another, or into none: NULL. */
+void luas__job_move(luas__job *j, luas__job_list *list);
+
+/*
+ * From now on the job is in this queue just as long as it has tasks that may be
+ * dealt, whatever becomes of it; NULL: in none.
+ */
+void luas__job_enqueue(luas__job *j, luas__queue *q);
+
+static inline luas__job *luas__job_in(luas__queue_node *place)
+{
+    return (luas__job *)(void *)place;
+}
+
+/* Nobody wants its outcomes any more: nothing more is dealt. */
+void luas__job_close(luas__job *j);
+
+/* Has it tasks that may be dealt? */
+bool luas__job_ready(const luas__job *j);
 
 /* Adds tasks; takes over the bytes and the malloc'ed offsets. On failure
    (LUAS_ENOMEM) they stay the caller's. */

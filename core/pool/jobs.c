@@ -6,29 +6,25 @@
 
 #include "snapshots.h"
 
-static void link_job(luas__job **at, luas__job *job)
+/* With a task for each worker. */
+static bool is_broadcast(const luas__job *job)
 {
-    job->next = *at;
-    job->link = at;
-    if (job->next != NULL)
-        job->next->link = &job->next;
-    *at = job;
-}
-
-static void unlink_job(luas__job *job)
-{
-    *job->link = job->next;
-    if (job->next != NULL)
-        job->next->link = job->link;
+    return (job->policy.flags & LUAS__JOB_EACH) != 0;
 }
 
 void luas__jobs_add(luas__pool *p, luas__job *job)
 {
-    luas__job **at = &p->jobs;
-    while (*at != NULL && (*at)->policy.priority >= job->policy.priority)
-        at = &(*at)->next;
     job->id = ++p->last_job;
-    link_job(at, job);
+    p->broadcasts += is_broadcast(job);
+    luas__job_move(job, &p->jobs);
+    luas__job_enqueue(job, &p->ready);
+}
+
+void luas__jobs_leave_workers(luas__pool *p, const luas__job *job)
+{
+    for (int i = 0; i < p->nworkers; i++)
+        if (p->workers[i]->snapshot_job == job)
+            p->workers[i]->snapshot_job = NULL;
 }
 
 static void forget(luas__pool *p, luas__job *job)
@@ -80,12 +76,13 @@ void luas__jobs_done(luas__pool *p, luas__job *job)
     forget(p, job);
     drop_definitions(p, job);
     end_process(p, job);
-    unlink_job(job);
-    link_job(&p->done, job);
+    luas__jobs_leave_workers(p, job);
+    p->broadcasts -= is_broadcast(job);
+    luas__job_move(job, &p->done);
     p->progress++;
 }
 
-void luas__jobs_free(luas__pool *p, luas__job *job)
+static void free_job(luas__pool *p, luas__job *job)
 {
     for (int i = 0; i < p->nworkers; i++)
         if (p->workers[i]->process == job)
@@ -93,39 +90,42 @@ void luas__jobs_free(luas__pool *p, luas__job *job)
     luas__jobs_stop_pumping(p, job);
     forget(p, job);
     drop_definitions(p, job);
-    unlink_job(job);
+    luas__jobs_leave_workers(p, job);
+    p->broadcasts -= is_broadcast(job) && !job->done;
     luas__job_free(job);
 }
 
-static void free_dropped(luas__pool *p, luas__job *job)
+void luas__jobs_drop(luas__pool *p, luas__job *job)
 {
-    while (job != NULL) {
-        luas__job *next = job->next;
-        if (job->closed && job->dealt == 0)
-            luas__jobs_free(p, job);
-        job = next;
+    if (job->dealt == 0) {
+        free_job(p, job);
+        return;
     }
+    job->next_dropped = p->dropped;
+    p->dropped = job;
 }
 
 void luas__jobs_free_dropped(luas__pool *p)
 {
-    free_dropped(p, p->jobs);
-    free_dropped(p, p->done);
+    for (luas__job **at = &p->dropped, *job; (job = *at) != NULL;)
+        if (job->dealt == 0) {
+            *at = job->next_dropped;
+            free_job(p, job);
+        } else {
+            at = &job->next_dropped;
+        }
 }
 
-static void free_list(luas__job *job)
+static void free_list(luas__job_list *list)
 {
-    while (job != NULL) {
-        luas__job *next = job->next;
-        luas__job_free(job);
-        job = next;
-    }
+    while (list->first != NULL)
+        luas__job_free(list->first);
 }
 
 void luas__jobs_free_all(luas__pool *p)
 {
-    free_list(p->jobs);
-    free_list(p->done);
+    free_list(&p->jobs);
+    free_list(&p->done);
 }
 
 int luas__jobs_revoke(luas__pool *p, const luas__job *job)

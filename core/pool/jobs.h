@@ -1,6 +1,6 @@
 /*
- * The jobs of a pool: the unfinished, by priority and then by age, and the
- * finished that their owner has not dropped. The pool's lock is held.
+ * The jobs of a pool: the unfinished, and the finished that their owner has not
+ * dropped. Those with tasks to deal are in a queue, too. The pool's lock is held.
  */
 #ifndef LUAS_JOBS_H
 #define LUAS_JOBS_H
@@ -13,8 +13,12 @@ void luas__jobs_add(luas__pool *p, luas__job *job);
 /* All its outcomes are known: it moves to the finished, and its workers hear of it. */
 void luas__jobs_done(luas__pool *p, luas__job *job);
 
-/* Frees one that no worker has a task of; all such that were dropped; all there are. */
-void luas__jobs_free(luas__pool *p, luas__job *job);
+/* No worker that was forked from its snapshot is of use to the job any more. */
+void luas__jobs_leave_workers(luas__pool *p, const luas__job *job);
+
+/* Frees one that its owner has dropped, at once or when no worker has a task of it
+   any more: then it is freed by the second. The third frees all there are. */
+void luas__jobs_drop(luas__pool *p, luas__job *job);
 void luas__jobs_free_dropped(luas__pool *p);
 void luas__jobs_free_all(luas__pool *p);
 

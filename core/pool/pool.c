@@ -30,6 +30,10 @@ int luas__pool_open(luas__pool **pool, const luas__pool_options *options)
         free(p);
         return rc;
     }
+    p->jobs.last = &p->jobs.first;
+    p->done.last = &p->done.first;
+    p->concurrency.round = 1;
+    p->concurrency.retry_at = INT64_MAX;
     luas__fork_detect_open(&p->fork_detect);
     luas__bulk_open(&p->bulk, options->workers);
     pthread_mutex_init(&p->lock, NULL);
@@ -234,14 +238,14 @@ int luas__pool_cancel(luas__pool *p, luas__job *job, uint64_t from, uint64_t to)
 void luas__pool_drop(luas__pool *p, luas__job *job)
 {
     pthread_mutex_lock(&p->lock);
-    job->closed = true;
+    luas__job_close(job);
+    luas__jobs_leave_workers(p, job);
     luas__snapshots_end(p, job);
     if (!job->done) {
         cancel(p, job, 0, UINT64_MAX);
         luas__jobs_stop_pumping(p, job);
     }
-    if (job->dealt == 0)
-        luas__jobs_free(p, job);
+    luas__jobs_drop(p, job);
     pthread_mutex_unlock(&p->lock);
 }
 
@@ -322,7 +326,7 @@ void luas__pool_terminate(luas__pool *p)
 {
     pthread_mutex_lock(&p->lock);
     p->closing = true;
-    for (luas__job *job = p->jobs, *next; job != NULL; job = next) {
+    for (luas__job *job = p->jobs.first, *next; job != NULL; job = next) {
         next = job->next;
         job->input.sealed = true;
         cancel(p, job, 0, UINT64_MAX);

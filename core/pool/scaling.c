@@ -5,7 +5,9 @@
 #include <errno.h>
 
 #include "clock.h"
+#include "concurrency.h"
 #include "error.h"
+#include "jobs.h"
 #include "schedule.h"
 #include "snapshots.h"
 #include "spawner.h"
@@ -25,7 +27,7 @@ void luas__scaling_down(luas__pool *p, int most)
     int active = luas__state_active(p);
     for (int i = 0; i < p->nworkers; i++) {
         luas__worker *w = p->workers[i];
-        if (used_up(p, w) || (active > most && luas__schedule_is_spare(p, w))) {
+        if (used_up(p, w) || (active > most && luas__schedule_is_spare(w))) {
             luas__worker_stop(w, 0); /* without memory it is told later */
             active--;
         }
@@ -36,12 +38,9 @@ void luas__scaling_down(luas__pool *p, int most)
 static bool is_replaceable(const luas__pool *p, const luas__worker *w)
 {
     int definitions;
-    for (const luas__job *job = p->jobs; job != NULL; job = job->next)
-        if (job->snapshot.id == w->snapshot && job->policy.flags & LUAS__JOB_INHERIT)
-            return w->process == NULL && !job->closed
-                && (!job->snapshot.has_zygote
-                    || luas__snapshots_find(p, w->snapshot, &definitions) != NULL);
-    return false;
+    const luas__job *job = w->snapshot_job;
+    return job != NULL && job->policy.flags & LUAS__JOB_INHERIT && w->process == NULL
+        && (!job->snapshot.has_zygote || luas__snapshots_find(p, w->snapshot, &definitions) != NULL);
 }
 
 /* A worker that has allocated much would come to read, and so copy, what it has
@@ -87,29 +86,39 @@ static int count_of_snapshot(const luas__pool *p, uint32_t snapshot)
 }
 
 /* With its first task, so that it has something to do at once. */
-static int scale_up(luas__pool *p, uint32_t snapshot)
+static int scale_up(luas__pool *p, luas__job *snapshot_job)
 {
-    int rc = luas__spawner_prepare(p, snapshot);
+    int rc = luas__spawner_prepare(p, snapshot_job);
     return rc < 0 ? rc : luas__schedule_first(p, p->workers[p->nworkers - 1]);
 }
 
-static bool wants_snapshot_worker(const luas__pool *p, const luas__job *job)
+static luas__job *first_inherited(const luas__pool *p)
 {
+    return luas__job_in(luas__queue_first(&p->inherited));
+}
+
+static luas__job *next_inherited(const luas__pool *p, const luas__job *job)
+{
+    return luas__job_in(luas__queue_next(&p->inherited, &job->place));
+}
+
+static bool wants_snapshot_worker(luas__pool *p, luas__job *job)
+{
+    luas__concurrency_slots(p, job);
     int definitions, most = job->snapshot.workers;
     if (job->pace.concurrency > 0 && job->pace.concurrency < most)
         most = job->pace.concurrency;
-    return job->snapshot.id != 0 && job->input.waiting > 0 && !job->closed
-        && count_of_snapshot(p, job->snapshot.id) < most
+    return job->queued && count_of_snapshot(p, job->snapshot.id) < most
         && (!p->scaling.asks_only || luas__snapshots_find(p, job->snapshot.id, &definitions) != NULL);
 }
 
 int luas__scaling_replace(luas__pool *p)
 {
     int rc = 0;
-    for (luas__job *job = p->jobs; job != NULL && rc == 0; job = job->next)
+    for (luas__job *job = first_inherited(p); job != NULL && rc == 0; job = next_inherited(p, job))
         while (rc == 0 && wants_snapshot_worker(p, job)) {
             luas__scaling_down(p, p->options.workers > 0 ? p->options.workers - 1 : 0);
-            rc = scale_up(p, job->snapshot.id);
+            rc = scale_up(p, job);
         }
     return rc;
 }
@@ -126,17 +135,17 @@ static bool is_busy(const luas__pool *p)
 static bool lacks_worker(const luas__pool *p)
 {
     bool lacks = luas__state_active(p) == 0;
-    for (const luas__job *job = p->jobs; job != NULL && !lacks; job = job->next)
-        lacks = job->snapshot.id != 0 && job->input.waiting > 0 && !job->closed
-            && count_of_snapshot(p, job->snapshot.id) == 0;
+    for (luas__job *job = first_inherited(p); job != NULL && !lacks; job = next_inherited(p, job))
+        lacks = count_of_snapshot(p, job->snapshot.id) == 0;
     return lacks;
 }
 
 /* A task that is for each worker waits for those that are not there yet. */
 static bool wants_all(const luas__pool *p)
 {
-    for (const luas__job *job = p->jobs; job != NULL; job = job->next)
-        if (job->policy.flags & LUAS__JOB_EACH && job->input.waiting > 0 && !job->closed)
+    luas__queue_node *at = p->broadcasts > 0 ? luas__queue_first(&p->ready) : NULL;
+    for (; at != NULL; at = luas__queue_next(&p->ready, at))
+        if (luas__job_in(at)->policy.flags & LUAS__JOB_EACH)
             return true;
     return false;
 }
@@ -145,7 +154,7 @@ static int scale_up_all(luas__pool *p)
 {
     int rc = 0;
     while (rc == 0 && luas__schedule_needs_worker(p))
-        rc = scale_up(p, 0);
+        rc = scale_up(p, NULL);
     return rc == 0 ? luas__scaling_replace(p) : rc;
 }
 
@@ -153,7 +162,7 @@ static int prepare_all(luas__pool *p)
 {
     int rc = 0;
     while (rc == 0 && luas__state_active(p) < p->options.workers)
-        rc = luas__spawner_prepare(p, 0);
+        rc = luas__spawner_prepare(p, NULL);
     return rc;
 }
 
@@ -217,7 +226,7 @@ static int prepare_snapshot_workers(luas__pool *p, luas__job *job, int count)
 {
     int rc = 0;
     for (int i = 0; i < count && rc == 0; i++) {
-        rc = luas__spawner_prepare(p, job->snapshot.id);
+        rc = luas__spawner_prepare(p, job);
         if (rc == 0 && job->policy.flags & LUAS__JOB_PROCESS)
             p->workers[p->nworkers - 1]->process = job;
     }
@@ -226,8 +235,10 @@ static int prepare_snapshot_workers(luas__pool *p, luas__job *job, int count)
 
 int luas__scaling_inherit(luas__pool *p, luas__job *job, int workers, int now, void *host)
 {
+    luas__jobs_leave_workers(p, job);
     job->snapshot.id = ++p->spawn.last_snapshot;
     job->snapshot.workers = workers;
+    luas__job_enqueue(job, &p->inherited);
     now = now < workers ? now : workers;
     luas__scaling_down(p, p->options.workers > now ? p->options.workers - now : 0);
     int before = p->nworkers;

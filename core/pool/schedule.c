@@ -2,6 +2,8 @@
 #define _GNU_SOURCE
 #include "schedule.h"
 
+#include <limits.h>
+
 #include "clock.h"
 #include "concurrency.h"
 #include "error.h"
@@ -41,15 +43,27 @@ static bool has_had_its_own(const luas__pool *p, const luas__worker *w, const lu
     return able < p->options.workers;
 }
 
-static bool can_do(const luas__pool *p, const luas__worker *w, const luas__job *job)
+static bool can_do(luas__pool *p, const luas__worker *w, luas__job *job)
 {
     return is_able(w, job) && !has_had_its_own(p, w, job)
-        && (job->pace.slots_left > 0 || luas__concurrency_has(w, job));
+        && (luas__concurrency_slots(p, job) > 0 || luas__concurrency_has(w, job));
 }
 
-static bool has_pending(const luas__job *job)
+/* Tasks that a worker may still have before it is replaced. */
+static uint64_t lifetime(const luas__pool *p, const luas__worker *w)
 {
-    return job->input.waiting > 0 && !job->closed && !luas__job_full(job);
+    uint64_t most = p->options.max_tasks, had = w->tasks.served + w->tasks.unanswered;
+    return most == 0 ? UINT64_MAX : had < most ? most - had : 0;
+}
+
+/* For a task of whatever job. */
+static bool has_any_room(const luas__pool *p, const luas__worker *w)
+{
+    if (w->state >= LUAS__WORKER_STOPPING || w->retiring || lifetime(p, w) == 0)
+        return false;
+    return w->tasks.nchunks == 0
+        || (w->deadline.stop_seq == 0 && w->link.out.len <= MOST_BYTES
+            && w->tasks.nchunks < MOST_CHUNKS);
 }
 
 static bool has_room(const luas__worker *w, const luas__job *job)
@@ -58,8 +72,6 @@ static bool has_room(const luas__worker *w, const luas__job *job)
         return true;
     if (job->policy.flags & LUAS__JOB_CAPTURE)
         return false; /* one at a time, so that output is told apart */
-    if (w->deadline.stop_seq != 0 || w->link.out.len > MOST_BYTES || w->tasks.nchunks >= MOST_CHUNKS)
-        return false;
     return w->tasks.nchunks < 2
         || (job->pace.task_ns > 0 && w->tasks.unanswered * job->pace.task_ns < HORIZON);
 }
@@ -82,13 +94,6 @@ static uint32_t chunk_size(const luas__pool *p, luas__job *job)
     return job->pace.last_chunk = size < 1 ? 1 : (uint32_t)size;
 }
 
-/* Tasks that a worker may still have before it is replaced. */
-static uint64_t lifetime(const luas__pool *p, const luas__worker *w)
-{
-    uint64_t most = p->options.max_tasks, had = w->tasks.served + w->tasks.unanswered;
-    return most == 0 ? UINT64_MAX : had < most ? most - had : 0;
-}
-
 static bool idle(const luas__worker *w)
 {
     return w->tasks.unanswered == 0 && w->state < LUAS__WORKER_STOPPING;
@@ -96,7 +101,7 @@ static bool idle(const luas__worker *w)
 
 /* A task goes to the worker that it failed on only when no other is idle:
    serial numbers, for a new worker with an old one's place is another. */
-static uint32_t whom_to_avoid(const luas__pool *p, const luas__worker *w, const luas__job *job)
+static uint32_t whom_to_avoid(luas__pool *p, const luas__worker *w, luas__job *job)
 {
     if (job->input.pending[job->input.npending - 1].avoid != w->serial)
         return 0;
@@ -112,8 +117,6 @@ static int give(luas__pool *p, luas__worker *w, luas__job *job)
 {
     uint64_t most = lifetime(p, w);
     uint32_t size = chunk_size(p, job);
-    if (most == 0)
-        return 0;
     luas__range range;
     luas__batch *batch;
     int rc = luas__job_reserve(job, 1 + (size_t)p->spawn.pending); /* it may all come back */
@@ -131,12 +134,43 @@ static int give(luas__pool *p, luas__worker *w, luas__job *job)
     return 1;
 }
 
-/* One chunk for the worker, if it has room: 1, or 0 when there is none. */
+/* The jobs that have tasks for a worker, in order: those for any worker, and in its
+   place among them the one that the worker was forked for. */
+typedef struct candidates {
+    luas__queue_node *shared, *own;
+} candidates;
+
+static candidates candidates_for(const luas__pool *p, const luas__worker *w)
+{
+    luas__job *own = w->snapshot_job;
+    return (candidates){.shared = luas__queue_first(&p->ready),
+                        .own = own != NULL && own->queued ? &own->place : NULL};
+}
+
+static luas__job *next_candidate(const luas__pool *p, candidates *c)
+{
+    luas__queue_node *next = c->shared;
+    if (c->own != NULL && (next == NULL || luas__queue_is_before(c->own, next))) {
+        next = c->own;
+        c->own = NULL;
+    } else if (next != NULL) {
+        c->shared = luas__queue_next(&p->ready, next);
+    }
+    return luas__job_in(next);
+}
+
+/* One chunk for the worker, if it has room for the first job that it can do: 1, or 0
+   when there is none. */
 static int serve(luas__pool *p, luas__worker *w)
 {
-    for (luas__job *job = p->jobs; job != NULL; job = job->next) {
-        if (!has_pending(job) || !can_do(p, w, job) || !has_room(w, job))
+    if (!has_any_room(p, w))
+        return 0;
+    candidates all = candidates_for(p, w);
+    for (luas__job *job; (job = next_candidate(p, &all)) != NULL;) {
+        if (!can_do(p, w, job))
             continue;
+        if (!has_room(w, job))
+            return 0;
         int rc = give(p, w, job);
         if (rc != 0)
             return rc;
@@ -195,12 +229,12 @@ static double backlog(const luas__worker *w, bool late)
 }
 
 /* Is there any worker that one without this work could take some from? */
-static bool has_victim(const luas__pool *p)
+static bool has_victim(luas__pool *p)
 {
     for (int i = 0; i < p->nworkers; i++) {
         const luas__worker *w = p->workers[i];
         if (w->tasks.nchunks > 0 && w->state < LUAS__WORKER_REAPED
-            && last_chunk(w)->job->pace.slots_left > 0)
+            && luas__concurrency_slots(p, last_chunk(w)->job) > 0)
             return true;
     }
     return false;
@@ -267,7 +301,7 @@ static int flush_all(luas__pool *p)
 
 int luas__schedule_deal(luas__pool *p, bool alarmed)
 {
-    luas__concurrency_update(p);
+    luas__concurrency_begin(p);
     int rc = serve_all(p);
     if (rc == 0)
         rc = steal(p, alarmed);
@@ -276,7 +310,7 @@ int luas__schedule_deal(luas__pool *p, bool alarmed)
 
 int luas__schedule_first(luas__pool *p, luas__worker *w)
 {
-    luas__concurrency_update(p);
+    luas__concurrency_begin(p);
     int rc = serve(p, w);
     if (rc > 0)
         rc = should_flush(w) ? luas__worker_flush(w, &p->poller) : 0;
@@ -284,47 +318,40 @@ int luas__schedule_first(luas__pool *p, luas__worker *w)
 }
 
 /* Pending tasks that idle workers could have at once. */
-static uint64_t available_of(const luas__pool *p, const luas__job *job)
+static uint64_t available_of(luas__pool *p, luas__job *job)
 {
-    if (job->snapshot.id != 0 || !has_pending(job))
-        return 0;
     if (job->policy.flags & LUAS__JOB_EACH)
         return (uint64_t)p->options.workers;
-    return job->pace.concurrency == 0 ? job->input.waiting : (uint64_t)job->pace.slots_left;
+    uint64_t slots = (uint64_t)luas__concurrency_slots(p, job);
+    return job->pace.concurrency == 0 ? job->input.waiting : slots;
 }
 
-/* As well as all but the first in each worker. */
-static uint64_t available(const luas__pool *p)
+/* Of these, and of all but the first in each worker, are there more than `n`? */
+static bool is_available(luas__pool *p, uint64_t n)
 {
-    uint64_t n = 0;
-    for (const luas__job *job = p->jobs; job != NULL; job = job->next)
-        n += available_of(p, job);
+    uint64_t found = 0;
     for (int i = 0; i < p->nworkers; i++) {
         const luas__worker *w = p->workers[i];
-        const luas__job *job = w->tasks.unanswered > 1 ? last_chunk(w)->job : NULL;
-        if (job != NULL && job->snapshot.id == 0 && job->pace.concurrency == 0)
-            n += w->tasks.unanswered - 1;
+        luas__job *job = w->tasks.unanswered > 1 ? last_chunk(w)->job : NULL;
+        if (job != NULL && job->snapshot.id == 0 && luas__concurrency_slots(p, job) == INT_MAX)
+            found += w->tasks.unanswered - 1;
     }
-    return n;
+    for (luas__queue_node *at = luas__queue_first(&p->ready); at != NULL && found <= n;
+         at = luas__queue_next(&p->ready, at))
+        found += available_of(p, luas__job_in(at));
+    return found > n;
 }
 
 bool luas__schedule_needs_worker(luas__pool *p)
 {
-    luas__concurrency_update(p);
+    luas__concurrency_begin(p);
     int unused = 0;
     for (int i = 0; i < p->nworkers; i++)
         unused += idle(p->workers[i]);
-    return luas__state_active(p) < p->options.workers && available(p) > (uint64_t)unused;
+    return luas__state_active(p) < p->options.workers && is_available(p, (uint64_t)unused);
 }
 
-/* No open job depends on the worker's image. */
-bool luas__schedule_is_spare(const luas__pool *p, const luas__worker *w)
+bool luas__schedule_is_spare(const luas__worker *w)
 {
-    if (!idle(w))
-        return false;
-    for (const luas__job *job = p->jobs; job != NULL; job = job->next)
-        if (job->snapshot.id != 0 && job->snapshot.id == w->snapshot
-            && !job->done && !job->closed)
-            return false;
-    return true;
+    return idle(w) && w->snapshot_job == NULL;
 }

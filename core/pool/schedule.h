@@ -25,7 +25,7 @@ int luas__schedule_first(luas__pool *p, luas__worker *w);
 bool luas__schedule_needs_worker(luas__pool *p);
 
 /* Is the worker idle, and no open job depends on its snapshot? */
-bool luas__schedule_is_spare(const luas__pool *p, const luas__worker *w);
+bool luas__schedule_is_spare(const luas__worker *w);
 
 #endif
 

@@ -17,24 +17,23 @@ enum { MOST_AT_ONCE = 64 };     /* signals wait meanwhile */
 
 /* ---- preparing ---- */
 
+/* The lowest, looked for among 64 at a time. */
 static int free_number(const luas__pool *p)
 {
-    int number = 1;
-    for (int i = 0; i < p->nworkers; i++)
-        if (p->workers[i]->number == number && p->workers[i]->state < LUAS__WORKER_REAPED) {
-            number++;
-            i = -1;
+    uint64_t taken = UINT64_MAX;
+    int number = 1 - 64;
+    while (taken == UINT64_MAX) {
+        number += 64;
+        taken = 0;
+        for (int i = 0; i < p->nworkers; i++) {
+            unsigned at = (unsigned)(p->workers[i]->number - number);
+            if (at < 64 && p->workers[i]->state < LUAS__WORKER_REAPED)
+                taken |= UINT64_C(1) << at;
         }
+    }
+    for (; taken & 1; taken >>= 1)
+        number++;
     return number;
-}
-
-/* What has been defined for the job whose snapshot this is. */
-static int count_definitions(const luas__pool *p, uint32_t snapshot)
-{
-    for (const luas__job *job = p->jobs; job != NULL && snapshot != 0; job = job->next)
-        if (job->snapshot.id == snapshot)
-            return job->ndefinitions;
-    return 0;
 }
 
 static void note_spawn(luas__pool *p, luas__worker *w)
@@ -45,21 +44,25 @@ static void note_spawn(luas__pool *p, luas__worker *w)
 }
 
 /* A zygote that failed is not asked again. */
-static int spawn_from_zygote(luas__pool *p, const luas__spawn_request *request, luas__zygote *zygote)
+static int spawn_from_zygote(luas__pool *p, const luas__spawn_request *request,
+                             luas__job *snapshot_job, luas__zygote *zygote)
 {
     int rc = luas__worker_spawn(&p->workers[p->nworkers], &p->poller, request, zygote);
     if (rc < 0 && !luas__error_is_shortage(rc)) {
         luas__zygote_end(zygote);
-        return p->scaling.asks_only ? rc : luas__spawner_prepare(p, request->snapshot);
+        return p->scaling.asks_only ? rc : luas__spawner_prepare(p, snapshot_job);
     }
-    if (rc == 0)
-        note_spawn(p, p->workers[p->nworkers++]);
-    return rc;
+    if (rc < 0)
+        return rc;
+    p->workers[p->nworkers]->snapshot_job = snapshot_job;
+    note_spawn(p, p->workers[p->nworkers++]);
+    return 0;
 }
 
-int luas__spawner_prepare(luas__pool *p, uint32_t snapshot)
+int luas__spawner_prepare(luas__pool *p, luas__job *snapshot_job)
 {
-    int definitions = count_definitions(p, snapshot);
+    uint32_t snapshot = snapshot_job != NULL ? snapshot_job->snapshot.id : 0;
+    int definitions = snapshot_job != NULL ? snapshot_job->ndefinitions : 0;
     int rc = luas__array_reserve(&p->workers, &p->cap_workers, (size_t)p->nworkers + 1,
                                  sizeof *p->workers);
     if (rc < 0)
@@ -70,11 +73,13 @@ int luas__spawner_prepare(luas__pool *p, uint32_t snapshot)
         .label = p->options.label, .bulk = &p->bulk, .snapshot = snapshot,
         .inherited_definitions = definitions};
     if (zygote != NULL)
-        return spawn_from_zygote(p, &request, zygote);
+        return spawn_from_zygote(p, &request, snapshot_job, zygote);
     rc = luas__worker_prepare(&p->workers[p->nworkers], &p->poller, &request);
-    p->nworkers += rc == 0;
-    p->spawn.pending += rc == 0;
-    return rc;
+    if (rc < 0)
+        return rc;
+    p->workers[p->nworkers++]->snapshot_job = snapshot_job;
+    p->spawn.pending++;
+    return 0;
 }
 
 /* ---- in the child ---- */

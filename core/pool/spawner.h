@@ -13,8 +13,9 @@
 
 #include "state.h"
 
-/* Prepares a worker, at the end of p->workers, or has the snapshot's zygote fork it. */
-int luas__spawner_prepare(luas__pool *p, uint32_t snapshot);
+/* Prepares a worker, at the end of p->workers, or has a zygote fork it: from the
+   snapshot of this job, or NULL. */
+int luas__spawner_prepare(luas__pool *p, luas__job *snapshot_job);
 
 /* Forks all that are prepared; `host` goes to the child's main. Where that fails
    those that are left are gone, and their tasks pending again. */

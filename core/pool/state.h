@@ -44,8 +44,12 @@ typedef struct luas__pool {
     bool alarmed;               /* the alarm went off and nobody looked yet */
     uint64_t progress;          /* counts what an owner could wait for */
     uint64_t noticed;           /* what the owner has had a chance to see */
-    luas__job *jobs;            /* unfinished: by priority, then by age */
-    luas__job *done;            /* finished, and not dropped yet */
+    luas__job_list jobs;        /* unfinished */
+    luas__job_list done;        /* finished, and not dropped yet */
+    luas__job *dropped;         /* and to be freed when no worker has a task of them */
+    luas__queue ready;          /* with tasks to deal, for any worker */
+    luas__queue inherited;      /* the same, for workers of their own */
+    int broadcasts;             /* unfinished ones with a task for each worker */
     int64_t last_job;
     luas__worker **workers;     /* in the order in which they were prepared */
     int nworkers;
@@ -70,6 +74,10 @@ typedef struct luas__pool {
         int64_t room_asked_at;  /* ns; when idle workers were last told to end for one */
         bool asks_only;         /* the library's thread looks for workers: it does not fork */
     } scaling;
+    struct {
+        uint32_t round;         /* of looking how many workers jobs may go to */
+        int64_t retry_at;       /* ns; when one of those looked at may go to more */
+    } concurrency;
     struct {
         bool pays;              /* the last wait was so short that looking is cheaper */
         int in_a_row;

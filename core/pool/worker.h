@@ -46,6 +46,7 @@ typedef struct luas__worker {
     uint32_t serial;        /* never used twice in a pool */
     enum luas__worker_state state;
     uint32_t snapshot;      /* which one it was forked from; 0: it knows what is shipped */
+    luas__job *snapshot_job;    /* that it was forked for, while the job can use it; or NULL */
     int inherited_definitions;  /* so many of that job's definitions are in the snapshot */
     luas__job *process;     /* the one job that it was forked for, or NULL */
     luas__child child;

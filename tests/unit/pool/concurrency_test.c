@@ -31,8 +31,8 @@ static int openings(const luas__policy *policy, uint64_t count, double steady_ns
     luas__pool *p = open_pool(WORKERS, do_nothing);
     p->cpus = CPUS;
     luas__job *job = start_heard(p, policy, count, steady_ns);
-    luas__concurrency_update(p);
-    int n = job->pace.slots_left;
+    luas__concurrency_begin(p);
+    int n = luas__concurrency_slots(p, job);
     CHECK_INT(job->pace.concurrency, n == INT_MAX ? 0 : CPUS);
     luas__pool_close(p);
     return n;
@@ -59,12 +59,12 @@ static void test_a_job_that_is_silent_has_all(void)
     p->cpus = CPUS;
     luas__job *job = start_heard(p, &(luas__policy){0}, MANY, 0);
     job->pace.heard_at = luas__now() - LUAS__SECOND;
-    luas__concurrency_update(p);
-    CHECK_INT(job->pace.slots_left, INT_MAX);
+    luas__concurrency_begin(p);
+    CHECK_INT(luas__concurrency_slots(p, job), INT_MAX);
     CHECK_INT(luas__concurrency_retry_at(p), INT64_MAX);
     job->output.settled = 1; /* and when it is heard of again, no more than before */
-    luas__concurrency_update(p);
-    CHECK_INT(job->pace.slots_left, CPUS);
+    luas__concurrency_begin(p);
+    CHECK_INT(luas__concurrency_slots(p, job), CPUS);
     CHECK(luas__concurrency_retry_at(p) > luas__now() - LUAS__SECOND);
     luas__pool_close(p);
 }
@@ -78,8 +78,8 @@ static void test_workers_that_have_it_keep_it(void)
     luas__worker *workers[] = {&without, &with};
     p->workers = workers;
     p->nworkers = 2;
-    luas__concurrency_update(p);
-    CHECK_INT(job->pace.slots_left, CPUS - 1);
+    luas__concurrency_begin(p);
+    CHECK_INT(luas__concurrency_slots(p, job), CPUS - 1);
     CHECK(luas__concurrency_has(&with, job));
     CHECK(!luas__concurrency_has(&without, job));
     p->workers = NULL;

@@ -212,6 +212,81 @@ static void test_a_closed_job_keeps_no_outcomes(void)
     luas__job_free(NULL);
 }
 
+/* ---- the queue ---- */
+
+static bool is_in(const luas__queue *q, luas__job *job)
+{
+    CHECK(job->queued == (luas__queue_first(q) == &job->place));
+    CHECK(job->queued == luas__job_ready(job));
+    return job->queued;
+}
+
+static void test_a_job_is_queued_while_it_has_tasks_to_deal(void)
+{
+    luas__queue q = {0}, other = {0};
+    luas__job *job = new_job(0);
+    luas__range range;
+    luas__batch *batch;
+    luas__job_enqueue(job, &q);
+    CHECK(!is_in(&q, job));
+    feed(job, 2);
+    CHECK(is_in(&q, job));
+    CHECK(luas__job_take(job, 0, 2, &range, &batch));
+    CHECK(!is_in(&q, job));
+    CHECK_INT(luas__job_return(job, range), 0);
+    CHECK(is_in(&q, job));
+    luas__job_enqueue(job, &other);
+    CHECK(is_in(&other, job) && luas__queue_first(&q) == NULL);
+    CHECK_INT(luas__job_cancel_pending(job, 0, UINT64_MAX), 0);
+    CHECK(!is_in(&other, job));
+    CHECK_INT(luas__job_feed_inherited(job, 1), 0);
+    CHECK(is_in(&other, job));
+    luas__job_close(job);
+    CHECK(!is_in(&other, job));
+    luas__job_free(job);
+}
+
+static void test_a_full_job_is_not_queued(void)
+{
+    luas__queue q = {0};
+    luas__job *job = new_job(100);
+    luas__job_enqueue(job, &q);
+    feed(job, 20);
+    for (uint64_t i = 1; is_in(&q, job); i++)
+        CHECK_INT(settle(job, i, LUAS__KIND_VALUE, "some bytes of it"), 0);
+    CHECK(luas__job_full(job));
+    luas__job_swap(job);
+    CHECK(is_in(&q, job));
+    luas__job_free(job);
+    CHECK(luas__queue_first(&q) == NULL);
+}
+
+static void check_list(const luas__job_list *list, luas__job *const *jobs, int n)
+{
+    const luas__job *job = list->first;
+    for (int i = 0; i < n; i++, job = job->next)
+        CHECK(job == jobs[i]);
+    CHECK(job == NULL && *list->last == NULL);
+    CHECK(list->last == (n > 0 ? &jobs[n - 1]->next : &list->first));
+}
+
+static void test_lists_keep_the_order_in_which_jobs_came(void)
+{
+    luas__job_list a = {.last = &a.first}, b = {.last = &b.first};
+    luas__job *jobs[] = {new_job(0), new_job(0), new_job(0), new_job(0)};
+    for (int i = 0; i < 4; i++)
+        luas__job_move(jobs[i], &a);
+    check_list(&a, jobs, 4);
+    luas__job_move(jobs[3], &b);
+    luas__job_move(jobs[1], &b);
+    check_list(&a, (luas__job *[]){jobs[0], jobs[2]}, 2);
+    check_list(&b, (luas__job *[]){jobs[3], jobs[1]}, 2);
+    for (int i = 0; i < 4; i++)
+        luas__job_free(jobs[i]);
+    check_list(&a, jobs, 0);
+    check_list(&b, jobs, 0);
+}
+
 /* ---- cancelling against a model ---- */
 
 enum { MOST = 4000, PENDING = 1, DEALT, SETTLED, READ };
@@ -372,5 +447,8 @@ int main(void)
     RUN(test_outcomes_are_read_as_they_were_settled);
     RUN(test_full_when_too_much_waits);
     RUN(test_a_closed_job_keeps_no_outcomes);
+    RUN(test_a_job_is_queued_while_it_has_tasks_to_deal);
+    RUN(test_a_full_job_is_not_queued);
+    RUN(test_lists_keep_the_order_in_which_jobs_came);
     RUN(test_every_task_has_one_outcome);
 }

@@ -325,7 +325,7 @@ static void test_many_jobs_at_once(void)
         CHECK_INT(t->kinds[LUAS__KIND_VALUE], i + 1);
         free(t);
     }
-    CHECK(pool->jobs == NULL && pool->done == NULL);
+    CHECK(pool->jobs.first == NULL && pool->done.first == NULL);
     luas__pool_close(pool);
 }
 
@@ -370,11 +370,11 @@ static void test_jobs_that_are_over_hold_no_definitions(void)
         luas__pool_seal(pool, jobs[i]);
     }
     CHECK_INT(pool->definitions.count, JOBS);
-    while (pool->jobs != NULL)
+    while (pool->jobs.first != NULL)
         CHECK(luas__pool_step(pool, LUAS__SECOND, NULL) >= 0);
     CHECK_INT(pool->definitions.count, KEPT);
     for (int i = 0; i < pool->nworkers; i++)
-        CHECK(pool->workers[i]->ndefinitions <= KEPT);
+        CHECK(pool->workers[i]->known.ndefinitions <= KEPT);
     for (int i = 0; i < JOBS; i++)
         free(finish(pool, jobs[i]));
     luas__pool_close(pool);

@@ -96,6 +96,33 @@ static void test_a_hundred_at_once(void)
     CHECK_INT(t->kinds[LUAS__KIND_VALUE], MANY);
     CHECK_INT(pool->stats.forks, MANY);
     free(t);
+    for (int i = 0; i < MANY; i++)
+        CHECK_INT(pool->workers[i]->number, i + 1);
+    luas__pool_close(pool);
+}
+
+static void await_end(luas__pool *pool, uint32_t serial)
+{
+    for (int i = 0; i < pool->nworkers; i++)
+        while (i < pool->nworkers && pool->workers[i]->serial == serial)
+            CHECK(luas__pool_step(pool, LUAS__SECOND, NULL) >= 0);
+}
+
+/* The lowest that nobody has, below 64 and above. */
+static void test_who_comes_has_the_number_of_one_that_left(void)
+{
+    enum { MANY = 70 };
+    const int left[] = {66, 3};
+    luas__pool *pool = open_pool(MANY, serve);
+    CHECK_INT(luas__pool_populate(pool, NULL), 0);
+    for (int i = 0; i < 2; i++) {
+        luas__worker *w = pool->workers[left[i] - 1];
+        CHECK_INT(w->number, left[i]);
+        kill(w->pid, SIGKILL);
+        await_end(pool, w->serial);
+        CHECK_INT(luas__pool_populate(pool, NULL), 0);
+        CHECK_INT(pool->workers[MANY - 1]->number, left[i]);
+    }
     luas__pool_close(pool);
 }
 
@@ -177,6 +204,7 @@ int main(void)
     RUN(test_each_has_its_own_and_no_more);
     RUN(test_populated_at_once);
     RUN(test_a_hundred_at_once);
+    RUN(test_who_comes_has_the_number_of_one_that_left);
     RUN(test_where_descriptors_run_out);
     RUN(test_closes_what_it_is_given);
     RUN(test_null_is_above_the_standard_streams);

@@ -1,0 +1,89 @@
+/* Ordered queues: a search tree whose nodes also lie under heavier ones. */
+#include "queue.h"
+
+#include <stddef.h>
+
+#define is_before luas__queue_is_before
+
+/* As good as drawn by lot (the finalizer of splitmix64), so that the tree is as
+   deep as the logarithm of its size, in whatever order nodes come. */
+static uint64_t weight(const luas__queue_node *n)
+{
+    uint64_t x = (uint64_t)n->age;
+    x = (x ^ x >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+    x = (x ^ x >> 27) * UINT64_C(0x94d049bb133111eb);
+    return x ^ x >> 31;
+}
+
+/* Parts the tree at `t` into what goes before `n` and what goes behind it. */
+static void split(luas__queue_node *t, luas__queue_node *n)
+{
+    luas__queue_node **before = &n->before, **behind = &n->behind;
+    while (t != NULL)
+        if (is_before(t, n)) {
+            *before = t;
+            before = &t->behind;
+            t = t->behind;
+        } else {
+            *behind = t;
+            behind = &t->before;
+            t = t->before;
+        }
+    *before = *behind = NULL;
+}
+
+/* All of `low` goes before all of `high`. */
+static luas__queue_node *join(luas__queue_node *low, luas__queue_node *high)
+{
+    luas__queue_node *root, **at = &root;
+    while (low != NULL && high != NULL)
+        if (weight(low) > weight(high)) {
+            *at = low;
+            at = &low->behind;
+            low = low->behind;
+        } else {
+            *at = high;
+            at = &high->before;
+            high = high->before;
+        }
+    *at = low != NULL ? low : high;
+    return root;
+}
+
+void luas__queue_add(luas__queue *q, luas__queue_node *n)
+{
+    luas__queue_node **at = &q->root;
+    while (*at != NULL && weight(*at) > weight(n))
+        at = is_before(*at, n) ? &(*at)->behind : &(*at)->before;
+    split(*at, n);
+    *at = n;
+}
+
+void luas__queue_remove(luas__queue *q, const luas__queue_node *n)
+{
+    luas__queue_node **at = &q->root;
+    while (*at != n)
+        at = is_before(*at, n) ? &(*at)->behind : &(*at)->before;
+    *at = join(n->before, n->behind);
+}
+
+luas__queue_node *luas__queue_first(const luas__queue *q)
+{
+    luas__queue_node *t = q->root;
+    while (t != NULL && t->before != NULL)
+        t = t->before;
+    return t;
+}
+
+luas__queue_node *luas__queue_next(const luas__queue *q, const luas__queue_node *n)
+{
+    luas__queue_node *found = NULL;
+    for (luas__queue_node *t = q->root; t != NULL;)
+        if (is_before(n, t)) {
+            found = t;
+            t = t->before;
+        } else {
+            t = t->behind;
+        }
+    return found;
+}

@@ -1,0 +1,37 @@
+/*
+ * Queues ordered by priority, then by age. Who is in the middle of a long one
+ * leaves it, or takes its place in it again, as quickly as who is at its end: a
+ * search tree, balanced by chance (a treap).
+ *
+ * A queue owns nothing: its nodes lie in what is queued.
+ */
+#ifndef LUAS_QUEUE_H
+#define LUAS_QUEUE_H
+
+#include <stdint.h>
+
+typedef struct luas__queue_node {
+    struct luas__queue_node *before, *behind;   /* the queue's */
+    int64_t priority;       /* higher goes first */
+    int64_t age;            /* lower goes first; no two in a queue have the same */
+} luas__queue_node;
+
+/* Zeroed it is empty. */
+typedef struct luas__queue {
+    luas__queue_node *root;
+} luas__queue;
+
+void luas__queue_add(luas__queue *q, luas__queue_node *n);
+void luas__queue_remove(luas__queue *q, const luas__queue_node *n);
+
+/* The first one, and the one behind `n`, which may have left meanwhile; or NULL. */
+luas__queue_node *luas__queue_first(const luas__queue *q);
+luas__queue_node *luas__queue_next(const luas__queue *q, const luas__queue_node *n);
+
+/* Does `a` go before `b`? */
+static inline int luas__queue_is_before(const luas__queue_node *a, const luas__queue_node *b)
+{
+    return a->priority != b->priority ? a->priority > b->priority : a->age < b->age;
+}
+
+#endif
