@@ -14,8 +14,9 @@
  * Functions returning int give 0 or more on success and a negative LUAS_E* or
  * -errno on failure. None of them prints, exits, blocks for good, waits for a
  * child that is not its own, or touches the process's signal handlers.
- * A pool belongs to the process that opened it; calls on one pool must not
- * overlap, but different threads may use different pools.
+ * A pool belongs to the process that opened it; in a child that this forks calls
+ * on the pool give LUAS_EFOREIGN, and luas_pool_close closes its descriptors. Calls
+ * on one pool must not overlap, but different threads may use different pools.
  */
 #ifndef LUAS_H
 #define LUAS_H

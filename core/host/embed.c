@@ -249,7 +249,7 @@ int luas_cancel(luas_pool *p, uint64_t call)
 
 int luas_pool_fd(const luas_pool *p)
 {
-    return p->pool->poller.fd;
+    return is_foreign(p) ? LUAS_EFOREIGN : p->pool->poller.fd;
 }
 
 uint64_t luas_pending(const luas_pool *p)
@@ -425,9 +425,7 @@ static int step_and_take(luas_pool *p, luas_outcome *out)
 
 int luas_next(luas_pool *p, luas_outcome *outcome)
 {
-    if (is_foreign(p))
-        return LUAS_EFOREIGN;
-    int rc = step_and_take(p, outcome);
+    int rc = is_foreign(p) ? LUAS_EFOREIGN : step_and_take(p, outcome);
     if (rc < 0)
         p->failure = rc;
     return rc;
@@ -435,6 +433,8 @@ int luas_next(luas_pool *p, luas_outcome *outcome)
 
 int luas_wait(luas_pool *p, double seconds)
 {
+    if (is_foreign(p))
+        return LUAS_EFOREIGN;
     if (has_outcome(p))
         return 1;
     return luas__pool_step(p->pool, luas__seconds(seconds), p->script);

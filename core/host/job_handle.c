@@ -352,9 +352,9 @@ static int job_rests(lua_State *L)
 {
     luas__job_handle *h = luas__job_handle_check(L);
     luas__pool *p = h->pool->pool;
-    pthread_mutex_lock(&p->lock);
+    luas__job_try(L, h, luas__state_lock(p));
     bool rests = h->job->output.settled == h->job->input.fed || luas__job_full(h->job);
-    pthread_mutex_unlock(&p->lock);
+    luas__state_unlock(p);
     lua_pushboolean(L, rests);
     return 1;
 }
@@ -365,8 +365,8 @@ static int job_process(lua_State *L)
 {
     luas__job_handle *h = luas__job_handle_check(L);
     pid_t pid = luas__pool_process(h->pool->pool, h->job);
-    int status = h->job->process_status;
     bool gone = h->job->process_gone;
+    int status = h->job->process_status;
     lua_pushinteger(L, pid);
     lua_pushboolean(L, gone);
     if (gone && status != -1 && WIFEXITED(status))

@@ -64,6 +64,20 @@ static int worker_main(void *host, luas__channel *channel)
 
 /* ---- the handle ---- */
 
+static void try(lua_State *L, luas__pool *p, int rc)
+{
+    if (rc < 0)
+        luas__handles_raise(L, p, rc);
+}
+
+/* The pool, locked; raises in a process that has only a copy of it. */
+static luas__pool *check_locked(lua_State *L)
+{
+    luas__pool *p = luas__handles_pool(L, 1)->pool;
+    try(L, p, luas__state_lock(p));
+    return p;
+}
+
 static int64_t option_integer(lua_State *L, const char *name, int64_t standard)
 {
     lua_getfield(L, 1, name);
@@ -148,11 +162,11 @@ static int pool_close_method(lua_State *L)
 /* ---- methods ---- */
 
 /* What went wrong where nobody waits for an answer. */
-static void pass_on_exit_error(lua_State *L, luas__pool *p)
+static void pass_on_exit_error(lua_State *L)
 {
-    pthread_mutex_lock(&p->lock);
+    luas__pool *p = check_locked(L);
     size_t len = p->health.exit_error.len;
-    pthread_mutex_unlock(&p->lock);
+    luas__state_unlock(p);
     if (len == 0)
         return;
     lua_pushcfunction(L, luas__fail_report);
@@ -165,12 +179,12 @@ static void pass_on_exit_error(lua_State *L, luas__pool *p)
 }
 
 /* Since this was asked last? */
-static bool has_forked(luas__handle *h)
+static bool has_forked(lua_State *L, luas__handle *h)
 {
     uint64_t before = h->forks;
-    pthread_mutex_lock(&h->pool->lock);
-    h->forks = h->pool->stats.forks;
-    pthread_mutex_unlock(&h->pool->lock);
+    luas__pool *p = check_locked(L);
+    h->forks = p->stats.forks;
+    luas__state_unlock(p);
     return h->forks != before;
 }
 
@@ -186,54 +200,57 @@ static int pool_step(lua_State *L)
     int rc = luas__pool_step(h->pool, timeout, &at);
     if (rc < 0 && rc != LUAS_EINTR)
         return luas__handles_raise(L, h->pool, rc);
-    pass_on_exit_error(L, h->pool);
+    pass_on_exit_error(L);
     lua_pushboolean(L, rc > 0);
-    lua_pushboolean(L, has_forked(h));
+    lua_pushboolean(L, has_forked(L, h));
     return 2;
 }
 
 static int pool_stop(lua_State *L)
 {
-    luas__pool_stop(luas__handles_pool(L, 1)->pool);
+    luas__pool *p = luas__handles_pool(L, 1)->pool;
+    try(L, p, luas__pool_stop(p));
     return 0;
 }
 
 static int pool_terminate(lua_State *L)
 {
-    luas__pool_terminate(luas__handles_pool(L, 1)->pool);
+    luas__pool *p = luas__handles_pool(L, 1)->pool;
+    try(L, p, luas__pool_terminate(p));
     return 0;
 }
 
 static int pool_resize(lua_State *L)
 {
-    luas__pool_resize(luas__handles_pool(L, 1)->pool, (int)luaL_checkinteger(L, 2));
+    luas__pool *p = luas__handles_pool(L, 1)->pool;
+    try(L, p, luas__pool_resize(p, (int)luaL_checkinteger(L, 2)));
     return 0;
 }
 
 static int pool_live(lua_State *L)
 {
-    luas__handle *h = luas__handles_pool(L, 1);
-    lua_pushinteger(L, luas__pool_live(h->pool, lua_toboolean(L, 2)));
+    luas__pool *p = luas__handles_pool(L, 1)->pool;
+    int n = luas__pool_live(p, lua_toboolean(L, 2));
+    try(L, p, n);
+    lua_pushinteger(L, n);
     return 1;
 }
 
 /* Is any job unfinished? */
 static int pool_busy(lua_State *L)
 {
-    luas__pool *p = luas__handles_pool(L, 1)->pool;
-    pthread_mutex_lock(&p->lock);
+    luas__pool *p = check_locked(L);
     bool busy = p->jobs.first != NULL;
-    pthread_mutex_unlock(&p->lock);
+    luas__state_unlock(p);
     lua_pushboolean(L, busy);
     return 1;
 }
 
 static int pool_stats(lua_State *L)
 {
-    luas__pool *p = luas__handles_pool(L, 1)->pool;
-    pthread_mutex_lock(&p->lock);
+    luas__pool *p = check_locked(L);
     luas__stats s = p->stats;
-    pthread_mutex_unlock(&p->lock);
+    luas__state_unlock(p);
     const struct { const char *name; uint64_t value; } fields[] = {
         {"tasks", s.tasks}, {"values", s.values}, {"errors", s.errors},
         {"timeouts", s.timeouts}, {"crashes", s.crashes}, {"cancelled", s.cancelled},
@@ -250,13 +267,18 @@ static int pool_stats(lua_State *L)
 
 static int pool_fileno(lua_State *L)
 {
-    lua_pushinteger(L, luas__handles_pool(L, 1)->pool->poller.fd);
+    luas__pool *p = check_locked(L);
+    int fd = p->poller.fd;
+    luas__state_unlock(p);
+    lua_pushinteger(L, fd);
     return 1;
 }
 
 static int pool_wake(lua_State *L)
 {
-    luas__poller_wake(&luas__handles_pool(L, 1)->pool->poller);
+    luas__pool *p = check_locked(L);
+    luas__poller_wake(&p->poller);
+    luas__state_unlock(p);
     return 0;
 }
 

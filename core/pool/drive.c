@@ -95,11 +95,12 @@ static int wait_and_handle(luas__pool *p, int64_t timeout)
     luas__event events[MOST_EVENTS];
     if (timeout != 0 && luas__spin_for_result(p))
         return 0;
-    pthread_mutex_unlock(&p->lock);
+    luas__state_unlock(p);
     int64_t began = luas__now();
     int n = luas__poller_wait(&p->poller, events, MOST_EVENTS, timeout);
     int64_t waited = luas__now() - began;
-    pthread_mutex_lock(&p->lock);
+    if (luas__state_lock(p) < 0)
+        return LUAS_EFOREIGN;
     if (timeout != 0)
         luas__spin_learn(p, waited);
     int rc = handle(p, events, n);
@@ -114,6 +115,8 @@ int luas__drive_step(luas__pool *p, int64_t timeout, void *host)
     int rc = luas__drive_try_again(p, prepare(p, host));
     if (rc == 0)
         rc = wait_and_handle(p, p->progress != p->noticed ? 0 : timeout);
+    if (rc == LUAS_EFOREIGN)
+        return rc;
     luas__reap_free(p);
     if (p->progress != p->noticed && rc >= 0)
         rc = 1;

@@ -12,7 +12,8 @@
 
 /* Once: waits at most `timeout` ns (negative: until something happens). 1 when anything
    happened, 0 when the time ran out, LUAS_EINTR after a signal, or why it failed: then
-   the alarm is set to try again. `host` is for the workers that it forks. */
+   the alarm is set to try again; or LUAS_EFOREIGN, without the lock: a signal's handler
+   has forked, and this is the child. `host` is for the workers that it forks. */
 int luas__drive_step(luas__pool *p, int64_t timeout, void *host);
 
 /* Once, without a fork here: what needs one waits for a step. */

@@ -267,6 +267,13 @@ static size_t padded(size_t n)
     return (n + 7) & ~(size_t)7;
 }
 
+/* A fork sees what a thread writes in the order in which it does. */
+static void set_posting(luas__job *j, bool is_so)
+{
+    atomic_store_explicit(&j->posting, is_so, memory_order_release);
+    atomic_thread_fence(memory_order_release);
+}
+
 static int post(luas__job *j, const luas__outcome *o, const char *payload,
                 const luas__buffer *printed)
 {
@@ -274,17 +281,19 @@ static int post(luas__job *j, const luas__outcome *o, const char *payload,
     if (printed != NULL)
         full.printed = printed->len < UINT32_MAX / 2 ? (uint32_t)printed->len : UINT32_MAX / 2;
     size_t size = sizeof full + padded((size_t)full.len + full.printed);
+    set_posting(j, true);
     int rc = luas__buffer_reserve(&j->output.inbox, size);
-    if (rc < 0)
-        return rc;
-    char *at = luas__buffer_end(&j->output.inbox);
-    memcpy(at, &full, sizeof full);
-    if (full.len > 0)
-        memcpy(at + sizeof full, payload, full.len);
-    if (full.printed > 0)
-        memcpy(at + sizeof full + full.len, luas__buffer_bytes(printed), full.printed);
-    j->output.inbox.len += size;
-    return 0;
+    if (rc == 0) {
+        char *at = luas__buffer_end(&j->output.inbox);
+        memcpy(at, &full, sizeof full);
+        if (full.len > 0)
+            memcpy(at + sizeof full, payload, full.len);
+        if (full.printed > 0)
+            memcpy(at + sizeof full + full.len, luas__buffer_bytes(printed), full.printed);
+        j->output.inbox.len += size;
+    }
+    set_posting(j, false);
+    return rc;
 }
 
 int luas__job_settle(luas__job *j, const luas__outcome *o, const char *payload,

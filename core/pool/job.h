@@ -7,10 +7,14 @@
  * how many inputs the workers inherited; 3. seals it; the pool does its part;
  * 4. luas__job_swap and reads outcomes; 5. luas__job_free, once no worker
  * has a task of it. The pool's lock guards all of it but `taken`.
+ *
+ * A fork may come while the pool's thread is at work, and a copy of the pool is
+ * never locked. Atomics tell what of the job the copy may be asked for.
  */
 #ifndef LUAS_JOB_H
 #define LUAS_JOB_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 
 #include "definition.h"
@@ -62,7 +66,8 @@ typedef struct luas__job {
     int64_t id;
     luas__policy policy;
     bool pumped;                /* goes on while no call drives the pool */
-    bool done;                  /* all outcomes are known */
+    atomic_bool done;           /* all outcomes are known, and in the inbox */
+    atomic_bool posting;        /* one is being added: a copy finds the inbox torn */
     bool closed;                /* nobody wants outcomes any more */
     uint64_t dealt;             /* tasks in workers now */
     int failed_starts;          /* workers in a row that ended before they began a task */
@@ -101,7 +106,7 @@ typedef struct luas__job {
         const char *frames;     /* where they are, in `taken` */
     } output;
     int process_status;         /* LUAS__JOB_PROCESS: how its worker ended */
-    bool process_gone;
+    atomic_bool process_gone;   /* and its outcome is there */
 } luas__job;
 
 luas__job *luas__job_new(const luas__policy *policy);

@@ -77,84 +77,92 @@ void luas__pool_abandon(luas__pool *p, const luas__worker *self)
 
 int luas__pool_populate(luas__pool *p, void *host)
 {
-    pthread_mutex_lock(&p->lock);
+    if (luas__state_lock(p) < 0)
+        return LUAS_EFOREIGN;
     int rc = luas__scaling_populate(p, host);
-    pthread_mutex_unlock(&p->lock);
+    luas__state_unlock(p);
     return rc;
 }
 
 int luas__pool_inherit(luas__pool *p, luas__job *job, int workers, int now, void *host)
 {
-    pthread_mutex_lock(&p->lock);
+    if (luas__state_lock(p) < 0)
+        return LUAS_EFOREIGN;
     int rc = luas__scaling_inherit(p, job, workers, now, host);
-    pthread_mutex_unlock(&p->lock);
+    luas__state_unlock(p);
     return rc;
 }
 
 bool luas__pool_make_room(luas__pool *p)
 {
-    pthread_mutex_lock(&p->lock);
+    if (luas__state_lock(p) < 0)
+        return false;
     bool makes = luas__scaling_make_room(p);
-    pthread_mutex_unlock(&p->lock);
+    luas__state_unlock(p);
     return makes;
 }
 
 void luas__pool_snapshot(luas__pool *p, luas__job *job, void *host)
 {
-    pthread_mutex_lock(&p->lock);
+    if (luas__state_lock(p) < 0)
+        return;
     job->snapshot.has_zygote = true;
     luas__snapshots_end(p, job);
     luas__spawner_zygote(p, job, host);
-    pthread_mutex_unlock(&p->lock);
+    luas__state_unlock(p);
 }
 
 int luas__pool_live(luas__pool *p, bool with_zygotes)
 {
-    pthread_mutex_lock(&p->lock);
+    if (luas__state_lock(p) < 0)
+        return LUAS_EFOREIGN;
     int n = with_zygotes && luas__snapshots_has_others(p, 0);
     for (int i = 0; i < p->nworkers; i++)
         n += p->workers[i]->state != LUAS__WORKER_ENDED;
-    pthread_mutex_unlock(&p->lock);
+    luas__state_unlock(p);
     return n;
 }
 
 bool luas__pool_is_only(luas__pool *p, const luas__job *job)
 {
-    pthread_mutex_lock(&p->lock);
+    if (luas__state_lock(p) < 0)
+        return false;
     bool is = !luas__snapshots_has_others(p, job->snapshot.id);
     for (int i = 0; i < p->nworkers; i++)
         is &= p->workers[i]->snapshot == job->snapshot.id
             || p->workers[i]->state >= LUAS__WORKER_STOPPING;
-    pthread_mutex_unlock(&p->lock);
+    luas__state_unlock(p);
     return is;
 }
 
-void luas__pool_resize(luas__pool *p, int workers)
+int luas__pool_resize(luas__pool *p, int workers)
 {
-    pthread_mutex_lock(&p->lock);
+    if (luas__state_lock(p) < 0)
+        return LUAS_EFOREIGN;
     p->options.workers = workers;
-    pthread_mutex_unlock(&p->lock);
+    luas__state_unlock(p);
+    return 0;
 }
 
 /* ---- jobs ---- */
 
 int luas__pool_start(luas__pool *p, luas__job *job)
 {
-    if (!luas__fork_detect_is_here(&p->fork_detect))
+    if (luas__state_lock(p) < 0)
         return LUAS_EFOREIGN;
-    pthread_mutex_lock(&p->lock);
     int rc = p->health.broken != 0 ? p->health.broken : p->closing ? LUAS_ECLOSED : 0;
     if (rc == 0 && p->options.output == LUAS__OUTPUT_CAPTURE)
         job->policy.flags |= LUAS__JOB_CAPTURE;
     if (rc == 0)
         luas__jobs_add(p, job);
-    pthread_mutex_unlock(&p->lock);
+    luas__state_unlock(p);
     return rc;
 }
 
 int luas__pool_define(luas__pool *p, luas__job *job, const char *bytes, size_t len)
 {
-    pthread_mutex_lock(&p->lock);
+    if (luas__state_lock(p) < 0)
+        return LUAS_EFOREIGN;
     int rc = luas__array_reserve(&job->definitions, &job->cap_definitions,
                                  (size_t)job->ndefinitions + 1, sizeof *job->definitions);
     luas__definition *d = rc == 0 ? luas__definition_take(&p->definitions, bytes, len) : NULL;
@@ -162,43 +170,49 @@ int luas__pool_define(luas__pool *p, luas__job *job, const char *bytes, size_t l
         job->definitions[job->ndefinitions++] = d;
     else
         rc = LUAS_ENOMEM;
-    pthread_mutex_unlock(&p->lock);
+    luas__state_unlock(p);
     return rc;
 }
 
 int luas__pool_feed(luas__pool *p, luas__job *job, luas__buffer *bytes, size_t *ends,
                     uint32_t count)
 {
-    pthread_mutex_lock(&p->lock);
+    if (luas__state_lock(p) < 0)
+        return LUAS_EFOREIGN;
     int rc = luas__job_feed(job, bytes, ends, count);
-    pthread_mutex_unlock(&p->lock);
+    luas__state_unlock(p);
     return rc;
 }
 
 int luas__pool_feed_inherited(luas__pool *p, luas__job *job, uint64_t count)
 {
-    pthread_mutex_lock(&p->lock);
+    if (luas__state_lock(p) < 0)
+        return LUAS_EFOREIGN;
     int rc = luas__job_feed_inherited(job, count);
-    pthread_mutex_unlock(&p->lock);
+    luas__state_unlock(p);
     return rc;
 }
 
 void luas__pool_seal(luas__pool *p, luas__job *job)
 {
-    pthread_mutex_lock(&p->lock);
+    if (luas__state_lock(p) < 0)
+        return;
     job->input.sealed = true;
     if (luas__job_finished(job))
         luas__jobs_done(p, job);
-    pthread_mutex_unlock(&p->lock);
+    luas__state_unlock(p);
 }
 
 bool luas__pool_take(luas__pool *p, luas__job *job)
 {
     if (luas__job_has_taken(job))
         return true;
-    pthread_mutex_lock(&p->lock);
-    luas__job_swap(job);
-    pthread_mutex_unlock(&p->lock);
+    if (luas__state_lock(p) == 0) {
+        luas__job_swap(job);
+        luas__state_unlock(p);
+    } else if (!job->posting) {
+        luas__job_swap(job);
+    }
     return job->output.taken.len > 0;
 }
 
@@ -225,19 +239,19 @@ static int cancel(luas__pool *p, luas__job *job, uint64_t from, uint64_t to)
 
 int luas__pool_cancel(luas__pool *p, luas__job *job, uint64_t from, uint64_t to)
 {
-    if (!luas__fork_detect_is_here(&p->fork_detect))
-        return LUAS_EFOREIGN;
-    pthread_mutex_lock(&p->lock);
+    if (luas__state_lock(p) < 0)
+        return job->done ? 0 : LUAS_EFOREIGN; /* there is nothing to cancel, or no way */
     int rc = cancel(p, job, from, to);
     if (rc == 0)
         rc = luas__schedule_deal(p, false); /* what was taken back and not cancelled */
-    pthread_mutex_unlock(&p->lock);
+    luas__state_unlock(p);
     return rc;
 }
 
 void luas__pool_drop(luas__pool *p, luas__job *job)
 {
-    pthread_mutex_lock(&p->lock);
+    if (luas__state_lock(p) < 0)
+        return;
     luas__job_close(job);
     luas__jobs_leave_workers(p, job);
     luas__snapshots_end(p, job);
@@ -246,7 +260,7 @@ void luas__pool_drop(luas__pool *p, luas__job *job)
         luas__jobs_stop_pumping(p, job);
     }
     luas__jobs_drop(p, job);
-    pthread_mutex_unlock(&p->lock);
+    luas__state_unlock(p);
 }
 
 /* ---- processes ---- */
@@ -261,24 +275,23 @@ static luas__worker *process_worker(luas__pool *p, const luas__job *job)
 
 pid_t luas__pool_process(luas__pool *p, const luas__job *job)
 {
-    pthread_mutex_lock(&p->lock);
+    if (luas__state_lock(p) < 0)
+        return 0;
     const luas__worker *w = process_worker(p, job);
     pid_t pid = w != NULL ? w->pid : 0;
-    pthread_mutex_unlock(&p->lock);
+    luas__state_unlock(p);
     return pid;
 }
 
-/* A copy that was forked would not hear of the process's end, and its number may
-   then be another's. */
+/* A copy would not hear of the process's end, and its number may then be another's. */
 int luas__pool_signal_process(luas__pool *p, const luas__job *job, int signal)
 {
-    if (!luas__fork_detect_is_here(&p->fork_detect))
+    if (luas__state_lock(p) < 0)
         return LUAS_EFOREIGN;
-    pthread_mutex_lock(&p->lock);
     luas__worker *w = process_worker(p, job);
     if (w != NULL)
         luas__child_signal_group(&w->child, signal);
-    pthread_mutex_unlock(&p->lock);
+    luas__state_unlock(p);
     return 0;
 }
 
@@ -286,45 +299,49 @@ int luas__pool_signal_process(luas__pool *p, const luas__job *job, int signal)
 
 int luas__pool_step(luas__pool *p, int64_t timeout, void *host)
 {
-    if (!luas__fork_detect_is_here(&p->fork_detect))
+    if (luas__state_lock(p) < 0)
         return LUAS_EFOREIGN;
-    pthread_mutex_lock(&p->lock);
     int rc = luas__drive_step(p, timeout, host);
-    pthread_mutex_unlock(&p->lock);
+    if (rc != LUAS_EFOREIGN)
+        luas__state_unlock(p);
     return rc;
 }
 
 /* Without room for a thread the calls that wait for the job do its work. */
 int luas__pool_pump(luas__pool *p, luas__job *job)
 {
+    if (luas__state_lock(p) < 0)
+        return LUAS_EFOREIGN;
     int rc = luas__pump_start(p, luas__drive_pumped);
     if (luas__error_is_shortage(rc))
         rc = 0;
-    pthread_mutex_lock(&p->lock);
     if (rc == 0 && !job->done && !job->pumped) {
         job->pumped = true;
         p->pumping.jobs++;
         luas__pump_resume(p);
     }
-    pthread_mutex_unlock(&p->lock);
+    luas__state_unlock(p);
     return rc;
 }
 
-void luas__pool_stop(luas__pool *p)
+int luas__pool_stop(luas__pool *p)
 {
-    pthread_mutex_lock(&p->lock);
+    if (luas__state_lock(p) < 0)
+        return LUAS_EFOREIGN;
     p->closing = true;
     for (int i = 0; i < p->nworkers; i++) {
         luas__worker *w = p->workers[i];
         if (w->state < LUAS__WORKER_STOPPING && luas__drive_try_again(p, luas__worker_stop(w, 0)) == 0)
             luas__worker_flush(w, &p->poller);
     }
-    pthread_mutex_unlock(&p->lock);
+    luas__state_unlock(p);
+    return 0;
 }
 
-void luas__pool_terminate(luas__pool *p)
+int luas__pool_terminate(luas__pool *p)
 {
-    pthread_mutex_lock(&p->lock);
+    if (luas__state_lock(p) < 0)
+        return LUAS_EFOREIGN;
     p->closing = true;
     for (luas__job *job = p->jobs.first, *next; job != NULL; job = next) {
         next = job->next;
@@ -333,5 +350,6 @@ void luas__pool_terminate(luas__pool *p)
     }
     for (int i = 0; i < p->nworkers; i++)
         luas__child_signal_group(&p->workers[i]->child, SIGKILL);
-    pthread_mutex_unlock(&p->lock);
+    luas__state_unlock(p);
+    return 0;
 }

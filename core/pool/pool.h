@@ -6,6 +6,10 @@
  * wants them; 4. luas__pool_drop the job; 5. luas__pool_close. The functions
  * lock the pool themselves.
  *
+ * In a process that the owner forked there is a copy of the pool. What would need
+ * to lock it is refused there (LUAS_EFOREIGN), or does nothing. What had come by then
+ * can still be taken (luas__pool_take).
+ *
  * Workers are forked from the owner's thread alone, inside start, inherit and
  * step. With luas__pool_pump a thread of the library's own moves bytes while
  * the owner does something else; it forks nothing, but it asks zygotes to.
@@ -72,11 +76,12 @@ int luas__pool_cancel(luas__pool *p, luas__job *job, uint64_t from, uint64_t to)
  */
 int luas__pool_step(luas__pool *p, int64_t timeout, void *host);
 
-/* Makes outcomes ready for luas__job_next: false when there are none. */
+/* Makes outcomes ready for luas__job_next: false when there are none. In a copy
+   these are the ones that had come whole when it was forked. */
 bool luas__pool_take(luas__pool *p, luas__job *job);
 
-/* A LUAS__JOB_PROCESS job's worker: its pid, 0 once it is gone; signals it, or gives
-   LUAS_EFOREIGN, as a copy of the host does not hear of its end. */
+/* A LUAS__JOB_PROCESS job's worker: its pid, 0 once it is gone, and in a copy, which
+   does not hear of its end; signals it. */
 pid_t luas__pool_process(luas__pool *p, const luas__job *job);
 int luas__pool_signal_process(luas__pool *p, const luas__job *job, int signal);
 
@@ -84,17 +89,17 @@ int luas__pool_signal_process(luas__pool *p, const luas__job *job, int signal);
    room for a thread only calls do it: that is no failure. */
 int luas__pool_pump(luas__pool *p, luas__job *job);
 
-/* The workers that have not ended; and, if asked for, one more where there are zygotes. */
+/* The workers that have not ended; negative in a copy; and, if asked for, one more where there are zygotes. */
 int luas__pool_live(luas__pool *p, bool with_zygotes);
 
 /* Is no worker there, nor to come, but the job's own and such as are about to end? */
 bool luas__pool_is_only(luas__pool *p, const luas__job *job);
 
 /* Tells all workers to exit once they have done what they were given. */
-void luas__pool_stop(luas__pool *p);
-void luas__pool_resize(luas__pool *p, int workers);
+int luas__pool_stop(luas__pool *p);
+int luas__pool_resize(luas__pool *p, int workers);
 
 /* Kills all workers: their tasks are settled as cancelled. */
-void luas__pool_terminate(luas__pool *p);
+int luas__pool_terminate(luas__pool *p);
 
 #endif

@@ -33,10 +33,8 @@ static void *run(void *arg)
 /* A fork must not meet a thread that is half made, whose locks nobody knows of. Later on the pool's lock keeps the two apart. */
 static void await_begin(luas__pool *p)
 {
-    pthread_mutex_lock(&p->lock);
     while (!p->pumping.pump->begun)
         pthread_cond_wait(&p->pumping.pump->resume, &p->lock);
-    pthread_mutex_unlock(&p->lock);
 }
 
 static int start_thread(luas__pool *p)

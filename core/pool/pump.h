@@ -9,7 +9,7 @@
 
 #include "state.h"
 
-/* Starts it, once, without the lock. `drive` is called with the lock, again and again
+/* Starts it, once, with the lock. `drive` is called with the lock, again and again
    while there is something to do, and gives the lock up while it waits. */
 int luas__pump_start(luas__pool *p, void (*drive)(luas__pool *p));
 

@@ -3,6 +3,9 @@
  * down about them. Each nested struct has one owner, the file of its name; the
  * others only read it. The pool's lock guards all of it, but for what a header
  * says of its own functions.
+ *
+ * A process that the owner forked has a copy of the pool, whose lock a thread may
+ * have held at that moment: it stays locked for good. So no copy is ever locked.
  */
 #ifndef LUAS_STATE_H
 #define LUAS_STATE_H
@@ -10,6 +13,7 @@
 #include <pthread.h>
 #include <stdbool.h>
 
+#include "error.h"
 #include "fork_detect.h"
 #include "poller.h"
 #include "worker_tasks.h"
@@ -88,6 +92,20 @@ typedef struct luas__pool {
         int drivers;            /* calls that drive the pool now */
     } pumping;
 } luas__pool;
+
+/* Locks the pool; LUAS_EFOREIGN where this process has only a copy of it. */
+static inline int luas__state_lock(luas__pool *p)
+{
+    if (!luas__fork_detect_is_here(&p->fork_detect))
+        return LUAS_EFOREIGN;
+    pthread_mutex_lock(&p->lock);
+    return 0;
+}
+
+static inline void luas__state_unlock(luas__pool *p)
+{
+    pthread_mutex_unlock(&p->lock);
+}
 
 /* No worker can start: for this reason, and in these words. Only the first counts. */
 void luas__state_break(luas__pool *p, int code, const char *words, size_t len);

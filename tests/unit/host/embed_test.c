@@ -379,8 +379,10 @@ static void test_a_forked_application_harms_nothing(void)
     CHECK(child >= 0);
     if (child == 0) {
         int refused = luas_next(pool, &o) == LUAS_EFOREIGN
+            && strcmp(luas_pool_why(pool), luas_strerror(LUAS_EFOREIGN)) == 0
             && luas_submit(pool, "echo", 0, NULL, NULL) == LUAS_EFOREIGN
-            && luas_cancel(pool, 1) == LUAS_EFOREIGN;
+            && luas_cancel(pool, 1) == LUAS_EFOREIGN && luas_wait(pool, -1) == LUAS_EFOREIGN
+            && luas_pool_fd(pool) == LUAS_EFOREIGN && luas_pending(pool) == 1;
         static luas_pool *volatile kept; /* where a search for leaks sees it */
         luas_pool_close(kept = pool);
         _exit(refused ? 0 : 1);
