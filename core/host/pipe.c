@@ -162,9 +162,16 @@ static int channel_fileno(lua_State *L)
     return 1;
 }
 
+static int channel_is_open(lua_State *L)
+{
+    const channel_handle *c = luaL_checkudata(L, 1, CHANNEL);
+    lua_pushboolean(L, c->fd >= 0);
+    return 1;
+}
+
 static const luaL_Reg methods[] = {
     {"send", channel_send}, {"recv", channel_recv}, {"close", channel_close},
-    {"fileno", channel_fileno}, {NULL, NULL},
+    {"fileno", channel_fileno}, {"is_open", channel_is_open}, {NULL, NULL},
 };
 
 static const luaL_Reg meta[] = {

@@ -6,7 +6,7 @@
  *   end:send(...) -> true           waits while the other has much to read
  *   end:recv([seconds]) -> true, values...   or false when the time ran out,
  *                                   nil when no process has the other end open
- *   end:close()   end:fileno() -> fd
+ *   end:close()   end:is_open() -> boolean   end:fileno() -> fd
  *
  * Waits return to Lua after a signal with the string "signal" (send: when
  * nothing was sent yet), so that hooks can run; the Lua layer calls again.

@@ -361,6 +361,8 @@ static int become_worker(lua_State *L)
     server *s = lua_touserdata(L, 1);
     lua_pushinteger(L, s->channel->worker);
     lua_setfield(L, LUA_REGISTRYINDEX, LUAS__WORKER_KEY);
+    lua_pushnil(L); /* that is its host, perhaps */
+    lua_setfield(L, LUA_REGISTRYINDEX, LUAS__PROCESS_KEY);
     luas__names_snapshot(L);
     replace_exit(L);
     prepare_random(L);

@@ -45,6 +45,51 @@ local function described(self)
     return self.outcome and not self.asked and self.outcome.kind ~= "cancelled"
 end
 
+-- Only the process that started it hears of its end.
+local function is_elsewhere(self)
+    return self.owner ~= nil and self.owner ~= core.pid()
+end
+
+-- Its results, or what became of it, once that is known here; a copy of the host
+-- has what the host was told before.
+local function settle(self)
+    if self.ended then return true end
+    if not self.job then return false end -- a copy made while it was started
+    local _, gone, code, signal = self.job.handle:process()
+    if not gone then return false end
+    self.results = pack(self.job:take())
+    self.outcome = self.results[2]
+    if self.outcome then
+        self.outcome.name, self.outcome.input = "process " .. self.name, nil
+    end
+    self.code, self.by_signal, self.ended = code, signal, true
+    self.job.pool.running[self] = nil
+    self.job:close()
+    self.job = nil
+    return true
+end
+
+local function started(self, what)
+    if self.ours then
+        options.fail(("'%s': not a process that was started from here"):format(what))
+    elseif not self.owner then
+        options.fail(("'%s': the process has not been started"):format(what))
+    elseif is_elsewhere(self) and not settle(self) then
+        options.fail(("'%s': the process belongs to another process"):format(what))
+    end
+end
+
+-- Raises where only others know. Those that are not started from here have just a pid.
+local function is_alive(self, what)
+    local here = core.pid()
+    if self.ours and (self.known_pid == here or self.known_pid == core.parent()) then return true end
+    if not self.ours and not self.owner then return false end
+    started(self, what)
+    if settle(self) then return false end
+    self.job.pool:step(0)
+    return not settle(self)
+end
+
 local fields = {}
 
 function fields.pid(self)
@@ -52,12 +97,12 @@ function fields.pid(self)
 end
 
 function fields.exitcode(self)
-    self:is_alive()
+    is_alive(self, "exitcode")
     return self.code
 end
 
 function fields.signal(self)
-    self:is_alive()
+    is_alive(self, "signal")
     return self.by_signal
 end
 
@@ -70,15 +115,22 @@ local meta = {
     end,
 }
 
+-- Does not raise, where looking at it fails.
+local function describe(self)
+    if self.ours then return "running" end
+    if not self.owner then return "not started" end
+    if is_elsewhere(self) and not settle(self) then return "of another process" end
+    local ok, alive = pcall(is_alive, self)
+    if not ok or alive then return "running" end
+    return self.by_signal and "signal " .. self.by_signal or "exit status " .. tostring(self.code)
+end
+
 function meta:__tostring()
-    local how = self.ours and "running" or not self.job and not self.ended and "not started"
-        or self:is_alive() and "running" or self.by_signal and "signal " .. self.by_signal
-        or "exit status " .. tostring(self.code)
-    return ("process %s (pid %s, %s)"):format(self.name, self.known_pid or "?", how)
+    return ("process %s (pid %s, %s)"):format(self.name or "?", self.known_pid or "?", describe(self))
 end
 
 function meta:__gc()
-    if described(self) and not self.ours then
+    if described(self) and not is_elsewhere(self) then
         core.report(("nobody asked for the result of %s"):format(tostring(self.outcome)))
     end
 end
@@ -120,16 +172,19 @@ end
 ---@return luas.process self
 function Process:start()
     if self.ours then options.fail("'start': this process was started long ago") end
-    if self.job or self.ended then options.fail("the process has been started already") end
+    if self.owner then options.fail("the process has been started already") end
     local own = own_state()
     own.started = own.started + 1
-    self.name = self.name or "process-" .. own.started
+    self.name, self.owner = self.name or "process-" .. own.started, own.owner
     local before = current
-    current = setmetatable({ name = self.name, ours = true, parent_pid = core.pid() }, meta)
+    current = setmetatable({ name = self.name, ours = true }, meta)
     local ok, job = pcall(Job.start, own, self.target, { items = { self.args }, n = 1 },
         { carry = "inherit" }, { star = true, process = true })
     current = before
-    if not ok then error(job, 0) end
+    if not ok then
+        self.owner = nil
+        error(job, 0)
+    end
     self.job = job
     self.known_pid = job.handle:process()
     own.running[self] = true
@@ -138,36 +193,10 @@ function Process:start()
     return self
 end
 
-local function settle(self)
-    local _, gone, code, signal = self.job.handle:process()
-    if not gone then return false end
-    self.results = pack(self.job:take())
-    self.outcome = self.results[2]
-    if self.outcome then
-        self.outcome.name, self.outcome.input = "process " .. self.name, nil
-    end
-    self.code, self.by_signal, self.ended = code, signal, true
-    self.job.pool.running[self] = nil
-    self.job:close()
-    self.job = nil
-    return true
-end
-
-local function started(self, what)
-    if self.ours then
-        options.fail(("'%s': not a process that was started from here"):format(what))
-    elseif not self.job and not self.ended then
-        options.fail(("'%s': the process has not been started"):format(what))
-    end
-end
-
 --- Is it running?
 ---@return boolean
 function Process:is_alive()
-    if self.ours then return self.parent_pid ~= nil end
-    if not self.job then return false end
-    self.job.pool:step(0)
-    return not settle(self)
+    return is_alive(self, "is_alive")
 end
 
 --- Waits until it has ended, at most `timeout` seconds: false if it has not.
@@ -177,7 +206,7 @@ function Process:join(timeout)
     started(self, "join")
     timeout = options.timeout(timeout, 1, "join")
     local deadline = timeout and core.now() + timeout
-    while self:is_alive() do
+    while is_alive(self, "join") do
         local left = deadline and deadline - core.now()
         if left and left <= 0 then return false end
         self.job.pool:step(left)
@@ -197,7 +226,7 @@ end
 
 local function send_signal(self, what, number)
     started(self, what)
-    if self.job then self.job.handle:signal(number) end
+    if not settle(self) then self.job.handle:signal(number) end
     self.asked = true
 end
 
@@ -210,11 +239,12 @@ function Process:kill() send_signal(self, "kill", 9) end
 --- The process that this code runs in.
 ---@return luas.process
 function M.current()
-    if current then
+    local worker, spawned = core.worker()
+    if current and spawned then
         current.known_pid = core.pid()
         return current
     end
-    return setmetatable({ name = core.worker() and "worker-" .. core.worker() or "main",
+    return setmetatable({ name = worker and "worker-" .. worker or "main",
         ours = true, known_pid = core.pid() }, meta)
 end
 
@@ -270,6 +300,10 @@ end
 --- Closes this end in this process.
 function Pipe:close() self.channel:close() end
 Pipe.__close = Pipe.close
+
+function Pipe:__tostring()
+    return ("pipe (%s)"):format(self.channel:is_open() and "open" or "closed")
+end
 
 --- Its descriptor, for a poll loop.
 ---@return integer

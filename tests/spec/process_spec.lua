@@ -165,6 +165,38 @@ describe("a process", function()
         assert.are.same({ 9, 27, true }, { p:result() })
     end)
 
+    it("shows itself anywhere, and raises nowhere in doing so", function()
+        local run, ended, unknown = process.spawn(forever), process.spawn(os.exit, 3), process.new { target = print }
+        assert.is_false(pcall(ended.result, ended))
+        assert.are.same({ "running", "exit status 3", "not started" },
+            { tostring(run):match "running", tostring(ended):match "exit status 3", tostring(unknown):match "not started" })
+        local function show() return { tostring(run), tostring(ended), tostring(unknown) } end
+        for _, shown in ipairs { luas.pool.apply(show), process.spawn(show):result() } do
+            assert.are.equal(("process %s (pid %d, of another process)"):format(run.name, run.pid), shown[1])
+            assert.are.equal(tostring(ended), shown[2])
+            assert.are.equal("process ? (pid ?, not started)", shown[3])
+        end
+        run:kill()
+        assert.is_true(run:join(10))
+    end)
+
+    it("knows of itself and its parent that they are alive", function()
+        assert.is_true(process.current():is_alive())
+        local function are_alive() return process.current():is_alive(), process.parent():is_alive() end
+        assert.are.same({ true, true }, { process.spawn(are_alive):result() })
+        assert.are.same({ true, true }, { luas.pool.apply(are_alive) })
+    end)
+
+    it("is not what a worker of its own pool is", function()
+        assert.are.same({ "worker-1", "process" }, { process.new {
+            name = "process",
+            target = function()
+                local own <close> = luas.pool.new(1)
+                return own:apply(function() return process.current().name end), process.current().name
+            end,
+        }:start():result() })
+    end)
+
     it("runs beside others", function()
         local list = {}
         for i = 1, 8 do
@@ -195,6 +227,11 @@ describe("a process", function()
             warn "@on"
             local p = process.spawn(error, "lost words")
             p:join()
+            process.spawn(function() -- its copy
+                p = nil
+                collectgarbage()
+                collectgarbage()
+            end):join()
             p = nil
             collectgarbage()
             collectgarbage() ]])
@@ -282,6 +319,13 @@ describe("a pipe", function()
         assert.is_truthy(message:find("[2].co: a coroutine cannot be sent", 1, true), message)
         here:send("fine")
         assert.are.equal("fine", there:recv(1))
+    end)
+
+    it("shows whether it is open", function()
+        local here <close> = process.pipe()
+        assert.are.equal("pipe (open)", tostring(here))
+        here:close()
+        assert.are.equal("pipe (closed)", tostring(here))
     end)
 
     it("has a descriptor for a poll loop", function()
