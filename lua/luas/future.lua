@@ -46,11 +46,6 @@ function M.new(job, settle)
     return self
 end
 
-function Future:__tostring()
-    local how = not self.result and "not ended yet" or self.result[1] and "ended" or "failed"
-    return "future: " .. how
-end
-
 -- What reading raises (a progress function, say) is what get raises.
 local function settled(ok, ...)
     if ok then return pack(...) end
@@ -66,6 +61,12 @@ local function resolve(self)
     self.result = settled(pcall(self.settle, self.job))
     self.job:close()
     return true
+end
+
+function Future:__tostring()
+    if not self.resolving then pcall(resolve, self) end -- without memory it says less
+    local how = not self.result and "not ended yet" or self.result[1] and "ended" or "failed"
+    return "future: " .. how
 end
 
 --- Reads all that have ended, for the engine of their pool is about to go.
@@ -137,6 +138,7 @@ end
 function Future:on_done(callback)
     options.argument(callback, 1, "on_done", "function")
     if resolve(self) then return call_back(self, callback) end
+    self.job.pool:check_owner() -- no other hears of its end
     self.callbacks = self.callbacks or {}
     table.insert(self.callbacks, callback)
     self.job.pool.watched[self] = true

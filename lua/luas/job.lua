@@ -302,6 +302,7 @@ end
 function Job:fill()
     local room = self.window - (self.fed - self.taken)
     if self.exhausted or room < self.window // 2 then return end
+    self.pool:check_owner() -- the source is the owner's, too
     local before = core.now()
     pull(self, min(room, self.batch, BATCH))
     if core.now() - before < 0.0005 then
@@ -333,6 +334,7 @@ end
 --- Whether `fill` would do something now.
 function Job:hungry()
     return not self.exhausted and self.window - (self.fed - self.taken) >= self.window // 2
+        and self.pool.owner == core.pid()
 end
 
 --- Every task that will be has had its outcome, and that was taken.

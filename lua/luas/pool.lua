@@ -49,8 +49,9 @@ local M = {}
 -- its verbs run inline. So do those of a closed one's copy.
 local function present(self)
     local state = self.state
-    if state.owner == core.pid() then return state end
-    state.here = state.here or State.new { workers = 0 }
+    local pid = core.pid()
+    if state.owner == pid then return state end
+    if not state.here or state.here.owner ~= pid then state.here = State.new { workers = 0 } end
     return state.here
 end
 
@@ -384,6 +385,7 @@ end
 --- Changes how many workers it may have; those too many end when idle.
 ---@param n integer
 function Pool:resize(n)
+    self.state:check_owner()
     local state = state_of(self)
     if state.size == 0 then options.fail("a pool without workers cannot be resized") end
     if math.type(n) ~= "integer" or n < 1 or n > 4096 then
@@ -405,7 +407,8 @@ end
 --- loop of the application's. From then on that loop drives asynchronous jobs.
 ---@return integer
 function Pool:fileno()
-    local state = present(self)
+    local state = self.state
+    state:check_owner()
     if state.ended then options.fail("pool is closed") end
     if state.size == 0 then options.fail("a pool without workers has no descriptor") end
     state.polled = true

@@ -37,10 +37,16 @@ function State.new(given)
     }, State)
 end
 
+--- Raises in a process that was forked of the one which opened the pool.
+function State:check_owner()
+    if self.owner ~= core.pid() then options.fail("pool belongs to another process") end
+end
+
 --- Drives the pool once, and calls back for what has ended by that.
 function State:drive(timeout)
     if self.ended then return false end -- all outcomes are known
     local news, forked = self.core:step(timeout)
+    if not news then self:check_owner() end -- an engine of no workers does not
     if forked then modules.compare(self) end
     if next(self.watched) then future.notify(self) end
     return news
