@@ -61,7 +61,7 @@ static bool does_nothing(luas__pool *pool, luas__job *job)
     luas__pool_seal(pool, job);
     luas__pool_drop(pool, job);
     return !luas__pool_make_room(pool) && luas__pool_process(pool, job) == 0 && !job->input.sealed
-        && !job->closed && pool->keeps == NULL && pool->pumping.pump == NULL;
+        && !job->closed && pool->snapshots == NULL && pool->pumping.pump == NULL;
 }
 
 static void test_a_copy_is_refused(void)

@@ -2,7 +2,7 @@
 -- ended by then it has, what has not is its host's. Nothing waits for good, and
 -- nothing that it does changes the host.
 
-local helpers = require("tests.helpers")
+local helpers = require("tests.support.helpers")
 
 -- The host's handles, and what can be done with them; `wanted` is what the first line
 -- of that shows in another process (a pattern), and true is the most frequent.

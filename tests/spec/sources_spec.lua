@@ -3,7 +3,7 @@
 
 local luas = require("luas")
 local pool = luas.pool
-local helpers = require("tests.helpers")
+local helpers = require("tests.support.helpers")
 
 -- What tasks use they capture: the globals of a spec cannot be shipped.
 local concat, error, open, pack, select, tostring, unpack =
