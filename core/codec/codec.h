@@ -38,6 +38,8 @@ typedef struct luas__encode_options {
                                all of it, and not just its classes, goes by number */
     int modules;            /* stack index of a table or nil, or 0: becomes a table with
                                the names of the modules referred to, if there are any */
+    const char *each;       /* what messages begin with: `result`, and which, if one is at
+                               fault; NULL: `value` and which, if there are several */
 } luas__encode_options;
 
 /*

@@ -162,6 +162,22 @@ static int encode_carrier(luas__encoder *e)
     return luas__encode_define(e);
 }
 
+/* Pushes the message of a code; `which` value is at fault, or 0. */
+static void push_failure(lua_State *L, const char *each, int which, int rc)
+{
+    if (each == NULL)
+        lua_pushstring(L, luas_strerror(rc));
+    else if (which == 0)
+        lua_pushfstring(L, "%s: %s", each, luas_strerror(rc));
+    else
+        lua_pushfstring(L, "%s %d: %s", each, which, luas_strerror(rc));
+}
+
+static int value_at_hand(const luas__encoder *e)
+{
+    return e->scratch->depth == 0 ? 0 : e->offset + (int)e->scratch->frames[0].count;
+}
+
 /* Returns a message, or the set of modules. */
 static int encode_protected(lua_State *L)
 {
@@ -175,7 +191,7 @@ static int encode_protected(lua_State *L)
     else if (e->described)
         e->rc = luas__encode_path_push(e);
     else
-        lua_pushstring(L, luas_strerror(e->rc));
+        push_failure(L, e->each, value_at_hand(e), e->rc);
     leave_scratch(e->scratch);
     return 1;
 }
@@ -216,7 +232,7 @@ static int prepare(luas__encoder *e, lua_State *L, luas__buffer *out, size_t sta
                    int count)
 {
     if (!lua_checkstack(L, SLOT_FIRST + count + 2)) {
-        lua_pushstring(L, luas_strerror(LUAS_ETOOBIG));
+        push_failure(L, e->each, 0, LUAS_ETOOBIG);
         return LUAS_ETOOBIG;
     }
     e->L = L;
@@ -246,7 +262,7 @@ static int encode_others(lua_State *L, int first, int count, int done, luas__buf
                          size_t start, const luas__encode_options *o)
 {
     luas__encoder e = {.defines = o->defines, .modules = o->modules != 0, .total = count,
-                       .offset = done, .unchanged = o->unchanged};
+                       .offset = done, .unchanged = o->unchanged, .each = o->each};
     size_t defined = o->defines == NULL ? 0 : o->defines->len;
     int rc = prepare(&e, L, out, start, o->limit, count);
     if (rc < 0)
@@ -298,7 +314,7 @@ static int encode_rest(lua_State *L, int first, int count, int done, luas__buffe
     size_t most = start + bounded(o->limit);
     int rc = done < 0 ? done : 0;
     if (rc < 0)
-        lua_pushstring(L, luas_strerror(rc));
+        push_failure(L, o->each, 0, rc);
     else if (done < count && !put_rows(L, first + done, count - done, out, most, o->space))
         rc = encode_others(L, first, count, done, out, start, o);
     if (rc < 0)
@@ -327,7 +343,7 @@ static int encode_array(lua_State *L, int first, int count, luas__buffer *out,
     size_t start = out->len;
     int rc = luas__mp_write_array(out, (uint32_t)count);
     if (rc < 0) {
-        lua_pushstring(L, luas_strerror(rc));
+        push_failure(L, o->each, 0, rc);
         return rc;
     }
     if (count != 1 || o->limit != 0)

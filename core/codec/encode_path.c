@@ -84,8 +84,9 @@ static void add_frame(path *p, const luas__container *f)
 {
     switch ((luas__container_kind)f->kind) {
     case CONTAINER_LIST:
-        if (p->e->total > 1)
-            luas__place_count(&p->place, "value", (uint32_t)p->e->offset + f->count);
+        if (p->e->each != NULL || p->e->total > 1)
+            luas__place_count(&p->place, p->e->each != NULL ? p->e->each : "value",
+                              (uint32_t)p->e->offset + f->count);
         break;
     case CONTAINER_ARRAY: luas__place_integer(&p->place, f->count); break;
     case CONTAINER_MAP: add_map_step(p, f); break;

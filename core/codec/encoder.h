@@ -89,6 +89,7 @@ typedef struct luas__encoder {
     int refreshed;              /* names are up to date */
     int described;              /* what is wrong is said at the top of the stack */
     int total, offset;          /* values in all, and those before the first frame's */
+    const char *each;           /* what they are called; NULL: `value` */
     int rc;
 } luas__encoder;
 

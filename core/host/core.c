@@ -70,7 +70,7 @@ static int core_workers(lua_State *L)
 /* Can these values travel? Nothing, or a message that says which cannot. */
 static int core_check(lua_State *L)
 {
-    return !luas__inline_call_check_values(L, 1, lua_gettop(L));
+    return luas__inline_call_check_values(L, 1, lua_gettop(L), NULL) < 0;
 }
 
 /* "file:line: " of the script's line that called into luas, or "". */

@@ -245,13 +245,13 @@ static int on_raise(lua_State *L)
 
 /* ---- the call ---- */
 
-bool luas__inline_call_check_values(lua_State *L, int first, int count)
+int luas__inline_call_check_values(lua_State *L, int first, int count, const char *each)
 {
-    luas__encode_options options = {0};
+    luas__encode_options options = {.each = each};
     luas__buffer scratch = LUAS__BUFFER_INIT;
     int rc = luas__encode(L, first, count, &scratch, &options);
     luas__buffer_release(&scratch);
-    return rc == 0;
+    return rc;
 }
 
 /* Arguments: the task's function, its arguments. */
@@ -259,10 +259,8 @@ static int run_task(lua_State *L)
 {
     bool discard = innermost(L)->discard;
     lua_call(L, lua_gettop(L) - 1, discard ? 0 : LUA_MULTRET);
-    if (!luas__inline_call_check_values(L, 1, lua_gettop(L)))
-        luaL_error(L, strstr(lua_tostring(L, -1), ": ") != NULL ? "result, %s" : "result: %s",
-                   lua_tostring(L, -1));
-    return lua_gettop(L);
+    int rc = luas__inline_call_check_values(L, 1, lua_gettop(L), "result");
+    return rc < 0 ? lua_error(L) : lua_gettop(L);
 }
 
 /* Arguments: the raised value. Gives that, or nil where it cannot travel, and
@@ -272,7 +270,7 @@ static int describe(lua_State *L)
     luas__task_describe(L, 1);
     lua_insert(L, 2);
     lua_settop(L, 2);
-    if (!luas__inline_call_check_values(L, 1, 1)) {
+    if (luas__inline_call_check_values(L, 1, 1, NULL) < 0) {
         luas__task_add_reason(L, 2);
         lua_pushnil(L);
         lua_replace(L, 1);

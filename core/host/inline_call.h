@@ -38,7 +38,8 @@
 int luas__inline_call(lua_State *L);
 int luas__inline_call_stop(lua_State *L);
 
-/* Can the `count` values from index `first` travel? If not, pushes why not. */
-bool luas__inline_call_check_values(lua_State *L, int first, int count);
+/* Can the `count` values from index `first`, each called so (luas__encode_options), travel?
+   0; or negative, and pushes why not. */
+int luas__inline_call_check_values(lua_State *L, int first, int count, const char *each);
 
 #endif

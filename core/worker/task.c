@@ -197,7 +197,7 @@ static bool reply_long_string(lua_State *L, luas__chunk_run *s)
 
 static void reply_value(lua_State *L, luas__chunk_run *s)
 {
-    luas__encode_options options = {.space = TASK_SPACE};
+    luas__encode_options options = {.space = TASK_SPACE, .each = "result"};
     luas__buffer *reply = &s->channel->reply;
     size_t mark;
     if (!s->has_looked && lua_istable(L, TASK_BASE)) {
@@ -207,8 +207,7 @@ static void reply_value(lua_State *L, luas__chunk_run *s)
     luas__task_check(L, luas__channel_begin(s->channel, LUAS__MSG_VALUE, s->current, &mark));
     int rc = luas__encode(L, TASK_BASE, lua_gettop(L) - TASK_BASE + 1, reply, &options);
     if (rc < 0)
-        luaL_error(L, strstr(lua_tostring(L, -1), ": ") != NULL ? "result, %s" : "result: %s",
-                   lua_tostring(L, -1));
+        lua_error(L);
     serving.busy = 0;
     account(L, s);
     luas__task_check(L, luas__channel_reply(s->channel, mark));

@@ -426,7 +426,7 @@ describe("an error", function()
         local before = clock()
         local ok, o = pcall(p.map, p, function() return 1, { list = { io.stdout, coroutine.create(print) } } end, { 1 })
         assert.is_false(ok)
-        assert.is_truthy(tostring(o):find('result 2', 1, true) or tostring(o):find('list', 1, true), tostring(o))
+        assert.is_truthy(tostring(o):find('result 2, field "list"[2]: a coroutine cannot be sent', 1, true), tostring(o))
         local sent = false
         ok, o = pcall(p.map, p, square, function()
             if sent then return nil end
@@ -439,6 +439,26 @@ describe("an error", function()
         assert.is_truthy(tostring(o):find("a coroutine cannot be sent", 1, true), tostring(o))
         assert.is_true(clock() - before < 1)
         assert.are.equal(4, p:apply(square, 2))
+    end)
+
+    it("of a result that cannot travel says which, in a worker or in the caller", function()
+        local here <close> = pool.new { workers = 0 }
+        for _, where in ipairs { p, here } do
+            local function message(f)
+                return select(2, pcall(where.apply, where, f)).message
+            end
+            assert.are.equal("result 1: a coroutine cannot be sent", message(function()
+                return coroutine.create(print)
+            end))
+            assert.are.equal("result 2, [3].x: a coroutine cannot be sent", message(function()
+                return 1, { 1, 2, { x = coroutine.create(print) } }
+            end))
+            assert.are.equal("result 2: value nested too deeply", message(function()
+                local t = {}
+                for _ = 1, 300000 do t = { t } end
+                return 1, t
+            end))
+        end
     end)
 end)
 
