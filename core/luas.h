@@ -85,10 +85,27 @@ typedef struct luas_options {
 
 typedef enum luas_type {
     LUAS_NIL, LUAS_BOOLEAN, LUAS_INTEGER, LUAS_NUMBER, LUAS_STRING,
-    LUAS_OTHER              /* a table and the like: see luas_value.bytes */
+    LUAS_OTHER              /* a table: see luas_value */
 } luas_type;
 
-/* An argument or a result. */
+/*
+ * An argument, a result, or what a call raised. As LUAS_OTHER it is one value of
+ * plain MessagePack, without extension types. What C is given of a table:
+ *
+ *   - an array if its keys are 1 to n, as of an empty table; else a map, whose
+ *     keys may have any type;
+ *   - strings as str if they are UTF-8, else as bin; floats as float 64;
+ *   - a table that stands in it several times each time, whole;
+ *   - of an object (a table with a metatable) its own fields, as of any table;
+ *     but where its class has __luas_pack, what that returns: the value, or the
+ *     array of them if it is not one. The same of a userdata.
+ *
+ * No such form have functions, coroutines, other userdata and _G; what refers to
+ * itself; more than 1000 tables within each other; and a message that grows by
+ * more than 64 MB because tables stand in it several times. A call with such a
+ * result has the outcome LUAS_ERROR, whose message names the place: `result 1,
+ * field "self": refers to itself`.
+ */
 typedef struct luas_value {
     luas_type type;
     union {
@@ -115,8 +132,10 @@ typedef enum luas_kind {
 typedef struct luas_outcome {
     uint64_t call;          /* as luas_submit gave it */
     luas_kind kind;
-    int count;              /* LUAS_VALUE: how many results */
-    const luas_value *results;
+    int count;              /* LUAS_VALUE: how many results; LUAS_ERROR: 1; else 0 */
+    const luas_value *results;  /* of an error what was raised: of error("x") a string, of
+                                   error{code = 5} a map. If it has no form for C it is nil,
+                                   and the message says what was lost and why */
     const char *message;    /* what went wrong, for people; "" for a value */
     const char *traceback;  /* the worker's, or "" */
     int pid;                /* of the worker, or 0 */
@@ -152,7 +171,8 @@ LUAS_API int luas_pool_fd(const luas_pool *pool);
  * yet. LUAS_EBROKEN: workers cannot start, and no more outcomes will come.
  * After another failure (no memory, no descriptors) nothing is lost, and the
  * descriptor becomes readable when it is worth another try. luas_pool_why
- * says in words what failed.
+ * says in words what failed. What cannot be given of one call is that call's
+ * outcome, and never keeps the next from coming.
  */
 LUAS_API int luas_next(luas_pool *pool, luas_outcome *outcome);
 

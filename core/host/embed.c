@@ -5,7 +5,6 @@
  */
 #define _GNU_SOURCE
 #include <lauxlib.h>
-#include <limits.h>
 #include <lualib.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,6 +18,7 @@
 #include "alloc_huge.h"
 #include "task.h"
 #include "pool.h"
+#include "results.h"
 
 struct luas_pool {
     luas__pool *pool;
@@ -28,9 +28,7 @@ struct luas_pool {
     double timeout;         /* seconds */
     luas__outcome next;     /* count calls from index on are to be told of */
     const char *payload;    /* of those */
-    luas_value *results;    /* of the last outcome */
-    int cap_results;
-    luas__buffer text;      /* its strings, each with a zero */
+    luas__results results;  /* of the last outcome */
     char message[80];       /* of an outcome that has none of its own */
     int failure;            /* what luas_next gave last, when negative */
 };
@@ -88,8 +86,7 @@ void luas_pool_close(luas_pool *p)
     }
     if (p->pool != NULL)
         luas__pool_close(p->pool);
-    luas__buffer_release(&p->text);
-    free(p->results);
+    luas__results_release(&p->results);
     free(p->script);
     free(p);
 }
@@ -259,88 +256,6 @@ uint64_t luas_pending(const luas_pool *p)
 
 /* ---- outcomes ---- */
 
-static luas_type type_of(luas__mp_type type)
-{
-    switch (type) {
-    case MP_NIL: return LUAS_NIL;
-    case MP_BOOL: return LUAS_BOOLEAN;
-    case MP_INT: return LUAS_INTEGER;
-    case MP_DOUBLE: return LUAS_NUMBER;
-    case MP_STR: case MP_BIN: return LUAS_STRING;
-    default: return LUAS_OTHER;
-    }
-}
-
-/* Copies a string with a zero after it. Its place is kept as an offset for
-   now, as the text may move. */
-static int keep_text(luas_pool *p, luas_value *v, const char *bytes, size_t len)
-{
-    v->bytes = (const char *)p->text.len;
-    v->len = len;
-    int rc = luas__buffer_append(&p->text, bytes, len);
-    return rc == 0 ? luas__buffer_append(&p->text, "", 1) : rc;
-}
-
-static int read_value(luas_pool *p, luas__mp_reader *r, luas_value *v)
-{
-    luas__mp_token token;
-    const unsigned char *from = r->at;
-    if (luas__mp_read(r, &token) != 1)
-        return LUAS_EPROTO;
-    *v = (luas_value){.type = type_of(token.type)};
-    if (v->type == LUAS_STRING)
-        return keep_text(p, v, token.bytes, token.len);
-    if (v->type == LUAS_OTHER) {
-        r->at = from;
-        int rc = luas__mp_skip(r);
-        return rc < 0 ? rc : keep_text(p, v, (const char *)from, (size_t)(r->at - from));
-    }
-    if (v->type == LUAS_BOOLEAN)
-        v->as.boolean = token.as.i != 0;
-    else if (v->type == LUAS_NUMBER)
-        v->as.number = token.as.d;
-    else
-        v->as.integer = token.as.i;
-    return 0;
-}
-
-static int reserve_results(luas_pool *p, int count)
-{
-    if (count <= p->cap_results)
-        return 0;
-    luas_value *results = realloc(p->results, (size_t)count * sizeof *results);
-    if (results == NULL)
-        return LUAS_ENOMEM;
-    p->results = results;
-    p->cap_results = count;
-    return 0;
-}
-
-/* Reads the array that every payload is; gives the number of its values. */
-static int read_payload(luas_pool *p, const luas__outcome *o, const char *payload)
-{
-    luas__mp_reader r = {(const unsigned char *)payload, (const unsigned char *)payload + o->len};
-    luas__mp_token head;
-    luas__buffer_truncate(&p->text, 0);
-    if (o->len == 0)
-        return 0;
-    if (luas__mp_read(&r, &head) != 1 || head.type != MP_ARRAY || head.len > o->len
-        || head.len > INT_MAX)
-        return LUAS_EPROTO;
-    int rc = reserve_results(p, (int)head.len);
-    for (uint32_t i = 0; i < head.len && rc == 0; i++)
-        rc = read_value(p, &r, &p->results[i]);
-    for (uint32_t i = 0; i < head.len && rc == 0; i++)
-        if (p->results[i].type >= LUAS_STRING)
-            p->results[i].bytes = luas__buffer_bytes(&p->text) + (size_t)p->results[i].bytes;
-    return rc < 0 ? rc : (int)head.len;
-}
-
-static const char *text_of(const luas_pool *p, int count, int i)
-{
-    return i < count && p->results[i].type == LUAS_STRING ? p->results[i].bytes : "";
-}
-
 /* How a worker ended, in the outcome's fields and in words. */
 static void describe_end(luas_pool *p, int status, luas_outcome *out)
 {
@@ -356,16 +271,13 @@ static void describe_end(luas_pool *p, int status, luas_outcome *out)
     snprintf(p->message, sizeof p->message, format, number);
 }
 
-/* Of a timeout or a cancelled call what the task raised is not the reason. */
-static void describe(luas_pool *p, int status, int count, luas_outcome *out)
+static void describe(luas_pool *p, int status, luas_outcome *out)
 {
     out->message = p->message;
     switch (out->kind) {
     case LUAS_VALUE:
-        out->message = "";
-        break;
     case LUAS_ERROR:
-        out->message = text_of(p, count, 1);
+        out->message = p->results.message;
         break;
     case LUAS_TIMEOUT:
         snprintf(p->message, sizeof p->message, "timed out after %g s", p->timeout);
@@ -379,21 +291,24 @@ static void describe(luas_pool *p, int status, int count, luas_outcome *out)
     }
 }
 
+/* It stays the next. No event will tell that there is memory again. */
+static int try_again(luas_pool *p, int rc)
+{
+    luas__poller_alarm(&p->pool->poller, luas__now() + 20 * LUAS__MS);
+    return rc;
+}
+
 static int give(luas_pool *p, luas_outcome *out)
 {
     const luas__outcome *o = &p->next;
-    int count = read_payload(p, o, p->payload);
-    if (count < 0)
-        return count; /* it stays the next */
-    *out = (luas_outcome){.call = o->index, .kind = (luas_kind)o->kind, .traceback = "",
-                          .pid = o->pid, .exitcode = -1};
-    describe(p, o->status, count, out);
-    if (out->kind == LUAS_VALUE) {
-        out->count = count;
-        out->results = p->results;
-    } else {
-        out->traceback = text_of(p, count, 2);
-    }
+    const luas__results *r = &p->results;
+    int kind = luas__results_read(&p->results, o->kind, p->payload, o->len);
+    if (kind < 0)
+        return try_again(p, kind);
+    *out = (luas_outcome){.call = o->index, .kind = (luas_kind)kind, .count = r->count,
+                          .results = r->values, .traceback = r->traceback, .pid = o->pid,
+                          .exitcode = -1};
+    describe(p, o->status, out);
     p->next.index++;
     p->next.count--;
     p->taken++;

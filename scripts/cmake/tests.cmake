@@ -39,7 +39,7 @@ foreach(floor base wire proc pool codec worker host)
     list(APPEND unit_tests ${floor_tests})
 endforeach()
 # Their allocations fail when they want them to.
-foreach(test nomem_test codec_nomem_test host_nomem_test)
+foreach(test nomem_test codec_nomem_test host_nomem_test results_test)
     if(TARGET tests_${test})
         target_link_options(tests_${test} PRIVATE
             -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free)

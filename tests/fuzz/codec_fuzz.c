@@ -2,7 +2,8 @@
  * libFuzzer target: any bytes as a message of data, with a space that has a
  * plain class and one that unpacks. What is accepted must encode again, and
  * that must decode to as many values. The other readers of foreign bytes (of
- * bytecode, and of define messages' framing) see the same input.
+ * bytecode, of define messages' framing, and of outcomes for C) see the same
+ * input.
  */
 #include <lauxlib.h>
 #include <lualib.h>
@@ -13,6 +14,7 @@
 #include "names.h"
 #include "space.h"
 #include "msgpack.h"
+#include "results.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -70,6 +72,34 @@ static void round_trip(lua_State *L, int count)
     luas__buffer_release(&b);
 }
 
+/* Is it one value, without an extension type? */
+static int is_plain(const char *bytes, size_t len)
+{
+    luas__mp_reader all = {(const unsigned char *)bytes, (const unsigned char *)bytes + len};
+    luas__mp_reader each = all;
+    luas__mp_token t;
+    while (luas__mp_read(&each, &t) == 1)
+        if (t.type == MP_EXT)
+            return 0;
+    return luas__mp_skip(&all) == 0 && all.at == all.end;
+}
+
+/* Whatever a payload is, C is given plain values, or a message. */
+static void read_for_c(const char *bytes, size_t size)
+{
+    static luas__results r;
+    for (int kind = LUAS__KIND_VALUE; kind <= LUAS__KIND_TIMEOUT; kind++) {
+        int rc = luas__results_read(&r, kind, bytes, size);
+        must(rc == kind || rc == LUAS__KIND_ERROR);
+        must(rc != LUAS__KIND_ERROR || r.count == 1);
+        must(kind != LUAS__KIND_VALUE || rc == kind || *r.message != '\0');
+        for (int i = 0; i < r.count; i++)
+            must(r.values[i].type < LUAS_STRING || r.values[i].bytes[r.values[i].len] == '\0');
+        for (int i = 0; i < r.count; i++)
+            must(r.values[i].type != LUAS_OTHER || is_plain(r.values[i].bytes, r.values[i].len));
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static lua_State *L;
@@ -80,6 +110,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     while (luas__mp_skip(&r) == 0 && r.at < r.end)
         continue;
     (void)luas__bytecode_check(bytes, size);
+    read_for_c(bytes, size);
     int rc = luas__decode_value(L, bytes, size, AT_SPACE, 0);
     must(rc == 1 || (rc < 0 && lua_isstring(L, -1)));
     lua_settop(L, BASE);

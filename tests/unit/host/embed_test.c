@@ -1,24 +1,9 @@
 /* The public C interface: calls by name, every kind of outcome, one descriptor. */
 #define _GNU_SOURCE
-#include <luas.h>
-
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
-#include <unistd.h>
 
-#include "testing.h"
-
-static char script[64];
-
-static void write_script(const char *text)
-{
-    snprintf(script, sizeof script, "/tmp/luas-embed-XXXXXX");
-    int fd = mkstemp(script);
-    CHECK(fd >= 0);
-    CHECK_INT(write(fd, text, strlen(text)), (ssize_t)strlen(text));
-    close(fd);
-}
+#include "embed_testing.h"
 
 static const char functions[] =
     "function echo(...) return ... end\n"
@@ -30,42 +15,11 @@ static const char functions[] =
     "function pid() local f = io.open('/proc/self/stat'); return f:read('n') end\n"
     "function table_of(n) local t = {}; for i = 1, n do t[i] = i end; return t end\n";
 
-static luas_pool *open_pool(const luas_options *options)
-{
-    luas_pool *pool;
-    CHECK_INT(luas_pool_open(&pool, options), 0);
-    return pool;
-}
-
 static luas_pool *open_functions(int workers, double timeout, int retries)
 {
     write_script(functions);
     return open_pool(&(luas_options){.script = script, .workers = workers, .timeout = timeout,
                                      .retries = retries});
-}
-
-static void close_pool(luas_pool *pool)
-{
-    luas_pool_close(pool);
-    CHECK_INT(unlink(script), 0);
-}
-
-static uint64_t submit(luas_pool *pool, const char *name, luas_value argument)
-{
-    uint64_t call = 0;
-    CHECK_INT(luas_submit(pool, name, 1, &argument, &call), 0);
-    return call;
-}
-
-/* The next outcome, by poll alone, as an application's loop would have it. */
-static void await(luas_pool *pool, luas_outcome *o)
-{
-    struct pollfd p = {.fd = luas_pool_fd(pool), .events = POLLIN};
-    int rc;
-    errno = 0;
-    while ((rc = luas_next(pool, o)) == 0)
-        CHECK(poll(&p, 1, 20000) == 1 || errno == EINTR);
-    CHECK_INT(rc, 1);
 }
 
 static void check_text(const luas_value *v, const char *wanted, size_t len)
@@ -175,7 +129,9 @@ static void test_errors(void)
     await(pool, &o);
     CHECK_INT(o.kind, LUAS_ERROR);
     CHECK(strcmp(o.message, "no luck") == 0);
-    CHECK(o.pid > 0 && o.count == 0 && o.exitcode == -1);
+    CHECK(o.pid > 0 && o.exitcode == -1);
+    CHECK_INT(o.count, 1);
+    check_text(&o.results[0], "no luck", 7);
     CHECK_INT(luas_submit(pool, "deep", 0, NULL, NULL), 0);
     await(pool, &o);
     CHECK(strstr(o.message, ":3: attempt to index a nil value") != NULL);

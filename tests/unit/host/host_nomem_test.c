@@ -6,6 +6,8 @@
 #include <lauxlib.h>
 #include <lualib.h>
 #include <luas.h>
+#include <poll.h>
+#include <unistd.h>
 
 #include "failing_malloc.h"
 #include "testing.h"
@@ -123,8 +125,57 @@ static void test_workers_that_are_replaced(void)
         fail_in_turn("module", failures[k], 9 * stride());
 }
 
+/* ---- the C interface ---- */
+
+/* The next outcome, by poll alone; what fails for want of memory is tried again. */
+static luas_outcome await(luas_pool *pool)
+{
+    struct pollfd p = {.fd = luas_pool_fd(pool), .events = POLLIN};
+    luas_outcome o;
+    int rc;
+    while ((rc = luas_next(pool, &o)) != 1) {
+        CHECK(rc == 0 || (rc == LUAS_ENOMEM && failed));
+        CHECK_INT(poll(&p, 1, 20000), 1);
+    }
+    return o;
+}
+
+static bool call_without_memory(luas_pool *pool, long n)
+{
+    CHECK_INT(luas_submit(pool, "f", 0, NULL, NULL), 0);
+    failed = false;
+    failures_left = 3;
+    until_failure = n;
+    luas_outcome o = await(pool);
+    until_failure = -1;
+    CHECK_INT(o.kind, LUAS_VALUE);
+    CHECK_INT(o.count, 2);
+    CHECK_INT(o.results[1].len, 100000);
+    return failed;
+}
+
+/* An outcome that there was no memory for comes when there is some, and the descriptor tells. */
+static void test_outcomes_for_c(void)
+{
+    char path[] = "/tmp/luas-nomem-XXXXXX";
+    static const char text[] = "function f() local t = {1} return {t, t}, ('x'):rep(100000) end";
+    int fd = mkstemp(path);
+    CHECK(fd >= 0 && write(fd, text, sizeof text - 1) == sizeof text - 1);
+    close(fd);
+    long n = 0;
+    luas_pool *pool;
+    do { /* a pool of its own each time, for its buffers stay */
+        CHECK_INT(luas_pool_open(&pool, &(luas_options){.script = path, .workers = 1}), 0);
+        failed = call_without_memory(pool, n++);
+        luas_pool_close(pool);
+    } while (failed);
+    CHECK(n > 3);
+    CHECK_INT(unlink(path), 0);
+}
+
 int main(void)
 {
+    RUN(test_outcomes_for_c);
     if (!under_valgrind()) /* a minute, and nothing new to see there */
         RUN(test_workers_that_are_replaced);
     RUN(test_results_of_every_kind_of_call);

@@ -11,7 +11,7 @@
 
 #include "error.h"
 #include "place.h"
-#include "values.h"
+#include "value_format.h"
 
 enum { CONTAINER_ARRAY, CONTAINER_MAP, CONTAINER_PACKED };
 

@@ -14,7 +14,7 @@
 
 #include "msgpack.h"
 #include "testing.h"
-#include "values.h"
+#include "value_format.h"
 
 static inline void notation_value(const char **at, luas__buffer *b);
 
