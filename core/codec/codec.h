@@ -40,6 +40,9 @@ typedef struct luas__encode_options {
                                the names of the modules referred to, if there are any */
     const char *each;       /* what messages begin with: `result`, and which, if one is at
                                fault; NULL: `value` and which, if there are several */
+    int plain;              /* for a reader without Lua (plain.h): tables and userdata that
+                               have a name travel by value too, nil is each one's class, and
+                               functions cannot be sent */
 } luas__encode_options;
 
 /*

@@ -262,7 +262,8 @@ static int encode_others(lua_State *L, int first, int count, int done, luas__buf
                          size_t start, const luas__encode_options *o)
 {
     luas__encoder e = {.defines = o->defines, .modules = o->modules != 0, .total = count,
-                       .offset = done, .unchanged = o->unchanged, .each = o->each};
+                       .offset = done, .unchanged = o->unchanged, .plain = o->plain,
+                       .each = o->each};
     size_t defined = o->defines == NULL ? 0 : o->defines->len;
     int rc = prepare(&e, L, out, start, o->limit, count);
     if (rc < 0)

@@ -126,6 +126,8 @@ static int put_name(luas__encoder *e, int type)
 /* 1 if the object at the top was written by name and popped. */
 static int name_object(luas__encoder *e)
 {
+    if (e->plain)
+        return 0;
     int type = luas__names_find(e->L, SLOT_NAMES, -1);
     return type == 0 ? 0 : put_name(e, type);
 }
@@ -141,7 +143,7 @@ static void refresh_names(luas__encoder *e)
 static int name_code(luas__encoder *e)
 {
     int rc = name_object(e);
-    if (rc != 0 || e->refreshed)
+    if (rc != 0 || e->refreshed || e->plain)
         return rc;
     refresh_names(e);
     return name_object(e);
@@ -164,7 +166,7 @@ static int call_pack(luas__encoder *e)
 {
     lua_State *L = e->L;
     lua_pushliteral(L, "__luas_unpack");
-    if (lua_rawget(L, -3) == LUA_TNIL)
+    if (lua_rawget(L, -3) == LUA_TNIL && !e->plain)
         return luas__encode_path_unsent(e, "its class has __luas_pack but no __luas_unpack");
     lua_pop(L, 1);
     lua_replace(L, -2);
@@ -312,6 +314,8 @@ static int open_function(luas__encoder *e)
 {
     uint32_t number;
     const void *address = lua_topointer(e->L, -1);
+    if (e->plain)
+        return luas__encode_path_unsent(e, "a function has no plain form");
     int rc = put_known(e, address);
     if (rc != 0)
         return rc < 0 ? rc : 0;
@@ -362,6 +366,10 @@ static int define_class(luas__encoder *e)
 int luas__encode_item_class(luas__encoder *e)
 {
     const void *address = lua_topointer(e->L, -1);
+    if (e->plain) {
+        lua_pop(e->L, 1);
+        return luas__mp_write_nil(e->out);
+    }
     if (e->space == NULL || e->defining)
         return open_table(e, name_class);
     int64_t number = luas__ptrmap_find(&e->space->numbers, address);

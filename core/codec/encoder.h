@@ -83,6 +83,7 @@ typedef struct luas__encoder {
     uint32_t objects, cells;
     int modules;                /* the names of modules are wanted */
     int unchanged;              /* objects of the space are the same at the other end */
+    int plain;                  /* as in luas__encode_options */
     int defining;               /* this is a define message: objects belong to the space */
     int shared, dynamic;
     int packs;                  /* some object has packed itself */

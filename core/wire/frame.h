@@ -53,7 +53,8 @@ enum luas__message {
 enum luas__job_flags {
     LUAS__JOB_TIMED = 1,    /* note in the scoreboard when each task starts */
     LUAS__JOB_INHERIT = 2,  /* the function is in the forked image */
-    LUAS__JOB_CALL = 4,     /* the first argument names a global function */
+    LUAS__JOB_CALL = 4,     /* the first argument names a global function, for a host
+                               without Lua */
     LUAS__JOB_SEEDED = 8,   /* math.random starts from (seed, index) */
     LUAS__JOB_CAPTURE = 16, /* what a task prints goes into its outcome */
     LUAS__JOB_PROCESS = 32, /* one task that owns its worker */

@@ -21,7 +21,9 @@
  *             REF and CELL occur, so that a reader of any other message need
  *             not remember its objects.
  *   REF       NUMBER: the object of that number, begun earlier.
- *   OBJECT    content, class: a table (array or map) and its metatable.
+ *   OBJECT    content, class: a table (array or map) and its metatable. To
+ *             a host without Lua each class is nil, here and in PACKED, tables
+ *             never go by name, and functions not at all (plain.h).
  *   PACKED    an array of values, class: the object that
  *             class.__luas_unpack(values...) returns. The array is not an
  *             object. It exists, and so can be referred to, only after its

@@ -197,10 +197,11 @@ static bool reply_long_string(lua_State *L, luas__chunk_run *s)
 
 static void reply_value(lua_State *L, luas__chunk_run *s)
 {
-    luas__encode_options options = {.space = TASK_SPACE, .each = "result"};
+    luas__encode_options options = {.space = TASK_SPACE, .each = "result",
+                                    .plain = s->flags & LUAS__JOB_CALL};
     luas__buffer *reply = &s->channel->reply;
     size_t mark;
-    if (!s->has_looked && lua_istable(L, TASK_BASE)) {
+    if (!s->has_looked && !options.plain && lua_istable(L, TASK_BASE)) {
         luas__names_look(L, TASK_BASE);
         s->has_looked = true;
     }
@@ -271,10 +272,10 @@ static int run_tasks(lua_State *L)
 
 /* ---- a task that raised ---- */
 
-static void encode_or_nil(lua_State *L, int index, int message, luas__buffer *out, int space)
+static void encode_or_nil(lua_State *L, int index, int message, luas__buffer *out,
+                          const luas__encode_options *options)
 {
-    luas__encode_options options = {.space = space};
-    if (luas__encode_value(L, index, out, &options) < 0) {
+    if (luas__encode_value(L, index, out, options) < 0) {
         luas__task_add_reason(L, message);
         luas__task_check(L, luas__mp_write_nil(out));
     }
@@ -320,10 +321,11 @@ static int encode_raised(lua_State *L)
 {
     luas__chunk_run *s = lua_touserdata(L, 1);
     luas__buffer *reply = &s->channel->reply;
+    luas__encode_options options = {.space = 2, .plain = s->flags & LUAS__JOB_CALL};
     luas__task_describe(L, 3);
     int message = lua_gettop(L);
     luas__task_check(L, luas__mp_write_array(reply, 3));
-    encode_or_nil(L, 3, message, reply, 2);
+    encode_or_nil(L, 3, message, reply, &options);
     encode_text(L, message, reply);
     encode_text(L, 4, reply);
     return 0;

@@ -68,7 +68,8 @@ foreach(test IN LISTS unit_tests)
 endforeach()
 # Debian's Python, which has Debian's msgpack, whatever else is in PATH.
 add_test(NAME msgpack_peer COMMAND /usr/bin/python3
-    ${PROJECT_SOURCE_DIR}/tests/codec/msgpack_peer.py $<TARGET_FILE:tests_codec_test>)
+    ${PROJECT_SOURCE_DIR}/tests/codec/msgpack_peer.py $<TARGET_FILE:tests_codec_test>
+    $<TARGET_FILE:tests_embed_results_test>)
 set_tests_properties(msgpack_peer PROPERTIES TIMEOUT 120)
 
 add_programs(benchmarks benchmarks scripts/benchmarks/*.c

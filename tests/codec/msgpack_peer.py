@@ -1,13 +1,15 @@
 #!/usr/bin/python3
 """Checks the codec against python3-msgpack, in both directions.
 
-Usage: msgpack_peer.py PATH_OF_CODEC_TEST [SEED]
+Usage: msgpack_peer.py PATH_OF_CODEC_TEST PATH_OF_LUA_RESULTS_TEST [SEED]
 
 codec_test --frames prints frames that are known here: msgpack must read their
 bodies as one object after the other.
 codec_test --emit prints messages that are known here: they must mean the same
 to msgpack. codec_test --echo decodes what msgpack packed, in every form that
 the format has, and encodes it again: msgpack must get back what went in.
+lua_results_test --emit prints what a C application is given of a script's tables,
+and what that is in words: without knowing an extension type msgpack must see the same.
 """
 
 import math
@@ -150,12 +152,53 @@ def check_echo(program, rng):
         assert same(unpack(line), value), f"{packed.hex()[:200]} came back as {line[:200]}"
 
 
+def number_in_words(value):
+    text = "nan" if value != value else f"{value:.14g}"
+    return text + ".0" if text.strip("-0123456789") == "" else text
+
+
+def string_in_words(value):
+    return "".join(chr(b) if 32 <= b < 127 else f"\\{b:02x}" for b in value.encode())
+
+
+def in_words(value):
+    """As tests/msgpack_text.h has it; a map is a tuple of pairs, for its keys may be tables."""
+    if value is None or isinstance(value, bool):
+        return {None: "nil", True: "true", False: "false"}[value]
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, float):
+        return number_in_words(value)
+    if isinstance(value, str):
+        return f'"{string_in_words(value)}"'
+    if isinstance(value, bytes):
+        return f"<{value.hex()}>"
+    if isinstance(value, list):
+        return f"[{', '.join(map(in_words, value))}]"
+    if isinstance(value, tuple):
+        return "{" + ", ".join(f"{in_words(k)}: {in_words(v)}" for k, v in value) + "}"
+    raise AssertionError(f"not plain MessagePack: {value}")
+
+
+def check_results(program):
+    sys.setrecursionlimit(10000)  # of in_words; msgpack has a limit of its own
+    run = subprocess.run([program, "--emit"], capture_output=True, text=True, check=True)
+    lines = run.stdout.split("\n")[:-1]
+    assert len(lines) > 30, f"{len(lines)} results"
+    for line in lines:
+        packed, expected = line.split("\t")
+        value = msgpack.unpackb(bytes.fromhex(packed), strict_map_key=False, raw=False,
+                                object_pairs_hook=tuple)
+        assert in_words(value) == expected, f"{packed[:200]} is {in_words(value)[:200]}"
+
+
 def main():
-    program = sys.argv[1]
-    seed = int(sys.argv[2]) if len(sys.argv) > 2 else int(time.time())
+    program, results = sys.argv[1:3]
+    seed = int(sys.argv[3]) if len(sys.argv) > 3 else int(time.time())
     print(f"msgpack peer: seed {seed}")
     check_frames(program)
     check_samples(program)
+    check_results(results)
     check_echo(program, random.Random(seed))
     print("msgpack peer: the same both ways")
 
