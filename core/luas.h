@@ -34,7 +34,22 @@
 extern "C" {
 #endif
 
-#define LUAS_VERSION "0.1.0"
+/*
+ * The interface grows at the end of its enums and of the structs that begin with
+ * `size`, and a program goes on working with a later library of the same SONAME
+ * (libluas.so.0.MINOR): the library reads and writes as much of such a struct as
+ * the program knows. The functions that take one set `size` themselves, where they
+ * are called by way of this header; who calls them otherwise (a foreign function
+ * interface) sets it to the size of the struct that it has. luas_value does not
+ * change.
+ */
+#define LUAS_VERSION "0.2.0"
+#define LUAS_VERSION_NUM 200    /* 10000 * major + 100 * minor + patch */
+
+/* Of the library that the program runs with, in these two forms. */
+LUAS_API int luas_version(void);
+LUAS_API const char *luas_version_string(void);
+
 
 #define LUAS_EFIRST (-10000)
 #define LUAS_ERRORS(X) \
@@ -76,6 +91,7 @@ LUAS_API void luas_openlibs(struct lua_State *L);
 typedef struct luas_pool luas_pool;
 
 typedef struct luas_options {
+    size_t size;            /* of this struct; luas_pool_open sets it */
     const char *script;     /* a file of Lua that defines functions; each worker
                                runs it once */
     int workers;            /* 0: one for each CPU that this process may use */
@@ -130,6 +146,7 @@ typedef enum luas_kind {
 
 /* What became of a call: every call that was submitted has exactly one. */
 typedef struct luas_outcome {
+    size_t size;            /* of this struct; luas_next sets it */
     uint64_t call;          /* as luas_submit gave it */
     luas_kind kind;
     int count;              /* LUAS_VALUE: how many results; LUAS_ERROR: 1; else 0 */
@@ -148,6 +165,15 @@ typedef struct luas_outcome {
  * is reported by luas_next, as LUAS_EBROKEN.
  */
 LUAS_API int luas_pool_open(luas_pool **pool, const luas_options *options);
+
+/* LUAS_EINVAL if something is set that a library of this age does not know. */
+static inline int luas_pool_open_sized(luas_pool **pool, const luas_options *options)
+{
+    luas_options sized = *options;
+    sized.size = sizeof sized;
+    return luas_pool_open(pool, &sized);
+}
+#define luas_pool_open luas_pool_open_sized
 
 /*
  * Submits a call of the script's global function `name`; *call, unless NULL,
@@ -175,6 +201,14 @@ LUAS_API int luas_pool_fd(const luas_pool *pool);
  * outcome, and never keeps the next from coming.
  */
 LUAS_API int luas_next(luas_pool *pool, luas_outcome *outcome);
+
+/* Fields that a library of this age does not know are zero. */
+static inline int luas_next_sized(luas_pool *pool, luas_outcome *outcome)
+{
+    outcome->size = sizeof *outcome;
+    return luas_next(pool, outcome);
+}
+#define luas_next luas_next_sized
 
 /* Waits at most `seconds` until it is time for luas_next: 1, or 0 when it is
    not, or LUAS_EINTR after a signal, or as luas_next when that would fail. For

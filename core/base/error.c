@@ -1,4 +1,4 @@
-/* What went wrong, in words. */
+/* What went wrong, in words; and which version says so. */
 #include "error.h"
 
 #include <errno.h>
@@ -14,6 +14,16 @@ const char *luas_strerror(int code)
     if (code >= 0)
         return "no error";
     return LUAS__IS_ERRNO(code) ? strerror(-code) : "unknown error";
+}
+
+int luas_version(void)
+{
+    return LUAS_VERSION_NUM;
+}
+
+const char *luas_version_string(void)
+{
+    return LUAS_VERSION;
 }
 
 bool luas__error_is_shortage(int rc)

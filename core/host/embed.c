@@ -6,8 +6,10 @@
 #define _GNU_SOURCE
 #include <lauxlib.h>
 #include <lualib.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -19,6 +21,10 @@
 #include "task.h"
 #include "pool.h"
 #include "results.h"
+
+/* The header maps these to what sets the size. */
+#undef luas_pool_open
+#undef luas_next
 
 struct luas_pool {
     luas__pool *pool;
@@ -107,11 +113,8 @@ static int start_job(luas_pool *p, const luas_options *o)
     return rc;
 }
 
-int luas_pool_open(luas_pool **pool, const luas_options *o)
+static int open_pool(luas_pool **pool, const luas_options *o)
 {
-    *pool = NULL;
-    if (o->script == NULL || o->workers < 0 || !(o->timeout >= 0) || o->retries < 0)
-        return LUAS_EINVAL;
     luas_pool *p = calloc(1, sizeof *p);
     if (p == NULL)
         return LUAS_ENOMEM;
@@ -133,6 +136,32 @@ int luas_pool_open(luas_pool **pool, const luas_options *o)
     }
     *pool = p;
     return 0;
+}
+
+/* What the program knows of the options: false if it wants what is not known here. */
+static bool read_options(luas_options *known, const luas_options *given)
+{
+    *known = (luas_options){.size = sizeof *known};
+    if (given->size < offsetof(luas_options, script))
+        return false;
+    for (size_t i = sizeof *known; i < given->size; i++)
+        if (((const char *)given)[i] != 0)
+            return false;
+    memcpy(known, given, given->size < sizeof *known ? given->size : sizeof *known);
+    return true;
+}
+
+static bool are_valid(const luas_options *o)
+{
+    return o->script != NULL && o->workers >= 0 && o->timeout >= 0 && o->retries >= 0;
+}
+
+int luas_pool_open(luas_pool **pool, const luas_options *given)
+{
+    luas_options options;
+    *pool = NULL;
+    return read_options(&options, given) && are_valid(&options) ? open_pool(pool, &options)
+                                                                : LUAS_EINVAL;
 }
 
 /* ---- calls ---- */
@@ -159,12 +188,15 @@ luas_value luas_bytes(const char *bytes, size_t len)
 
 static int write_value(luas__buffer *b, const luas_value *v)
 {
+    if (v->type >= LUAS_STRING && v->bytes == NULL && v->len > 0)
+        return LUAS_EINVAL;
     switch (v->type) {
     case LUAS_NIL: return luas__mp_write_nil(b);
     case LUAS_BOOLEAN: return luas__mp_write_bool(b, v->as.boolean);
     case LUAS_INTEGER: return luas__mp_write_int(b, v->as.integer);
     case LUAS_NUMBER: return luas__mp_write_double(b, v->as.number);
-    case LUAS_STRING: return luas__mp_write_string(b, v->bytes, v->len);
+    case LUAS_STRING: /* none at all are an empty one */
+        return luas__mp_write_string(b, v->bytes != NULL ? v->bytes : "", v->len);
     case LUAS_OTHER: return luas__buffer_append(b, v->bytes, v->len);
     }
     return LUAS_EINVAL;
@@ -340,9 +372,16 @@ static int step_and_take(luas_pool *p, luas_outcome *out)
 
 int luas_next(luas_pool *p, luas_outcome *outcome)
 {
-    int rc = is_foreign(p) ? LUAS_EFOREIGN : step_and_take(p, outcome);
+    luas_outcome full;
+    size_t size = outcome->size;
+    int rc = is_foreign(p) ? LUAS_EFOREIGN : step_and_take(p, &full);
     if (rc < 0)
         p->failure = rc;
+    if (rc > 0) {
+        full.size = size;
+        memset(outcome, 0, size);
+        memcpy(outcome, &full, size < sizeof full ? size : sizeof full);
+    }
     return rc;
 }
 

@@ -110,7 +110,7 @@ describe("an installation that was moved", function()
     it("holds each file where it belongs", function()
         local files = must("cd " .. quote(prefix) .. " && find . -type f -o -type l | LC_ALL=C sort")
         for _, file in ipairs {
-            "bin/luas", "include/luas.h", "lib/libluas.a", "lib/libluas.so", "lib/libluas.so.0",
+            "bin/luas", "include/luas.h", "lib/libluas.a", "lib/libluas.so", "lib/libluas.so.0.2",
             "lib/lua/5.4/luas.so", "lib/pkgconfig/luas.pc", "lib/cmake/luas/luas-config.cmake",
             "share/man/man1/luas.1", "share/doc/luas/README.md",
         } do
@@ -144,6 +144,13 @@ describe("an installation that was moved", function()
         end)
     end
 
+    it("runs a program that was built with the first header of 0.2", function()
+        local old = base .. "/old"
+        must(("mkdir %s && cp tests/support/luas-0.2.0.h %s/luas.h"):format(quote(old), quote(old)))
+        assert.equal(must(quote(build .. "/embed/no_lua")),
+            embed("no_lua", ("-I%s $(pkg-config --libs luas)"):format(quote(old))))
+    end)
+
     it("is a CMake package", function()
         local app = base .. "/app"
         must("mkdir " .. quote(app))
@@ -155,7 +162,7 @@ int main(void) { return puts(luas_strerror(LUAS_EINVAL)) < 0; }
         shell.write(app .. "/CMakeLists.txt", [[
 cmake_minimum_required(VERSION 3.18)
 project(app LANGUAGES C)
-find_package(luas 0.1 REQUIRED)
+find_package(luas 0.2 REQUIRED)
 add_executable(shared app.c)
 target_link_libraries(shared PRIVATE luas::luas)
 add_executable(static app.c)

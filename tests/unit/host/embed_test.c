@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <signal.h>
+#include <stddef.h>
 
 #include "embed_testing.h"
 
@@ -102,6 +103,8 @@ static void test_nonsense_is_refused(void)
     CHECK_INT(luas_submit(pool, "echo", -1, NULL, NULL), LUAS_EINVAL);
     CHECK_INT(luas_submit(pool, "echo", 1, NULL, NULL), LUAS_EINVAL);
     CHECK_INT(luas_submit(pool, "echo", 1, &bad, NULL), LUAS_EINVAL);
+    bad = luas_bytes(NULL, 1);
+    CHECK_INT(luas_submit(pool, "echo", 1, &bad, NULL), LUAS_EINVAL);
     CHECK_INT(luas_pending(pool), 0);
     /* MessagePack that is none is the call's own error. */
     submit(pool, "echo", (luas_value){.type = LUAS_OTHER, .bytes = "\xc1", .len = 1});
@@ -118,6 +121,99 @@ static void test_nonsense_is_refused(void)
               LUAS_EINVAL);
     luas_pool_close(NULL);
 }
+
+static void test_bytes_that_are_not_there(void)
+{
+    write_script("function echo(...) return ... end");
+    luas_pool *pool = open_pool(&(luas_options){.script = script, .workers = 1});
+    submit(pool, "echo", luas_bytes(NULL, 0));
+    luas_outcome o;
+    await(pool, &o);
+    CHECK_INT(o.kind, LUAS_VALUE);
+    CHECK_INT(o.results[0].type, LUAS_STRING);
+    CHECK_INT(o.results[0].len, 0);
+    close_pool(pool);
+}
+
+/* ---- programs of another age ---- */
+
+#undef luas_pool_open
+#undef luas_next
+
+/* Opens a pool with options of this size. */
+static int open_sized(luas_pool **pool, luas_options *options, size_t size)
+{
+    options->size = size;
+    return luas_pool_open(pool, options);
+}
+
+static void await_into(luas_pool *pool, luas_outcome *o)
+{
+    struct pollfd p = {.fd = luas_pool_fd(pool), .events = POLLIN};
+    int rc;
+    while ((rc = luas_next(pool, o)) == 0)
+        CHECK(poll(&p, 1, 20000) == 1 || errno == EINTR);
+    CHECK_INT(rc, 1);
+}
+
+/* Its structs end before `retries` and before `pid`: what comes behind is its own. */
+static void test_an_older_program(void)
+{
+    enum { OLD = offsetof(luas_outcome, pid), MINE = 0x5a };
+    union { luas_outcome o; unsigned char bytes[sizeof(luas_outcome) + 64]; } frame;
+    luas_pool *pool;
+    write_script("function echo(...) return ... end");
+    luas_options options = {.script = script, .workers = 1, .retries = -7};
+    CHECK_INT(open_sized(&pool, &options, offsetof(luas_options, retries)), 0);
+    submit(pool, "echo", luas_integer(42));
+    memset(&frame, MINE, sizeof frame);
+    frame.o.size = OLD;
+    await_into(pool, &frame.o);
+    CHECK_INT(frame.o.kind, LUAS_VALUE);
+    CHECK_INT(frame.o.results[0].as.integer, 42);
+    CHECK_INT(frame.o.size, OLD);
+    for (size_t i = OLD; i < sizeof frame; i++)
+        CHECK_INT(frame.bytes[i], MINE);
+    close_pool(pool);
+}
+
+/* Its structs go on: it finds zeros, and may not ask for what is not known yet. */
+static void test_a_newer_program(void)
+{
+    enum { MORE = 32 };
+    union { luas_outcome o; unsigned char bytes[sizeof(luas_outcome) + MORE]; } frame;
+    union { luas_options o; unsigned char bytes[sizeof(luas_options) + MORE]; } given = {
+        .o = {.script = script, .workers = 1}};
+    luas_pool *pool;
+    write_script("function echo(...) return ... end");
+    given.bytes[sizeof given - 1] = 1;
+    CHECK_INT(open_sized(&pool, &given.o, sizeof given), LUAS_EINVAL);
+    CHECK(pool == NULL);
+    given.bytes[sizeof given - 1] = 0;
+    CHECK_INT(open_sized(&pool, &given.o, sizeof given), 0);
+    submit(pool, "echo", luas_integer(42));
+    memset(&frame, 0x5a, sizeof frame);
+    frame.o.size = sizeof frame;
+    await_into(pool, &frame.o);
+    CHECK_INT(frame.o.results[0].as.integer, 42);
+    CHECK_INT(frame.o.size, sizeof frame);
+    for (size_t i = sizeof frame.o; i < sizeof frame; i++)
+        CHECK_INT(frame.bytes[i], 0);
+    close_pool(pool);
+}
+
+static void test_sizes_that_are_none(void)
+{
+    luas_pool *pool;
+    luas_options options = {.script = "x"};
+    CHECK_INT(open_sized(&pool, &options, 0), LUAS_EINVAL);
+    CHECK_INT(open_sized(&pool, &options, sizeof options.size), LUAS_EINVAL);
+    CHECK_INT(luas_version(), LUAS_VERSION_NUM);
+    CHECK(strcmp(luas_version_string(), LUAS_VERSION) == 0);
+}
+
+#define luas_pool_open luas_pool_open_sized
+#define luas_next luas_next_sized
 
 /* ---- outcomes ---- */
 
@@ -386,5 +482,9 @@ int main(void)
     RUN(test_scripts_that_do_not_load);
     RUN(test_signals_and_children_are_the_applications);
     RUN(test_a_forked_application_harms_nothing);
+    RUN(test_bytes_that_are_not_there);
+    RUN(test_an_older_program);
+    RUN(test_a_newer_program);
+    RUN(test_sizes_that_are_none);
     RUN(test_every_call_ends_once);
 }
