@@ -87,7 +87,7 @@ static int is_plain(const char *bytes, size_t len)
 /* Whatever a payload is, C is given plain values, or a message. */
 static void read_for_c(const char *bytes, size_t size)
 {
-    static luas__results r;
+    luas__results r = {.values = NULL};
     for (int kind = LUAS__KIND_VALUE; kind <= LUAS__KIND_TIMEOUT; kind++) {
         int rc = luas__results_read(&r, kind, bytes, size);
         must(rc == kind || rc == LUAS__KIND_ERROR);
@@ -98,6 +98,7 @@ static void read_for_c(const char *bytes, size_t size)
         for (int i = 0; i < r.count; i++)
             must(r.values[i].type != LUAS_OTHER || is_plain(r.values[i].bytes, r.values[i].len));
     }
+    luas__results_release(&r);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
