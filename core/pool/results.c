@@ -138,6 +138,7 @@ static int refuse_results(luas__results *r)
     char place[32] = "";
     if (r->count > 0)
         snprintf(place, sizeof place, "result %d", r->count);
+    luas__buffer_release(&r->text); /* it may have become large, for nothing */
     int rc = start_over(r);
     size_t message = r->text.len;
     if (rc == 0)

@@ -91,6 +91,22 @@ static void test_results_that_cannot_be_given(void)
     release();
 }
 
+/* What was too large does not stay allocated. */
+static void test_results_that_are_too_large(void)
+{
+    char text[1024] = "SHARED([[[]";
+    for (int i = 1; i < 40; i++)
+        snprintf(text + strlen(text), sizeof text - strlen(text), " [REF %d REF %d]", i, i);
+    CHECK(strlen(text) < sizeof text - 4);
+    strcat(text, "]])");
+    write_notation(&payload, text);
+    CHECK_INT(read_payload(LUAS__KIND_VALUE), LUAS__KIND_ERROR);
+    CHECK(strstr(results.message, "result 1, [") == results.message);
+    CHECK(strstr(results.message, ": too large, as a table") != NULL);
+    CHECK(results.text.cap < 4096);
+    release();
+}
+
 /* ---- errors ---- */
 
 static void test_what_was_raised(void)
@@ -229,6 +245,7 @@ int main(void)
 {
     RUN(test_each_type);
     RUN(test_results_that_cannot_be_given);
+    RUN(test_results_that_are_too_large);
     RUN(test_what_was_raised);
     RUN(test_what_no_worker_sends);
     RUN(test_calls_that_were_stopped);
