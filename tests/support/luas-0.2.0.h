@@ -113,8 +113,8 @@ typedef enum luas_type {
  *   - strings as str if they are UTF-8, else as bin; floats as float 64;
  *   - a table that stands in it several times each time, whole;
  *   - of an object (a table with a metatable) its own fields, as of any table;
- *     but where its class has __luas_pack, what that returns: the value, or the
- *     array of them if it is not one. The same of a userdata.
+ *     but where its class has __luas_pack, what that returns: the one value, or
+ *     the array of several or none. The same of a userdata.
  *
  * No such form have functions, coroutines, other userdata and _G; what refers to
  * itself; more than 1000 tables within each other; and a message that grows by
@@ -151,8 +151,9 @@ typedef struct luas_outcome {
     luas_kind kind;
     int count;              /* LUAS_VALUE: how many results; LUAS_ERROR: 1; else 0 */
     const luas_value *results;  /* of an error what was raised: of error("x") a string, of
-                                   error{code = 5} a map. If it has no form for C it is nil,
-                                   and the message says what was lost and why */
+                                   error{code = 5} a map; of a call whose results have no
+                                   form for C the message. If what was raised has none, it
+                                   is nil, and the message says what was lost and why */
     const char *message;    /* what went wrong, for people; "" for a value */
     const char *traceback;  /* the worker's, or "" */
     int pid;                /* of the worker, or 0 */
