@@ -2,6 +2,7 @@
 #include <lauxlib.h>
 
 #include "bytecode.h"
+#include "gc_hold.h"
 #include "names.h"
 #include "space.h"
 
@@ -172,22 +173,35 @@ static void visit_all(survey *s)
     }
 }
 
-int luas__class_scan(lua_State *L, int function, int space, int limit)
+/* Arguments: function, space, limit. */
+static int survey_all(lua_State *L)
 {
-    int top = lua_gettop(L);
+    enum { FUNCTION = 1, SPACE, LIMIT, NAMES, OBJECTS, QUEUE, MET };
     luaL_checkstack(L, SLOTS, NULL);
-    luas__space_rollback(L, space);
-    survey s = {L, lua_touserdata(L, space), top + 1, top + 2, top + 3, top + 4, 0, limit};
-    uint32_t before = s.space->count;
+    survey s = {L, lua_touserdata(L, SPACE), NAMES, OBJECTS, QUEUE, MET, 0,
+                (int)lua_tointeger(L, LIMIT)};
     luas__names_push(L);
-    luas__names_refresh(L, s.names);
-    lua_getiuservalue(L, space, SPACE_OBJECTS);
+    luas__names_refresh(L, NAMES);
+    lua_getiuservalue(L, SPACE, SPACE_OBJECTS);
     lua_newtable(L);
     lua_newtable(L);
-    lua_pushvalue(L, function);
+    lua_pushvalue(L, FUNCTION);
     meet(&s);
     visit_all(&s);
     luas__space_commit(s.space);
-    lua_settop(L, top);
-    return (int)(s.space->count - before);
+    return 0;
+}
+
+int luas__class_scan(lua_State *L, int function, int space, int limit)
+{
+    const luas__space *s = lua_touserdata(L, space);
+    luaL_checkstack(L, SLOTS, NULL);
+    luas__space_rollback(L, space);
+    uint32_t before = s->count;
+    lua_pushcfunction(L, survey_all);
+    lua_pushvalue(L, function);
+    lua_pushvalue(L, space);
+    lua_pushinteger(L, limit);
+    luas__gc_hold_call(L, 3, 0);
+    return (int)(s->count - before);
 }

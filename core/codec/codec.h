@@ -18,7 +18,10 @@
  * LUAS_EUNSENT names the path to what cannot travel (`field "conn": userdata
  * (FILE*) cannot be sent`), so that the caller can put "item 3, " before it.
  * Stack indices must be positive. Both need stack space for the values only; they may call
- * __luas_pack, __luas_unpack and require, in protected mode.
+ * __luas_pack, __luas_unpack and require, in protected mode. These may do what they like. What
+ * __luas_pack changes arrives as it was before, as far as its writing had begun: each table has the
+ * fields that it had at some moment, and each object the class that it had at that moment; or
+ * LUAS_EUNSENT. No finalizer runs while a message is written, but within __luas_pack.
  */
 #ifndef LUAS_LUA_CODEC_H
 #define LUAS_LUA_CODEC_H
@@ -59,6 +62,8 @@ int luas__encode_value(lua_State *L, int index, luas__buffer *out,
 
 typedef struct luas__carried {
     int dynamic;    /* may use globals that nobody can tell from its constants */
+    int *held;      /* in: what luas__gc_hold gave, if the caller has called it, as who asks afterwards
+                       what the function has must; or NULL */
 } luas__carried;
 
 /*

@@ -48,6 +48,19 @@ void luas__container_close(luas__encoder *e)
     e->scratch->depth--;
 }
 
+/* Those below one that was detached are so, too. */
+void luas__container_detach(luas__encoder *e)
+{
+    for (uint32_t i = e->scratch->depth; i > 0; i--) {
+        luas__container *f = &e->scratch->frames[i - 1];
+        if (f->table != TABLE_ITSELF)
+            return;
+        if (f->kind == CONTAINER_ARRAY || f->kind == CONTAINER_MAP)
+            luas__copy_rest(e->L, f);
+        f->table = TABLE_COPY;
+    }
+}
+
 /* Heads. */
 
 int luas__container_put_number(luas__encoder *e, int type, uint32_t number)
@@ -128,7 +141,7 @@ static int step_list(luas__encoder *e, luas__container *f)
 static int step_class(luas__encoder *e, luas__container *f)
 {
     f->phase = PHASE_END;
-    lua_getmetatable(e->L, f->base);
+    lua_pushvalue(e->L, f->base + 1);
     return luas__encode_item_class(e);
 }
 
@@ -159,7 +172,7 @@ static int step_packed(luas__encoder *e, luas__container *f)
         return end_ext(e, f);
     if (f->count == f->limit)
         return step_class(e, f);
-    lua_pushvalue(e->L, f->base + (int)++f->count);
+    lua_pushvalue(e->L, f->base + 1 + (int)++f->count);
     return luas__encode_item(e);
 }
 

@@ -1,9 +1,9 @@
 /* What MessagePack lacks, read back: references, objects, functions and names. */
-#include <lauxlib.h>
 #include <string.h>
 
 #include "error.h"
 #include "decoder.h"
+#include "describe.h"
 #include "bytecode.h"
 #include "names.h"
 #include "value_format.h"
@@ -246,7 +246,8 @@ static int unpack(luas__decoder *d, const luas__open *f)
     }
     lua_insert(L, f->base);
     if (lua_pcall(L, (int)f->limit, 1, 0) != LUA_OK) {
-        lua_pushfstring(L, "__luas_unpack: %s", luaL_tolstring(L, -1, NULL));
+        luas__describe_error(L, lua_gettop(L));
+        lua_pushfstring(L, "__luas_unpack: %s", lua_tostring(L, -1));
         return LUAS_EUNSENT;
     }
     if (lua_isnil(L, -1)) {
@@ -291,7 +292,8 @@ static int load(luas__decoder *d, luas__mp_token *code)
         return luas__decode_refuse(d, "bytecode that this Lua did not write");
     if (lua_load(d->L, give_chunk, code, "=luas", "b") == LUA_OK)
         return 0;
-    lua_pushfstring(d->L, "malformed message: %s", luaL_tolstring(d->L, -1, NULL));
+    luas__describe_error(d->L, lua_gettop(d->L));
+    lua_pushfstring(d->L, "malformed message: %s", lua_tostring(d->L, -1));
     return LUAS_EPROTO;
 }
 

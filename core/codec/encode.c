@@ -1,10 +1,13 @@
 /* Entering the encoder: scalars and small tables of them at once, all else in a protected call. */
 #include <assert.h>
+#include <lauxlib.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "codec.h"
+#include "describe.h"
 #include "encoder.h"
+#include "gc_hold.h"
 #include "names.h"
 #include "value_format.h"
 
@@ -53,6 +56,7 @@ static luas__scratch *push_scratch(lua_State *L)
 static void enter_scratch(luas__encoder *e, luas__scratch *s)
 {
     e->scratch = s;
+    e->anchors |= s->packed;
     e->seen = &s->seen[e->defining];
     s->busy = 1;
     s->depth = 0;
@@ -72,14 +76,16 @@ static void take_scratch(luas__encoder *e, lua_State *L)
     }
 }
 
-static void leave_scratch(luas__scratch *s)
+static void leave_scratch(const luas__encoder *e)
 {
+    luas__scratch *s = e->scratch;
     if (s->capacity > KEPT_FRAMES) {
         free(s->frames);
         s->frames = NULL;
         s->capacity = 0;
     }
     s->depth = 0;
+    s->packed = e->packs;
     s->busy = 0;
 }
 
@@ -88,8 +94,12 @@ static void enter_space(luas__encoder *e)
     lua_State *L = e->L;
     if (lua_isnil(L, SLOT_SPACE))
         return;
-    e->space = luas__space_at(L, SLOT_SPACE);
-    assert(e->space != NULL);
+    luas__space *space = luas__space_at(L, SLOT_SPACE);
+    assert(space != NULL);
+    if (space->busy) /* what is not committed yet would be forgotten */
+        luaL_error(L, "something else is being packed for this job");
+    e->space = space;
+    e->space->busy = 1;
     e->space->landmarks = e->scratch->landmarks;
     luas__space_rollback(L, SLOT_SPACE);
     lua_getiuservalue(L, SLOT_SPACE, SPACE_OBJECTS);
@@ -105,6 +115,10 @@ static void enter(luas__encoder *e, lua_State *L)
     }
     luas__names_push(L);
     lua_replace(L, SLOT_NAMES);
+    if (e->anchors) {
+        lua_newtable(L);
+        lua_replace(L, SLOT_ANCHORS);
+    }
     lua_pushglobaltable(L);
     e->scratch->landmarks = (luas__landmarks){
         .named = luas__names_known(L, SLOT_NAMES), .globals = lua_topointer(L, -1)};
@@ -184,16 +198,33 @@ static int encode_protected(lua_State *L)
     luas__encoder *e = lua_touserdata(L, SLOT_ENCODER);
     enter(e, L);
     e->rc = e->defining ? encode_carrier(e) : encode_list(e);
-    if (e->rc == 0 && e->space != NULL && (e->defining || e->defines != NULL))
-        luas__space_commit(e->space);
     if (e->rc == 0)
         lua_pushvalue(L, SLOT_MODULES);
     else if (e->described)
         e->rc = luas__encode_path_push(e);
     else
         push_failure(L, e->each, value_at_hand(e), e->rc);
-    leave_scratch(e->scratch);
+    leave_scratch(e);
     return 1;
+}
+
+/* After the protected call, whose one result is at `result`: leaves a message there, if that failed. A
+   debug hook can raise anything, even as the call returns. */
+static int leave(luas__encoder *e, int status, int result)
+{
+    lua_State *L = e->L;
+    if (status != LUA_OK)
+        e->rc = status == LUA_ERRMEM ? LUAS_ENOMEM : LUAS_EUNSENT;
+    if (e->space != NULL)
+        e->space->busy = 0;
+    if (e->rc == 0 && e->space != NULL && (e->defining || e->defines != NULL))
+        luas__space_commit(e->space);
+    if (e->rc < 0 && lua_type(L, result) != LUA_TSTRING) {
+        luas__describe_error(L, result);
+        lua_replace(L, result);
+        lua_settop(L, result);
+    }
+    return e->rc;
 }
 
 /* After the scratch or nil: pushes what encode_protected returned, or the message of its error.
@@ -216,10 +247,14 @@ static int call_protected(luas__encoder *e, lua_State *L, int space, int modules
     }
     for (int i = 0; i < count; i++)
         lua_pushvalue(L, first + i);
-    int status = lua_pcall(L, SLOT_FIRST - 1 + count, 1, 0);
-    if (status != LUA_OK)
-        e->rc = status == LUA_ERRMEM ? LUAS_ENOMEM : LUAS_EUNSENT;
-    return e->rc;
+    int held = -1;
+    if (e->held == NULL) {
+        held = luas__gc_hold(L);
+        e->held = &held;
+    }
+    int rc = leave(e, lua_pcall(L, SLOT_FIRST - 1 + count, 1, 0), function);
+    luas__gc_hold_end(L, held);
+    return rc;
 }
 
 static size_t bounded(size_t limit)
@@ -257,25 +292,41 @@ static int put_scalars(lua_State *L, int first, int count, luas__buffer *out, si
     return out->len > most ? LUAS_ETOOBIG : done;
 }
 
-/* The values behind the first `done`, in a protected call. */
+/* The values behind the first `done`, in a protected call: pushes what that gives. */
+static int try_others(luas__encoder *e, lua_State *L, int first, luas__buffer *out, size_t start,
+                      const luas__encode_options *o)
+{
+    size_t defined = o->defines == NULL ? 0 : o->defines->len;
+    int rc = prepare(e, L, out, start, o->limit, e->total);
+    if (rc < 0)
+        return rc;
+    rc = call_protected(e, L, o->space, o->modules, first + e->offset, e->total - e->offset);
+    lua_remove(L, -2);
+    if (rc < 0 && o->defines != NULL)
+        luas__buffer_truncate(o->defines, defined);
+    return rc;
+}
+
+/* Most messages run no user code, and go without anchors; others are begun again with them. */
 static int encode_others(lua_State *L, int first, int count, int done, luas__buffer *out,
                          size_t start, const luas__encode_options *o)
 {
-    luas__encoder e = {.defines = o->defines, .modules = o->modules != 0, .total = count,
-                       .offset = done, .unchanged = o->unchanged, .plain = o->plain,
-                       .each = o->each};
-    size_t defined = o->defines == NULL ? 0 : o->defines->len;
-    int rc = prepare(&e, L, out, start, o->limit, count);
-    if (rc < 0)
-        return rc;
-    rc = call_protected(&e, L, o->space, o->modules, first + done, count - done);
-    lua_remove(L, -2);
+    luas__encoder fresh = {.defines = o->defines, .modules = o->modules != 0, .total = count,
+                           .offset = done, .unchanged = o->unchanged, .plain = o->plain,
+                           .each = o->each}, e = fresh;
+    size_t written = out->len;
+    int rc = try_others(&e, L, first, out, start, o);
+    if (e.again) {
+        lua_pop(L, 1);
+        luas__buffer_truncate(out, written);
+        e = fresh;
+        e.anchors = 1;
+        rc = try_others(&e, L, first, out, start, o);
+    }
     if (rc == 0 && lua_istable(L, -1))
         lua_replace(L, o->modules);
     else if (rc == 0)
         lua_pop(L, 1);
-    else if (o->defines != NULL)
-        luas__buffer_truncate(o->defines, defined);
     return rc;
 }
 
@@ -371,7 +422,8 @@ int luas__encode_value(lua_State *L, int index, luas__buffer *out,
 int luas__encode_definition(lua_State *L, int function, int space, luas__buffer *out, size_t limit,
                 luas__carried *info)
 {
-    luas__encoder e = {.defining = 1, .defines = out, .modules = 1, .total = 1};
+    luas__encoder e = {.defining = 1, .defines = out, .modules = 1, .total = 1, .anchors = 1,
+                       .held = info->held};
     int rc = prepare(&e, L, out, out->len, limit, 1);
     if (rc < 0)
         return rc;

@@ -123,11 +123,34 @@ static int64_t known_upvalue(luas__encoder *e, void *id)
     return same ? place : -1;
 }
 
+/* Of a define message the cells are numbered apart. */
+static lua_Integer anchor_of_cell(const luas__encoder *e, uint32_t cell)
+{
+    return -1 - (lua_Integer)cell - (e->defining ? (lua_Integer)1 << 32 : 0);
+}
+
+/* Has the function that had the cell of this number still got it? If not, it has been freed, and
+   another one has its address. */
+static int still_has_cell(const luas__encoder *e, uint32_t cell, const void *id)
+{
+    lua_State *L = e->L;
+    int top = lua_gettop(L), same = 0;
+    lua_rawgeti(L, SLOT_ANCHORS, anchor_of_cell(e, cell));
+    for (int i = 1; !same && lua_getupvalue(L, top + 1, i) != NULL; i++)
+        same = lua_upvalueid(L, top + 1, i) == id;
+    lua_settop(L, top);
+    return same;
+}
+
 /* An upvalue that this message has for the first time: later ones may share it. */
 static int add_cell(luas__encoder *e, const luas__container *f, void *id)
 {
     uint32_t cell = e->cells++;
     int rc = luas__ptrmap_add(e->seen, id, &cell);
+    if (rc >= 0 && e->anchors) {
+        lua_pushvalue(e->L, f->base);
+        lua_rawseti(e->L, SLOT_ANCHORS, anchor_of_cell(e, cell));
+    }
     if (rc < 0 || !e->defining)
         return rc;
     int64_t number = luas__ptrmap_find(&e->space->numbers, lua_topointer(e->L, f->base));
@@ -141,6 +164,8 @@ static int share_upvalue(luas__encoder *e, void *id)
     int64_t cell = luas__ptrmap_find(e->seen, id), place = cell < 0 ? known_upvalue(e, id) : -1;
     if (cell < 0 && place < 0)
         return 0;
+    if (cell >= 0 && e->anchors && !still_has_cell(e, (uint32_t)cell, id))
+        return luas__encode_path_unsent(e, "a function changed while it was encoded");
     lua_pop(e->L, 1);
     e->shared |= cell >= 0;
     int rc = cell >= 0 ? luas__container_put_number(e, WIRE_CELL, (uint32_t)cell)
@@ -313,6 +338,8 @@ int luas__encode_define(luas__encoder *e)
     if (rc == 0 && d.out->len > d.most)
         rc = LUAS_ETOOBIG;
     e->dynamic |= d.dynamic;
+    e->packs |= d.packs;
+    e->again |= d.again;
     e->described |= d.described;
     e->refreshed |= d.refreshed;
     return rc;

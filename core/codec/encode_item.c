@@ -2,7 +2,9 @@
 #include <lauxlib.h>
 #include <stdarg.h>
 
+#include "describe.h"
 #include "encoder.h"
+#include "gc_hold.h"
 #include "names.h"
 #include "value_format.h"
 
@@ -62,15 +64,31 @@ static int put_reference(luas__encoder *e, uint32_t number)
     return luas__container_put_number(e, WIRE_REF, number);
 }
 
-/* 1 if the object at the top now has a number for the first time; 0: this one already. */
-static int take_number(luas__encoder *e, const void *address, uint32_t *number)
+/* 1 if the object at the top now has a number of the message for the first time; 0: this one already. */
+static int take_message_number(luas__encoder *e, const void *address, uint32_t *number)
 {
-    if (!e->defining) {
-        *number = e->objects;
-        int rc = luas__ptrmap_add(e->seen, address, number);
-        e->objects += rc == 1;
+    *number = e->objects;
+    int rc = luas__ptrmap_add(e->seen, address, number);
+    e->objects += rc == 1;
+    if (!e->anchors || rc < 0)
+        return rc;
+    if (rc == 1) {
+        lua_pushvalue(e->L, -1);
+        lua_rawseti(e->L, SLOT_ANCHORS, (lua_Integer)*number + 1);
         return rc;
     }
+    /* An upvalue that its function has lost leaves its address to others. */
+    lua_rawgeti(e->L, SLOT_ANCHORS, (lua_Integer)*number + 1);
+    int same = lua_rawequal(e->L, -1, -2);
+    lua_pop(e->L, 1);
+    return same ? rc : luas__encode_path_unsent(e, "a function changed while it was encoded");
+}
+
+/* The same of a message or of a space. */
+static int take_number(luas__encoder *e, const void *address, uint32_t *number)
+{
+    if (!e->defining)
+        return take_message_number(e, address, number);
     int64_t known = luas__ptrmap_find(&e->space->numbers, address);
     *number = known < 0 ? e->space->count : (uint32_t)known;
     if (known >= 0)
@@ -161,50 +179,47 @@ static int name_class(luas__encoder *e)
 
 /* Tables. */
 
-/* After [object, metatable, __luas_pack] at the top. */
+/* After [object, class, __luas_pack] at the top: calls that, [object, class, results...]. */
 static int call_pack(luas__encoder *e)
 {
     lua_State *L = e->L;
-    lua_pushliteral(L, "__luas_unpack");
-    if (lua_rawget(L, -3) == LUA_TNIL && !e->plain)
-        return luas__encode_path_unsent(e, "its class has __luas_pack but no __luas_unpack");
-    lua_pop(L, 1);
-    lua_replace(L, -2);
-    lua_pushvalue(L, -2);
-    if (lua_pcall(L, 1, LUA_MULTRET, 0) == LUA_OK)
-        return 0;
-    return luas__encode_path_unsent(e, "__luas_pack: %s", luaL_tolstring(L, -1, NULL));
+    luas__container_detach(e);
+    lua_pushvalue(L, -3);
+    luas__gc_hold_end(L, *e->held);
+    int status = lua_pcall(L, 1, LUA_MULTRET, 0);
+    *e->held = luas__gc_hold(L);
+    if (status == LUA_OK)
+        return lua_checkstack(L, SLOTS) ? 0 : LUAS_EDEEP;
+    luas__describe_error(L, lua_gettop(L));
+    return luas__encode_path_unsent(e, "__luas_pack: %s", lua_tostring(L, -1));
 }
 
-/* Nothing that is made while a message is written may be freed before its end. */
-static void anchor(lua_State *L, int first)
+/* The same, if that may be. */
+static int pack(luas__encoder *e)
 {
-    if (!lua_istable(L, SLOT_ANCHORS)) {
-        lua_newtable(L);
-        lua_replace(L, SLOT_ANCHORS);
-    }
-    for (int i = lua_gettop(L); i >= first; i--) {
-        lua_pushvalue(L, i);
-        lua_rawseti(L, SLOT_ANCHORS, (lua_Integer)lua_rawlen(L, SLOT_ANCHORS) + 1);
-    }
+    lua_pushliteral(e->L, "__luas_unpack");
+    int type = lua_rawget(e->L, -3);
+    lua_pop(e->L, 1);
+    if (type == LUA_TNIL && !e->plain)
+        return luas__encode_path_unsent(e, "its class has __luas_pack but no __luas_unpack");
+    e->packs = 1;
+    e->again = !e->anchors;
+    return e->again ? LUAS_EINVAL : call_pack(e);
 }
 
+/* What packs the object may change its class, and what the class is: the one that it had is held. */
 static int open_packed(luas__encoder *e, uint32_t number)
 {
     lua_State *L = e->L;
     int base = lua_gettop(L) - 2;
-    int rc = call_pack(e);
+    int rc = pack(e);
+    if (rc == 0)
+        rc = luas__container_open(e, CONTAINER_PACKED, base);
     if (rc < 0)
         return rc;
-    luaL_checkstack(L, SLOTS, NULL);
-    anchor(L, base + 1);
-    rc = luas__container_open(e, CONTAINER_PACKED, base);
-    if (rc < 0)
-        return rc;
-    e->packs = 1;
     luas__container *f = luas__container_top(e);
     f->number = number;
-    f->limit = (uint32_t)(lua_gettop(L) - base);
+    f->limit = (uint32_t)(lua_gettop(L) - base - 1);
     rc = luas__container_ext_open(e, WIRE_PACKED, &f->head);
     return rc < 0 ? rc : luas__mp_write_array(e->out, f->limit);
 }
@@ -223,8 +238,7 @@ static int open_object(luas__encoder *e, uint32_t number)
 {
     if (has_pack(e->L))
         return open_packed(e, number);
-    lua_pop(e->L, 1);
-    int rc = luas__container_open(e, CONTAINER_OBJECT, lua_gettop(e->L));
+    int rc = luas__container_open(e, CONTAINER_OBJECT, lua_gettop(e->L) - 1);
     return rc < 0 ? rc : luas__container_ext_open(e, WIRE_OBJECT, &luas__container_top(e)->head);
 }
 
@@ -282,10 +296,7 @@ static int open_table(luas__encoder *e, int (*name)(luas__encoder *))
         if (rc != 0)
             return rc < 0 ? rc : 0;
     }
-    if (!has_class)
-        return luas__encode_table_content(e);
-    lua_getmetatable(L, -1);
-    return open_object(e, number);
+    return lua_getmetatable(L, -1) ? open_object(e, number) : luas__encode_table_content(e);
 }
 
 static int open_userdata(luas__encoder *e)

@@ -69,7 +69,7 @@ int luas__encode_table_array(luas__encoder *e, luas__container *f)
         int type = lua_rawgeti(L, f->base, ++f->count);
         if (type == LUA_TTABLE)
             return luas__encode_item(e);
-        if (type == LUA_TNIL)
+        if (type == LUA_TNIL) /* of a weak table, collected for want of memory */
             return luas__encode_path_unsent(e, "table changed while it was encoded");
         int rc = luas__scalar_put(L, -1, e->out, e->most);
         if (rc <= 0)
@@ -78,8 +78,6 @@ int luas__encode_table_array(luas__encoder *e, luas__container *f)
             return LUAS_ETOOBIG;
         lua_pop(L, 1);
     }
-    if (!is_last(L, f->base, f->limit))
-        return luas__encode_path_unsent(e, "table changed while it was encoded");
     luas__container_close(e);
     return 0;
 }
@@ -157,6 +155,42 @@ static int put_pairs(luas__encoder *e, luas__container *f)
     return DONE;
 }
 
+/* Of a pass over the pairs with early values the next one, over those with late ones, needs all. */
+static void copy_pairs(lua_State *L, const luas__container *f)
+{
+    int copy = lua_gettop(L) + 1, key = f->base + 1, is_left = 0;
+    lua_newtable(L);
+    for (lua_pushnil(L); lua_next(L, f->base) != 0;) {
+        int is_under_way = lua_rawequal(L, -2, key);
+        if (is_left || (f->pass == PASS_EARLY && is_late(L, -1))) {
+            lua_pushvalue(L, -2);
+            lua_insert(L, -2);
+            lua_rawset(L, copy);
+        } else {
+            lua_pop(L, 1);
+        }
+        is_left |= is_under_way;
+    }
+}
+
+static void copy_elements(lua_State *L, const luas__container *f)
+{
+    lua_createtable(L, (int)f->limit, 0);
+    for (lua_Integer i = (lua_Integer)f->count + 1; i <= f->limit; i++) {
+        lua_rawgeti(L, f->base, i);
+        lua_rawseti(L, -2, i);
+    }
+}
+
+void luas__copy_rest(lua_State *L, luas__container *f)
+{
+    if (f->kind == CONTAINER_ARRAY)
+        copy_elements(L, f);
+    else
+        copy_pairs(L, f);
+    lua_replace(L, f->base);
+}
+
 static int end_map(luas__encoder *e, luas__container *f)
 {
     luas__container_map_close(e, f->head, f->count);
@@ -167,6 +201,11 @@ static int end_map(luas__encoder *e, luas__container *f)
 int luas__encode_table_map(luas__encoder *e, luas__container *f)
 {
     if (f->phase == PHASE_PAIRS) {
+        if (f->table == TABLE_COPY) {
+            lua_pushnil(e->L);
+            lua_replace(e->L, f->base + 1);
+            f->table = TABLE_COPY_BEGUN;
+        }
         int rc = put_pairs(e, f);
         if (rc != MIXED)
             return rc < 0 ? rc : end_map(e, f);

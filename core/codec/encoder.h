@@ -24,8 +24,8 @@ typedef enum luas__container_kind {
     CONTAINER_LIST,     /* the values from base, by count; pops them */
     CONTAINER_ARRAY,    /* base: table, whose keys are 1..limit in order */
     CONTAINER_MAP,      /* base: table, its key above it, and the value before that is begun */
-    CONTAINER_OBJECT,   /* base: table with a metatable */
-    CONTAINER_PACKED,   /* base: object, then what __luas_pack returned */
+    CONTAINER_OBJECT,   /* base: table, then its metatable */
+    CONTAINER_PACKED,   /* base: object, its metatable, then what __luas_pack returned */
     CONTAINER_FUNCTION,
     CONTAINER_DEFINE    /* base: root */
 } luas__container_kind;
@@ -40,9 +40,16 @@ enum {
 /* Which pairs of a map: a class's tables and objects come after its functions. */
 enum { PASS_ALL, PASS_EARLY, PASS_LATE };
 
+/*
+ * What is at `base` of an ARRAY or MAP: the user's table; or, since user code ran after it was begun,
+ * a copy of all that was yet to be written of it then, whose first key is still to be taken or not.
+ */
+enum { TABLE_ITSELF, TABLE_COPY, TABLE_COPY_BEGUN };
+
 typedef struct luas__container {
     unsigned char kind, phase;
     unsigned char pass;     /* MAP */
+    unsigned char table;
     int base;
     uint32_t count;         /* elements, pairs, values or upvalues begun */
     uint32_t limit;         /* of them in all; DEFINE: names looked at */
@@ -57,13 +64,14 @@ typedef struct luas__scratch {
     luas__ptrmap seen[2]; /* objects and cells of a message; cells of a define message */
     luas__buffer text;      /* a path */
     luas__landmarks landmarks;
+    int packed;             /* user code ran in the last message: likely in the next one, too */
     int busy;               /* in use further up the C stack, or abandoned by an error */
 } luas__scratch;
 
 /* The Lua stack of the protected call. */
 enum {
     SLOT_SPACE = 1, SLOT_ENCODER, SLOT_SCRATCH, SLOT_NAMES,
-    SLOT_ANCHORS,       /* what __luas_pack returned: its address must stay its own */
+    SLOT_ANCHORS,       /* nil; or, if `anchors`: number -> object, and -1 - cell -> its function */
     SLOT_OBJECTS,       /* of the space */
     SLOT_MODULES,       /* names of modules met, a set; or nil */
     SLOT_ENVIRONMENT,   /* of a space, which functions of a worker have for globals; or nil */
@@ -87,6 +95,9 @@ typedef struct luas__encoder {
     int defining;               /* this is a define message: objects belong to the space */
     int shared, dynamic;
     int packs;                  /* some object has packed itself */
+    int anchors;                /* user code may run: whatever has a number is kept alive */
+    int again;                  /* it would have to run, but there are no anchors */
+    int *held;                  /* the collector: for luas__gc_hold_end while user code runs */
     int refreshed;              /* names are up to date */
     int described;              /* what is wrong is said at the top of the stack */
     int total, offset;          /* values in all, and those before the first frame's */
@@ -171,6 +182,8 @@ int luas__encode_path_unsent(luas__encoder *e, const char *format, ...);
 
 /* Opens a frame for the container at `base`, head at the end of out, all else 0. */
 int luas__container_open(luas__encoder *e, luas__container_kind kind, int base);
+/* Before user code runs: no open table depends on the user's any more. */
+void luas__container_detach(luas__encoder *e);
 /* Opens one that is a copy of this. */
 int luas__container_push(luas__encoder *e, const luas__container *f);
 /* The innermost frame is done: pops it, and its slots. */
@@ -194,6 +207,8 @@ static inline luas__container *luas__container_top(const luas__encoder *e)
 
 /* Pops and encodes a table that already has its number, without its metatable, or opens a frame. */
 int luas__encode_table_content(luas__encoder *e);
+/* Puts a copy of what is yet to be written in place of the frame's table. */
+void luas__copy_rest(lua_State *L, luas__container *f);
 int luas__encode_table_array(luas__encoder *e, luas__container *f);
 int luas__encode_table_map(luas__encoder *e, luas__container *f);
 

@@ -10,6 +10,8 @@
 #include <string.h>
 
 #include "error.h"
+#include "describe.h"
+#include "gc_hold.h"
 #include "msgpack.h"
 #include "value_format.h"
 
@@ -139,11 +141,8 @@ static void add_base(lua_State *L, int names)
     lua_pop(L, 1);
 }
 
-void luas__names_push(lua_State *L)
+static int make_names(lua_State *L)
 {
-    if (lua_rawgetp(L, LUA_REGISTRYINDEX, &names_key) == LUA_TUSERDATA)
-        return;
-    lua_pop(L, 1);
     luaL_checkstack(L, 20, NULL);
     luas__names *n = lua_newuserdatauv(L, sizeof *n, USER_VALUES);
     int names = lua_gettop(L);
@@ -161,6 +160,16 @@ void luas__names_push(lua_State *L)
     n->standards = n->count;
     lua_pushvalue(L, names);
     lua_rawsetp(L, LUA_REGISTRYINDEX, &names_key);
+    return 1;
+}
+
+void luas__names_push(lua_State *L)
+{
+    if (lua_rawgetp(L, LUA_REGISTRYINDEX, &names_key) == LUA_TUSERDATA)
+        return;
+    lua_pop(L, 1);
+    lua_pushcfunction(L, make_names);
+    luas__gc_hold_call(L, 0, 1);
 }
 
 const luas__ptrmap *luas__names_known(lua_State *L, int names)
@@ -217,19 +226,30 @@ static uint64_t fingerprint(lua_State *L)
     return sum != 0 ? sum : 1;
 }
 
+/* Arguments: names, package.loaded. */
+static int read_modules(lua_State *L)
+{
+    luas__names *n = lua_touserdata(L, 1);
+    luaL_checkstack(L, 20, NULL);
+    n->loaded = 0;
+    luas__ptrmap_clear(&n->known);
+    readd_standards(L, 1);
+    luas__names_scan_modules(L, 1);
+    n->loaded = fingerprint(L);
+    return 0;
+}
+
 void luas__names_refresh(lua_State *L, int names)
 {
-    luas__names *n = lua_touserdata(L, names);
+    const luas__names *n = lua_touserdata(L, names);
     names = lua_absindex(L, names);
     luaL_checkstack(L, 20, NULL);
     luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
-    uint64_t loaded = fingerprint(L);
-    if (loaded != n->loaded) {
-        n->loaded = 0;
-        luas__ptrmap_clear(&n->known);
-        readd_standards(L, names);
-        luas__names_scan_modules(L, names);
-        n->loaded = loaded;
+    if (fingerprint(L) != n->loaded) {
+        lua_pushcfunction(L, read_modules);
+        lua_pushvalue(L, names);
+        lua_pushvalue(L, -3);
+        luas__gc_hold_call(L, 2, 0);
     }
     lua_pop(L, 1);
 }
@@ -403,10 +423,12 @@ static int load_module(lua_State *L, int names, const luas__mp_token *module)
     lua_pushvalue(L, -1);
     lua_insert(L, -3);
     if (lua_pcall(L, 1, 1, 0) != LUA_OK) {
-        const char *why = luaL_tolstring(L, -1, NULL);
-        lua_pushfstring(L, "module '%s' cannot be loaded here: %s", lua_tostring(L, -3), why);
-        lua_replace(L, -4);
-        lua_pop(L, 2);
+        int raised = lua_gettop(L), name = raised - 1;
+        luas__describe_error(L, raised);
+        lua_pushfstring(L, "module '%s' cannot be loaded here: %s", lua_tostring(L, name),
+                        lua_tostring(L, -1));
+        lua_replace(L, name);
+        lua_settop(L, name);
         return LUAS_EUNSENT;
     }
     lua_remove(L, -2);

@@ -39,6 +39,7 @@ typedef struct luas__space {
     uint32_t names_defined;     /* so many of them stand in a define message */
     uint32_t known, names_known;    /* objects and names as of the last commit */
     int worker;                 /* has an environment */
+    int busy;                   /* something is encoded with it */
     int inherited;              /* the workers are forks, which have all globals */
     luas__landmarks landmarks;  /* a copy for the encoder, which has the space at hand */
 } luas__space;

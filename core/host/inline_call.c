@@ -10,6 +10,7 @@
 
 #include "clock.h"
 #include "codec.h"
+#include "describe.h"
 #include "task.h"
 
 /* From the polite error to the end, as workers have it. */
@@ -267,7 +268,7 @@ static int run_task(lua_State *L)
    what it says. */
 static int describe(lua_State *L)
 {
-    luas__task_describe(L, 1);
+    luas__describe_error(L, 1);
     lua_insert(L, 2);
     lua_settop(L, 2);
     if (luas__inline_call_check_values(L, 1, 1, NULL) < 0) {

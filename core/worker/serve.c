@@ -14,6 +14,7 @@
 #include "clock.h"
 #include "error.h"
 #include "codec.h"
+#include "describe.h"
 #include "alloc_limit.h"
 #include "names.h"
 #include "alloc_nursery.h"
@@ -382,7 +383,7 @@ void luas__serve_fail(luas__channel *c, const char *why)
 
 static int describe(lua_State *L)
 {
-    luas__task_describe(L, 1);
+    luas__describe_error(L, 1);
     luaL_traceback(L, L, lua_tostring(L, -1), 1);
     return 1;
 }

@@ -16,6 +16,7 @@
 #include "procfs.h"
 #include "error.h"
 #include "codec.h"
+#include "describe.h"
 #include "encoder.h"
 #include "names.h"
 
@@ -288,26 +289,6 @@ static void encode_text(lua_State *L, int index, luas__buffer *out)
     luas__task_check(L, luas__mp_write_string(out, text != NULL ? text : "", text != NULL ? len : 0));
 }
 
-static int describe_itself(lua_State *L)
-{
-    luaL_tolstring(L, 1, NULL);
-    return 1;
-}
-
-void luas__task_describe(lua_State *L, int value)
-{
-    bool own = lua_isstring(L, value) || luaL_getmetafield(L, value, "__tostring") != LUA_TNIL;
-    if (!own) {
-        lua_pushfstring(L, "(error object is a %s value)", luaL_typename(L, value));
-        return;
-    }
-    lua_pushcfunction(L, describe_itself);
-    lua_pushvalue(L, value);
-    if (lua_pcall(L, 1, 1, 0) != LUA_OK)
-        lua_pushfstring(L, "(error object is a %s value, whose __tostring failed)",
-                        luaL_typename(L, value));
-}
-
 void luas__task_add_reason(lua_State *L, int index)
 {
     const char *message = lua_tostring(L, index), *reason = lua_tostring(L, -1);
@@ -322,7 +303,7 @@ static int encode_raised(lua_State *L)
     luas__chunk_run *s = lua_touserdata(L, 1);
     luas__buffer *reply = &s->channel->reply;
     luas__encode_options options = {.space = 2, .plain = s->flags & LUAS__JOB_CALL};
-    luas__task_describe(L, 3);
+    luas__describe_error(L, 3);
     int message = lua_gettop(L);
     luas__task_check(L, luas__mp_write_array(reply, 3));
     encode_or_nil(L, 3, message, reply, &options);

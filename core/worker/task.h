@@ -57,10 +57,6 @@ void luas__task_run(lua_State *L, luas__chunk_run *chunk);
    other failure raises. */
 int luas__task_check(lua_State *L, int rc);
 
-/* Pushes what a raised value at `index` (positive) says, for people; what else it
-   pushes may stay below. */
-void luas__task_describe(lua_State *L, int index);
-
 /* Of a raised value that cannot travel: adds the reason at the top (popped) to
    the message at `index`. */
 void luas__task_add_reason(lua_State *L, int index);

@@ -37,7 +37,7 @@ static void must(int ok)
 static void push_space(lua_State *L)
 {
     luas__buffer b = LUAS__BUFFER_INIT;
-    luas__carried info;
+    luas__carried info = {0};
     must(luaL_dostring(L, classes) == LUA_OK);
     luas__space_new(L, 0);
     must(luas__encode_definition(L, 1, 2, &b, 0, &info) == 0);

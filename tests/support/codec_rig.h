@@ -140,12 +140,13 @@ static inline int rig_call(lua_State *L)
     luas__buffer b = LUAS__BUFFER_INIT, defines = LUAS__BUFFER_INIT;
     int count = lua_gettop(L) - 1;
     lua_rawgeti(L, 1, 2);
-    rig_enter_job(L, lua_tointeger(L, -1));
+    lua_Integer key = lua_tointeger(L, -1);
     lua_rawgeti(L, 1, 1);
     int space = lua_gettop(L);
     luas__encode_options o = {.space = space, .defines = &defines, .unchanged = 1};
-    int rc = luas__encode(L, 2, count, &b, &o);
+    int rc = luas__encode(L, 2, count, &b, &o); /* may come here again */
     int near = rc < 0;
+    rig_enter_job(L, key);
     if (rc == 0)
         rc = rig_define(&defines);
     lua_pushvalue(rig_worker, 2);
@@ -178,7 +179,7 @@ static inline int rig_carry(lua_State *L, int function, luas__buffer *b, luas__c
 static inline int rig_job_again(lua_State *L)
 {
     luas__buffer b = LUAS__BUFFER_INIT;
-    luas__carried info;
+    luas__carried info = {0};
     size_t len;
     lua_settop(L, 2);
     int rc = rig_carry(L, 2, &b, &info);
@@ -196,7 +197,7 @@ static inline int rig_job_again(lua_State *L)
 static inline int rig_job_onward(lua_State *L)
 {
     luas__buffer b = LUAS__BUFFER_INIT;
-    luas__carried info;
+    luas__carried info = {0};
     lua_settop(L, 1);
     lua_rawgeti(L, 1, 2);
     rig_enter_job(L, lua_tointeger(L, -1));
@@ -214,7 +215,7 @@ static inline int rig_job_onward(lua_State *L)
 static inline int rig_job(lua_State *L)
 {
     luas__buffer b = LUAS__BUFFER_INIT;
-    luas__carried info;
+    luas__carried info = {0};
     lua_settop(L, 1);
     int rc = rig_carry(L, 1, &b, &info);
     if (rc < 0) {

@@ -70,7 +70,7 @@ static void define_all(lua_State *L, luas__buffer *b)
 
 static void carry_job(lua_State *L)
 {
-    luas__carried info;
+    luas__carried info = {0};
     luas__space_new(L, 0);
     must(L, luas__encode_definition(L, JOB, HOST_SPACE, &defines, 0, &info));
     lua_pop(L, 1);

@@ -255,7 +255,7 @@ static int trip(lua_State *L)
 /* A job whose class the arguments have; it works in the same state, which has a worker's side as well. */
 static int run_job(lua_State *L)
 {
-    luas__carried info;
+    luas__carried info = {0};
     lua_settop(L, 2);
     luas__buffer *carrier = push_box(L), *defines = push_box(L), *task = push_box(L);
     luas__space_new(L, 0);

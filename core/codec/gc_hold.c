@@ -1,0 +1,29 @@
+/* Holding by a debt that the collector owes: so much may be allocated before it goes on. */
+#include "gc_hold.h"
+
+/* KB: more than is ever read at a time. */
+enum { HELD = 1 << 20 };
+
+/* Where it is stopped nobody need hold it: in a finalizer, where lua_gc gives -1, or by the user. */
+int luas__gc_hold(lua_State *L)
+{
+    if (lua_gc(L, LUA_GCISRUNNING) != 1)
+        return -1;
+    lua_gc(L, LUA_GCSTEP, -HELD);
+    return lua_gc(L, LUA_GCCOUNT);
+}
+
+void luas__gc_hold_end(lua_State *L, int held)
+{
+    if (held >= 0 && lua_gc(L, LUA_GCISRUNNING) == 1 && lua_gc(L, LUA_GCCOUNT) - held < HELD)
+        lua_gc(L, LUA_GCSTEP, HELD);
+}
+
+void luas__gc_hold_call(lua_State *L, int arguments, int results)
+{
+    int held = luas__gc_hold(L);
+    int status = lua_pcall(L, arguments, results, 0);
+    luas__gc_hold_end(L, held);
+    if (status != LUA_OK)
+        lua_error(L);
+}

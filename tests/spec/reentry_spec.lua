@@ -1,0 +1,71 @@
+-- What a class runs while its objects travel (__luas_pack, __luas_unpack) may do
+-- anything: change what travels, use the pool that carries it, close the pipe.
+
+local helpers = require("tests.helpers")
+
+-- A class whose objects lose it, or get another one, as they are packed.
+local LOSING = [[
+    local Point, Other = {}, { __luas_pack = error, __luas_unpack = error }
+    Point.__index = Point
+    function Point.__luas_pack(p) return setmetatable(p, p.other).x end
+    function Point.__luas_unpack(x) return setmetatable({ x = x }, Point) end
+    local function new(x, other) return setmetatable({ x = x, other = other or nil }, Point) end
+    local function x_of(p) return getmetatable(p) == Point and p.x end
+]]
+
+describe("an object that loses its class as it is packed", function()
+    it("arrives with that class, whatever the verb", function()
+        helpers.each_interpreter(function(by)
+            assert.are.equal(("ok\n"):rep(6), helpers.output(LOSING .. [[
+                for _, options in ipairs { { workers = 2 }, { workers = 2, carry = "ship" },
+                    { workers = 2, carry = "inherit" } } do
+                    for _, other in ipairs { false, Other } do
+                        local p <close> = pool.new(options)
+                        local function make(x) return new(x, other) end
+                        assert(p:apply(x_of, new(1, other)) == 1)
+                        assert(x_of(p:apply(make, 2)) == 2)
+                        assert(p:map(x_of, { new(3, other), 4 })[1] == 3)
+                        assert(x_of(p:apply_async(function(...) return ... end, new(5, other)):get()) == 5)
+                        local list = p:map(function(o) return { o, { o } } end, { new(6, other), new(7, other) })
+                        assert(x_of(list[2][1]) == 7 and list[2][2][1] == list[2][1])
+                        for i, o in p:imap(make, pool.iter(ipairs { 1, 2, 3 })) do assert(x_of(o) == i) end
+                        local captured = new(9, other)
+                        assert(p:apply(function() return x_of(captured) end) == 9)
+                        local ok, o = pcall(p.apply, p, function() error(new(10, other)) end)
+                        assert(not ok and x_of(o.value) == 10)
+                        assert(x_of(process.spawn(make, 11):result()) == 11)
+                        local a, b = process.pipe()
+                        a:send(new(12, other), {})
+                        assert(b:recv().x == 12)
+                        print "ok"
+                    end
+                end ]], by))
+        end)
+    end)
+end)
+
+describe("a class that fails as it packs", function()
+    it("has what it raised in the message, with the place", function()
+        helpers.each_interpreter(function(by)
+            local output = helpers.output([[
+                local function bad()
+                    local C = { __luas_unpack = print }
+                    function C.__luas_pack() error(setmetatable({}, { __tostring = function() error {} end })) end
+                    return { x = setmetatable({}, C) }
+                end
+                for _, workers in ipairs { 0, 1 } do
+                    local p <close> = pool.new(workers)
+                    print(select(2, pcall(p.map, p, print, bad)))
+                    print((select(2, pcall(p.apply, p, bad)).message))
+                    if workers == 1 then
+                        print(select(2, pcall(p.apply, p:with { carry = "ship" }, print, bad())))
+                    end
+                end
+                local a, b = process.pipe()
+                print(select(2, pcall(a.send, a, 1, bad()))) ]], by)
+            local why = 'field "x": __luas_pack: (error object is a table value, whose __tostring failed)\n'
+            local _, n = output:gsub(why:gsub("%p", "%%%0"), "")
+            assert.are.equal(6, n, output)
+        end)
+    end)
+end)
