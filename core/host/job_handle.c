@@ -12,6 +12,7 @@
 #include "error.h"
 #include "codec.h"
 #include "fail.h"
+#include "lua_hold.h"
 #include "ship_cache.h"
 #include "serve.h"
 #include "space.h"
@@ -216,19 +217,13 @@ static int carry_again(lua_State *L, luas__job_handle *h)
     return 2;
 }
 
-/* Arguments: job, function, whether it must be shipped. Gives true and the
-   modules it needs, or nil and why not. */
-static int job_carry(lua_State *L)
+/* Arguments as below; and what the collector is held with. */
+static int carry_anew(lua_State *L)
 {
     luas__job_handle *h = luas__job_handle_check(L);
-    luaL_checkany(L, 2);
     bool forced = lua_toboolean(L, 3);
-    h->forgotten = h->pool->forgotten;
-    int cache = push_recalled(L);
-    if (luas__ship_cache_take(L, cache, 2))
-        return carry_again(L, h);
+    luas__carried carried = {.held = lua_touserdata(L, 4)};
     int space = luas__job_handle_space(L);
-    luas__carried carried;
     luas__buffer_truncate(&h->bytes, 0);
     int rc = luas__encode_definition(L, 2, space, &h->bytes, forced ? 0 : SHIP_LIMIT, &carried);
     if (rc < 0)
@@ -250,6 +245,28 @@ static int job_carry(lua_State *L)
     lua_pushboolean(L, 1);
     lua_insert(L, -2);
     return 2;
+}
+
+/* Arguments: job, function, whether it must be shipped. Gives true and the
+   modules it needs, or nil and why not. No finalizer changes what the function
+   has between its message and the memo of that. */
+static int job_carry(lua_State *L)
+{
+    luas__job_handle *h = luas__job_handle_check(L);
+    luaL_checkany(L, 2);
+    lua_settop(L, 3);
+    h->forgotten = h->pool->forgotten;
+    int cache = push_recalled(L);
+    if (luas__ship_cache_take(L, cache, 2))
+        return carry_again(L, h);
+    lua_settop(L, 3);
+    int held = luas__hold(L);
+    lua_pushcfunction(L, carry_anew);
+    lua_insert(L, 1);
+    lua_pushlightuserdata(L, &held);
+    int status = lua_pcall(L, 4, 2, 0);
+    luas__unhold(L, held);
+    return status == LUA_OK ? 2 : lua_error(L);
 }
 
 /* Steps, while idle workers that are in its way end. Signals do not end that. */

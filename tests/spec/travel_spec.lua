@@ -26,6 +26,34 @@ describe("a function that was shipped", function()
             print(sent(2) .. " " .. sent(3) .. " " .. sent(4)) ]]))
     end)
 
+    it("has the values of its call, whatever finalizers change as it is carried", function()
+        helpers.each_interpreter(function(by)
+            assert.are.equal("0\n", helpers.output([[
+                local p <close> = pool.new { workers = 1, carry = "ship" }
+                local n, had, done, stale = 0, nil, false, 0
+                local function f() return n end
+                local function arm()
+                    setmetatable({}, { __gc = function()
+                        if done then return end
+                        if math.random(20) == 1 then
+                            n = n + 1
+                            had[n] = true
+                        end
+                        arm()
+                    end })
+                end
+                collectgarbage("incremental", 10, 1000, 1)
+                for i = 1, 2000 do
+                    had = { [n] = true }
+                    if i == 1 then arm() end
+                    if not had[p:apply(f)] then stale = stale + 1 end
+                    if i % 10 == 0 then n = n + 1 end
+                end
+                done = true
+                print(stale) ]], by))
+        end)
+    end)
+
     it("has the C functions of modules by their names", function()
         helpers.each_interpreter(function(by)
             assert.are.equal("true true true true\n1 0\n", helpers.output([[
