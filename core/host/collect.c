@@ -32,6 +32,19 @@ static void keep_printed(lua_State *L, const luas__outcome *o, const char *paylo
     lua_pop(L, 1);
 }
 
+/* Around what makes values: that may run anything (__luas_unpack, finalizers), even what ends the pool. */
+static void begin_reading(luas__job_handle *h)
+{
+    h->pool->readers++;
+    h->reading = true;
+}
+
+static void end_reading(luas__job_handle *h)
+{
+    h->reading = false;
+    h->pool->readers--;
+}
+
 static const luas__outcome *next_outcome(lua_State *L, luas__job_handle *h, const char **payload)
 {
     luas__job_check_alive(L, h); /* reading the last one may have run anything */
@@ -39,8 +52,11 @@ static const luas__outcome *next_outcome(lua_State *L, luas__job_handle *h, cons
         luas__fail(L, "these results are being read already");
     const luas__outcome *o = luas__pool_take(h->pool->pool, h->job)
         ? luas__job_next(h->job, payload) : NULL;
-    if (o != NULL && o->printed > 0)
+    if (o != NULL && o->printed > 0) {
+        begin_reading(h);
         keep_printed(L, o, *payload);
+        end_reading(h);
+    }
     return o;
 }
 
@@ -64,23 +80,28 @@ static int end_reading_after(lua_State *L, lua_CFunction method)
         lua_pushvalue(L, i);
     if (lua_pcall(L, n, LUA_MULTRET, 0) == LUA_OK)
         return lua_gettop(L) - n;
-    if (h->reading && !is_within) {
-        h->reading = false;
-        h->pool->readers--;
-    }
+    if (h->reading && !is_within)
+        end_reading(h);
     return lua_error(L);
 }
 
-/* Decodes the results; what they run (__luas_unpack) may end the pool. */
+/* Decodes the results. */
 static int read_values(lua_State *L, luas__job_handle *h, uint32_t len, const char *payload,
                        int space)
 {
-    h->pool->readers++;
-    h->reading = true;
+    begin_reading(h);
     int n = luas__decode(L, payload, len, space, LUAS__FUNCTIONS);
-    h->reading = false;
-    h->pool->readers--;
+    end_reading(h);
     return n;
+}
+
+/* Pushes the fields of an outcome that is no value. */
+static void read_outcome(lua_State *L, luas__job_handle *h, const luas__outcome *o,
+                         const char *payload, int space)
+{
+    begin_reading(h);
+    luas__outcome_push(L, o, payload, space);
+    end_reading(h);
 }
 
 /* The first of a task's results, or nil, into the table at 2: 0; where they
@@ -134,7 +155,7 @@ static lua_Integer collect(lua_State *L, luas__job_handle *h, int space)
         luas__outcome o = *next; /* reading it may run anything */
         taken += (lua_Integer)o.count;
         if (o.kind != LUAS__KIND_VALUE) {
-            luas__outcome_push(L, &o, payload, space);
+            read_outcome(L, h, &o, payload, space);
             break;
         }
         if (keep_value(L, h, o.index, o.len, payload, space) < 0
@@ -213,7 +234,7 @@ static bool sort_outcome(lua_State *L, luas__job_handle *h, int space,
 {
     luas__outcome o = *next; /* reading it may run anything */
     if (o.kind != LUAS__KIND_VALUE) {
-        luas__outcome_push(L, &o, payload, space);
+        read_outcome(L, h, &o, payload, space);
         return false;
     }
     int n = read_values(L, h, o.len, payload, space);
@@ -264,7 +285,7 @@ static int take_next(lua_State *L)
         return 0;
     lua_pushinteger(L, (lua_Integer)o->index);
     if (o->kind != LUAS__KIND_VALUE) {
-        luas__outcome_push(L, o, payload, space);
+        read_outcome(L, h, o, payload, space);
         return 2;
     }
     lua_pushnil(L);

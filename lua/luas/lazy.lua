@@ -57,6 +57,7 @@ function M.in_order(job, collect)
         if turn > due then due = refill(job) end
         while values[turn] == nil and not others[turn] do
             if not await(job, values, others) then return nil end
+            turn = job.taken + 1 -- reading it may have called this again
         end
         return give(job, collect, values, others, turn)
     end

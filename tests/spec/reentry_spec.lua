@@ -69,3 +69,61 @@ describe("a class that fails as it packs", function()
         end)
     end)
 end)
+
+describe("a class that uses its pool as it unpacks", function()
+    -- Its objects are told apart from those at the worker's end.
+    local USING = [[
+        local host = require "luas.core".pid()
+        local use
+        local C = { __luas_pack = function(o) return o.x, ("-"):rep(1000) end }
+        function C.__luas_unpack(x)
+            if require "luas.core".pid() == host then use(x) end
+            return setmetatable({ x = x }, C)
+        end
+        local function give(i)
+            local o = setmetatable({ x = i }, C)
+            if i % 2 == 0 then error(o) end
+            return o
+        end
+    ]]
+
+    it("cannot take the next result before this one is read, a raised one neither", function()
+        helpers.each_interpreter(function(by)
+            assert.are.equal("imap 120 60\nimap_unordered 120 60\n", helpers.output(USING .. [[
+                for _, verb in ipairs { "imap", "imap_unordered" } do
+                    local p <close> = pool.new { workers = 2, window = 20 }
+                    local n, failed, f = 0, 0, nil
+                    local list = {}
+                    for i = 1, 120 do list[i] = i end
+                    f = p[verb](p, give, list, { on_error = "collect" })
+                    use = function()
+                        local ok, message, _, o = pcall(f)
+                        assert(ok or message:find("these results are being read already", 1, true), message)
+                        if ok and message then n = n + 1 end
+                        if ok and o then failed = failed + 1 end
+                    end
+                    for i, value, o in f do
+                        n = n + 1
+                        if o then failed = failed + 1 end
+                    end
+                    print(verb, n, failed)
+                end ]], by):gsub("\t", " "))
+        end)
+    end)
+
+    it("may end it", function()
+        helpers.each_interpreter(function(by)
+            assert.are.equal(("false\n"):rep(4), helpers.output(USING .. [[
+                local list = {}
+                for i = 1, 50 do list[i] = i end
+                for _, first in ipairs { 1, 2 } do
+                    local p = pool.new(2)
+                    use = function() p:terminate() end
+                    print((pcall(p.map, p, give, { table.unpack(list, first) })))
+                    local p2 = pool.new(2)
+                    use = function() p2:close() p2:terminate() end
+                    print((pcall(function() for _ in p2:imap(give, list) do end p2:map(give, list) end)))
+                end ]], by))
+        end)
+    end)
+end)
