@@ -6,6 +6,7 @@
 #include <lauxlib.h>
 #include <limits.h>
 #include <poll.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -24,6 +25,7 @@ enum { READ_SIZE = 1 << 16 };
 typedef struct channel_handle {
     int fd;                 /* -1 once closed */
     luas__buffer in, out;
+    luas__buffer spare;     /* storage for the next message */
 } channel_handle;
 
 static channel_handle *check_open(lua_State *L)
@@ -59,6 +61,7 @@ static int channel_close(lua_State *L)
     luas__fd_close(&c->fd);
     luas__buffer_release(&c->in);
     luas__buffer_release(&c->out);
+    luas__buffer_release(&c->spare);
     return 0;
 }
 
@@ -72,18 +75,48 @@ static int wait_for(int fd, short events, int64_t deadline)
     return n < 0 ? -errno : n;
 }
 
-static int encode_message(lua_State *L, channel_handle *c)
+/* Writes the frame of the values from 2 on: 0; or negative, and a message may be pushed. */
+static int write_message(lua_State *L, luas__buffer *message)
 {
     luas__encode_options options = {0};
     size_t mark;
-    int rc = luas__frame_begin(&c->out, LUAS__MSG_VALUE, &mark);
-    if (rc < 0)
-        return luas__fail(L, "cannot send: %s", luas_strerror(rc));
-    rc = luas__encode(L, 2, lua_gettop(L) - 1, &c->out, &options);
+    int rc = luas__frame_begin(message, LUAS__MSG_VALUE, &mark);
     if (rc == 0)
-        return luas__frame_end(&c->out, mark);
-    luas__buffer_truncate(&c->out, mark);
-    return luas__fail(L, "%s%s", rc == LUAS_EUNSENT ? "" : "cannot send: ", lua_tostring(L, -1));
+        rc = luas__encode(L, 2, lua_gettop(L) - 1, message, &options);
+    return rc < 0 ? rc : luas__frame_end(message, mark);
+}
+
+/* Behind what waits already. The storage of *message is the channel's then. */
+static int append_message(channel_handle *c, luas__buffer *message)
+{
+    luas__buffer empty = c->out;
+    int rc = 0;
+    luas__buffer_release(&c->spare);
+    if (c->out.len == 0) {
+        c->out = *message;
+        c->spare = empty;
+    } else {
+        rc = luas__buffer_append(&c->out, luas__buffer_bytes(message), message->len);
+        c->spare = *message;
+        luas__buffer_truncate(&c->spare, 0);
+    }
+    return rc;
+}
+
+/* A __luas_pack may send something here itself, before, or close this end. */
+static void encode_message(lua_State *L, channel_handle *c)
+{
+    luas__buffer message = c->spare;
+    c->spare = (luas__buffer)LUAS__BUFFER_INIT;
+    int top = lua_gettop(L), rc = write_message(L, &message);
+    if (rc == 0 && c->fd >= 0)
+        rc = append_message(c, &message);
+    else
+        luas__buffer_release(&message);
+    if (rc < 0)
+        luas__fail(L, "%s%s", rc == LUAS_EUNSENT ? "" : "cannot send: ",
+                   lua_gettop(L) > top ? lua_tostring(L, -1) : luas_strerror(rc));
+    check_open(L);
 }
 
 /* As write, but a reader that is gone raises no signal. */
@@ -99,12 +132,10 @@ static int send_some(channel_handle *c)
     return 0;
 }
 
-/* With values: sends them. Without: goes on with what is left of the last. */
-static int channel_send(lua_State *L)
+/* Goes on with what is not sent yet. */
+static int channel_flush(lua_State *L)
 {
     channel_handle *c = check_open(L);
-    if (c->out.len == 0)
-        encode_message(L, c);
     int rc;
     while ((rc = send_some(c)) == -EAGAIN)
         if (wait_for(c->fd, POLLOUT, INT64_MAX) == -EINTR) {
@@ -120,16 +151,32 @@ static int channel_send(lua_State *L)
     return 1;
 }
 
-static int push_message(lua_State *L, channel_handle *c, luas__mp_reader *body)
+static int channel_send(lua_State *L)
+{
+    encode_message(L, check_open(L));
+    return channel_flush(L);
+}
+
+/* Moves the message to the top of the stack: a __luas_unpack may receive here itself, or close this end. */
+static luas__mp_reader take_message(lua_State *L, channel_handle *c, const luas__mp_reader *body)
+{
+    size_t len = (size_t)(body->end - body->at);
+    unsigned char *copy = lua_newuserdatauv(L, len, 0);
+    memcpy(copy, body->at, len);
+    luas__frame_drop(&c->in);
+    return (luas__mp_reader){copy, copy + len};
+}
+
+static int push_message(lua_State *L, channel_handle *c, const luas__mp_reader *body)
 {
     int64_t code;
-    int rc = luas__mp_read_int(body, &code);
+    luas__mp_reader message = take_message(L, c, body);
+    int rc = luas__mp_read_int(&message, &code);
     lua_pushboolean(L, 1);
     int n = rc < 0 || code != LUAS__MSG_VALUE
         ? LUAS_EPROTO
-        : luas__decode(L, (const char *)body->at, (size_t)(body->end - body->at), 0,
+        : luas__decode(L, (const char *)message.at, (size_t)(message.end - message.at), 0,
                        LUAS__FUNCTIONS);
-    luas__frame_drop(&c->in);
     if (n == LUAS_EPROTO)
         return luas__fail(L, "cannot receive: %s", luas_strerror(n));
     return n < 0 ? luas__fail(L, "cannot receive: %s", lua_tostring(L, -1)) : n + 1;
@@ -170,8 +217,9 @@ static int channel_is_open(lua_State *L)
 }
 
 static const luaL_Reg methods[] = {
-    {"send", channel_send}, {"recv", channel_recv}, {"close", channel_close},
-    {"fileno", channel_fileno}, {"is_open", channel_is_open}, {NULL, NULL},
+    {"send", channel_send}, {"flush", channel_flush}, {"recv", channel_recv},
+    {"close", channel_close}, {"fileno", channel_fileno}, {"is_open", channel_is_open},
+    {NULL, NULL},
 };
 
 static const luaL_Reg meta[] = {

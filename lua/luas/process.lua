@@ -280,7 +280,7 @@ end
 --- Sends values to the other end; waits while that has much to read.
 ---@param ... any
 function Pipe:send(...)
-    again(self, self.channel.send, nil, self.channel:send(...))
+    again(self, self.channel.flush, nil, self.channel:send(...))
 end
 
 --- Waits for the next values, at most `timeout` seconds; gives nothing but

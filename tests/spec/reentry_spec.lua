@@ -127,3 +127,68 @@ describe("a class that uses its pool as it unpacks", function()
         end)
     end)
 end)
+
+describe("a pipe", function()
+    it("may be used by what packs and unpacks what it carries", function()
+        helpers.each_interpreter(function(by)
+            assert.are.equal("inner x\nouter inner 2 1\nlast\n", helpers.output([[
+                local a, b = process.pipe()
+                local C = {}
+                package.loaded.C = C -- so that its functions go by name
+                function C.__luas_pack() a:send("inner", ("x"):rep(100000)) return 1 end
+                function C.__luas_unpack(x) return { x, (b:recv()) } end
+                local big = ("y"):rep(100000)
+                local reader = process.spawn(function()
+                    a:close()
+                    local first, text = b:recv()
+                    io.write(first, " ", text:sub(1, 1), "\n")
+                    local outer, c = b:recv()
+                    io.write(outer, " ", c[2], " ", #c, " ", c[1], "\n")
+                    io.write(b:recv(), "\n")
+                end)
+                b:close()
+                a:send("outer", setmetatable({ big }, C))
+                a:send "inner"
+                a:send "last"
+                reader:result() ]], by))
+        end)
+    end)
+
+    it("sends the rest of a message that Ctrl-C has interrupted before the next one", function()
+        helpers.each_interpreter(function(by)
+            assert.are.equal("false 10000000 next\n", helpers.output([[
+                local a, b = process.pipe()
+                local big, pid = ("x"):rep(10000000), process.current().pid
+                local interrupt <close> = io.popen(("sleep 0.1;" -- and as soon as the host waits
+                    .. "until grep -q '^State:.S' /proc/%d/status; do :; done; kill -INT %d"):format(pid, pid))
+                local ok = pcall(a.send, a, big)
+                local reader = process.spawn(function()
+                    a:close()
+                    return #b:recv(), b:recv()
+                end)
+                a:send "next"
+                local size, message = reader:result()
+                print(tostring(ok) .. " " .. size .. " " .. message) ]], by))
+        end)
+    end)
+
+    it("may be closed by them", function()
+        helpers.each_interpreter(function(by)
+            assert.are.equal("this end of the pipe is closed\n1\nthis end of the pipe is closed\n", helpers.output([[
+                local a, b = process.pipe()
+                local C = {}
+                package.loaded.C = C
+                local ends = { a, b }
+                function C.__luas_pack() if #ends < 2 then ends[1]:close() end return ("x"):rep(70000) end
+                function C.__luas_unpack() b:close() return 1 end
+                local function message(...) return (select(2, pcall(...)):gsub("^.-: ", "")) end
+                local c, d = process.pipe()
+                ends = { c }
+                print(message(c.send, c, setmetatable({}, C), { {} }))
+                ends = { a, b }
+                a:send(setmetatable({}, C))
+                print(b:recv())
+                print(message(b.recv, b)) ]], by))
+        end)
+    end)
+end)
