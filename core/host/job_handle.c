@@ -12,7 +12,7 @@
 #include "error.h"
 #include "codec.h"
 #include "fail.h"
-#include "lua_hold.h"
+#include "gc_hold.h"
 #include "ship_cache.h"
 #include "serve.h"
 #include "space.h"
@@ -260,12 +260,12 @@ static int job_carry(lua_State *L)
     if (luas__ship_cache_take(L, cache, 2))
         return carry_again(L, h);
     lua_settop(L, 3);
-    int held = luas__hold(L);
+    int held = luas__gc_hold(L);
     lua_pushcfunction(L, carry_anew);
     lua_insert(L, 1);
     lua_pushlightuserdata(L, &held);
     int status = lua_pcall(L, 4, 2, 0);
-    luas__unhold(L, held);
+    luas__gc_hold_end(L, held);
     return status == LUA_OK ? 2 : lua_error(L);
 }
 

@@ -1,7 +1,7 @@
 -- What a class runs while its objects travel (__luas_pack, __luas_unpack) may do
 -- anything: change what travels, use the pool that carries it, close the pipe.
 
-local helpers = require("tests.helpers")
+local helpers = require("tests.support.helpers")
 
 -- A class whose objects lose it, or get another one, as they are packed.
 local LOSING = [[

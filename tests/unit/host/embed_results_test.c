@@ -4,7 +4,7 @@
  * ways. Whatever it is, the calls behind it have their outcomes.
  *
  * With --emit: tables as MessagePack in hexadecimal, and as text (msgpack_text.h),
- * for tests/msgpack_peer.py.
+ * for tests/codec/msgpack_peer.py.
  */
 #define _GNU_SOURCE
 #include "embed_testing.h"
