@@ -28,8 +28,12 @@ local IMAGES <const> = 8
 local BATCH <const> = 4096
 
 ---@class luas.job
-local Job = {}
+local Job = { __name = "luas.job" }
 Job.__index = Job
+
+function Job:__tostring()
+    return ("job: %d of %s tasks taken"):format(self.taken, self.total or "?")
+end
 
 -- A verb that is under way keeps the engine of a pool that ends meanwhile, by a
 -- callback or in a loop's body, until it has read its outcomes.

@@ -76,14 +76,20 @@ end
 local Outcome = { __name = "luas.outcome" }
 Outcome.__index = Outcome
 
-function Outcome:__tostring()
-    local attempts = (self.attempts or 1) > 1 and (" (%d attempts)"):format(self.attempts) or ""
-    local line = ("%s: %s%s"):format(name(self), describe[self.kind](self), attempts)
-    if self.kind == "error" and self.traceback and self.traceback:find "\n" then
-        local place = self.worker ~= 0 and ("[%s] "):format(where(self)) or ""
-        line = ("%s\n%s%s"):format(line, place, self.traceback)
+local function in_words(o)
+    local attempts = (o.attempts or 1) > 1 and (" (%d attempts)"):format(o.attempts) or ""
+    local line = ("%s: %s%s"):format(name(o), describe[o.kind](o), attempts)
+    if o.kind == "error" and o.traceback and o.traceback:find "\n" then
+        local place = o.worker ~= 0 and ("[%s] "):format(where(o)) or ""
+        line = ("%s\n%s%s"):format(line, place, o.traceback)
     end
     return line
+end
+
+-- Whoever has it may change its fields; it is shown where something went wrong.
+function Outcome:__tostring()
+    local ok, words = pcall(in_words, self)
+    return ok and words or "an outcome whose fields were changed"
 end
 
 --- A traceback without the engine's frames; nil if nothing is left.

@@ -24,7 +24,7 @@ local HANDLES = [[
     local failed = p:apply_async(function() error("bad", 0) end)
     local mapped = p:map_async(double, { 1, 2, 3 })
     local failing = p:map_async(function(x) error("no " .. x, 0) end, { 1, 2, 3 })
-    local it = p:imap(double, { 1, 2, 3 })
+    local it, _, _, it_job = p:imap(double, { 1, 2, 3 })
     local unordered = p:imap_unordered(double, { 1, 2, 3 })
     local read = 0
     local from_source = p:imap(double, function()
@@ -198,8 +198,17 @@ local HANDLES = [[
         return ("%s %s"):format(a, math.type(a:fileno()) == "integer")
     end)
     case("close", "^pipe %(closed%)$", function() a:close() b:close() return tostring(a) end)
+    local function walk()
+        local inspect = require "luas.inspect"
+        for _, of in ipairs { p, view, inline, ended, failed, mapped, it_job, done, raised, run, fresh, a, b } do
+            assert(#of == 0 and inspect(of) == tostring(of))
+            for name in pairs(of) do assert(type(name) == "string") end
+        end
+        return true
+    end
+    case("all of them: #, pairs, inspect", "^true$", walk)
     case("all of them: collected", "^true$", function()
-        p, view, ended, failed, mapped, failing, it, unordered, from_source = nil
+        p, view, ended, failed, mapped, failing, it, it_job, unordered, from_source = nil
         pending, done, raised, run, fresh, a, b, inline_ended, inline_it, cases = nil
         collectgarbage() collectgarbage()
         return true
@@ -223,6 +232,7 @@ local HANDLES = [[
 
     -- Nothing of that has changed anything here.
     local function check_host()
+        assert(walk())
         assert(ended:get() == 8 and failed:successful() == false and #mapped:get() == 3)
         assert(all(it) == "2 4 6" and all(unordered) == "2 4 6")
         assert(inline_it() == 1)
@@ -308,6 +318,79 @@ helpers.each_interpreter(function(by)
                 p:terminate()
                 print(n) ]], by))
         end)
+    end)
+end)
+
+describe("what has ended", function()
+    local FORMS = [[
+        local p = pool.new { workers = 2, output = "capture" }
+        Point = {}
+        Point.__index, Point.__tostring = Point, function(point) return "Point " .. point.x end
+        local function fail_at_2(i)
+            print("task", i)
+            if i == 2 then error { code = i } end
+            return i, i
+        end
+        local function never() while true do end end
+        local collect = { on_error = "collect" }
+        local futures = {
+            large = p:apply_async(string.rep, "x", 3000000),
+            larges = p:map_async(string.rep, { "y", "z" }),
+            object = p:apply_async(function() return setmetatable({ x = 3 }, Point) end),
+            closure = p:apply_async(function() local n = 5 return function() return n end end),
+            nothing = p:apply_async(function() end),
+            nils = p:apply_async(function() return nil, 1, nil end),
+            printed = p:map_async(fail_at_2, { 1, 2, 3 }, collect),
+            raised = p:map_async(fail_at_2, { 1, 2, 3 }),
+            crash = p:apply_async(os.exit, 7),
+            timeout = p:with { timeout = 0.05 }:apply_async(never),
+            cancelled = p:apply_async(never),
+            none = p:map_async(print, {}),
+        }
+        futures.cancelled:cancel()
+        local iterators = {
+            several = p:imap_unordered(function(i) return i, 2 * i end, { 1, 2, 3 }),
+            collected = p:imap(fail_at_2, { 1, 2, 3 }, collect),
+            raises = p:imap(fail_at_2, { 1, 2, 3 }),
+        }
+        for _ = 1, 1000 do
+            if p:stats().tasks == 25 then break end
+            os.execute "sleep 0.01"
+        end
+        assert(p:stats().tasks == 25)
+        local inspect = require "luas.inspect"
+        local function show(...)
+            local shown = table.pack(...)
+            for i = 1, shown.n do
+                local v = type(shown[i]) == "function" and shown[i]() or shown[i]
+                shown[i] = (getmetatable(v) == Point and tostring(v) or inspect(v, { bytes = 100 })):gsub("%s+", " ")
+            end
+            return table.concat(shown, " ")
+        end
+        local function show_all(iterate)
+            local all = {}
+            for i, v, more in iterate do all[i] = show(v, more) end
+            return table.concat(all, "; ")
+        end
+        local cases = {}
+        for name, future in pairs(futures) do cases[name] = function() return show(future:get()) end end
+        for name, it in pairs(iterators) do cases[name] = function() return show_all(it) end end
+        local other <close> = pool.new { workers = 1, carry = "inherit", timeout = 5 }
+        local same = p:with { carry = "inherit", timeout = 5 }
+        for name, f in pairs(cases) do
+            local function shown() return select(2, pcall(f)) end
+            local function shown_as_text() return tostring(shown()) end
+            local ways = { other:apply(shown_as_text), same:apply(shown_as_text), process.spawn(shown_as_text):result() }
+            local here = shown_as_text()
+            for i, there in ipairs(ways) do
+                if there ~= here then print(name, i, there, here) end
+            end
+        end
+        print "that was all"
+        p:terminate() ]]
+
+    it("gives everywhere the same", function()
+        assert.are.equal("that was all\n", helpers.output(FORMS))
     end)
 end)
 

@@ -324,6 +324,16 @@ describe("an error", function()
         assert.is_truthy(tostring(o):find("code 3", 1, true))
     end)
 
+    it("whose fields somebody has changed is shown all the same", function()
+        local _, o = pcall(p.apply, p, error, "once")
+        for _, change in ipairs { { kind = "odd" }, { index = {} }, { count = "x" }, { traceback = 5 }, { attempts = {} } } do
+            local changed = setmetatable({}, getmetatable(o))
+            for name, value in pairs(o) do changed[name] = value end
+            for name, value in pairs(change) do changed[name] = value end
+            assert.are.equal("an outcome whose fields were changed", tostring(changed))
+        end
+    end)
+
     it("object whose __tostring fails keeps its value and traceback", function()
         for _, workers in ipairs { 1, 0 } do
             local q <close> = pool.new(workers)

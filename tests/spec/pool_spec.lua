@@ -273,6 +273,7 @@ describe("a pool's verb", function()
 
         it("ends, like any other iterator, by giving nil again and again", function()
             local iterate <const>, _, _, job <close> = p:imap(square, { 1 })
+            assert.are.equal("job: 0 of 1 tasks taken", tostring(job))
             assert.are.equal(1, (iterate()))
             assert.is_nil((iterate()))
             assert.is_nil((iterate()))
