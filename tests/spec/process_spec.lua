@@ -169,7 +169,8 @@ describe("a process", function()
         local run, ended, unknown = process.spawn(forever), process.spawn(os.exit, 3), process.new { target = print }
         assert.is_false(pcall(ended.result, ended))
         assert.are.same({ "running", "exit status 3", "not started" },
-            { tostring(run):match "running", tostring(ended):match "exit status 3", tostring(unknown):match "not started" })
+            { tostring(run):match "running", tostring(ended):match "exit status 3",
+                tostring(unknown):match "not started" })
         local function show() return { tostring(run), tostring(ended), tostring(unknown) } end
         for _, shown in ipairs { luas.pool.apply(show), process.spawn(show):result() } do
             assert.are.equal(("process %s (pid %d, of another process)"):format(run.name, run.pid), shown[1])

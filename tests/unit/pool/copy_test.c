@@ -8,7 +8,8 @@
 #include "pool_testing.h"
 
 /* Runs in a copy that was made while somebody worked on the pool. */
-static void check_in_copy(luas__pool *pool, luas__job *job, bool (*is_right)(luas__pool *, luas__job *))
+static void check_in_copy(luas__pool *pool, luas__job *job,
+                          bool (*is_right)(luas__pool *, luas__job *))
 {
     pthread_mutex_lock(&pool->lock);
     pid_t child = fork_while_locked();
@@ -52,6 +53,7 @@ static bool refuses_to_drive(luas__pool *pool, luas__job *job)
         && luas__pool_stop(pool) == LUAS_EFOREIGN
         && luas__pool_resize(pool, 7) == LUAS_EFOREIGN
         && luas__pool_terminate(pool) == LUAS_EFOREIGN
+        && luas__pool_live(pool, true) == LUAS_EFOREIGN
         && luas__pool_signal_process(pool, job, SIGKILL) == LUAS_EFOREIGN;
 }
 
@@ -60,8 +62,9 @@ static bool does_nothing(luas__pool *pool, luas__job *job)
     luas__pool_snapshot(pool, job, NULL);
     luas__pool_seal(pool, job);
     luas__pool_drop(pool, job);
-    return !luas__pool_make_room(pool) && luas__pool_process(pool, job) == 0 && !job->input.sealed
-        && !job->closed && pool->snapshots == NULL && pool->pumping.pump == NULL;
+    return !luas__pool_make_room(pool) && !luas__pool_is_only(pool, job)
+        && luas__pool_process(pool, job) == 0 && !job->input.sealed && !job->closed
+        && pool->snapshots == NULL && pool->pumping.pump == NULL;
 }
 
 static void test_a_copy_is_refused(void)
@@ -145,7 +148,8 @@ static bool has_ended(luas__pool *pool, luas__job *job)
 static void test_how_a_process_ended_can_be_read(void)
 {
     luas__pool *pool = open_pool(0, serve);
-    luas__job *job = start_job(pool, &(luas__policy){.flags = LUAS__JOB_PROCESS | LUAS__JOB_INHERIT});
+    luas__policy policy = {.flags = LUAS__JOB_PROCESS | LUAS__JOB_INHERIT};
+    luas__job *job = start_job(pool, &policy);
     CHECK_INT(luas__pool_inherit(pool, job, 1, 1, NULL), 0);
     feed(pool, job, "k", 1);
     luas__pool_seal(pool, job);
