@@ -8,6 +8,7 @@
 #include "describe.h"
 #include "encoder.h"
 #include "gc_hold.h"
+#include "keeper.h"
 #include "names.h"
 #include "value_format.h"
 
@@ -23,9 +24,14 @@ static void release_scratch(luas__scratch *s)
     luas__buffer_release(&s->text);
 }
 
+/* Nobody takes it any more: finalizers that are called after this one have another. */
 static int collect_scratch(lua_State *L)
 {
-    release_scratch(lua_touserdata(L, 1));
+    luas__scratch *s = lua_touserdata(L, 1);
+    release_scratch(s);
+    s->frames = NULL;
+    s->depth = s->capacity = 0;
+    s->busy = 1;
     return 0;
 }
 
@@ -48,6 +54,7 @@ static luas__scratch *push_scratch(lua_State *L)
     memset(s, 0, sizeof *s);
     push_scratch_metatable(L);
     lua_setmetatable(L, -2);
+    luas__keeper_must_add(L);
     lua_pushvalue(L, -1);
     lua_rawsetp(L, LUA_REGISTRYINDEX, &scratch_key);
     return s;
@@ -96,6 +103,8 @@ static void enter_space(luas__encoder *e)
         return;
     luas__space *space = luas__space_at(L, SLOT_SPACE);
     assert(space != NULL);
+    if (space->released)
+        luaL_error(L, "the job has been collected");
     if (space->busy) /* what is not committed yet would be forgotten */
         luaL_error(L, "something else is being packed for this job");
     e->space = space;

@@ -22,6 +22,7 @@ typedef struct luas__names {
     uint32_t standards;         /* numbers 1 to this are of the standard library */
     uint32_t count;
     uint64_t loaded;            /* fingerprint of package.loaded at the last reading; 0: none */
+    int released;               /* its finalizer was called: nothing has a name any more */
     luas__buffer text;          /* the payload being built */
 } luas__names;
 
@@ -32,6 +33,7 @@ static int release(lua_State *L)
     luas__names *n = lua_touserdata(L, 1);
     luas__ptrmap_release(&n->known);
     luas__buffer_release(&n->text);
+    n->released = 1;
     return 0;
 }
 
@@ -245,7 +247,7 @@ void luas__names_refresh(lua_State *L, int names)
     names = lua_absindex(L, names);
     luaL_checkstack(L, 20, NULL);
     luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
-    if (fingerprint(L) != n->loaded) {
+    if (!n->released && fingerprint(L) != n->loaded) {
         lua_pushcfunction(L, read_modules);
         lua_pushvalue(L, names);
         lua_pushvalue(L, -3);

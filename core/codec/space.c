@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "error.h"
+#include "keeper.h"
 #include "names.h"
 
 enum { USER_VALUES = 3 };
@@ -16,6 +17,7 @@ static int release(lua_State *L)
     luas__space *s = lua_touserdata(L, 1);
     luas__ptrmap_release(&s->numbers);
     luas__ptrmap_release(&s->cells);
+    s->released = 1;
     return 0;
 }
 
@@ -108,6 +110,7 @@ void luas__space_new(lua_State *L, int worker_side)
     s->worker = worker_side;
     push_space_metatable(L);
     lua_setmetatable(L, -2);
+    luas__keeper_must_add(L);
     lua_newtable(L);
     lua_setiuservalue(L, -2, SPACE_OBJECTS);
     lua_newtable(L);

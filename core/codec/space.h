@@ -40,6 +40,7 @@ typedef struct luas__space {
     uint32_t known, names_known;    /* objects and names as of the last commit */
     int worker;                 /* has an environment */
     int busy;                   /* something is encoded with it */
+    int released;               /* its finalizer was called: only what it has can be looked up */
     int inherited;              /* the workers are forks, which have all globals */
     luas__landmarks landmarks;  /* a copy for the encoder, which has the space at hand */
 } luas__space;

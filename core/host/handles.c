@@ -3,6 +3,7 @@
 
 #include "error.h"
 #include "fail.h"
+#include "keeper.h"
 
 int luas__handles_raise(lua_State *L, luas__pool *p, int rc)
 {
@@ -32,6 +33,12 @@ void luas__handles_add_methods(lua_State *L, const char *name, const luaL_Reg *m
     lua_insert(L, -2);
     luaL_setfuncs(L, methods, 1);
     lua_pop(L, 1);
+}
+
+void luas__handles_keep(lua_State *L)
+{
+    if (!luas__keeper_add(L))
+        luas__fail(L, "the Lua state is closing");
 }
 
 void *luas__handles_check(lua_State *L, int index, const char *name)

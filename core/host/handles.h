@@ -40,6 +40,10 @@ void luas__handles_new_class(lua_State *L, const char *name, const luaL_Reg *met
                              const luaL_Reg *meta);
 void luas__handles_add_methods(lua_State *L, const char *name, const luaL_Reg *methods);
 
+/* The handle at the top, which holds nothing yet, is closed even where Lua does not call its finalizer;
+   raises where nobody would close it (keeper.h). */
+void luas__handles_keep(lua_State *L);
+
 /* As luaL_checkudata, and quicker in a method of that class. */
 void *luas__handles_check(lua_State *L, int index, const char *name);
 

@@ -98,6 +98,12 @@ static int job_drop(lua_State *L)
     return 0;
 }
 
+static int collect_job(lua_State *L)
+{
+    luas__job_handle_of(L)->collected = true;
+    return job_drop(L);
+}
+
 static double number_field(lua_State *L, const char *name, double standard)
 {
     lua_getfield(L, 2, name);
@@ -167,6 +173,7 @@ int luas__job_handle_new(lua_State *L)
     luas__job_handle *h = lua_newuserdatauv(L, sizeof *h, 4);
     *h = (luas__job_handle){.pool = pool};
     luaL_setmetatable(L, LUAS__JOB_CLASS);
+    luas__handles_keep(L);
     lua_pushvalue(L, 1);
     lua_setiuservalue(L, -2, JOB_POOL);
     luas__job *job = luas__job_new(&policy);
@@ -412,7 +419,7 @@ static const luaL_Reg methods[] = {
 };
 
 static const luaL_Reg meta[] = {
-    {"__gc", job_drop}, {"__close", job_drop}, {NULL, NULL},
+    {"__gc", collect_job}, {"__close", job_drop}, {NULL, NULL},
 };
 
 void luas__job_handle_class(lua_State *L)

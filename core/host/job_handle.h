@@ -9,6 +9,7 @@
 #ifndef LUAS_LUA_JOB_H
 #define LUAS_LUA_JOB_H
 
+#include "fail.h"
 #include "handles.h"
 
 /* User values of a job. Printed: a table, index -> what the task printed.
@@ -27,6 +28,7 @@ typedef struct luas__job_handle {
     size_t cap;
     uint32_t forgotten;     /* the pool's count of that when the function was carried */
     bool reading;           /* an outcome, of which the job has the bytes */
+    bool collected;         /* its finalizer was called */
     int rest;               /* KB; the collector's, while outcomes are taken (gc_pause.h) */
 } luas__job_handle;
 
@@ -38,8 +40,10 @@ luas__job_handle *luas__job_handle_check(lua_State *L);
 
 static inline void luas__job_check_alive(lua_State *L, const luas__job_handle *h)
 {
-    if (h->job == NULL || h->pool->pool == NULL)
-        luaL_error(L, "job is over");
+    if (h->pool->pool == NULL)
+        luas__fail(L, "pool is closed");
+    if (h->job == NULL)
+        luas__fail(L, h->collected ? "the job has been collected" : "the job is over");
 }
 
 /* Gives rc, or raises what it says if it is negative. */

@@ -4,6 +4,7 @@
 #include <lualib.h>
 #include <string.h>
 
+#include "keeper.h"
 #include "luas.h"
 #include "modules.h"
 #include "names.h"
@@ -36,6 +37,7 @@ static void preload(lua_State *L, const char *name, lua_CFunction open, void *up
 /* What is standard is noted now, before user code can have replaced it. */
 int luaopen_luas(lua_State *L)
 {
+    luas__keeper_open(L);
     luas__names_push(L);
     lua_pop(L, 1);
     preload(L, "luas.core", luas__core_open, NULL);

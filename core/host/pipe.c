@@ -41,6 +41,7 @@ static channel_handle *new_handle(lua_State *L)
     channel_handle *c = lua_newuserdatauv(L, sizeof *c, 0);
     *c = (channel_handle){.fd = -1};
     luaL_setmetatable(L, CHANNEL);
+    luas__handles_keep(L);
     return c;
 }
 

@@ -120,6 +120,7 @@ int luas__pool_handle_new(lua_State *L)
     luas__handle *h = lua_newuserdatauv(L, sizeof *h, 2);
     *h = (luas__handle){.pool = NULL};
     luaL_setmetatable(L, LUAS__POOL_CLASS);
+    luas__handles_keep(L);
     lua_pushvalue(L, 1);
     lua_setiuservalue(L, -2, LUAS__POOL_OPTIONS);
     luas__ship_cache_new(L);

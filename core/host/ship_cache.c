@@ -63,6 +63,11 @@ static int check_holds(lua_State *L, int memo, int i)
 
 static int all_hold(lua_State *L, int memo)
 {
+    lua_rawgeti(L, memo, MEMO_SPACE);
+    int is_released = luas__space_at(L, -1)->released;
+    lua_pop(L, 1);
+    if (is_released)
+        return 0;
     lua_rawgeti(L, memo, CHECK_COUNT);
     int last = CHECK_FIRST + CHECK_SIZE * (int)lua_tointeger(L, -1);
     lua_pop(L, 1);

@@ -4,6 +4,7 @@
 local luas = require("luas")
 local pool = luas.pool
 local helpers = require("tests.support.helpers")
+local sh = require("tests.support.shell")
 local range = helpers.range
 
 local TERMINATED <const> = "the pool was terminated"
@@ -270,5 +271,67 @@ describe("what a verb could not submit", function()
         end
         p:close()
         assert.is_true(p:join(10))
+    end)
+end)
+
+describe("a finalizer that the end of the script calls", function()
+    -- `at`: whether its object is made before the pool or after it.
+    local function script(at)
+        return ([[
+            local p, future, a, b
+            local function same(...) return ... end
+            local function told(what, f) print(what, (tostring(select(2, pcall(f))):gsub("^.-:%%d+: ", ""))) end
+            local function finalize()
+                told("map", function() return p:map(same, { { 1 }, { { 2 } } })[2][1][1] end)
+                told("apply", function() return p:apply(same, { { 3 } })[1][1] end)
+                told("async", function() return p:apply_async(same, { { 4 } }):get()[1][1] end)
+                told("get", function() return future:get()[1][1] end)
+                told("new", function() return pool.new(1):apply(same, { { 6 } })[1][1] end)
+                told("default", function() return pool.map(same, { { { 7 } } })[1][1][1] end)
+                told("pipe", function() a:send({ { 8 } }) return b:recv()[1][1] end)
+                told("spawn", function() return process.spawn(same, { { 9 } }):result()[1][1] end)
+                left = pool.new(1)
+                left:apply_async(function() os.execute("sleep 60") end)
+            end
+            local function make(now) if now == "%s" then kept = setmetatable({}, { __gc = finalize }) end end
+            make "before"
+            p = pool.new(2)
+            future = p:apply_async(function() return { { 5 } } end)
+            a, b = process.pipe()
+            process.spawn(same, 1):join()
+            make "after" ]]):format(at)
+    end
+
+    it("has all verbs, if its object is younger than what it uses", function()
+        helpers.each_interpreter(function(by)
+            assert.are.equal("map 2\napply 3\nasync 4\nget 5\nnew 6\ndefault 7\npipe 8\nspawn 9\n",
+                helpers.output(script "after", by):gsub("\t", " "))
+        end)
+    end)
+
+    it("is told that the pool is closed, if its object is older", function()
+        helpers.each_interpreter(function(by)
+            local closed = "pool is closed\n"
+            assert.are.equal("map " .. closed .. "apply " .. closed .. "async " .. closed .. "get " .. closed
+                .. "new 6\ndefault 7\npipe this end of the pipe is closed\nspawn " .. closed,
+                helpers.output(script "before", by):gsub("\t", " "))
+        end)
+    end)
+
+    it("is told that the state is closing, if its object is older than the library", function()
+        local by = helpers.interpreters["lua5.4"] and "lua5.4" or "luas" -- which has it from the start
+        local output, status = helpers.run([[
+            local p = pool.new(1)
+            p:apply(print)
+            function finalize()
+                for _, f in ipairs { pool.map, process.spawn, process.pipe, function() pool.new(1) end } do
+                    local ok, message = pcall(f, print, {})
+                    print(ok or (message:gsub("^.-:%d+: ", "")))
+                end
+            end ]], { by = by, before = "export LUA_INIT="
+                .. sh.quote "kept = setmetatable({}, { __gc = function() finalize() end })" .. ";" })
+        assert.are.equal(0, status, output)
+        assert.are.equal(by == "lua5.4" and 4 or 0,
+            select(2, output:gsub("the Lua state is closing\n", "")), output)
     end)
 end)
