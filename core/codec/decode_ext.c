@@ -6,6 +6,7 @@
 #include "describe.h"
 #include "bytecode.h"
 #include "names.h"
+#include "user_calls.h"
 #include "value_format.h"
 
 enum { PHASE_CONTENT, PHASE_CLASS, PHASE_END, FIRST_CELLS = 16, SLOTS = 20 };
@@ -245,6 +246,7 @@ static int unpack(luas__decoder *d, const luas__open *f)
         return LUAS_EUNSENT;
     }
     lua_insert(L, f->base);
+    luas__user_calls_note(L);
     if (lua_pcall(L, (int)f->limit, 1, 0) != LUA_OK) {
         luas__describe_error(L, lua_gettop(L));
         lua_pushfstring(L, "__luas_unpack: %s", lua_tostring(L, -1));

@@ -6,6 +6,7 @@
 #include "encoder.h"
 #include "gc_hold.h"
 #include "names.h"
+#include "user_calls.h"
 #include "value_format.h"
 
 enum { SLOTS = 20 };
@@ -186,6 +187,7 @@ static int call_pack(luas__encoder *e)
     luas__container_detach(e);
     lua_pushvalue(L, -3);
     luas__gc_hold_end(L, *e->held);
+    luas__user_calls_note(L);
     int status = lua_pcall(L, 1, LUA_MULTRET, 0);
     *e->held = luas__gc_hold(L);
     if (status == LUA_OK)

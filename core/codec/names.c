@@ -13,6 +13,7 @@
 #include "describe.h"
 #include "gc_hold.h"
 #include "msgpack.h"
+#include "user_calls.h"
 #include "value_format.h"
 
 enum { PAYLOADS = 1, STANDARDS, USER_VALUES = 2 };
@@ -424,6 +425,7 @@ static int load_module(lua_State *L, int names, const luas__mp_token *module)
     lua_pushlstring(L, module->bytes, module->len);
     lua_pushvalue(L, -1);
     lua_insert(L, -3);
+    luas__user_calls_note(L);
     if (lua_pcall(L, 1, 1, 0) != LUA_OK) {
         int raised = lua_gettop(L), name = raised - 1;
         luas__describe_error(L, raised);

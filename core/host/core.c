@@ -14,6 +14,7 @@
 #include "pool_handle.h"
 #include "serve.h"
 #include "table_watch.h"
+#include "user_calls.h"
 
 static int core_cpus(lua_State *L)
 {
@@ -80,6 +81,13 @@ static int core_caller(lua_State *L)
     return 1;
 }
 
+/* The caller has called something of the user's. */
+static int core_called(lua_State *L)
+{
+    luas__user_calls_note(L);
+    return 0;
+}
+
 static int core_isatty(lua_State *L)
 {
     lua_pushboolean(L, isatty((int)luaL_checkinteger(L, 1)));
@@ -99,7 +107,8 @@ static const luaL_Reg functions[] = {
     {"guard", luas__inline_call}, {"stop", luas__inline_call_stop},
     {"watch", luas__table_watch}, {"same", luas__table_watch_same},
     {"check", core_check}, {"check_list", luas__feed_check_list},
-    {"report", luas__fail_report}, {"caller", core_caller}, {NULL, NULL},
+    {"report", luas__fail_report}, {"caller", core_caller}, {"called", core_called},
+    {NULL, NULL},
 };
 
 static const luaL_Reg pool_methods[] = {{"job", luas__job_handle_new}, {NULL, NULL}};

@@ -14,6 +14,8 @@
  *   core.report(message)            tells people, by way of the program or else
  *                                   as a warning of Lua's
  *   core.caller() -> "file:line: "  of the script that called, or ""
+ *   core.called()                   something of the user's was called: C that does
+ *                                   so notes it by itself (user_calls.h)
  *   core.cpus() -> n                that this process may use
  *   core.pid()   core.parent()      of this process
  *   core.worker() -> number, spawned    in its pool, nil in a host; whether it is
@@ -23,10 +25,14 @@
  *   core.isatty(fd) -> boolean      core.version: a string
  *
  *   P:job(policy or fields) -> J    start a job
- *   P:step([seconds]) -> happened, forked       drive once: did anything happen,
- *                                   were workers forked since the last step?
- *                                   Nothing happened after a signal, so that
- *                                   Lua can run the hook that its handler set
+ *   P:step([seconds [, again]]) -> happened, forked     drive once: did anything
+ *                                   happen, and were workers forked that may
+ *                                   have other modules than those that were
+ *                                   told of last? `again`: by the same call as
+ *                                   the last time, and nothing of the user's
+ *                                   has run since but what was noted. Nothing
+ *                                   happened after a signal, so that Lua can
+ *                                   run the hook that its handler set
  *   P:stop() P:terminate() P:close() P:resize(n)
  *   P:live([zygotes]) -> n          workers that are not ended yet; with true,
  *                                   one more where there may be further ones

@@ -12,6 +12,7 @@
 #include "fail.h"
 #include "job_handle.h"
 #include "names.h"
+#include "user_calls.h"
 
 /* The size in front of a task's arguments: a uint 32, filled in afterwards. One that fits
    into one byte is that byte. */
@@ -225,6 +226,7 @@ static int job_pull(lua_State *L)
     int space = push_space(L);
     luas__encode_options options = task_options(h, space, false);
     begin_batch(L, h, 0);
+    luas__user_calls_note(L);
     while ((lua_Integer)h->count < most && more) {
         int first = space + 2;
         lua_pushvalue(L, 2);

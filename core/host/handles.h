@@ -19,7 +19,8 @@ enum { LUAS__POOL_OPTIONS = 1, LUAS__POOL_RECALLED };
 typedef struct luas__handle {
     luas__pool *pool;   /* NULL once closed */
     uint32_t forgotten; /* how often its carried functions were forgotten */
-    uint64_t forks;     /* of which the owner was told */
+    uint64_t forks;     /* that were looked at */
+    uint64_t calls;     /* user_calls.h, when the owner was last told of some; or 0 */
     int readers;        /* calls that read an outcome now: it cannot be freed */
 } luas__handle;
 

@@ -12,6 +12,7 @@
 #include "codec.h"
 #include "describe.h"
 #include "task.h"
+#include "user_calls.h"
 
 /* From the polite error to the end, as workers have it. */
 #define GRACE (LUAS__SECOND / 2)
@@ -395,6 +396,7 @@ int luas__inline_call(lua_State *L)
     double seconds = luaL_optnumber(L, AT_SECONDS, 0);
     g.deadline = seconds > 0 ? now + luas__seconds(seconds) : INT64_MAX;
     luaL_checkstack(L, LUA_MINSTACK, "too many arguments");
+    luas__user_calls_note(L);
     push_exit(L);
     lua_pushcfunction(L, on_raise);
     lua_pushcfunction(L, run_task);

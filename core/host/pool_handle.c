@@ -13,6 +13,7 @@
 #include "serve.h"
 #include "ship_cache.h"
 #include "task.h"
+#include "user_calls.h"
 
 /* Registry: the pools of this state, weak, for a fork to close its copies. */
 #define POOLS "luas.pools"
@@ -189,21 +190,34 @@ static bool has_forked(lua_State *L, luas__handle *h)
     return h->forks != before;
 }
 
-/* Arguments: pool, seconds. Gives whether anything happened, and whether
-   workers were forked. */
+/* Were workers forked that may have other modules than those the owner was told
+   of last? `again`: the owner has given nobody control since. */
+static bool has_forked_others(lua_State *L, luas__handle *h, bool again)
+{
+    uint64_t before = again ? h->calls : 0;
+    h->calls = before;
+    if (!has_forked(L, h))
+        return false;
+    h->calls = luas__user_calls_look(L);
+    return h->calls != before;
+}
+
+/* Arguments: pool, seconds, again. Gives whether anything happened, and whether
+   workers were forked that may have other modules. */
 static int pool_step(lua_State *L)
 {
     luas__handle *h = luas__handles_pool(L, 1);
     /* Callers that wait for more come again. A signal that came just before
        the wait does not end it, but its hook shall not wait for long. */
     int64_t timeout = lua_isnoneornil(L, 2) ? LUAS__SECOND : luas__seconds(luaL_checknumber(L, 2));
+    bool again = lua_toboolean(L, 3);
     luas__fork_point at = {.L = L, .pool = 1};
     int rc = luas__pool_step(h->pool, timeout, &at);
     if (rc < 0 && rc != LUAS_EINTR)
         return luas__handles_raise(L, h->pool, rc);
     pass_on_exit_error(L);
     lua_pushboolean(L, rc > 0);
-    lua_pushboolean(L, has_forked(L, h));
+    lua_pushboolean(L, has_forked_others(L, h, again));
     return 2;
 }
 

@@ -128,6 +128,7 @@ end
 
 local function call_back(self, callback)
     local ok, message = xpcall(callback, own_traceback, self)
+    core.called()
     if not ok then core.report("a callback raised: " .. tostring(message)) end
 end
 
@@ -183,7 +184,7 @@ local function common_pool(futures)
 end
 
 -- Futures may be of several pools: each is driven in turn.
-local function drive(futures, left)
+local function drive(futures, left, again)
     local pools, n = {}, 0
     for _, future in ipairs(futures) do
         local pool = future.job.pool
@@ -193,16 +194,17 @@ local function drive(futures, left)
         end
     end
     for pool in pairs(pools) do
-        pool:step(n == 1 and left or math.min(left or 1, 0.01))
+        pool:step(n == 1 and left or math.min(left or 1, 0.01), again)
     end
 end
 
 function wait(futures, timeout, enough)
     local deadline = timeout and core.now() + timeout
-    local pool = common_pool(futures)
+    local pool, again = common_pool(futures), nil
     while not enough(futures) do
         local left = deadline and math.max(0, deadline - core.now())
-        if pool then pool:await(left) else drive(futures, left) end
+        if pool then pool:await(left, again) else drive(futures, left, again) end
+        again = true
         if left == 0 then return enough(futures) end
     end
     return true

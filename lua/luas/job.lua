@@ -348,8 +348,9 @@ end
 
 --- Drives the pool until something happens or `timeout` seconds are over.
 ---@param timeout number?
-function Job:step(timeout)
-    self.pool:step(self:hungry() and 0 or timeout)
+---@param again boolean?  as of State:drive
+function Job:step(timeout, again)
+    self.pool:step(self:hungry() and 0 or timeout, again)
 end
 
 local function describe(self, fields)
@@ -366,6 +367,7 @@ function Job:progress()
     if now - self.reported >= 0.1 or self:over() then
         self.reported = now
         self.report(self.taken, self.total)
+        core.called()
     end
 end
 

@@ -37,10 +37,12 @@ end
 
 -- Drives the job until there is something new: false when all is over.
 local function await(job, values, others, order)
+    local again
     while not job:gather(values, others, order) do
         if job:over() then return false end
         job:fill()
-        job:step()
+        job:step(nil, again)
+        again = true
     end
     return true
 end

@@ -128,11 +128,13 @@ local function gather(job, all)
         end
     end
     local function failing() return job:collect(results) end
+    local again
     while true do
         for o in failing do take(o) end
         if job:over() then break end
         job:fill()
-        job:step()
+        job:step(nil, again)
+        again = true
     end
     return results, job.fed, first or cancelled, failures
 end
@@ -293,8 +295,11 @@ end
 ---@return any ...
 function Pool:apply(f, ...)
     local job <close> = call(self, "apply", f, false, ...)
-    local handle, pool = job.handle, job.pool
-    while not handle:done() do pool:step() end
+    local handle, pool, again = job.handle, job.pool, nil
+    while not handle:done() do
+        pool:step(nil, again)
+        again = true
+    end
     return give(job, settle_one(job))
 end
 

@@ -42,10 +42,15 @@ function State:check_owner()
     if self.owner ~= core.pid() then options.fail("pool belongs to another process") end
 end
 
---- Drives the pool once, and calls back for what has ended by that.
-function State:drive(timeout)
+--- Drives the pool once, and calls back for what has ended by that. `again`: the
+--- same call did so the last time, and has given nobody control since. Then no
+--- module need be compared again.
+---@param timeout number?
+---@param again boolean?
+---@return boolean news
+function State:drive(timeout, again)
     if self.ended then return false end -- all outcomes are known
-    local news, forked = self.core:step(timeout)
+    local news, forked = self.core:step(timeout, again)
     if not news then self:check_owner() end -- an engine of no workers does not
     if forked then modules.compare(self) end
     if next(self.watched) then future.notify(self) end
@@ -54,15 +59,15 @@ end
 
 -- From inside another call: what it takes in for other jobs must not leave
 -- the application's poll loop waiting.
-function State:step(timeout)
-    local news = self:drive(timeout)
+function State:step(timeout, again)
+    local news = self:drive(timeout, again)
     if news and self.polled and not self.ended then self.core:wake() end
     return news
 end
 
 --- As step, for a wait that only the tasks of this pool can end.
-function State:await(timeout)
-    if not self:step(timeout) and self.size == 0 and timeout ~= 0 and self.core:stuck() then
+function State:await(timeout, again)
+    if not self:step(timeout, again) and self.size == 0 and timeout ~= 0 and self.core:stuck() then
         options.fail("a task cannot wait for its own end")
     end
 end
@@ -70,10 +75,12 @@ end
 -- Drives the pool while its engine is so, or until a callback has ended it:
 -- false when the time is over first.
 local function drive_while(state, is_so, deadline)
+    local again
     while not state.ended and is_so(state.core) do
         local left = deadline and deadline - core.now()
         if left and left <= 0 then return false end
-        state:await(left)
+        state:await(left, again)
+        again = true
     end
     return true
 end
