@@ -81,8 +81,10 @@ struct lua_State;
 
 /*
  * Makes the modules `pool` and `process` globals of L, and `require "luas"`
- * work. The standard libraries must be open. Workers are forked from inside
- * calls that L makes; closing L ends them. Raises a Lua error on failure.
+ * work. The standard libraries must be open: what scripts do to them later the
+ * modules do not see. The first call of a verb opens the rest of the library.
+ * Workers are forked from inside calls that L makes; closing L ends them.
+ * Raises a Lua error on failure.
  */
 LUAS_API void luas_openlibs(struct lua_State *L);
 

@@ -2,10 +2,6 @@
 ---@class luas
 ---@field pool luas.poolmodule
 ---@field process luas.processmodule
----@field version string
+---@field version string      added where it is opened
 
-return {
-    pool = require "luas.pool",
-    process = require "luas.process",
-    version = require "luas.core".version,
-}
+return require "luas.verbs"

@@ -6,13 +6,13 @@
 #include "names.h"
 
 #include <lauxlib.h>
-#include <lualib.h>
 #include <string.h>
 
 #include "error.h"
 #include "describe.h"
 #include "gc_hold.h"
 #include "msgpack.h"
+#include "standard.h"
 #include "user_calls.h"
 #include "value_format.h"
 
@@ -98,10 +98,9 @@ static int raw_field(lua_State *L, int t, const char *field)
     return lua_rawget(L, t);
 }
 
+/* The fields of the table at the top. */
 static void add_library(lua_State *L, int names, const char *library)
 {
-    lua_pushvalue(L, -1);
-    add_standard(L, names, NULL, library);
     for (lua_pushnil(L); lua_next(L, -2) != 0;) {
         if (lua_type(L, -2) == LUA_TSTRING)
             add_standard(L, names, library, lua_tostring(L, -2));
@@ -110,38 +109,23 @@ static void add_library(lua_State *L, int names, const char *library)
     }
 }
 
-static void add_libraries(lua_State *L, int names)
+/* After [values, tables] at the top (standard.h). */
+static void add_standards(lua_State *L, int names)
 {
-    static const char *const libraries[] = {
-        LUA_COLIBNAME, LUA_TABLIBNAME, LUA_IOLIBNAME, LUA_OSLIBNAME, LUA_STRLIBNAME,
-        LUA_UTF8LIBNAME, LUA_MATHLIBNAME, LUA_DBLIBNAME, LUA_LOADLIBNAME,
-    };
-    luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
-    for (size_t i = 0; i < sizeof libraries / sizeof *libraries; i++) {
-        if (raw_field(L, -1, libraries[i]) == LUA_TTABLE)
-            add_library(L, names, libraries[i]);
+    int tables = lua_gettop(L), values = tables - 1;
+    for (const char *const *name = luas__standard_functions; *name != NULL; name++) {
+        raw_field(L, values, *name);
+        add_standard(L, names, NULL, *name);
+    }
+    raw_field(L, tables, LUAS__STRING_CLASS);
+    add_standard(L, names, NULL, LUAS__STRING_CLASS);
+    for (const char *const *name = luas__standard_libraries; *name != NULL; name++) {
+        raw_field(L, tables, *name);
+        add_standard(L, names, NULL, *name);
+        if (raw_field(L, values, *name) == LUA_TTABLE)
+            add_library(L, names, *name);
         lua_pop(L, 1);
     }
-    lua_pop(L, 1);
-}
-
-static void add_base(lua_State *L, int names)
-{
-    static const char *const base[] = {
-        "assert", "collectgarbage", "dofile", "error", "getmetatable", "ipairs", "load",
-        "loadfile", "next", "pairs", "pcall", "print", "rawequal", "rawget", "rawlen", "rawset",
-        "require", "select", "setmetatable", "tonumber", "tostring", "type", "warn", "xpcall",
-    };
-    lua_pushglobaltable(L);
-    for (size_t i = 0; i < sizeof base / sizeof *base; i++) {
-        raw_field(L, -1, base[i]);
-        add_standard(L, names, NULL, base[i]);
-    }
-    lua_pop(L, 1);
-    lua_pushliteral(L, "");
-    if (lua_getmetatable(L, -1))
-        add_standard(L, names, NULL, "(string)");
-    lua_pop(L, 1);
 }
 
 static int make_names(lua_State *L)
@@ -158,8 +142,9 @@ static int make_names(lua_State *L)
         lua_newtable(L);
         lua_setiuservalue(L, names, i);
     }
-    add_base(L, names);
-    add_libraries(L, names);
+    luas__standard_push(L);
+    add_standards(L, names);
+    lua_settop(L, names);
     n->standards = n->count;
     lua_pushvalue(L, names);
     lua_rawsetp(L, LUA_REGISTRYINDEX, &names_key);

@@ -1,9 +1,9 @@
 /*
  * What travels by name instead of by value, because the receiver has its own:
- * the standard library (a fixed list made when a state first asks for it),
- * and what is reached from package.loaded: modules, their functions, tables
- * and userdata, those in these tables and so on, and classes (tables that look
- * like metatables) that a module keeps to itself as upvalues of its functions.
+ * the standard library (standard.h), and what is reached from
+ * package.loaded: modules, their functions, tables and userdata, those in these
+ * tables and so on, and classes (tables that look like metatables) that a module
+ * keeps to itself as upvalues of its functions.
  *
  * A name is an extension type of value_format.h and a payload. Everything here may
  * raise memory errors; other failures are codes.
@@ -24,8 +24,8 @@
 enum { LUAS__WATCHED_TABLES = 32, LUAS__WATCHED_FIELDS = 1000 };
 
 /*
- * Pushes this state's names, a userdata, making them at the first call: make
- * that one before user code can have replaced parts of the standard library.
+ * Pushes this state's names, a userdata, making them at the first call, for the
+ * standard library as standard.h has it.
  */
 void luas__names_push(lua_State *L);
 

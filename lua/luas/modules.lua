@@ -4,8 +4,6 @@
 
 local core = require "luas.core"
 
-local package = package -- a host may take what is dangerous from its scripts
-
 local M = {}
 
 local function unchanged(known, module)

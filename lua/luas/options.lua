@@ -36,19 +36,6 @@ function M.ask_for_dot(called, name)
         name, called, name))
 end
 
---- Makes each function of a module say what to write where it is called with a
---- colon, so that its first argument is the module.
----@param module table<string, function>
----@param called string  the module's name
-function M.functions(module, called)
-    for name, f in pairs(module) do
-        module[name] = function(first, ...)
-            if rawequal(first, module) then M.ask_for_dot(called, name) end
-            return f(first, ...)
-        end
-    end
-end
-
 local function whole(low, high)
     local range = high and ("a whole number from %d to %d"):format(low, high)
         or ("a whole number of at least %d"):format(low)

@@ -526,12 +526,10 @@ end
 
 M.wait_all = future.wait_all
 M.wait_any = future.wait_any
-options.functions(M, "pool")
 
 for name, verb in pairs(Pool) do
     M[name] = function(first, ...)
         if getmetatable(first) == methods then return verb(first, ...) end
-        if rawequal(first, M) then options.ask_for_dot("pool", name) end
         return verb(pool_for(name), first, ...)
     end
 end

@@ -318,6 +318,5 @@ end
 
 options.methods(Process, meta, "p")
 options.methods(Pipe, Pipe, "pipe")
-options.functions(M, "process")
 
 return M

@@ -3,8 +3,6 @@
 
 local core = require "luas.core"
 
-local io = io
-
 local M = {}
 
 local function line(done, total, since)

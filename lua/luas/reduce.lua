@@ -6,6 +6,8 @@ local outcome = require "luas.outcome"
 
 local min, max, traceback = math.min, math.max, debug.traceback
 local pack, unpack = table.pack, table.unpack
+-- What is sent to workers has no globals, for a module's own would go with it.
+local getmetatable, tostring, type, xpcall = getmetatable, tostring, type, xpcall
 
 local M = {}
 

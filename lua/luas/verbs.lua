@@ -1,0 +1,28 @@
+--- The modules `pool` and `process` as scripts have them: tables of functions,
+--- which open what does the work when one of them is called first. A script
+--- that calls none does not wait for it, nor does a worker that only serves.
+
+-- All at once, or else workers that were forked in between would lack a module.
+local function open(called)
+    local modules = { pool = require "luas.pool", process = require "luas.process" }
+    return modules[called]
+end
+
+local function verbs(called, names)
+    local module, functions = {}, nil
+    for name in names:gmatch "%S+" do
+        module[name] = function(first, ...)
+            functions = functions or open(called)
+            if rawequal(first, module) then require "luas.options".ask_for_dot(called, name) end
+            return functions[name](first, ...)
+        end
+    end
+    return module
+end
+
+return {
+    pool = verbs("pool", [[apply apply_async broadcast close cpus each fileno imap imap_unordered
+        iter join map map_async new reduce resize size starmap starmap_async stats step terminate
+        wait_all wait_any with]]),
+    process = verbs("process", "children current new parent pipe spawn"),
+}
