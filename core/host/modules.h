@@ -2,6 +2,10 @@
  * The files of lua/, embedded at build time: one file is the whole program.
  * The array is generated (scripts/cmake/embed.cmake), in no promised order,
  * and ends with an entry whose name is NULL.
+ *
+ * They are there once more as bytecode, in the same order, but only if the Lua
+ * at hand could be run when luas was built: the first entry is NULL if not.
+ * Another Lua may load luas than it was compiled by: see lua_open.c.
  */
 #ifndef LUAS_LUA_MODULES_H
 #define LUAS_LUA_MODULES_H
@@ -10,10 +14,17 @@
 
 typedef struct luas__module {
     const char *name;   /* as for require: "luas.pool" */
-    const char *bytes;  /* Lua source, with a zero after its end */
+    const char *chunk;  /* as in messages: "@luas/pool.lua" */
+    const char *source; /* with a zero after its end */
     size_t size;        /* bytes, without that zero */
 } luas__module;
 
+typedef struct luas__code {
+    const char *bytes;
+    size_t size;
+} luas__code;
+
 extern const luas__module luas__modules[];
+extern const luas__code luas__compiled[];
 
 #endif

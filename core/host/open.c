@@ -9,6 +9,7 @@
 #define _GNU_SOURCE
 #include <lauxlib.h>
 #include <lualib.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "core.h"
@@ -27,13 +28,67 @@ static const luaL_Reg openers[] = {
 
 /* ---- the modules' own require ---- */
 
-/* Upvalues: the modules that are open, by name, and the environment. */
-enum { OPEN = 1, ENVIRONMENT };
+/* Upvalues: the modules that are open, by name; the environment; whether the
+   bytecode that is embedded is what this Lua makes of the sources, or nil. */
+enum { OPEN = 1, ENVIRONMENT, COMPILED };
+
+#define PROBE "luas.probe"
+
+static const luas__module *find_embedded(const char *name)
+{
+    const luas__module *m = luas__modules;
+    while (m->name != NULL && strcmp(m->name, name) != 0)
+        m++;
+    return m->name != NULL ? m : NULL;
+}
+
+static void load_source(lua_State *L, const luas__module *m)
+{
+    if (luaL_loadbufferx(L, m->source, m->size, m->chunk, "t") != LUA_OK)
+        lua_error(L);
+}
+
+/* A lua_Writer: takes off what is the same, and stops at what is not. */
+static int compare(lua_State *L, const void *bytes, size_t size, void *expected)
+{
+    luas__code *rest = expected;
+    (void)L;
+    if (size > rest->size || memcmp(bytes, rest->bytes, size) != 0)
+        return 1;
+    rest->bytes += size;
+    rest->size -= size;
+    return 0;
+}
+
+/* Versions of Lua 5.4 have the same header on bytecode that differs. So all of it
+   counts as this one's if it would write the same for the probe. */
+static bool writes_same(lua_State *L)
+{
+    const luas__module *probe = find_embedded(PROBE);
+    if (luas__compiled[0].bytes == NULL || probe == NULL)
+        return false;
+    luas__code rest = luas__compiled[probe - luas__modules];
+    load_source(L, probe);
+    bool same = lua_dump(L, compare, &rest, 0) == 0 && rest.size == 0;
+    lua_pop(L, 1);
+    return same;
+}
+
+static bool can_use_compiled(lua_State *L)
+{
+    if (lua_isnil(L, lua_upvalueindex(COMPILED))) {
+        lua_pushboolean(L, writes_same(L));
+        lua_replace(L, lua_upvalueindex(COMPILED));
+    }
+    return lua_toboolean(L, lua_upvalueindex(COMPILED));
+}
 
 static void load_embedded(lua_State *L, const luas__module *m)
 {
-    lua_pushfstring(L, "@%s.lua", luaL_gsub(L, m->name, ".", "/"));
-    if (luaL_loadbufferx(L, m->bytes, m->size, lua_tostring(L, -1), "t") != LUA_OK)
+    const luas__code *code = &luas__compiled[m - luas__modules];
+    if (!can_use_compiled(L))
+        load_source(L, m);
+    else if (luaL_loadbufferx(L, code->bytes, code->size, m->chunk, "b") != LUA_OK)
         lua_error(L);
     lua_pushvalue(L, lua_upvalueindex(ENVIRONMENT));
     lua_setupvalue(L, -2, 1);
@@ -47,16 +102,15 @@ static void push_opener(lua_State *L, const char *name)
             lua_pushcfunction(L, o->func);
             return;
         }
-    for (const luas__module *m = luas__modules; m->name != NULL; m++)
-        if (strcmp(m->name, name) == 0) {
-            load_embedded(L, m);
-            return;
-        }
-    luaL_error(L, "luas has no module '%s'", name);
+    const luas__module *m = find_embedded(name);
+    if (m == NULL)
+        luaL_error(L, "luas has no module '%s'", name);
+    else
+        load_embedded(L, m);
 }
 
 /* Arguments: a name, and what package.preload's functions get beside that. One
-   that is opened anew is in package.loaded, too, for what is in it has names. */
+   that is opened anew goes to package.loaded, too, for what is in it has names. */
 static int require_own(lua_State *L)
 {
     const char *name = luaL_checkstring(L, 1);
@@ -97,16 +151,18 @@ static void push_environment(lua_State *L)
     lua_settop(L, values);
 }
 
+/* The first modules are so short that to look for the probe would take longer. */
 static void push_require(lua_State *L)
 {
-    lua_newtable(L);
     push_environment(L);
+    int environment = lua_gettop(L);
+    lua_newtable(L);
+    lua_pushvalue(L, environment);
+    lua_pushboolean(L, false);
+    lua_pushcclosure(L, require_own, COMPILED);
     lua_pushvalue(L, -1);
-    lua_insert(L, -3);
-    lua_pushcclosure(L, require_own, ENVIRONMENT);
-    lua_pushvalue(L, -1);
-    lua_setfield(L, -3, "require");
-    lua_remove(L, -2);
+    lua_setfield(L, environment, "require");
+    lua_replace(L, environment);
 }
 
 /* ---- from outside ---- */
@@ -128,8 +184,11 @@ int luaopen_luas(lua_State *L)
         lua_setfield(L, preload, m->name);
     }
     lua_settop(L, require);
+    lua_pushvalue(L, require);
     lua_pushliteral(L, "luas");
     lua_call(L, 1, 1);
+    lua_pushnil(L);
+    lua_setupvalue(L, require, COMPILED);
     lua_pushliteral(L, LUAS_VERSION);
     lua_setfield(L, -2, "version");
     return 1;

@@ -85,6 +85,65 @@ describe("the build", function()
     end)
 end)
 
+-- The module with each place where a text stands replaced by what `change` gives
+-- for the byte before it and the text; nil leaves it.
+local function changed_module(folder, text, change)
+    local bytes = shell.read(folder .. "/luas.so")
+    local n = 0
+    bytes = bytes:gsub("(.)" .. text:gsub("%p", "%%%0"), function(before)
+        local new = change(before)
+        n = n + (new and 1 or 0)
+        return new and before .. new
+    end)
+    assert(n > 0, "nothing was changed")
+    shell.write(folder .. "/luas.so", bytes)
+end
+
+describe("the modules in the build", function()
+    local MESSAGE = "close the pool before you join it"
+    local folder
+
+    -- What the module in the folder says to one mistake.
+    local function said()
+        return must(("LUA_CPATH=%s lua5.4 -e %s"):format(quote(folder .. "/?.so"), quote(
+            'local p = require "luas".pool.new(1) print(select(2, pcall(p.join, p)))')))
+    end
+
+    setup(function()
+        folder = shell.folder()
+        must(("cp %s %s"):format(quote(build .. "/luas.so"), quote(folder)))
+        changed_module(folder, MESSAGE, function(before)
+            return before == '"' and MESSAGE:gsub("pool", "SOURCE"):sub(1, #MESSAGE) or MESSAGE:gsub("pool", "CODE")
+        end)
+    end)
+
+    teardown(function() must("rm -rf " .. quote(folder)) end)
+
+    it("are bytecode for the Lua that they were compiled by", function()
+        assert.truthy(said():find("close the CODE before", 1, true))
+    end)
+
+    it("are compiled anew by one that would make other bytecode", function()
+        changed_module(folder, "@luas/probe.lua", function(before)
+            return before == "\x90" and "@luas/PROBE.lua" or nil
+        end)
+        assert.truthy(said():find("close the SOURCE before", 1, true))
+    end)
+
+    it("have no instruction that the probe lacks", function()
+        local function instructions(files)
+            local set = {}
+            for name in must("for f in " .. files .. "; do luac5.4 -l -l -p $f; done"):gmatch "\n\t%d+\t%[[%d?]+%]\t([%u%d]+)" do
+                set[name] = true
+            end
+            return set
+        end
+        local all, probed = instructions "lua/*.lua lua/luas/*.lua", instructions "lua/luas/probe.lua"
+        assert.is_true(all.VARARGPREP and all.CALL and probed.CALL)
+        for name in pairs(all) do assert.is_true(probed[name], name) end
+    end)
+end)
+
 describe("an installation that was moved", function()
     local base, prefix, environment
 
