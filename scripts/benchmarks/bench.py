@@ -75,8 +75,8 @@ def version(command, environment):
     return done.stdout.strip().partition("\n")[0] if done.returncode == 0 else None
 
 
-def versions(luas, environment):
-    commands = VERSIONS | {"luas": [luas, "-v"]}
+def versions(programs, environment):
+    commands = VERSIONS | {"luas": [programs.luas_path, "-v"], "app": [programs.app, "-v"]}
     return {name: version(command, environment) for name, command in commands.items()}
 
 
@@ -132,7 +132,7 @@ class Bench:
         self.cpus = self.ask_for_cpus()
         self.programs = works.Programs(
             self.luas, os.environ["BENCH"], self.cpus, Files(folder).lines)
-        self.versions = versions(self.luas, self.environment)
+        self.versions = versions(self.programs, self.environment)
         self.measured = [(row, self.figures(row)) for row in given.rows]
 
     def ask_for_cpus(self):

@@ -36,6 +36,13 @@ function rows.tables(n)
     end, list
 end
 
+-- Each task has a worker of its own. Its pool is one that is not closed below.
+function rows.renewed(n)
+    local p <close> = pool.new { workers = 2, max_tasks = 1 }
+    p:map(square, integers(n))
+    return square, {}
+end
+
 local f, list, options = rows[arg[1]](math.tointeger(arg[2]))
 local results, n = pool.map(f, list, options or { chunk = 1000, carry = "ship" })
 assert(n == #list and #results == n)

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-"""Instructions that a task takes in the host and in its worker.
+"""Instructions that a task takes in the host and in its worker, and a start.
 
     instructions.py LUAS
 
@@ -9,6 +9,12 @@ each work: the difference is what a task takes, with the script's own making of
 its input. Fails where that is more than the limit: what was counted when it was
 set, and MORE of it, for other compilers and processors, and for a host that looks
 for results more often. Who makes a task cheaper sets it anew.
+
+Two costs come without tasks: a start, with nothing but the interpreter and with
+the library opened by a first verb; and, where each task has a worker of its own,
+the share of the host's work that goes into comparing modules. (How often the host
+looks for results in the seconds that valgrind takes for a fork is chance: only
+the share is not.)
 """
 import pathlib
 import re
@@ -31,58 +37,93 @@ LIMITS = {
     "tables": (9100, 6850),
 }
 
+# Of a start, without what the dynamic linker does.
+STARTS = {
+    "x=1": 880000,
+    "pool.cpus()": 5500000,
+}
+
+# Of all that the host does for so many tasks, each with a worker of its own.
+RENEWED, SHARE = 40, 0.05
+COMPARE = "luas__table_watch_same"
+
 
 def total(profile):
     return int(re.search(r"^totals: (\d+)", profile, re.MULTILINE)[1])
 
 
 def inclusive(profile, function):
-    """What a function that was called once took, with all that it called; or None."""
+    """What a function that does not call itself took, with all that it called; or None."""
     name = re.search(rf"^c?fn=\((\d+)\) {function}$", profile, re.MULTILINE)
     if name is None:
         return None
-    number = name[1]
-    call = rf"^cfn=\({number}\).*\ncalls=1 .*\n\S+ (\d+)$"
-    return int(re.search(call, profile, re.MULTILINE)[1])
+    call = rf"^cfn=\({name[1]}\).*\ncalls=\d+ .*\n\S+ (\d+)$"
+    return sum(map(int, re.findall(call, profile, re.MULTILINE)))
 
 
-def profiles(luas, row, count):
-    """Callgrind's of the host and of its worker, in any order."""
+def run(what, *command):
+    """The profiles that callgrind makes of the command: the host's, and those of others."""
     with tempfile.TemporaryDirectory() as folder:
-        command = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={folder}/%p",
-                   luas, "-j", "1", str(SCRIPT), row, str(count)]
-        try:
-            done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-                                  timeout=60, check=False, text=True)
-        except subprocess.TimeoutExpired:
-            sys.exit(f"instructions: {row}: no end within 60 s")
-        files = list(pathlib.Path(folder).iterdir())
-        if done.returncode != 0 or len(files) != 2:
-            sys.exit(f"instructions: {row}: {done.stderr}")
-        return [file.read_text() for file in files]
+        valgrind = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={folder}/%p"]
+        with subprocess.Popen([*valgrind, *command], stdout=subprocess.DEVNULL,
+                              stderr=subprocess.PIPE, text=True) as host:
+            try:
+                said = host.communicate(timeout=60)[1]
+            except subprocess.TimeoutExpired:
+                host.kill()
+                sys.exit(f"instructions: {what}: no end within 60 s")
+        files = {int(file.name): file.read_text() for file in pathlib.Path(folder).iterdir()}
+        if host.returncode != 0 or host.pid not in files:
+            sys.exit(f"instructions: {what}: {said}")
+        return files.pop(host.pid), list(files.values())
 
 
 def taken(luas, row, count):
-    one, other = profiles(luas, row, count)
-    if inclusive(one, SERVE) is not None:
-        one, other = other, one
-    return total(one), inclusive(other, SERVE)
+    host, others = run(row, luas, "-j", "1", str(SCRIPT), row, str(count))
+    if len(others) != 1:
+        sys.exit(f"instructions: {row}: {len(others)} workers")
+    return total(host), inclusive(others[0], SERVE)
 
 
-def check(luas, row, limits):
+def verdict(good):
+    return "ok" if good else "MORE THAN BEFORE"
+
+
+def check_task(luas, row, limits):
     few, many = taken(luas, row, FEW), taken(luas, row, MANY)
     host, worker = [(b - a) / (MANY - FEW) for a, b in zip(few, many)]
     good = all(n <= (1 + MORE) * limit for n, limit in zip((host, worker), limits))
     print(f"{row:10} host {host:6.0f} (of {limits[0]:4})  worker {worker:6.0f} "
-          f"(of {limits[1]:4})  {'ok' if good else 'MORE THAN BEFORE'}")
+          f"(of {limits[1]:4})  {verdict(good)}")
+    return good
+
+
+def check_start(luas, code, limit):
+    taken_by_main = inclusive(run(code, luas, "-e", code)[0], "main")
+    good = taken_by_main <= (1 + MORE) * limit
+    print(f"-e {code:12} {taken_by_main:8} (of {limit})  {verdict(good)}")
+    return good
+
+
+def check_renewed(luas):
+    host, _ = run("renewed", luas, "-j", "2", str(SCRIPT), "renewed", str(RENEWED))
+    compared = inclusive(host, COMPARE)
+    if not compared:
+        sys.exit(f"instructions: renewed: no call of {COMPARE}")
+    share = compared / total(host)
+    good = share <= SHARE
+    print(f"renewed    comparing modules: {share:.2%} of the host (of {SHARE:.0%})  {verdict(good)}")
     return good
 
 
 def main():
     if len(sys.argv) != 2:
         sys.exit("usage: instructions.py LUAS")
-    print("instructions a task, by valgrind; in brackets, when the limit was set")
-    good = [check(sys.argv[1], row, limits) for row, limits in LIMITS.items()]
+    print("instructions a task and a start, by valgrind; in brackets, when the limit was set")
+    luas = sys.argv[1]
+    good = [check_task(luas, row, limits) for row, limits in LIMITS.items()]
+    good += [check_start(luas, code, limit) for code, limit in STARTS.items()]
+    good.append(check_renewed(luas))
     sys.exit(0 if all(good) else 1)
 
 

@@ -93,6 +93,7 @@ def bare(work, label=BARE, share=1.0):
 
 
 LUAS_DEFAULT = "luas, default options"
+LUAS_C = "luas, from C"
 LUAS_WARM = "luas, pool already open"
 LUAS_TENTH = "luas, a tenth of the lines"
 TWO = "2 workers"
@@ -125,11 +126,13 @@ ROWS = [
         [within(PIPE, 1.5)]),
     Row("start", "open 8 workers, 8 tasks, close and wait",
         1, lambda n: 8 * n,
-        [luas("start", share=20), limit(FORK, "start", share=200),
+        [luas("start", share=20), Entry(LUAS_C, "app", "start", 20), limit(FORK, "start", share=200),
          bare("start", share=20), bare("guarded", GUARDED, share=20),
          bare("sending", SENDING, share=20),
          *peers("start", pool=10, executor=10, joblib=1, mce=3, piscina=1, parallel=2)],
-        [within(FORK, 2)]),
+        [within(FORK, 2),
+         Target(f"{LUAS_C}: at most 1.5 times {LUAS}",
+                lambda of: of(LUAS_C) / of(LUAS), 1.5, False)]),
     Row("captured", "1000 tasks over a captured table of 1 000 000 entries; opening and closing "
         "the pool counts",
         1000, lambda n: 1000 * n * (n + 1),
@@ -166,6 +169,7 @@ class Programs:
 
     def __init__(self, luas_path, built, cpus, lines):
         self.luas_path, self.built, self.cpus, self.lines = luas_path, built, cpus, lines
+        self.app = str(pathlib.Path(luas_path).parent / "benchmarks/app")
 
     def command(self, entry, count):
         rest = [str(count), str(self.cpus)]
@@ -177,6 +181,8 @@ class Programs:
         name = entry.program
         if name == "luas":
             return [self.luas_path, "-j", str(self.cpus), str(HERE / "luas.lua")]
+        if name == "app":
+            return [self.app, str(HERE / "app.lua")]
         if name in ("limits", "bare"):
             return [f"{self.built}/{name}"]
         if name == "mce":

@@ -1,0 +1,2 @@
+-- What app.c calls.
+function same(x) return x end
