@@ -1,7 +1,7 @@
 --- Futures: results that will be there later.
 
+local check = require "luas.check"
 local core = require "luas.core"
-local options = require "luas.options"
 local outcome = require "luas.outcome"
 
 local pack, traceback, unpack = table.pack, debug.traceback, table.unpack
@@ -55,7 +55,7 @@ end
 -- Outcomes wait as bytes until somebody asks; then the job is not needed.
 local function resolve(self)
     if self.result or not self.job.handle:done() then return self.result ~= nil end
-    if self.resolving then options.fail("the future is being read already") end
+    if self.resolving then check.fail("the future is being read already") end
     self.resolving = true
     self.job:take_up()
     self.result = settled(pcall(self.settle, self.job))
@@ -89,7 +89,7 @@ end
 ---@param timeout number?
 ---@return boolean
 function Future:wait(timeout)
-    return wait({ self }, options.timeout(timeout, 1, "wait"), all())
+    return wait({ self }, check.timeout(timeout, 1, "wait"), all())
 end
 
 --- Its results; raises its outcome if it has none, or one of kind "timeout"
@@ -97,7 +97,7 @@ end
 ---@param timeout number?
 ---@return any ...
 function Future:get(timeout)
-    timeout = options.timeout(timeout, 1, "get")
+    timeout = check.timeout(timeout, 1, "get")
     if not self:wait(timeout) then
         error(outcome.new { kind = "timeout", pending = true, limit = timeout }, 0)
     end
@@ -108,7 +108,7 @@ end
 --- Did it end with a value? Raises if it has not ended.
 ---@return boolean
 function Future:successful()
-    if not self:ready() then options.fail("the future has not ended yet") end
+    if not self:ready() then check.fail("the future has not ended yet") end
     return self.result[1]
 end
 
@@ -137,7 +137,7 @@ end
 --- disturbs nothing.
 ---@param callback fun(future: luas.future)
 function Future:on_done(callback)
-    options.argument(callback, 1, "on_done", "function")
+    check.argument(callback, 1, "on_done", "function")
     if resolve(self) then return call_back(self, callback) end
     self.job.pool:check_owner() -- no other hears of its end
     self.callbacks = self.callbacks or {}
@@ -164,12 +164,12 @@ end
 
 local function check_futures(futures, what)
     if type(futures) ~= "table" or getmetatable(futures) == Future then
-        options.fail(("bad argument #1 to '%s' (a list of futures expected, got %s)"):format(
+        check.fail(("bad argument #1 to '%s' (a list of futures expected, got %s)"):format(
             what, futures == nil and "no value" or type(futures) == "table" and "a future" or type(futures)))
     end
     for i = 1, #futures do
         if getmetatable(futures[i]) ~= Future then
-            options.fail(("bad argument #1 to '%s' (element %d is not a future)"):format(what, i))
+            check.fail(("bad argument #1 to '%s' (element %d is not a future)"):format(what, i))
         end
     end
 end
@@ -232,7 +232,7 @@ end
 ---@return boolean
 function M.wait_all(futures, timeout)
     check_futures(futures, "wait_all")
-    return wait(futures, options.timeout(timeout, 2, "wait_all"), all())
+    return wait(futures, check.timeout(timeout, 2, "wait_all"), all())
 end
 
 --- Waits until one has ended: that future and its place in the list, or nil
@@ -242,12 +242,12 @@ end
 ---@return luas.future?, integer?
 function M.wait_any(futures, timeout)
     check_futures(futures, "wait_any")
-    wait(futures, options.timeout(timeout, 2, "wait_any"), any)
+    wait(futures, check.timeout(timeout, 2, "wait_any"), any)
     for i, future in ipairs(futures) do
         if resolve(future) then return future, i end
     end
 end
 
-options.methods(Future, Future, "future")
+check.methods(Future, Future, "future")
 
 return M

@@ -3,8 +3,8 @@
 --- where there are no workers (`workers = 0`, or inside a task), so that the
 --- verbs need not know. What a task changes stays changed here.
 
+local check = require "luas.check"
 local core = require "luas.core"
-local options = require "luas.options"
 
 local pack, unpack, randomseed = table.pack, table.unpack, math.randomseed
 
@@ -183,7 +183,7 @@ end
 local function check_item(index, arguments)
     local message = core.check(unpack(arguments, 1, arguments.n))
     if message then
-        options.fail(("item %d%s%s"):format(index, message:find(": ", 1, true) and ", " or ": ", message))
+        check.fail(("item %d%s%s"):format(index, message:find(": ", 1, true) and ", " or ": ", message))
     end
 end
 

@@ -4,7 +4,7 @@
 --- take. A job holds no outcome back: what it gives is the caller's.
 
 local core = require "luas.core"
-local fail = require("luas.options").fail
+local fail = require("luas.check").fail
 local outcome = require "luas.outcome"
 local watched = require "luas.modules"
 

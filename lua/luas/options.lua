@@ -1,40 +1,9 @@
---- Checking of options and arguments: a wrong name or type raises at the
---- call and says what there is.
+--- The options of pools and jobs: a wrong name or type raises at the call and
+--- says what there is.
 
-local core = require "luas.core"
+local fail = require("luas.check").fail
 
 local M = {}
-
---- Raises a message that names the line outside of luas that called into it.
----@param message string
-function M.fail(message)
-    error(core.caller() .. message, 0)
-end
-
---- Makes each method say what to write where it is called with a dot, so that
---- its first argument is no object.
----@param methods table<string, function>
----@param class table    the metatable of the objects
----@param object string  what an object is called in messages
-function M.methods(methods, class, object)
-    for name, method in pairs(methods) do
-        if type(method) == "function" and not name:find "^__" then
-            methods[name] = function(self, ...)
-                if getmetatable(self) == class then return method(self, ...) end
-                M.fail(("'%s' is a method: write %s:%s(...) with a colon"):format(
-                    name, object, name))
-            end
-        end
-    end
-end
-
---- Raises for a function that was called with a colon.
----@param called string  its module's name
----@param name string
-function M.ask_for_dot(called, name)
-    M.fail(("'%s' is a function of the module: write %s.%s(...) with a dot"):format(
-        name, called, name))
-end
 
 local function whole(low, high)
     local range = high and ("a whole number from %d to %d"):format(low, high)
@@ -143,78 +112,21 @@ end
 function M.check(spec, given, what, hint)
     if given == nil then return {} end
     if type(given) ~= "table" then
-        M.fail(("%s: options must be a table, got %s%s"):format(what, type(given), hint or ""))
+        fail(("%s: options must be a table, got %s%s"):format(what, type(given), hint or ""))
     end
     for name, value in pairs(given) do
         local test = spec[name]
         if not test then
-            M.fail(("%s: unknown option %s (there are: %s)%s"):format(
+            fail(("%s: unknown option %s (there are: %s)%s"):format(
                 what, describe(name), names(spec), hint or ""))
         end
         local ok, expected = test(value)
         if not ok then
-            M.fail(("%s: option '%s' must be %s, got %s"):format(
+            fail(("%s: option '%s' must be %s, got %s"):format(
                 what, name, expected, describe(value)))
         end
     end
     return given
-end
-
---- Raises unless `v` is of one of the types named in `expected`.
----@param v any
----@param position integer
----@param what string
----@param expected string  such as "function" or "table or function"
-function M.argument(v, position, what, expected)
-    local t = type(v)
-    for name in expected:gmatch "%a+" do
-        if t == name then return end
-    end
-    M.fail(("bad argument #%d to '%s' (%s expected, got %s)"):format(
-        position, what, expected, v == nil and "no value" or t))
-end
-
---- The length of a list: its field n or, without one, its border. Nil and what
---- is wrong where that is no whole number.
----@param list table
----@return integer? n, string? problem
-function M.length(list)
-    local n = rawget(list, "n")
-    local name = n == nil and "its length" or "field 'n'"
-    if n == nil then n = #list end
-    if math.type(n) == "integer" and n >= 0 then return n end
-    return nil, ("%s must be a whole number, got %s"):format(name, tostring(n))
-end
-
---- Can it be called?
----@param f any
----@return boolean
-function M.is_callable(f)
-    local meta = getmetatable(f)
-    return type(f) == "function" or type(meta) == "table" and meta.__call ~= nil
-end
-
---- Raises unless `f` can be called.
----@param f any
----@param what string
----@param position integer?  by default 1
-function M.callable(f, what, position)
-    if not M.is_callable(f) then M.argument(f, position or 1, what, "function") end
-end
-
---- A timeout argument: the seconds to wait, nil for as long as it takes. Less
---- than 0 counts as 0, for a deadline that has passed.
----@param v number?
----@param position integer
----@param what string
----@return number?
-function M.timeout(v, position, what)
-    if v == nil or v == math.huge then return nil end
-    if type(v) ~= "number" or v ~= v then
-        M.fail(("bad argument #%d to '%s' (a number of seconds expected, got %s)"):format(
-            position, what, type(v) == "number" and "NaN" or type(v)))
-    end
-    return math.max(v, 0)
 end
 
 --- The second table's fields over the first's, in a new table.

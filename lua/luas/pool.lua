@@ -1,5 +1,6 @@
 --- Pools: the verbs that run a function over many inputs in worker processes.
 
+local check = require "luas.check"
 local core = require "luas.core"
 local future = require "luas.future"
 local Job = require "luas.job"
@@ -9,7 +10,7 @@ local progress = require "luas.progress"
 local reduce = require "luas.reduce"
 local State = require "luas.state"
 
-local callable, max, min = options.callable, math.max, math.min
+local callable, max, min = check.callable, math.max, math.min
 
 -- Room for so many results is made ahead; a wrong `n` must not take all memory.
 local AHEAD <const> = 1 << 22
@@ -57,15 +58,15 @@ end
 
 local function state_of(self)
     local state = present(self)
-    if state.closed then options.fail("pool is closed") end
+    if state.closed then check.fail("pool is closed") end
     return state
 end
 
 -- ---- arguments ----
 
 local function length(items, what)
-    local n, problem = options.length(items)
-    if not n then options.fail(("bad argument #2 to '%s' (%s)"):format(what, problem)) end
+    local n, problem = check.length(items)
+    if not n then check.fail(("bad argument #2 to '%s' (%s)"):format(what, problem)) end
     return n
 end
 
@@ -73,9 +74,9 @@ end
 local next_index = ipairs {}
 
 local function input(source, what)
-    options.argument(source, 2, what, "table or function")
+    check.argument(source, 2, what, "table or function")
     if source == next or source == next_index then
-        options.fail(("bad argument #2 to '%s' (an iterator alone is no source: write pool.iter(%s(t)))")
+        check.fail(("bad argument #2 to '%s' (an iterator alone is no source: write pool.iter(%s(t)))")
             :format(what, source == next and "pairs" or "ipairs"))
     elseif type(source) == "function" then
         return { source = source }
@@ -375,7 +376,7 @@ end
 ---@param opts luas.joboptions
 ---@return luas.pool
 function Pool:with(opts)
-    options.argument(opts, 1, "with", "table")
+    check.argument(opts, 1, "with", "table")
     options.check(options.job, opts, "pool.with")
     return setmetatable({ state = self.state, defaults = options.merge(self.defaults, opts) },
         getmetatable(self))
@@ -392,9 +393,9 @@ end
 function Pool:resize(n)
     self.state:check_owner()
     local state = state_of(self)
-    if state.size == 0 then options.fail("a pool without workers cannot be resized") end
+    if state.size == 0 then check.fail("a pool without workers cannot be resized") end
     if math.type(n) ~= "integer" or n < 1 or n > 4096 then
-        options.fail(("bad argument #1 to 'resize' (a whole number from 1 to 4096 expected, got %s)")
+        check.fail(("bad argument #1 to 'resize' (a whole number from 1 to 4096 expected, got %s)")
             :format(type(n) == "number" and n or type(n)))
     end
     state.core:resize(n)
@@ -414,8 +415,8 @@ end
 function Pool:fileno()
     local state = self.state
     state:check_owner()
-    if state.ended then options.fail("pool is closed") end
-    if state.size == 0 then options.fail("a pool without workers has no descriptor") end
+    if state.ended then check.fail("pool is closed") end
+    if state.size == 0 then check.fail("a pool without workers has no descriptor") end
     state.polled = true
     return state.core:fileno()
 end
@@ -425,7 +426,7 @@ end
 ---@param timeout number?
 ---@return boolean
 function Pool:step(timeout)
-    local wait = timeout == nil and 0 or options.timeout(timeout, 1, "step")
+    local wait = timeout == nil and 0 or check.timeout(timeout, 1, "step")
     return present(self):drive(wait)
 end
 
@@ -440,7 +441,7 @@ end
 ---@param timeout number?
 ---@return boolean
 function Pool:join(timeout)
-    return self.state:join(options.timeout(timeout, 1, "join"))
+    return self.state:join(check.timeout(timeout, 1, "join"))
 end
 
 --- Ends everything at once: running tasks are killed, all unfinished ones
@@ -481,7 +482,7 @@ function M.new(n_or_options)
     if type(given) == "number" then
         given = { workers = given }
     elseif given ~= nil and type(given) ~= "table" then
-        options.fail(("bad argument #1 to 'new' (a number of workers or a table of options expected, got %s)")
+        check.fail(("bad argument #1 to 'new' (a number of workers or a table of options expected, got %s)")
             :format(type(given)))
     end
     given = options.check(options.pool, given, "pool.new")
@@ -534,6 +535,6 @@ for name, verb in pairs(Pool) do
     end
 end
 
-options.methods(Pool, methods, "p")
+check.methods(Pool, methods, "p")
 
 return M

@@ -1,9 +1,9 @@
 --- Processes: one function in a process of its own.
 
 local channel = require "luas.channel"
+local check = require "luas.check"
 local core = require "luas.core"
 local Job = require "luas.job"
-local options = require "luas.options"
 
 local pack, unpack = table.pack, table.unpack
 
@@ -71,11 +71,11 @@ end
 
 local function started(self, what)
     if self.ours then
-        options.fail(("'%s': not a process that was started from here"):format(what))
+        check.fail(("'%s': not a process that was started from here"):format(what))
     elseif not self.owner then
-        options.fail(("'%s': the process has not been started"):format(what))
+        check.fail(("'%s': the process has not been started"):format(what))
     elseif is_elsewhere(self) and not settle(self) then
-        options.fail(("'%s': the process belongs to another process"):format(what))
+        check.fail(("'%s': the process belongs to another process"):format(what))
     end
 end
 
@@ -139,21 +139,21 @@ end
 ---@param given {target: function, args: any[]?, name: string?}
 ---@return luas.process
 function M.new(given)
-    options.argument(given, 1, "new", "table")
+    check.argument(given, 1, "new", "table")
     for name, value in pairs(given) do
         local expected = ({ target = "function", args = "table", name = "string" })[name]
         if not expected then
-            options.fail(("process.new: unknown option '%s' (there are: args, name, target)"):format(
+            check.fail(("process.new: unknown option '%s' (there are: args, name, target)"):format(
                 tostring(name)))
-        elseif type(value) ~= expected and not (name == "target" and options.is_callable(value)) then
-            options.fail(("process.new: option '%s' must be a %s, got %s"):format(
+        elseif type(value) ~= expected and not (name == "target" and check.is_callable(value)) then
+            check.fail(("process.new: option '%s' must be a %s, got %s"):format(
                 name, expected, type(value)))
         end
     end
-    if not given.target then options.fail("process.new: option 'target' is missing") end
+    if not given.target then check.fail("process.new: option 'target' is missing") end
     local args = given.args or {}
-    local n, problem = options.length(args)
-    if not n then options.fail("process.new: option 'args': " .. problem) end
+    local n, problem = check.length(args)
+    if not n then check.fail("process.new: option 'args': " .. problem) end
     return setmetatable({
         target = given.target, name = given.name, args = pack(unpack(args, 1, n)),
     }, meta)
@@ -164,15 +164,15 @@ end
 ---@param ... any
 ---@return luas.process
 function M.spawn(f, ...)
-    options.callable(f, "spawn")
+    check.callable(f, "spawn")
     return M.new { target = f, args = pack(...) }:start()
 end
 
 --- Starts it: once only.
 ---@return luas.process self
 function Process:start()
-    if self.ours then options.fail("'start': this process was started long ago") end
-    if self.owner then options.fail("the process has been started already") end
+    if self.ours then check.fail("'start': this process was started long ago") end
+    if self.owner then check.fail("the process has been started already") end
     local own = own_state()
     own.started = own.started + 1
     self.name, self.owner = self.name or "process-" .. own.started, own.owner
@@ -204,7 +204,7 @@ end
 ---@return boolean
 function Process:join(timeout)
     started(self, "join")
-    timeout = options.timeout(timeout, 1, "join")
+    timeout = check.timeout(timeout, 1, "join")
     local deadline = timeout and core.now() + timeout
     while is_alive(self, "join") do
         local left = deadline and deadline - core.now()
@@ -288,7 +288,7 @@ end
 ---@param timeout number?
 ---@return any ...
 function Pipe:recv(timeout)
-    timeout = options.timeout(timeout, 1, "recv")
+    timeout = check.timeout(timeout, 1, "recv")
     local deadline = timeout and core.now() + timeout
     local function give(there, ...)
         if there then return ... end
@@ -316,7 +316,7 @@ function M.pipe()
     return setmetatable({ channel = a }, Pipe), setmetatable({ channel = b }, Pipe)
 end
 
-options.methods(Process, meta, "p")
-options.methods(Pipe, Pipe, "pipe")
+check.methods(Process, meta, "p")
+check.methods(Pipe, Pipe, "pipe")
 
 return M

@@ -1,6 +1,7 @@
 --- The state of a pool, which the pool and all views of it (`with`) share: its
 --- engine, what is under way in it, and how it ends.
 
+local check = require "luas.check"
 local core = require "luas.core"
 local future = require "luas.future"
 local inline = require "luas.inline"
@@ -39,7 +40,7 @@ end
 
 --- Raises in a process that was forked of the one which opened the pool.
 function State:check_owner()
-    if self.owner ~= core.pid() then options.fail("pool belongs to another process") end
+    if self.owner ~= core.pid() then check.fail("pool belongs to another process") end
 end
 
 --- Drives the pool once, and calls back for what has ended by that. `again`: the
@@ -68,7 +69,7 @@ end
 --- As step, for a wait that only the tasks of this pool can end.
 function State:await(timeout, again)
     if not self:step(timeout, again) and self.size == 0 and timeout ~= 0 and self.core:stuck() then
-        options.fail("a task cannot wait for its own end")
+        check.fail("a task cannot wait for its own end")
     end
 end
 
@@ -103,7 +104,7 @@ end
 local function finish_lazy(state)
     for job in pairs(state.under_way) do
         if job:reading() then
-            options.fail("'join' cannot wait inside a call that still reads its source")
+            check.fail("'join' cannot wait inside a call that still reads its source")
         end
     end
     for job in pairs(state.lazy) do job:finish() end
@@ -124,7 +125,7 @@ end
 ---@return boolean
 function State:join(timeout)
     if self.owner ~= core.pid() or self.ended then return true end
-    if not self.closed then options.fail("close the pool before you join it") end
+    if not self.closed then check.fail("close the pool before you join it") end
     finish_lazy(self)
     local deadline = timeout and core.now() + timeout
     if not drive_while(self, is_busy, deadline) then return false end

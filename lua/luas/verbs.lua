@@ -13,7 +13,7 @@ local function verbs(called, names)
     for name in names:gmatch "%S+" do
         module[name] = function(first, ...)
             functions = functions or open(called)
-            if rawequal(first, module) then require "luas.options".ask_for_dot(called, name) end
+            if rawequal(first, module) then require "luas.check".ask_for_dot(called, name) end
             return functions[name](first, ...)
         end
     end
