@@ -2,6 +2,7 @@
 ---@class luas
 ---@field pool luas.poolmodule
 ---@field process luas.processmodule
+---@field shared luas.sharedmodule
 ---@field version string      added where it is opened
 
 return require "luas.verbs"

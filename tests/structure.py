@@ -26,11 +26,12 @@ FLOORS = {
     "base": [],
     "wire": ["base"],
     "proc": ["wire", "base"],
+    "shared": ["proc", "wire", "base"],
     "pool": ["proc", "wire", "base"],
     "codec": ["wire", "base"],
-    "worker": ["codec", "proc", "wire", "base"],
-    "host": ["worker", "codec", "pool", "proc", "wire", "base"],
-    "program": ["host", "worker", "codec", "pool", "proc", "wire", "base"],
+    "worker": ["codec", "shared", "proc", "wire", "base"],
+    "host": ["worker", "codec", "pool", "shared", "proc", "wire", "base"],
+    "program": ["host", "worker", "codec", "pool", "shared", "proc", "wire", "base"],
 }
 
 # The pointers to functions in structs, and who is called.

@@ -14,6 +14,7 @@
 #include "names.h"
 #include "pool_handle.h"
 #include "serve.h"
+#include "share_open.h"
 #include "table_watch.h"
 #include "user_calls.h"
 
@@ -109,7 +110,7 @@ static const luaL_Reg functions[] = {
     {"watch", luas__table_watch}, {"same", luas__table_watch_same},
     {"check", core_check}, {"check_list", luas__feed_check_list},
     {"report", luas__fail_report}, {"caller", core_caller}, {"called", core_called},
-    {NULL, NULL},
+    {"joining", luas__share_joining}, {NULL, NULL},
 };
 
 static const luaL_Reg pool_methods[] = {{"job", luas__job_handle_new}, {NULL, NULL}};
@@ -127,6 +128,8 @@ int luas__core_open(lua_State *L)
     lua_newtable(L);
     lua_setfield(L, LUA_REGISTRYINDEX, LUAS__CARRIED_KEY);
     luaL_newlib(L, functions);
+    luas__share_open(L);
+    lua_setfield(L, -2, "shared");
     push_pid_function(L);
     lua_setfield(L, -2, "pid");
     lua_pushliteral(L, LUAS_VERSION);

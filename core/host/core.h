@@ -22,7 +22,10 @@
  *                                   a process that was spawned
  *   core.workers() -> n or nil      that the program's -j asks for
  *   core.now() -> seconds           of a clock that only goes forward
+ *   core.joining([pid])             this process waits for that one's end, however
+ *                                   long; without it: no longer
  *   core.isatty(fd) -> boolean      core.version: a string
+ *   core.shared                     the module `shared` (share_open.h)
  *
  *   P:job(policy or fields) -> J    start a job
  *   P:step([seconds [, again]]) -> happened, forked     drive once: did anything

@@ -1,6 +1,7 @@
 /* Classes of userdata, and the errors of pools. */
 #include "handles.h"
 
+#include "clock.h"
 #include "error.h"
 #include "fail.h"
 #include "keeper.h"
@@ -59,4 +60,43 @@ luas__handle *luas__handles_pool(lua_State *L, int index)
     if (h->pool == NULL)
         luas__fail(L, "pool is closed");
     return h;
+}
+
+/* After the key and value of lua_next in the pools at the top: the pool, if it is one of
+   this process, or NULL. */
+static luas__pool *own_pool(lua_State *L)
+{
+    luas__pool *p = ((luas__handle *)lua_touserdata(L, -2))->pool;
+    return p != NULL && luas__fork_detect_is_here(&p->fork_detect) ? p : NULL;
+}
+
+bool luas__handles_step(lua_State *L)
+{
+    bool busy = false;
+    lua_getfield(L, LUA_REGISTRYINDEX, LUAS__POOLS_KEY);
+    for (lua_pushnil(L); lua_next(L, -2) != 0; lua_pop(L, 1)) {
+        luas__pool *p = own_pool(L);
+        if (p == NULL)
+            continue;
+        luas__fork_point at = {.L = L, .pool = lua_gettop(L) - 1};
+        luas__pool_step(p, 0, &at); /* what fails is told to who waits for its jobs */
+        pthread_mutex_lock(&p->lock);
+        busy = busy || p->jobs != NULL;
+        pthread_mutex_unlock(&p->lock);
+    }
+    lua_pop(L, 1);
+    return busy;
+}
+
+int64_t luas__handles_oldest_job(lua_State *L)
+{
+    int64_t oldest = luas__now_coarse();
+    lua_getfield(L, LUA_REGISTRYINDEX, LUAS__POOLS_KEY);
+    for (lua_pushnil(L); lua_next(L, -2) != 0; lua_pop(L, 1)) {
+        luas__pool *p = own_pool(L);
+        int64_t since = p != NULL ? luas__pool_oldest_job(p) : oldest;
+        oldest = since < oldest ? since : oldest;
+    }
+    lua_pop(L, 1);
+    return oldest;
 }

@@ -11,6 +11,9 @@
 #define LUAS__POOL_CLASS "luas.core.pool"
 #define LUAS__JOB_CLASS "luas.core.job"
 
+/* Registry: the pools of this state, weak, for a fork to close its copies. */
+#define LUAS__POOLS_KEY "luas.pools"
+
 /* User values of a pool: the table of its options, and the functions that
    were carried (ship_cache.h). */
 enum { LUAS__POOL_OPTIONS = 1, LUAS__POOL_RECALLED };
@@ -35,6 +38,11 @@ luas__handle *luas__handles_pool(lua_State *L, int index);
 
 /* Raises what the code says; for a broken pool, why it is broken. */
 int luas__handles_raise(lua_State *L, luas__pool *p, int rc);
+
+/* Drives all pools of this state without waiting: is any job unfinished? And when (coarse
+   ns) the oldest of those that may still have messages was made; now, if none has. */
+bool luas__handles_step(lua_State *L);
+int64_t luas__handles_oldest_job(lua_State *L);
 
 /* Registers a metatable; `methods` may be followed by more of them. */
 void luas__handles_new_class(lua_State *L, const char *name, const luaL_Reg *methods,

@@ -11,6 +11,7 @@
 #include "clock.h"
 #include "codec.h"
 #include "describe.h"
+#include "share.h"
 #include "task.h"
 #include "user_calls.h"
 
@@ -401,7 +402,9 @@ int luas__inline_call(lua_State *L)
     lua_pushcfunction(L, on_raise);
     lua_pushcfunction(L, run_task);
     lua_rotate(L, AT_OS, 4);
+    uint32_t held = luas__share_begin_task(L, AT_TOKEN);
     int rc = call_guarded(L, &g);
+    luas__share_end_task(L, held);
     now = luas__now();
     if (rc != LUA_OK)
         return push_failure(L, &g, now);

@@ -196,7 +196,7 @@ int luaopen_luas(lua_State *L)
 
 void luas_openlibs(lua_State *L)
 {
-    static const char *const globals[] = {"pool", "process"};
+    static const char *const globals[] = {"pool", "process", "shared"};
     luaL_requiref(L, "luas", luaopen_luas, 0);
     for (size_t i = 0; i < sizeof globals / sizeof *globals; i++) {
         lua_getfield(L, -1, globals[i]);

@@ -11,18 +11,16 @@
 #include "fail.h"
 #include "handles.h"
 #include "serve.h"
+#include "share.h"
 #include "ship_cache.h"
 #include "task.h"
 #include "user_calls.h"
-
-/* Registry: the pools of this state, weak, for a fork to close its copies. */
-#define POOLS "luas.pools"
 
 /* ---- the worker, once forked ---- */
 
 static int abandon_pools(lua_State *L)
 {
-    lua_getfield(L, LUA_REGISTRYINDEX, POOLS);
+    lua_getfield(L, LUA_REGISTRYINDEX, LUAS__POOLS_KEY);
     for (lua_pushnil(L); lua_next(L, -2) != 0; lua_pop(L, 1)) {
         luas__handle *h = lua_touserdata(L, -2);
         if (h->pool != NULL && !luas__fork_detect_is_here(&h->pool->fork_detect))
@@ -59,8 +57,12 @@ static int worker_main(void *host, luas__channel *channel)
     size_t memory = (size_t)lua_tointeger(L, -1);
     lua_pushliteral(L, "max_memory");
     bool is_weighed = lua_rawget(L, options) != LUA_TNIL || memory > 0;
-    return luas__serve(L, channel, &(luas__serve_options){
+    luas__share_inherit(L, channel->worker);
+    int status = luas__serve(L, channel, &(luas__serve_options){
         .init = init, .exit = exit, .memory = memory, .is_weighed = is_weighed});
+    if (status == 0)
+        luas__share_leave(L);
+    return status;
 }
 
 /* ---- the handle ---- */
@@ -126,12 +128,13 @@ int luas__pool_handle_new(lua_State *L)
     lua_setiuservalue(L, -2, LUAS__POOL_OPTIONS);
     luas__ship_cache_new(L);
     lua_setiuservalue(L, -2, LUAS__POOL_RECALLED);
-    lua_getfield(L, LUA_REGISTRYINDEX, POOLS);
+    lua_getfield(L, LUA_REGISTRYINDEX, LUAS__POOLS_KEY);
     lua_pushvalue(L, -2);
     lua_pushboolean(L, 1);
     lua_rawset(L, -3);
     lua_pop(L, 1);
     luas__task_watch_forks();
+    luas__share_prepare(L);
     int rc = luas__pool_open(&h->pool, &options);
     return rc < 0 ? luas__fail(L, "cannot open a pool: %s", luas_strerror(rc)) : 1;
 }
@@ -146,7 +149,7 @@ static int pool_close(lua_State *L)
     if (p == NULL || !luas__fork_detect_is_here(&p->fork_detect))
         return 0;
     luas__pool_close(p);
-    lua_getfield(L, LUA_REGISTRYINDEX, POOLS);
+    lua_getfield(L, LUA_REGISTRYINDEX, LUAS__POOLS_KEY);
     lua_pushvalue(L, 1);
     lua_pushnil(L);
     lua_rawset(L, -3);
@@ -325,5 +328,5 @@ void luas__pool_handle_class(lua_State *L)
     lua_pushliteral(L, "k");
     lua_setfield(L, -2, "__mode");
     lua_setmetatable(L, -2);
-    lua_setfield(L, LUA_REGISTRYINDEX, POOLS);
+    lua_setfield(L, LUA_REGISTRYINDEX, LUAS__POOLS_KEY);
 }

@@ -4,13 +4,16 @@
 #include <stdlib.h>
 
 #include "array.h"
+#include "clock.h"
 #include "error.h"
 
 luas__job *luas__job_new(const luas__policy *policy)
 {
     luas__job *j = calloc(1, sizeof *j);
-    if (j != NULL)
+    if (j != NULL) {
         j->policy = *policy;
+        j->made_at = luas__now_coarse();
+    }
     return j;
 }
 

@@ -64,6 +64,7 @@ typedef struct luas__job {
     luas__job_list *list;       /* that one, or NULL */
     struct luas__job *next_dropped; /* in another, of the pool's */
     int64_t id;
+    int64_t made_at;                /* coarse ns */
     luas__policy policy;
     bool pumped;                /* goes on while no call drives the pool */
     atomic_bool done;           /* all outcomes are known, and in the inbox */

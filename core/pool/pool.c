@@ -159,6 +159,21 @@ int luas__pool_start(luas__pool *p, luas__job *job)
     return rc;
 }
 
+static int64_t oldest(const luas__job *job, int64_t than)
+{
+    for (; job != NULL; job = job->next)
+        than = job->made_at < than ? job->made_at : than;
+    return than;
+}
+
+int64_t luas__pool_oldest_job(luas__pool *p)
+{
+    pthread_mutex_lock(&p->lock);
+    int64_t at = oldest(p->done, oldest(p->jobs, INT64_MAX));
+    pthread_mutex_unlock(&p->lock);
+    return at;
+}
+
 int luas__pool_define(luas__pool *p, luas__job *job, const char *bytes, size_t len)
 {
     if (luas__state_lock(p) < 0)

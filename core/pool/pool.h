@@ -85,6 +85,9 @@ bool luas__pool_take(luas__pool *p, luas__job *job);
 pid_t luas__pool_process(luas__pool *p, const luas__job *job);
 int luas__pool_signal_process(luas__pool *p, const luas__job *job, int signal);
 
+/* When (coarse ns) the oldest job that was not dropped was made; INT64_MAX: none. */
+int64_t luas__pool_oldest_job(luas__pool *p);
+
 /* Lets the library's thread do the job's work while no call does. Where there is no
    room for a thread only calls do it: that is no failure. */
 int luas__pool_pump(luas__pool *p, luas__job *job);

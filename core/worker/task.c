@@ -18,6 +18,7 @@
 #include "codec.h"
 #include "describe.h"
 #include "encoder.h"
+#include "holds.h"
 #include "names.h"
 
 /* Stack of run_tasks: what a chunk's tasks share. */
@@ -33,9 +34,13 @@ static struct {
     volatile uint32_t seq;
     volatile sig_atomic_t busy; /* in a task: only there may the hook raise */
     bool is_fork;       /* of a worker, made by a task */
+    luas__arena *arena; /* that its tasks share things in, or NULL */
+    uint32_t held;      /* of those, before the task */
+    const luas__chunk_run *chunk;   /* of the task */
+    luas__mp_reader input;          /* its arguments, unless they are inherited */
 } serving;
 
-static const char traceback_key = 't';
+static const char traceback_key = 't', inputs_key = 'i';
 
 /* ---- stopping a task politely ---- */
 
@@ -84,6 +89,42 @@ void luas__task_catch_stop(lua_State *L, luas__scoreboard *scoreboard)
     luas__task_watch_forks();
     struct sigaction action = {.sa_handler = on_stop_signal};
     sigaction(SIGUSR1, &action, NULL);
+}
+
+/* ---- what tasks share ---- */
+
+void luas__task_use(luas__arena *arena)
+{
+    serving.arena = arena;
+    serving.held = 0;
+}
+
+bool luas__task_look(luas__task_view *v)
+{
+    if (!serving.busy || serving.is_fork)
+        return false;
+    const luas__mp_reader *input = &serving.input;
+    bool is_sent = !serving.chunk->inherited;
+    *v = (luas__task_view){.serial = (uint64_t)serving.seq + 1, .index = serving.chunk->index,
+                           .input = is_sent ? (const char *)input->at : NULL,
+                           .len = is_sent ? (size_t)(input->end - input->at) : 0};
+    return true;
+}
+
+bool luas__task_push_input(lua_State *L)
+{
+    if (!serving.busy || lua_rawgetp(L, LUA_REGISTRYINDEX, &inputs_key) != LUA_TTABLE)
+        return false;
+    lua_rawgeti(L, -1, serving.chunk->index);
+    lua_remove(L, -2);
+    return true;
+}
+
+/* Whoever waits for what the task holds is told before its outcome is. */
+LUAS__INLINE void give_back(void)
+{
+    if (serving.arena != NULL && luas__holds_count(serving.arena) > serving.held)
+        luas__holds_end_task(serving.arena, serving.held);
 }
 
 /* ---- running tasks ---- */
@@ -234,6 +275,9 @@ static bool next_task(lua_State *L, luas__chunk_run *s, luas__mp_reader *argumen
         atomic_store(&s->channel->scoreboard->since, luas__now());
     s->begun = s->channel->clock;
     serving.seq = s->current;
+    serving.chunk = s;
+    serving.input = *arguments;
+    serving.held = serving.arena != NULL ? luas__holds_count(serving.arena) : 0;
     serving.busy = 1;
     return luas__scoreboard_claim(s->channel->scoreboard, s->current);
 }
@@ -265,6 +309,7 @@ static int run_tasks(lua_State *L)
                              (size_t)(arguments.end - arguments.at));
         lua_call(L, n, s->flags & LUAS__JOB_DISCARD ? 0 : LUA_MULTRET);
         leave_fork(EXIT_SUCCESS);
+        give_back();
         if (!reply_scalar(L, s) && !reply_long_string(L, s))
             reply_value(L, s);
     }
@@ -336,6 +381,7 @@ static void reply_raised(lua_State *L, luas__chunk_run *s, int space)
     size_t mark;
     int value = lua_gettop(L);
     leave_fork(EXIT_FAILURE);
+    give_back();
     serving.busy = 0;
     lua_sethook(L, NULL, 0, 0);
     end_subprocesses(s);
@@ -363,6 +409,10 @@ void luas__task_run(lua_State *L, luas__chunk_run *s)
     int base = lua_gettop(L) - 3;
     int space = base + 2;
     lua_pushcfunction(L, on_raise);
+    if (s->inherited) {
+        lua_pushvalue(L, base + 3);
+        lua_rawsetp(L, LUA_REGISTRYINDEX, &inputs_key);
+    }
     while (s->left > 0) {
         lua_pushcfunction(L, run_tasks);
         lua_pushlightuserdata(L, s);

@@ -16,6 +16,7 @@
 #include <lua.h>
 #include <stdbool.h>
 
+#include "arena.h"
 #include "channel.h"
 
 /* Registry: math.randomseed, as it was before tasks could replace it. */
@@ -48,6 +49,23 @@ void luas__task_catch_stop(lua_State *L, luas__scoreboard *scoreboard);
 
 /* Does this worker's running task have to end? False in a host. */
 bool luas__task_stopped(void);
+
+/* The arena that tasks of this process share things in: what one holds at its end is given
+   back. Nothing in a host. */
+void luas__task_use(luas__arena *arena);
+
+/* The task that runs here: false where none does, as in a host. */
+typedef struct luas__task_view {
+    uint64_t serial;        /* differs from those of other tasks; not 0 */
+    int64_t index;
+    const char *input;      /* its encoded arguments, as long as it runs; NULL: inherited */
+    size_t len;
+} luas__task_view;
+
+bool luas__task_look(luas__task_view *v);
+
+/* Pushes the input that it has inherited; or gives false. */
+bool luas__task_push_input(lua_State *L);
 
 /* Runs and answers all of it. On the top of the stack, and popped: the
    function, the space, the inherited inputs or nil. */

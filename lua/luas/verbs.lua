@@ -1,10 +1,11 @@
---- The modules `pool` and `process` as scripts have them: tables of functions,
+--- The modules `pool`, `process` and `shared` as scripts have them: tables of functions,
 --- which open what does the work when one of them is called first. A script
 --- that calls none does not wait for it, nor does a worker that only serves.
 
 -- All at once, or else workers that were forked in between would lack a module.
 local function open(called)
-    local modules = { pool = require "luas.pool", process = require "luas.process" }
+    local modules = { pool = require "luas.pool", process = require "luas.process",
+        shared = require "luas.core".shared }
     return modules[called]
 end
 
@@ -25,4 +26,5 @@ return {
         iter join map map_async new reduce resize size starmap starmap_async stats step terminate
         wait_all wait_any with]]),
     process = verbs("process", "children current new parent pipe spawn"),
+    shared = verbs("shared", "array barrier condition event lock queue semaphore table value"),
 }

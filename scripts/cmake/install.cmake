@@ -14,7 +14,7 @@ if(LUAS_PROGRAM)
 endif()
 
 if(LUAS_LIBRARY)
-    install(TARGETS luas_shared luas_static EXPORT luas
+    install(TARGETS luas_dynamic luas_static EXPORT luas
         LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
         ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
     install(FILES core/luas.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})

@@ -1,0 +1,589 @@
+/* The memory of a state, and what all shared objects have in common. */
+#define _GNU_SOURCE
+#include "share.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "clock.h"
+#include "codec.h"
+#include "error.h"
+#include "fail.h"
+#include "handles.h"
+#include "holds.h"
+#include "serve.h"
+#include "shared_condition.h"
+#include "task.h"
+
+const char *const luas__share_names[] = {
+    NULL, "shared.queue", "shared.lock", "shared.semaphore", "shared.event", "shared.condition",
+    "shared.barrier", "shared.value", "shared.array", "shared.table",
+};
+
+/* Bytes of a scratch buffer that are kept for later. */
+enum { KEPT = 4 << 20 };
+
+/* KB of a worker's heap for each object that came in a message: when they are as many
+   as fit its heap, the collector looks for those that are garbage. */
+enum { WEIGHT = 64 };
+
+/* Of a state: a userdata in its registry. */
+typedef struct box {
+    luas__arena arena;      /* first: a handle knows only that */
+    luas__buffer input;     /* of the task that is under way, where it must be encoded */
+    int met;                /* objects that came in messages since the last collection */
+    bool has_task;          /* a task is called in the host */
+} box;
+
+/* User values of a box: a scratch that nobody uses; the table of a task in the host. */
+enum { BOX_SCRATCH = 1, BOX_TASK, BOX_VALUES = 2 };
+
+static const char box_key = 'b', tick_key = 't';
+
+/* ---- the box ---- */
+
+static int close_box(lua_State *L)
+{
+    box *b = lua_touserdata(L, 1);
+    luas__arena_close(&b->arena);
+    luas__buffer_release(&b->input);
+    return 0;
+}
+
+/* Born closed. */
+static box *push_new_box(lua_State *L)
+{
+    box *b = lua_newuserdatauv(L, sizeof *b, BOX_VALUES);
+    *b = (box){.arena = LUAS__ARENA_INIT};
+    lua_createtable(L, 0, 1);
+    lua_pushcfunction(L, close_box);
+    lua_setfield(L, -2, "__gc");
+    lua_setmetatable(L, -2);
+    return b;
+}
+
+/* NULL: there is none; else it is pushed. */
+static box *push_box(lua_State *L)
+{
+    if (lua_rawgetp(L, LUA_REGISTRYINDEX, &box_key) == LUA_TUSERDATA)
+        return lua_touserdata(L, -1);
+    lua_pop(L, 1);
+    return NULL;
+}
+
+static box *find_box(lua_State *L)
+{
+    box *b = push_box(L);
+    if (b != NULL)
+        lua_pop(L, 1);
+    return b;
+}
+
+static int install(lua_State *L, int rc)
+{
+    if (rc == 0)
+        lua_rawsetp(L, LUA_REGISTRYINDEX, &box_key);
+    else
+        lua_pop(L, 1);
+    return rc;
+}
+
+static int make_box(lua_State *L)
+{
+    box *b = push_new_box(L);
+    return install(L, luas__arena_open(&b->arena, 0));
+}
+
+void luas__share_prepare(lua_State *L)
+{
+    if (find_box(L) == NULL)
+        make_box(L); /* if not, who shares something is told */
+}
+
+int luas__share_adopt(lua_State *L, const luas__arena *arena)
+{
+    box *b = push_new_box(L);
+    return install(L, luas__arena_join(&b->arena, arena));
+}
+
+int luas__share_check(lua_State *L, const luas__arena *a, int rc)
+{
+    if (rc >= 0)
+        return rc;
+    if (rc == LUAS_ENOMEM)
+        return luas__fail(L, "the shared memory is full (%d MB are in use)",
+                          (int)(luas__arena_used(a) >> 20));
+    if (rc == LUAS_ETOOBIG)
+        return luas__fail(L, "this process holds too many locks and permits (%d)", LUAS__MOST_HELD);
+    return luas__fail(L, "shared memory: %s", luas_strerror(rc));
+}
+
+/* Where a process comes to it first, or in another one than before. */
+static void enter(lua_State *L, box *b)
+{
+    luas__share_check(L, &b->arena, luas__arena_enter(&b->arena));
+    if (lua_getfield(L, LUA_REGISTRYINDEX, LUAS__WORKER_KEY) == LUA_TNUMBER) {
+        luas__arena_call_worker(&b->arena, (int)lua_tointeger(L, -1));
+        luas__task_use(&b->arena);
+    }
+    lua_pop(L, 1);
+}
+
+static bool is_entered(const luas__arena *a)
+{
+    return a->generation != 0 && luas__fork_detect_is_here(&a->here);
+}
+
+luas__arena *luas__share_arena(lua_State *L)
+{
+    box *b = find_box(L);
+    if (b == NULL) {
+        luas__share_check(L, NULL, make_box(L));
+        b = find_box(L);
+    }
+    if (!is_entered(&b->arena))
+        enter(L, b);
+    return &b->arena;
+}
+
+void luas__share_inherit(lua_State *L, int worker)
+{
+    box *b = find_box(L);
+    if (b == NULL || b->arena.generation == 0 || luas__arena_enter(&b->arena) < 0)
+        return; /* the first use does it, or says why not */
+    luas__arena_call_worker(&b->arena, worker);
+    luas__task_use(&b->arena);
+}
+
+void luas__share_leave(lua_State *L)
+{
+    box *b = find_box(L);
+    if (b != NULL)
+        luas__arena_close(&b->arena);
+}
+
+/* ---- objects ---- */
+
+luas__share *luas__share_new(lua_State *L, luas__shared_kind kind)
+{
+    luas__share *s = lua_newuserdatauv(L, sizeof *s, 1);
+    *s = (luas__share){.object = {.at = NULL}};
+    luaL_setmetatable(L, luas__share_names[kind]);
+    push_box(L); /* its arena outlives it */
+    lua_setiuservalue(L, -2, 1);
+    return s;
+}
+
+static void settle(lua_State *L, luas__arena *a);
+
+int luas__share_make(lua_State *L, luas__shared_kind kind, luas__share_maker *make, void *context)
+{
+    luas__arena *a = luas__share_arena(L);
+    luas__share *s = luas__share_new(L, kind);
+    settle(L, a);
+    int rc = make(a, &s->object, context);
+    if (rc == LUAS_ENOMEM) {
+        lua_gc(L, LUA_GCCOLLECT);
+        rc = make(a, &s->object, context);
+    }
+    luas__share_check(L, a, rc);
+    return 1;
+}
+
+luas__share *luas__share_at(lua_State *L, int index, luas__shared_kind kind)
+{
+    luas__share *s = luas__handles_check(L, index, luas__share_names[kind]);
+    if (s->object.at == NULL)
+        luaL_error(L, "this %s is gone", luas__share_names[kind]);
+    if (!is_entered(s->object.arena))
+        enter(L, (box *)s->object.arena);
+    if (!luas__arena_has(&s->object))
+        luaL_error(L, "this %s went with the process that had it", luas__share_names[kind]);
+    return s;
+}
+
+/* ---- classes ---- */
+
+/* Messages from before the oldest job of this state that is not over were read, or
+   never will be. Only the host knows. */
+static void settle(lua_State *L, luas__arena *a)
+{
+    if (a->is_root && is_entered(a))
+        luas__arena_settle(a, luas__handles_oldest_job(L));
+}
+
+static int object_gc(lua_State *L)
+{
+    luas__share *s = lua_touserdata(L, 1);
+    luas__arena *a = s->object.arena;
+    if (s->object.at == NULL)
+        return 0;
+    settle(L, a);
+    if (s->lock.at != NULL)
+        luas__arena_drop(&s->lock);
+    luas__arena_drop(&s->object);
+    return 0;
+}
+
+/* What a message has of it: its id, and the name of its arena. */
+static int object_pack(lua_State *L)
+{
+    luas__share *s = lua_touserdata(L, 1);
+    if (s->object.at == NULL)
+        return luaL_error(L, "it is gone");
+    if (!is_entered(s->object.arena))
+        enter(L, (box *)s->object.arena);
+    if (luas__arena_pack(&s->object) < 0)
+        return luaL_error(L, "%s", luas_strerror(LUAS_ENOMEM));
+    lua_pushinteger(L, (lua_Integer)s->object.id);
+    lua_pushinteger(L, (lua_Integer)luas__arena_name(s->object.arena));
+    return 2;
+}
+
+/* Lua thinks that an object is small; but its memory stays as long as it is there. The
+   collector rests in a worker, and would not find those that tasks have left. */
+static void weigh(lua_State *L, box *b)
+{
+    if (b->arena.is_root || ++b->met * WEIGHT < lua_gc(L, LUA_GCCOUNT))
+        return;
+    b->met = 0;
+    lua_gc(L, LUA_GCCOLLECT);
+}
+
+void luas__share_find_lock(lua_State *L, luas__share *s)
+{
+    uint64_t lock = luas__shared_condition_lock(&s->object);
+    if (lock != 0)
+        luas__share_check(L, s->object.arena,
+                          luas__arena_find(s->object.arena, lock, LUAS__SHARED_LOCK, &s->lock));
+}
+
+/* Upvalue: the kind. */
+static int object_unpack(lua_State *L)
+{
+    luas__shared_kind kind = (luas__shared_kind)lua_tointeger(L, lua_upvalueindex(1));
+    uint64_t id = (uint64_t)luaL_checkinteger(L, 1), name = (uint64_t)luaL_checkinteger(L, 2);
+    luas__arena *a = luas__share_arena(L);
+    if (luas__arena_name(a) != name)
+        return luaL_error(L, "%s: this process does not have the memory that it is in",
+                          luas__share_names[kind]);
+    weigh(L, (box *)a);
+    luas__share *s = luas__share_new(L, kind);
+    int rc = luas__arena_find(a, id, kind, &s->object);
+    if (rc == LUAS_ECLOSED)
+        return luaL_error(L, "%s: no process has it any more", luas__share_names[kind]);
+    luas__share_check(L, a, rc);
+    if (kind == LUAS__SHARED_CONDITION)
+        luas__share_find_lock(L, s);
+    return 1;
+}
+
+static int object_eq(lua_State *L)
+{
+    const luas__share *a = lua_touserdata(L, 1), *b = lua_touserdata(L, 2);
+    lua_pushboolean(L, lua_rawlen(L, 1) == sizeof *a && lua_rawlen(L, 2) == sizeof *b
+                    && a->object.arena == b->object.arena && a->object.id == b->object.id);
+    return 1;
+}
+
+void luas__share_class(lua_State *L, luas__shared_kind kind, const luaL_Reg *methods,
+                       const luaL_Reg *meta)
+{
+    static const luaL_Reg common[] = {
+        {"__gc", object_gc}, {"__luas_pack", object_pack}, {"__eq", object_eq}, {NULL, NULL},
+    };
+    luas__handles_new_class(L, luas__share_names[kind], methods, common);
+    luaL_getmetatable(L, luas__share_names[kind]);
+    lua_pushvalue(L, -1);
+    luaL_setfuncs(L, meta, 1);
+    lua_pushinteger(L, kind);
+    lua_pushcclosure(L, object_unpack, 1);
+    lua_setfield(L, -2, "__luas_unpack");
+    lua_pop(L, 1);
+}
+
+/* ---- arguments ---- */
+
+void luas__share_check_call(lua_State *L, const char *name)
+{
+    if (lua_istable(L, 1) && lua_rawequal(L, 1, lua_upvalueindex(1)))
+        luas__fail(L, "'%s' is a function of the module: write shared.%s(...) with a dot",
+                   name, name);
+}
+
+static bool is_among(const char *name, const char *const *names)
+{
+    for (; name != NULL && *names != NULL; names++)
+        if (strcmp(name, *names) == 0)
+            return true;
+    return false;
+}
+
+static void refuse_option(lua_State *L, const char *what, const char *const *names)
+{
+    const char *name = luaL_tolstring(L, -2, NULL);
+    luaL_Buffer b;
+    luaL_buffinit(L, &b);
+    for (int i = 0; names[i] != NULL; i++) {
+        luaL_addstring(&b, i > 0 ? ", " : "");
+        luaL_addstring(&b, names[i]);
+    }
+    luaL_pushresult(&b);
+    luas__fail(L, "%s: unknown option '%s' (there are: %s)", what, name, lua_tostring(L, -1));
+}
+
+void luas__share_check_options(lua_State *L, int index, const char *what,
+                               const char *const *names)
+{
+    if (lua_isnoneornil(L, index))
+        return;
+    if (!lua_istable(L, index))
+        luas__fail(L, "%s: options must be a table, got %s", what, luaL_typename(L, index));
+    for (lua_pushnil(L); lua_next(L, index) != 0; lua_pop(L, 1))
+        if (!is_among(lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : NULL, names))
+            refuse_option(L, what, names);
+}
+
+static int64_t parse_bytes(const char *text)
+{
+    static const char units[] = "KMG";
+    char *end;
+    long long n = strtoll(text, &end, 10);
+    const char *unit = *end != '\0' ? strchr(units, *end) : NULL;
+    int shift = unit != NULL ? 10 * (int)(unit - units + 1) : 0;
+    end += unit != NULL;
+    end += *end == 'i';
+    end += *end == 'B';
+    return end == text || *end != '\0' || n <= 0 || n > INT64_MAX >> 31 ? -1 : n << shift;
+}
+
+uint64_t luas__share_bytes(lua_State *L, int index, const char *what, const char *name,
+                           uint64_t standard)
+{
+    int type = lua_getfield(L, index, name);
+    int64_t n = type == LUA_TSTRING ? parse_bytes(lua_tostring(L, -1)) : lua_tointeger(L, -1);
+    if (type == LUA_TNIL)
+        n = (int64_t)standard;
+    else if (n < 1)
+        luas__fail(L, "%s: option '%s' must be a size: bytes, or text such as \"64M\", got %s",
+                   what, name, luaL_tolstring(L, -1, NULL));
+    lua_pop(L, 1);
+    return (uint64_t)n;
+}
+
+/* ---- waiting ---- */
+
+/* Of the main thread, from another one; else NULL. */
+static lua_Hook main_hook(lua_State *L)
+{
+    lua_Hook hook = NULL;
+    bool is_main = lua_pushthread(L);
+    lua_pop(L, 1);
+    if (!is_main) {
+        lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
+        hook = lua_gethook(lua_tothread(L, -1));
+        lua_pop(L, 1);
+    }
+    return hook;
+}
+
+luas__share_wait luas__share_wait_begin(lua_State *L, const luas__object *o, int seconds,
+                                        const char *what)
+{
+    luas__share_wait w = {.L = L, .object = o, .what = what, .deadline = INT64_MAX,
+                         .hook = main_hook(L)};
+    if (lua_isnoneornil(L, seconds))
+        return w;
+    double s = luaL_checknumber(L, seconds);
+    luaL_argcheck(L, !isnan(s), seconds, "a number of seconds expected, got NaN");
+    if (s < 1e9)
+        w.deadline = s > 0 ? luas__now() + luas__seconds(s) : 0;
+    return w;
+}
+
+int64_t luas__share_wait_slice(const luas__share_wait *w)
+{
+    if (w->deadline == INT64_MAX)
+        return LUAS__SLICE;
+    int64_t left = w->deadline == 0 ? 0 : w->deadline - luas__now();
+    return left < LUAS__SLICE ? left : LUAS__SLICE;
+}
+
+void luas__share_wait_sleep(const luas__share_wait *w)
+{
+    int64_t ns = luas__share_wait_slice(w);
+    struct timespec t = {.tv_nsec = ns > 0 ? ns : 0};
+    nanosleep(&t, NULL);
+}
+
+/* Hooks run where Lua does: count hooks, too. */
+static void tick(lua_State *L)
+{
+    luaL_checkstack(L, LUA_MINSTACK, NULL);
+    if (lua_rawgetp(L, LUA_REGISTRYINDEX, &tick_key) != LUA_TFUNCTION) {
+        lua_pop(L, 1);
+        if (luaL_loadstring(L, "for _ = 1, 200 do end") != LUA_OK)
+            lua_error(L);
+        lua_pushvalue(L, -1);
+        lua_rawsetp(L, LUA_REGISTRYINDEX, &tick_key);
+    }
+    lua_call(L, 0, 0);
+}
+
+/* A stop is an error of the thread that its hook was set for; in another one nobody
+   else would tell. */
+static void look_for_stop(const luas__share_wait *w)
+{
+    tick(w->L);
+    if (luas__task_stopped())
+        luaL_error(w->L, "stopped by the pool");
+    lua_Hook now = main_hook(w->L);
+    if (now != NULL && now != w->hook)
+        luaL_error(w->L, "interrupted!");
+}
+
+bool luas__share_wait_on(luas__share_wait *w, int rc)
+{
+    if (rc < 0 && rc != LUAS_EINTR && rc != LUAS_ETIMEDOUT)
+        luas__share_check(w->L, w->object->arena, rc);
+    if (w->deadline != INT64_MAX && luas__share_wait_slice(w) <= 0)
+        return false;
+    look_for_stop(w);
+    bool goes_on = luas__handles_step(w->L);
+    if (w->deadline == INT64_MAX && !goes_on && !luas__arena_is_shared(w->object))
+        luas__fail(w->L, "this would %s for ever: no other process has it", w->what);
+    return true;
+}
+
+/* ---- scratch ---- */
+
+static int release_scratch(lua_State *L)
+{
+    luas__share_scratch *s = lua_touserdata(L, 1);
+    luas__buffer_release(&s->bytes);
+    luas__buffer_release(&s->ids);
+    return 0;
+}
+
+luas__share_scratch *luas__share_take_scratch(lua_State *L)
+{
+    push_box(L);
+    if (lua_getiuservalue(L, -1, BOX_SCRATCH) == LUA_TUSERDATA) {
+        lua_pushnil(L);
+        lua_setiuservalue(L, -3, BOX_SCRATCH);
+        lua_remove(L, -2);
+        return lua_touserdata(L, -1);
+    }
+    lua_pop(L, 2);
+    luas__share_scratch *s = lua_newuserdatauv(L, sizeof *s, 0);
+    *s = (luas__share_scratch){.bytes = LUAS__BUFFER_INIT, .ids = LUAS__BUFFER_INIT};
+    lua_createtable(L, 0, 1);
+    lua_pushcfunction(L, release_scratch);
+    lua_setfield(L, -2, "__gc");
+    lua_setmetatable(L, -2);
+    return s;
+}
+
+void luas__share_return_scratch(lua_State *L, int index)
+{
+    luas__share_scratch *s = lua_touserdata(L, index);
+    luas__buffer_truncate(&s->bytes, 0);
+    luas__buffer_truncate(&s->ids, 0);
+    if (s->bytes.cap > KEPT)
+        luas__buffer_release(&s->bytes);
+    index = lua_absindex(L, index);
+    push_box(L);
+    lua_pushvalue(L, index);
+    lua_setiuservalue(L, -2, BOX_SCRATCH);
+    lua_pop(L, 1);
+}
+
+/* ---- who it is ---- */
+
+/* An input that is not in a message of its own is encoded: once a task. */
+static void encode_input(lua_State *L, box *b)
+{
+    luas__encode_options options = {0};
+    luas__buffer_truncate(&b->input, 0);
+    if (luas__encode(L, lua_gettop(L), 1, &b->input, &options) < 0)
+        lua_pop(L, 1);
+    lua_pop(L, 1);
+    b->arena.who.input = b->input.len > 0 ? luas__buffer_bytes(&b->input) : NULL;
+    b->arena.who.len = b->input.len;
+}
+
+/* A task that is called in the host: its table says which it is. */
+static void sign_inline(lua_State *L, box *b)
+{
+    luas__who *who = &b->arena.who;
+    push_box(L);
+    if (lua_getiuservalue(L, -1, BOX_TASK) != LUA_TTABLE) {
+        lua_pop(L, 2);
+        who->serial = 0;
+        who->task = 0;
+        who->input = NULL;
+        return;
+    }
+    lua_getfield(L, -1, "index");
+    who->task = lua_tointeger(L, -1);
+    who->serial = (uint64_t)(uintptr_t)lua_topointer(L, -2) ^ (uint64_t)who->task << 48;
+    if (lua_getfield(L, -2, "arguments") == LUA_TTABLE) {
+        lua_geti(L, -1, 1);
+        encode_input(L, b);
+    }
+    lua_pop(L, 4);
+}
+
+void luas__share_sign(lua_State *L, luas__arena *a)
+{
+    luas__task_view view;
+    box *b = (box *)a;
+    if (!luas__task_look(&view)) {
+        if (b->has_task || a->who.serial != 0)
+            sign_inline(L, b);
+        return;
+    }
+    if (view.serial == a->who.serial)
+        return;
+    a->who.serial = view.serial;
+    a->who.task = view.index;
+    a->who.input = view.input;
+    a->who.len = view.len;
+    if (view.input == NULL && luas__task_push_input(L))
+        encode_input(L, b);
+}
+
+uint32_t luas__share_begin_task(lua_State *L, int token)
+{
+    box *b = push_box(L);
+    if (b == NULL)
+        return 0;
+    lua_pushvalue(L, token);
+    lua_setiuservalue(L, -2, BOX_TASK);
+    lua_pop(L, 1);
+    b->has_task = true;
+    return luas__holds_count(&b->arena);
+}
+
+void luas__share_end_task(lua_State *L, uint32_t before)
+{
+    box *b = push_box(L);
+    if (b == NULL)
+        return;
+    lua_pushnil(L);
+    lua_setiuservalue(L, -2, BOX_TASK);
+    lua_pop(L, 1);
+    b->has_task = false;
+    if (luas__holds_count(&b->arena) > before)
+        luas__holds_end_task(&b->arena, before);
+}
+
+/* What it waits for: see luas__arena_is_stuck. */
+int luas__share_joining(lua_State *L)
+{
+    box *b = find_box(L);
+    if (b != NULL && is_entered(&b->arena))
+        luas__arena_say_join(&b->arena, (int)luaL_optinteger(L, 1, 0));
+    return 0;
+}

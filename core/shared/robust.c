@@ -1,0 +1,77 @@
+/* Robust mutexes of the C library, for processes. */
+#define _GNU_SOURCE
+#include "robust.h"
+
+#include <errno.h>
+#include <time.h>
+
+#include "error.h"
+
+/* An owner has it for some µs; one that was stopped may go on after this. */
+#define PATIENCE (10 * LUAS__SECOND)
+
+int luas__robust_init(luas__robust *r)
+{
+    pthread_mutexattr_t a;
+    int rc = pthread_mutexattr_init(&a);
+    if (rc != 0)
+        return -rc;
+    rc = pthread_mutexattr_setpshared(&a, PTHREAD_PROCESS_SHARED);
+    if (rc == 0)
+        rc = pthread_mutexattr_setrobust(&a, PTHREAD_MUTEX_ROBUST);
+    if (rc == 0)
+        rc = pthread_mutexattr_settype(&a, PTHREAD_MUTEX_ERRORCHECK);
+    if (rc == 0)
+        rc = pthread_mutex_init(&r->mutex, &a);
+    pthread_mutexattr_destroy(&a);
+    return -rc;
+}
+
+static int result(luas__robust *r, int error)
+{
+    switch (error) {
+    case 0:
+        return 0;
+    case EOWNERDEAD:
+        pthread_mutex_consistent(&r->mutex);
+        return LUAS__DIED;
+    case EBUSY: case ETIMEDOUT:
+        return LUAS_ETIMEDOUT;
+    default:
+        return -error;
+    }
+}
+
+int luas__robust_try(luas__robust *r)
+{
+    return result(r, pthread_mutex_trylock(&r->mutex));
+}
+
+int luas__robust_lock(luas__robust *r, int64_t ns)
+{
+    int rc = luas__robust_try(r);
+    if (rc != LUAS_ETIMEDOUT || ns <= 0)
+        return rc;
+#if defined(__GLIBC__) && __GLIBC_PREREQ(2, 30)
+    int64_t end = luas__now() + ns;
+    struct timespec t = {.tv_sec = end / LUAS__SECOND, .tv_nsec = end % LUAS__SECOND};
+    return result(r, pthread_mutex_clocklock(&r->mutex, CLOCK_MONOTONIC, &t));
+#else
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME, &t);
+    int64_t end = (int64_t)t.tv_nsec + ns;
+    t.tv_sec += end / LUAS__SECOND;
+    t.tv_nsec = end % LUAS__SECOND;
+    return result(r, pthread_mutex_timedlock(&r->mutex, &t));
+#endif
+}
+
+int luas__robust_lock_briefly(luas__robust *r)
+{
+    return luas__robust_lock(r, PATIENCE);
+}
+
+void luas__robust_unlock(luas__robust *r)
+{
+    pthread_mutex_unlock(&r->mutex);
+}
