@@ -81,7 +81,7 @@ bool luas__handles_step(lua_State *L)
         luas__fork_point at = {.L = L, .pool = lua_gettop(L) - 1};
         luas__pool_step(p, 0, &at); /* what fails is told to who waits for its jobs */
         pthread_mutex_lock(&p->lock);
-        busy = busy || p->jobs != NULL;
+        busy = busy || p->jobs.first != NULL;
         pthread_mutex_unlock(&p->lock);
     }
     lua_pop(L, 1);

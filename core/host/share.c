@@ -447,13 +447,13 @@ bool luas__share_wait_on(luas__share_wait *w, int rc)
 {
     if (rc < 0 && rc != LUAS_EINTR && rc != LUAS_ETIMEDOUT)
         luas__share_check(w->L, w->object->arena, rc);
-    if (w->deadline != INT64_MAX && luas__share_wait_slice(w) <= 0)
-        return false;
+    if (w->deadline == 0)
+        return false; /* who asks without waiting does it often */
     look_for_stop(w);
     bool goes_on = luas__handles_step(w->L);
     if (w->deadline == INT64_MAX && !goes_on && !luas__arena_is_shared(w->object))
         luas__fail(w->L, "this would %s for ever: no other process has it", w->what);
-    return true;
+    return w->deadline == INT64_MAX || luas__share_wait_slice(w) > 0;
 }
 
 /* ---- scratch ---- */

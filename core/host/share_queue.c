@@ -188,8 +188,9 @@ static int get(lua_State *L, const luas__object *o, int seconds)
     while ((rc = luas__shared_queue_get(o, &s->bytes, &s->ids)) != 1) {
         if (rc == LUAS_ECLOSED || (rc < 0 && rc != LUAS_ETIMEDOUT))
             break;
-        rc = luas__shared_queue_await_item(o, luas__share_wait_slice(&w));
-        if (luas__shared_queue_has_item(o))
+        bool was_empty = rc == 0; /* else others are in the way, for a slice by now */
+        rc = was_empty ? luas__shared_queue_await_item(o, luas__share_wait_slice(&w)) : 0;
+        if (was_empty && luas__shared_queue_has_item(o))
             continue;
         if (!luas__share_wait_on(&w, rc)) {
             rc = LUAS_ETIMEDOUT;

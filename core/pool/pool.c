@@ -169,7 +169,7 @@ static int64_t oldest(const luas__job *job, int64_t than)
 int64_t luas__pool_oldest_job(luas__pool *p)
 {
     pthread_mutex_lock(&p->lock);
-    int64_t at = oldest(p->done, oldest(p->jobs, INT64_MAX));
+    int64_t at = oldest(p->done.first, oldest(p->jobs.first, INT64_MAX));
     pthread_mutex_unlock(&p->lock);
     return at;
 }
