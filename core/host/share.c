@@ -14,6 +14,7 @@
 #include "holds.h"
 #include "serve.h"
 #include "shared_condition.h"
+#include "shared_table.h"
 #include "task.h"
 
 const char *const luas__share_names[] = {
@@ -167,11 +168,11 @@ void luas__share_leave(lua_State *L)
 
 luas__share *luas__share_new(lua_State *L, luas__shared_kind kind)
 {
-    luas__share *s = lua_newuserdatauv(L, sizeof *s, 1);
+    luas__share *s = lua_newuserdatauv(L, sizeof *s, LUAS__SHARE_UPDATING);
     *s = (luas__share){.object = {.at = NULL}};
     luaL_setmetatable(L, luas__share_names[kind]);
     push_box(L); /* its arena outlives it */
-    lua_setiuservalue(L, -2, 1);
+    lua_setiuservalue(L, -2, LUAS__SHARE_ARENA);
     return s;
 }
 
@@ -222,6 +223,8 @@ static int object_gc(lua_State *L)
     settle(L, a);
     if (s->lock.at != NULL)
         luas__arena_drop(&s->lock);
+    if (s->object.kind == LUAS__SHARED_TABLE && luas__arena_is_last(&s->object))
+        luas__shared_table_close(&s->object);
     luas__arena_drop(&s->object);
     return 0;
 }

@@ -39,6 +39,9 @@ void luas__share_end_task(lua_State *L, uint32_t before);
 
 /* ---- for the classes ---- */
 
+/* User values of an object: its arena; of a table, whether a function of update's runs. */
+enum { LUAS__SHARE_ARENA = 1, LUAS__SHARE_UPDATING };
+
 /* Born empty; its class is of the object's kind. */
 typedef struct luas__share {
     luas__object object;
@@ -130,6 +133,7 @@ void luas__share_queue_open(lua_State *L);
 void luas__share_lock_open(lua_State *L);
 void luas__share_meet_open(lua_State *L);
 void luas__share_word_open(lua_State *L);
+void luas__share_table_open(lua_State *L);
 
 int luas__share_queue_new(lua_State *L);
 int luas__share_lock_new(lua_State *L);
@@ -139,6 +143,7 @@ int luas__share_meet_condition(lua_State *L);
 int luas__share_meet_barrier(lua_State *L);
 int luas__share_word_value(lua_State *L);
 int luas__share_word_array(lua_State *L);
+int luas__share_table_new(lua_State *L);
 
 /* share_lock.c: pushes what is told of a dead holder. */
 struct luas__death;

@@ -441,6 +441,11 @@ void luas__arena_retain(const luas__object *o)
     o->arena->uses[(uint32_t)o->id]++;
 }
 
+bool luas__arena_is_last(const luas__object *o)
+{
+    return o->arena->uses != NULL && o->arena->uses[(uint32_t)o->id] == 1;
+}
+
 /* One who has it still would be seen by the sweep. */
 static void free_if_unwanted(luas__arena *a, uint32_t i, uint32_t generation)
 {

@@ -82,6 +82,7 @@ typedef struct luas__arena {
     luas__hold *holds;
     uint32_t nholds, cap_holds;
     luas__who who;
+    struct luas__opened *tables;    /* shared_table.c's: what this process has open */
     uint64_t *packed;       /* ids, while `collects` */
     uint32_t npacked, cap_packed;
     bool collects;
@@ -124,6 +125,9 @@ int luas__arena_find(luas__arena *a, uint64_t id, luas__shared_kind kind, luas__
 /* One more hold on it, or one less. */
 void luas__arena_retain(const luas__object *o);
 void luas__arena_drop(luas__object *o);
+
+/* Is it the only hold that this process has on it? */
+bool luas__arena_is_last(const luas__object *o);
 
 /* Is it still what it was when this process was forked? */
 bool luas__arena_has(const luas__object *o);

@@ -1,0 +1,583 @@
+/* Tables. */
+#include <errno.h>
+#include <lauxlib.h>
+#include <math.h>
+#include <string.h>
+
+#include "codec.h"
+#include "error.h"
+#include "fail.h"
+#include "share.h"
+#include "shared_table.h"
+
+/* Bytes of a string that is a key, for people; what LMDB takes is more. */
+enum { MOST_STRING = 500 };
+
+/* The first byte of a key is its type's: so they are in order. */
+enum { KEY_FALSE = 0x10, KEY_TRUE = 0x11, KEY_NUMBER = 0x20, KEY_STRING = 0x30 };
+
+typedef struct key {
+    char bytes[LUAS__MOST_KEY];
+    size_t len;
+} key;
+
+static const luas__object *self(lua_State *L)
+{
+    return luas__share_self(L, LUAS__SHARED_TABLE);
+}
+
+static luas__bytes bytes_of(const key *k)
+{
+    return (luas__bytes){.at = k->bytes, .len = k->len};
+}
+
+/* ---- keys ---- */
+
+static void add_big_endian(key *k, uint64_t bits)
+{
+    for (int shift = 56; shift >= 0; shift -= 8)
+        k->bytes[k->len++] = (char)(bits >> shift);
+}
+
+static uint64_t read_big_endian(const char *at)
+{
+    uint64_t bits = 0;
+    for (int i = 0; i < 8; i++)
+        bits = bits << 8 | (unsigned char)at[i];
+    return bits;
+}
+
+/* In the order of the numbers. */
+static uint64_t order_of(double f)
+{
+    uint64_t bits;
+    memcpy(&bits, &f, sizeof bits);
+    return bits >> 63 != 0 ? ~bits : bits | UINT64_C(1) << 63;
+}
+
+static double double_of(uint64_t order)
+{
+    double f;
+    uint64_t bits = order >> 63 != 0 ? order & ~(UINT64_C(1) << 63) : ~order;
+    memcpy(&f, &bits, sizeof f);
+    return f;
+}
+
+/* An integer has its nearest float first, and then itself; a float that is one counts
+   as that, as in any table of Lua's. */
+static void set_number(lua_State *L, int index, key *k)
+{
+    int is_integer;
+    lua_Integer i = lua_tointegerx(L, index, &is_integer);
+    double f = lua_tonumber(L, index);
+    if (isnan(f))
+        luas__fail(L, "a key of a shared table cannot be NaN");
+    k->bytes[k->len++] = KEY_NUMBER;
+    add_big_endian(k, order_of(f));
+    if (is_integer)
+        add_big_endian(k, (uint64_t)i ^ UINT64_C(1) << 63);
+}
+
+static void set_string(lua_State *L, int index, key *k)
+{
+    size_t len;
+    const char *text = lua_tolstring(L, index, &len);
+    if (len > MOST_STRING)
+        luas__fail(L, "a key of a shared table cannot have more than %d bytes", MOST_STRING);
+    k->bytes[k->len++] = KEY_STRING;
+    memcpy(k->bytes + k->len, text, len);
+    k->len += len;
+}
+
+static void check_key(lua_State *L, int index, key *k)
+{
+    k->len = 0;
+    switch (lua_type(L, index)) {
+    case LUA_TBOOLEAN:
+        k->bytes[k->len++] = lua_toboolean(L, index) ? KEY_TRUE : KEY_FALSE;
+        break;
+    case LUA_TNUMBER:
+        set_number(L, index, k);
+        break;
+    case LUA_TSTRING:
+        set_string(L, index, k);
+        break;
+    default:
+        luas__fail(L, "a key of a shared table is a boolean, a number or a string, not a %s",
+                   luaL_typename(L, index));
+    }
+}
+
+static bool is_key(luas__bytes b)
+{
+    return b.len == 1 || (b.len == 9 && b.at[0] == KEY_NUMBER)
+        || (b.len == 17 && b.at[0] == KEY_NUMBER) || (b.len > 0 && b.at[0] == KEY_STRING);
+}
+
+static void push_key(lua_State *L, const key *k)
+{
+    if (k->bytes[0] == KEY_STRING)
+        lua_pushlstring(L, k->bytes + 1, k->len - 1);
+    else if (k->bytes[0] != KEY_NUMBER)
+        lua_pushboolean(L, k->bytes[0] == KEY_TRUE);
+    else if (k->len == 17)
+        lua_pushinteger(L, (lua_Integer)(read_big_endian(k->bytes + 9) ^ UINT64_C(1) << 63));
+    else
+        lua_pushnumber(L, double_of(read_big_endian(k->bytes + 1)));
+}
+
+/* ---- failures ---- */
+
+static int check(lua_State *L, const luas__object *o, int rc, const char *why)
+{
+    if (rc >= 0)
+        return rc;
+    if (rc == LUAS_ENOMEM)
+        return luas__fail(L, "the shared table is full (%d MB): give it more bytes",
+                          (int)(luas__shared_table_bytes(o) >> 20));
+    return luas__fail(L, "shared table: %s", why != NULL ? why : luas_strerror(rc));
+}
+
+/* ---- making one ---- */
+
+typedef struct measures {
+    uint64_t bytes;
+    const char *path, *why;
+} measures;
+
+static int make(luas__arena *a, luas__object *o, void *context)
+{
+    measures *m = context;
+    return luas__shared_table_new(a, m->bytes, m->path, o, &m->why);
+}
+
+int luas__share_table_new(lua_State *L)
+{
+    static const char *const options[] = {"bytes", "file", NULL};
+    measures m = {.bytes = LUAS__TABLE_BYTES, .path = NULL};
+    luas__share_check_call(L, "table");
+    lua_settop(L, 1);
+    luas__share_check_options(L, 1, "shared.table", options);
+    if (lua_istable(L, 1)) {
+        m.bytes = luas__share_bytes(L, 1, "shared.table", "bytes", m.bytes);
+        lua_getfield(L, 1, "file");
+        m.path = luaL_optstring(L, -1, NULL);
+    }
+    luas__arena *a = luas__share_arena(L);
+    luas__share *s = luas__share_new(L, LUAS__SHARED_TABLE);
+    int rc = make(a, &s->object, &m);
+    if (rc == LUAS_ENOMEM || rc == -ENOMEM || rc == -EMFILE) { /* others may be garbage */
+        lua_gc(L, LUA_GCCOLLECT);
+        rc = make(a, &s->object, &m);
+    }
+    if (rc < 0)
+        luas__fail(L, "cannot make a shared table: %s", m.why != NULL ? m.why : luas_strerror(rc));
+    return 1;
+}
+
+/* ---- verbs: each is a transaction, or a part of that of `atomically` ---- */
+
+/* What a verb is inside of. */
+typedef struct visit {
+    const luas__object *o;
+    bool is_part;           /* of atomically's */
+} visit;
+
+/* Set while a function of update's runs, in the object's user value. */
+static void check_not_updating(lua_State *L, const luas__object *o)
+{
+    if (luas__shared_table_is_open(o) && lua_getiuservalue(L, 1, LUAS__SHARE_UPDATING) == LUA_TBOOLEAN
+        && lua_toboolean(L, -1))
+        luas__fail(L, "the function of 'update' cannot use the table itself");
+}
+
+static visit begin(lua_State *L, bool writes)
+{
+    const char *why;
+    visit v = {.o = self(L)};
+    if (luas__shared_table_is_open(v.o)) {
+        check_not_updating(L, v.o);
+        v.is_part = true;
+        return v;
+    }
+    lua_pushnil(L);
+    luas__share_wait w = luas__share_wait_begin(L, v.o, lua_gettop(L), "wait for the table");
+    lua_pop(L, 1);
+    int rc;
+    while ((rc = luas__shared_table_begin(v.o, writes, LUAS__SLICE, &why)) == LUAS_ETIMEDOUT)
+        luas__share_wait_on(&w, rc);
+    check(L, v.o, rc, why);
+    return v;
+}
+
+/* `rc` is what the verb gave; raises if that is a failure. */
+static int end(lua_State *L, const visit *v, int rc)
+{
+    const char *why = NULL;
+    if (!v->is_part) {
+        int committed = luas__shared_table_end(v->o, rc >= 0, &why);
+        rc = rc < 0 || committed == 0 ? rc : committed;
+    }
+    return check(L, v->o, rc, why);
+}
+
+/* ---- values ---- */
+
+static int refuse_function(lua_State *L)
+{
+    return luas__fail(L, "a function cannot be a value of a shared table%s",
+                      lua_tostring(L, -1)[0] != '\0' ? lua_tostring(L, -1) : "");
+}
+
+/* Tables that are inside others are looked at once: `seen`. */
+static void look_for_functions(lua_State *L, int index, int seen, int depth)
+{
+    luaL_checkstack(L, LUA_MINSTACK, NULL);
+    index = lua_absindex(L, index);
+    if (lua_isfunction(L, index)) {
+        lua_pushliteral(L, "");
+        refuse_function(L);
+    }
+    if (!lua_istable(L, index) || depth == 0)
+        return;
+    lua_pushvalue(L, index);
+    if (lua_rawget(L, seen) != LUA_TNIL) {
+        lua_pop(L, 1);
+        return;
+    }
+    lua_pushvalue(L, index);
+    lua_pushboolean(L, 1);
+    lua_rawset(L, seen);
+    lua_pop(L, 1);
+    for (lua_pushnil(L); lua_next(L, index) != 0; lua_pop(L, 1)) {
+        if (lua_isfunction(L, -1)) {
+            lua_pushfstring(L, ": field '%s'", luaL_tolstring(L, -2, NULL));
+            refuse_function(L);
+        }
+        if (lua_istable(L, -1))
+            look_for_functions(L, -1, seen, depth - 1);
+    }
+}
+
+enum { MOST_DEPTH = 150 };
+
+static void check_value(lua_State *L, int index)
+{
+    if (!lua_istable(L, index) && !lua_isfunction(L, index))
+        return;
+    lua_newtable(L);
+    look_for_functions(L, index, lua_gettop(L), MOST_DEPTH);
+    lua_pop(L, 1);
+}
+
+/* The encoded value in a scratch, which is pushed. What it refers to lives as long as
+   the table. */
+static luas__bytes encode(lua_State *L, const luas__object *o, int index)
+{
+    luas__encode_options options = {0};
+    luas__arena *a = o->arena;
+    check_value(L, index);
+    luas__share_scratch *s = luas__share_take_scratch(L);
+    a->collects = true;
+    int rc = luas__encode_value(L, index, &s->bytes, &options);
+    a->collects = false;
+    uint32_t n = a->npacked;
+    a->npacked = 0;
+    if (rc < 0)
+        luas__fail(L, "cannot set this: %s", lua_tostring(L, -1));
+    if (n > 0 && luas__shared_table_has_file(o))
+        luas__fail(L, "cannot set this: what processes share cannot be kept in a file");
+    luas__share_check(L, a, luas__arena_keep(o, a->packed, n));
+    return (luas__bytes){.at = luas__buffer_bytes(&s->bytes), .len = s->bytes.len};
+}
+
+/* Copied, for what decodes may raise. */
+static void copy_value(lua_State *L, luas__share_scratch *s, luas__bytes value)
+{
+    (void)L;
+    luas__buffer_truncate(&s->bytes, 0);
+    if (luas__buffer_append(&s->bytes, value.at, value.len) < 0)
+        s->bytes.len = 0;
+}
+
+static void decode(lua_State *L, int scratch)
+{
+    luas__share_scratch *s = lua_touserdata(L, scratch);
+    int rc = luas__decode_value(L, luas__buffer_bytes(&s->bytes), s->bytes.len, 0, LUAS__FUNCTIONS);
+    if (rc < 0)
+        luas__fail(L, "cannot get the value: %s", lua_tostring(L, -1));
+}
+
+/* ---- get, set, add, count, clear ---- */
+
+static int table_get(lua_State *L)
+{
+    key k;
+    luas__bytes value;
+    lua_settop(L, 2);
+    check_key(L, 2, &k);
+    self(L);
+    luas__share_scratch *s = luas__share_take_scratch(L);
+    visit v = begin(L, false);
+    int rc = luas__shared_table_get(v.o, bytes_of(&k), &value);
+    if (rc == 1)
+        copy_value(L, s, value);
+    rc = end(L, &v, rc);
+    if (rc == 1)
+        decode(L, 3);
+    else
+        lua_pushnil(L);
+    luas__share_return_scratch(L, 3);
+    return 1;
+}
+
+static int table_set(lua_State *L)
+{
+    key k;
+    luas__bytes value = {NULL, 0};
+    lua_settop(L, 3);
+    const luas__object *o = self(L);
+    check_key(L, 2, &k);
+    bool is_nil = lua_isnil(L, 3);
+    if (!is_nil)
+        value = encode(L, o, 3);
+    visit v = begin(L, true);
+    int rc = is_nil ? luas__shared_table_delete(o, bytes_of(&k))
+        : luas__shared_table_put(o, bytes_of(&k), value);
+    end(L, &v, rc);
+    if (!is_nil)
+        luas__share_return_scratch(L, 4);
+    return 0;
+}
+
+/* The number at a key, pushed; 0 where there is none. False: it is something else. */
+static bool push_number(lua_State *L, const luas__object *o, const key *k)
+{
+    luas__bytes value;
+    int rc = luas__shared_table_get(o, bytes_of(k), &value);
+    if (rc == 0) {
+        lua_pushinteger(L, 0);
+        return true;
+    }
+    return rc == 1 && luas__decode_value(L, value.at, value.len, 0, 0) == 1
+        && lua_type(L, -1) == LUA_TNUMBER;
+}
+
+/* Encoded here, as numbers are, so that nothing can raise. */
+static int put_number(lua_State *L, const luas__object *o, const key *k)
+{
+    luas__encode_options options = {0};
+    luas__buffer b = LUAS__BUFFER_INIT;
+    int rc = luas__encode_value(L, lua_gettop(L), &b, &options);
+    if (rc == 0)
+        rc = luas__shared_table_put(o, bytes_of(k),
+                                    (luas__bytes){luas__buffer_bytes(&b), b.len});
+    luas__buffer_release(&b);
+    return rc;
+}
+
+static int table_add(lua_State *L)
+{
+    key k;
+    lua_settop(L, 3);
+    self(L);
+    check_key(L, 2, &k);
+    luaL_checktype(L, 3, LUA_TNUMBER);
+    visit v = begin(L, true);
+    int top = lua_gettop(L);
+    bool is_number = push_number(L, v.o, &k);
+    int rc = 0;
+    if (is_number) {
+        lua_pushvalue(L, 3);
+        lua_arith(L, LUA_OPADD);
+        rc = put_number(L, v.o, &k);
+    }
+    if (!is_number && !v.is_part)
+        luas__shared_table_end(v.o, false, &(const char *){NULL});
+    if (!is_number)
+        return luas__fail(L, "'add' to a value that is no number");
+    end(L, &v, rc);
+    lua_settop(L, top + 1);
+    return 1;
+}
+
+static int table_count(lua_State *L)
+{
+    visit v = begin(L, false);
+    int64_t n = luas__shared_table_count(v.o);
+    end(L, &v, n < 0 ? (int)n : 0);
+    lua_pushinteger(L, n);
+    return 1;
+}
+
+static int table_clear(lua_State *L)
+{
+    visit v = begin(L, true);
+    end(L, &v, luas__shared_table_clear(v.o));
+    return 0;
+}
+
+static int table_save(lua_State *L)
+{
+    int rc;
+    const char *why = NULL, *path = luaL_checkstring(L, 2);
+    const luas__object *o = self(L);
+    if (luas__shared_table_is_open(o))
+        return luas__fail(L, "'save' cannot be a part of 'atomically'");
+    lua_settop(L, 3);
+    luas__share_wait w = luas__share_wait_begin(L, o, 3, "wait for the table");
+    while ((rc = luas__shared_table_save(o, path, &why)) == LUAS_ETIMEDOUT)
+        luas__share_wait_on(&w, rc);
+    if (rc < 0)
+        return luas__fail(L, "cannot save the table to '%s': %s", path,
+                          why != NULL ? why : luas_strerror(rc));
+    return 0;
+}
+
+/* ---- what calls a function ---- */
+
+/* Gives up the transaction, if it is this verb's own, and raises what is on the top. */
+static int abandon(lua_State *L, const visit *v)
+{
+    const char *why;
+    if (!v->is_part)
+        luas__shared_table_end(v->o, false, &why);
+    return lua_error(L);
+}
+
+static void set_updating(lua_State *L, bool updating)
+{
+    lua_pushboolean(L, updating);
+    lua_setiuservalue(L, 1, LUAS__SHARE_UPDATING);
+}
+
+/* Arguments: the table, key, function, the key's bytes (a light userdata), the value. */
+static int update_value(lua_State *L)
+{
+    const key *k = lua_touserdata(L, 4);
+    const luas__object *o = self(L);
+    set_updating(L, true);
+    lua_pushvalue(L, 3);
+    lua_pushvalue(L, 5);
+    lua_call(L, 1, 1);
+    set_updating(L, false);
+    lua_replace(L, 5);
+    lua_settop(L, 5);
+    int rc;
+    if (lua_isnil(L, 5))
+        rc = luas__shared_table_delete(o, bytes_of(k));
+    else
+        rc = luas__shared_table_put(o, bytes_of(k), encode(L, o, 5));
+    check(L, o, rc, NULL);
+    lua_settop(L, 5);
+    return 1;
+}
+
+/* The value as it is, pushed; an error of the decoder's is one of update's. */
+static void push_present(lua_State *L, const luas__object *o, const key *k)
+{
+    luas__bytes value;
+    int rc = luas__shared_table_get(o, bytes_of(k), &value);
+    if (rc == 1)
+        rc = luas__decode_value(L, value.at, value.len, 0, LUAS__FUNCTIONS);
+    if (rc == 0)
+        lua_pushnil(L);
+    else if (rc < 0)
+        lua_error(L);
+}
+
+static int present_and_update(lua_State *L)
+{
+    push_present(L, self(L), lua_touserdata(L, 4));
+    return update_value(L);
+}
+
+/* t:update(k, f): f gets the value and gives the new one, which update gives. */
+static int table_update(lua_State *L)
+{
+    key k;
+    lua_settop(L, 3);
+    check_key(L, 2, &k);
+    luaL_checkany(L, 3);
+    visit v = begin(L, true);
+    lua_settop(L, 3);
+    lua_pushvalue(L, lua_upvalueindex(1));
+    lua_pushcclosure(L, present_and_update, 1);
+    for (int i = 1; i <= 3; i++)
+        lua_pushvalue(L, i);
+    lua_pushlightuserdata(L, &k);
+    int rc = lua_pcall(L, 4, 1, 0);
+    set_updating(L, false);
+    if (rc != LUA_OK)
+        return abandon(L, &v);
+    end(L, &v, 0);
+    return 1;
+}
+
+/* t:atomically(f): all that f(t) does, or nothing; gives what f gives. */
+static int table_atomically(lua_State *L)
+{
+    luaL_checkany(L, 2);
+    lua_settop(L, 2);
+    if (luas__shared_table_is_open(self(L)))
+        return luas__fail(L, "'atomically' cannot be a part of another one");
+    visit v = begin(L, true);
+    lua_settop(L, 2);
+    lua_pushvalue(L, 1);
+    if (lua_pcall(L, 1, LUA_MULTRET, 0) != LUA_OK)
+        return abandon(L, &v);
+    end(L, &v, 0);
+    return lua_gettop(L) - 1;
+}
+
+/* ---- pairs ---- */
+
+/* What a generic for calls: the table, the last key or nil. Each step looks for itself,
+   so that nothing is locked in between. */
+static int next_pair(lua_State *L)
+{
+    key k = {.len = 0};
+    luas__bytes found, value;
+    lua_settop(L, 2);
+    bool is_first = lua_isnil(L, 2);
+    if (!is_first)
+        check_key(L, 2, &k);
+    self(L);
+    luas__share_scratch *s = luas__share_take_scratch(L);
+    visit v = begin(L, false);
+    int rc = luas__shared_table_find(v.o, bytes_of(&k), !is_first, &found, &value);
+    while (rc == 1 && (found.len > sizeof k.bytes || !is_key(found)))
+        rc = luas__shared_table_find(v.o, found, true, &found, &value);
+    if (rc == 1) {
+        memcpy(k.bytes, found.at, found.len);
+        k.len = found.len;
+        copy_value(L, s, value);
+    }
+    if (end(L, &v, rc) == 0)
+        return lua_pushnil(L), 1;
+    push_key(L, &k);
+    decode(L, 3);
+    luas__share_return_scratch(L, 3);
+    return 2;
+}
+
+static int table_pairs(lua_State *L)
+{
+    self(L);
+    lua_pushvalue(L, lua_upvalueindex(1));
+    lua_pushcclosure(L, next_pair, 1);
+    lua_pushvalue(L, 1);
+    lua_pushnil(L);
+    return 3;
+}
+
+void luas__share_table_open(lua_State *L)
+{
+    static const luaL_Reg methods[] = {
+        {"get", table_get}, {"set", table_set}, {"add", table_add}, {"update", table_update},
+        {"pairs", table_pairs}, {"count", table_count}, {"clear", table_clear},
+        {"atomically", table_atomically}, {"save", table_save}, {NULL, NULL},
+    };
+    static const luaL_Reg meta[] = {{"__pairs", table_pairs}, {"__len", table_count}, {NULL, NULL}};
+    luas__share_class(L, LUAS__SHARED_TABLE, methods, meta);
+}

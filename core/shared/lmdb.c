@@ -1,0 +1,47 @@
+/* Loading LMDB. */
+#include "lmdb.h"
+
+#include <dlfcn.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+
+/* The same for all threads of a process, and never changed once it is there. */
+static luas__lmdb functions;
+static char reason[256];
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+static void *open_library(void)
+{
+    static const char *const names[] = {"liblmdb.so.0", "liblmdb.so", "liblmdb.dylib"};
+    void *library = NULL;
+    for (size_t i = 0; library == NULL && i < sizeof names / sizeof *names; i++)
+        library = dlopen(names[i], RTLD_NOW | RTLD_LOCAL);
+    return library;
+}
+
+static void load(void)
+{
+    void *library = open_library(), *address;
+    if (library == NULL) {
+        snprintf(reason, sizeof reason, "a shared table needs the library LMDB, which cannot be "
+                 "loaded (Debian's package is liblmdb0)");
+        return;
+    }
+#define LOAD(result, name, arguments) \
+    address = dlsym(library, "mdb_" #name); \
+    if (address == NULL) { \
+        snprintf(reason, sizeof reason, "this LMDB has no mdb_" #name); \
+        return; \
+    } \
+    memcpy(&functions.name, &address, sizeof address);
+    LUAS__LMDB(LOAD)
+#undef LOAD
+}
+
+const luas__lmdb *luas__lmdb_load(const char **why)
+{
+    pthread_once(&once, load);
+    *why = reason;
+    return reason[0] == '\0' ? &functions : NULL;
+}
