@@ -99,6 +99,8 @@ typedef struct luas_options {
     int workers;            /* 0: one for each CPU that this process may use */
     double timeout;         /* seconds for a call; 0: none */
     int retries;            /* further tries after a crash or a timeout */
+    struct luas_shared *shared; /* what the script's `shared` makes is in there; NULL:
+                               in memory of each worker's own */
 } luas_options;
 
 typedef enum luas_type {
@@ -228,6 +230,71 @@ LUAS_API const char *luas_pool_why(const luas_pool *pool);
 /* Ends the workers, running calls too, and frees the pool; NULL is fine. In a
    child that the application forked it only closes descriptors. */
 LUAS_API void luas_pool_close(luas_pool *pool);
+
+/* ---- what processes share: an application with its scripts ---- */
+
+/*
+ * Memory in which objects lie that all processes below this one can use: the
+ * module `shared` of the scripts makes the same. luas_shared_open() before the
+ * first fork; give it to pools (luas_options.shared) and states; then make
+ * objects, and hand them to a script as an argument or a global.
+ *
+ * One luas_shared is for one thread, which must not end before it is closed:
+ * another thread has one of its own by luas_shared_join. Locks and what was got
+ * belong to the process. A wait is given in seconds: 0 does not wait, a negative
+ * number is as long as it takes; a signal does not end it.
+ */
+typedef struct luas_shared luas_shared;
+typedef struct luas_object luas_object;
+
+/* For at most `bytes` of it in use, 0: a half of the machine's memory. On failure
+   *shared is NULL. */
+LUAS_API int luas_shared_open(luas_shared **shared, uint64_t bytes);
+LUAS_API int luas_shared_join(luas_shared **shared, const luas_shared *other);
+
+/* Its objects have to be dropped before; NULL is fine. */
+LUAS_API void luas_shared_close(luas_shared *shared);
+
+/* The state's module `shared` makes its objects in there from now on: call it
+   after luas_openlibs and before anything is shared there. */
+LUAS_API int luas_shared_use(struct lua_State *L, const luas_shared *shared);
+
+/*
+ * New objects. A queue has at most `max` items (0: no such limit) of at most
+ * `item` bytes each (0: 16 MB); a value is an int64_t. On failure *object is NULL.
+ */
+LUAS_API int luas_shared_queue(luas_shared *shared, uint64_t max, uint64_t item,
+                               luas_object **object);
+LUAS_API int luas_shared_lock(luas_shared *shared, luas_object **object);
+LUAS_API int luas_shared_value(luas_shared *shared, int64_t value, luas_object **object);
+
+/* Its memory goes when no process has it; NULL is fine. */
+LUAS_API void luas_shared_drop(luas_object *object);
+
+/* Pushes it for scripts; or makes an argument of it for luas_submit, which is good
+   as long as the object is. */
+LUAS_API int luas_shared_push(struct lua_State *L, const luas_object *object);
+LUAS_API luas_value luas_shared_argument(const luas_object *object);
+
+/* Puts a string: 1; 0: the queue was full all the time; LUAS_ECLOSED; LUAS_ETOOBIG. */
+LUAS_API int luas_shared_put(luas_object *queue, const char *bytes, size_t len, double seconds);
+
+/* Gets the next item, valid until the next call with this queue: 1; 0: there was none;
+   LUAS_ECLOSED: nor will there be. */
+LUAS_API int luas_shared_get(luas_object *queue, luas_value *item, double seconds);
+
+/* Nothing can be put any more. */
+LUAS_API int luas_shared_finish(luas_object *queue);
+
+/* 1: it is the caller's; 2: so it is, and who had it before died with it; 0: others had
+   it all the time; -EDEADLK: the caller has it. */
+LUAS_API int luas_shared_acquire(luas_object *lock, double seconds);
+
+/* -EPERM: the caller does not have it. */
+LUAS_API int luas_shared_release(luas_object *lock);
+
+/* Adds at once for all, and gives the sum. */
+LUAS_API int64_t luas_shared_add(luas_object *value, int64_t n);
 
 #ifdef __cplusplus
 }

@@ -30,6 +30,7 @@ struct luas_pool {
     luas__pool *pool;
     luas__job *job;
     char *script;
+    const luas_shared *shared;  /* the application's, or NULL */
     uint64_t taken;         /* outcomes that the application has had */
     double timeout;         /* seconds */
     luas__outcome next;     /* count calls from index on are to be told of */
@@ -53,7 +54,11 @@ static int prepare_state(lua_State *L)
 {
     luaL_openlibs(L);
     luas_openlibs(L);
-    lua_pushvalue(L, 1);
+    const luas_pool *p = lua_touserdata(L, 1);
+    int rc = p->shared != NULL ? luas_shared_use(L, p->shared) : 0;
+    if (rc < 0)
+        return luaL_error(L, "shared memory: %s", luas_strerror(rc));
+    lua_pushstring(L, p->script);
     lua_pushcclosure(L, load_script, 1);
     return 1;
 }
@@ -67,7 +72,7 @@ static int worker_main(void *host, luas__channel *channel)
         return EXIT_FAILURE;
     }
     lua_pushcfunction(L, prepare_state);
-    lua_pushstring(L, host);
+    lua_pushlightuserdata(L, host);
     if (lua_pcall(L, 1, 1, 0) != LUA_OK) {
         luas__serve_fail(channel, lua_tostring(L, -1));
         return EXIT_FAILURE;
@@ -125,11 +130,12 @@ static int open_pool(luas_pool **pool, const luas_options *o)
     luas__task_watch_forks();
     p->timeout = o->timeout;
     p->script = strdup(o->script);
+    p->shared = o->shared;
     int rc = p->script == NULL ? LUAS_ENOMEM : luas__pool_open(&p->pool, &options);
     if (rc == 0)
         rc = start_job(p, o);
     if (rc == 0)
-        rc = luas__pool_populate(p->pool, p->script);
+        rc = luas__pool_populate(p->pool, p);
     if (rc < 0) {
         luas_pool_close(p);
         return rc;
@@ -229,7 +235,7 @@ static bool has_outcome(const luas_pool *p)
    hence the wake, for who polls the descriptor. */
 static void get_going(luas_pool *p)
 {
-    while (luas__pool_step(p->pool, 0, p->script) > 0 && !has_outcome(p))
+    while (luas__pool_step(p->pool, 0, p) > 0 && !has_outcome(p))
         continue;
     if (has_outcome(p))
         luas__poller_wake(&p->pool->poller);
@@ -365,7 +371,7 @@ static int step_and_take(luas_pool *p, luas_outcome *out)
 {
     int rc;
     while ((rc = take(p, out)) == 0)
-        if ((rc = luas__pool_step(p->pool, 0, p->script)) <= 0)
+        if ((rc = luas__pool_step(p->pool, 0, p)) <= 0)
             return rc == LUAS_EINTR ? 0 : rc;
     return rc;
 }
@@ -391,7 +397,7 @@ int luas_wait(luas_pool *p, double seconds)
         return LUAS_EFOREIGN;
     if (has_outcome(p))
         return 1;
-    return luas__pool_step(p->pool, luas__seconds(seconds), p->script);
+    return luas__pool_step(p->pool, luas__seconds(seconds), p);
 }
 
 const char *luas_pool_why(const luas_pool *p)

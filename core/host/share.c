@@ -47,7 +47,7 @@ static const char box_key = 'b', tick_key = 't';
 static int close_box(lua_State *L)
 {
     box *b = lua_touserdata(L, 1);
-    luas__arena_close(&b->arena);
+    luas__holds_close(&b->arena);
     luas__buffer_release(&b->input);
     return 0;
 }
@@ -161,7 +161,7 @@ void luas__share_leave(lua_State *L)
 {
     box *b = find_box(L);
     if (b != NULL)
-        luas__arena_close(&b->arena);
+        luas__holds_close(&b->arena);
 }
 
 /* ---- objects ---- */
@@ -453,8 +453,9 @@ bool luas__share_wait_on(luas__share_wait *w, int rc)
     if (w->deadline == 0)
         return false; /* who asks without waiting does it often */
     look_for_stop(w);
-    bool goes_on = luas__handles_step(w->L);
-    if (w->deadline == INT64_MAX && !goes_on && !luas__arena_is_shared(w->object))
+    bool goes_on = luas__handles_step(w->L), was_alone = w->is_alone;
+    w->is_alone = w->deadline == INT64_MAX && !goes_on && !luas__arena_is_shared(w->object);
+    if (w->is_alone && was_alone) /* there was one more try, after the last one's end */
         luas__fail(w->L, "this would %s for ever: no other process has it", w->what);
     return w->deadline == INT64_MAX || luas__share_wait_slice(w) > 0;
 }

@@ -97,6 +97,7 @@ typedef struct luas__share_wait {
     const char *what;       /* that it would do for ever */
     int64_t deadline;       /* ns; INT64_MAX: none */
     lua_Hook hook;          /* of the main thread, before */
+    bool is_alone;          /* nobody had it, when that was looked at last */
 } luas__share_wait;
 
 /* `seconds` is the index of an argument: a number, or nil for as long as it takes. */

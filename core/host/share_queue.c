@@ -16,6 +16,9 @@ static const luas__object *self(lua_State *L)
     return luas__share_self(L, LUAS__SHARED_QUEUE);
 }
 
+/* What comes before the bytes of a string. */
+enum { HEAD = 5 };
+
 /* ---- making one ---- */
 
 typedef struct measures {
@@ -45,12 +48,11 @@ int luas__share_queue_new(lua_State *L)
     luas__share_check_options(L, 2, "shared.queue", options);
     if (lua_istable(L, 2))
         m.bytes = luas__share_bytes(L, 2, "shared.queue", "bytes", m.bytes);
+    m.bytes += HEAD; /* for a string of that length */
     return luas__share_make(L, LUAS__SHARED_QUEUE, make, &m);
 }
 
 /* ---- putting ---- */
-
-enum { HEAD = 5 };
 
 /* A string is copied once: to where the getters find it. */
 static luas__queue_item string_item(lua_State *L, int index, char head[HEAD])
@@ -92,8 +94,8 @@ static int refuse_put(lua_State *L, const luas__object *o, const luas__queue_ite
         return luas__fail(L, "the queue is closed");
     if (rc == LUAS_ETOOBIG)
         return luas__fail(L, "an item of %I bytes is too large for this queue: give it "
-                          "more than bytes = %I", (LUAI_UACINT)(item->len + item->more_len),
-                          (LUAI_UACINT)luas__shared_queue_bytes(o));
+                          "more than bytes = %I", (LUAI_UACINT)(item->len + item->more_len - HEAD),
+                          (LUAI_UACINT)(luas__shared_queue_bytes(o) - HEAD));
     return luas__share_check(L, o->arena, rc);
 }
 
@@ -115,10 +117,10 @@ static bool put(lua_State *L, const luas__object *o, const luas__queue_item *ite
     while ((rc = luas__shared_queue_put(o, item)) != 0) {
         if (rc != LUAS_ETIMEDOUT)
             refuse_put(L, o, item, rc);
-        if (w.deadline == INT64_MAX && tries++ > SURELY)
-            look_whether_stuck(L, o);
         int64_t slice = luas__share_wait_slice(&w);
         luas__arena_say_full(o->arena, w.deadline == INT64_MAX ? o : NULL);
+        if (w.deadline == INT64_MAX && tries++ > SURELY)
+            look_whether_stuck(L, o);
         rc = luas__shared_queue_await_room(o, item, slice);
         luas__arena_say_full(o->arena, NULL);
         if (!luas__share_wait_on(&w, rc))

@@ -286,11 +286,8 @@ int luas__arena_enter_slowly(luas__arena *a)
 
 void luas__arena_close(luas__arena *a)
 {
-    if (a->head != NULL && a->generation != 0 && luas__fork_detect_is_here(&a->here)) {
-        while (a->nholds > 0)
-            luas__arena_remove_hold(a, &a->holds[a->nholds - 1].object);
+    if (a->head != NULL && a->generation != 0 && luas__fork_detect_is_here(&a->here))
         luas__seat_leave(&luas__arena_seats(a)[a->seat]);
-    }
     luas__arena_map_close(a);
     luas__fork_detect_close(&a->here);
     luas__fd_close(&a->fd);

@@ -96,7 +96,7 @@ int luas__arena_open(luas__arena *a, uint64_t limit);
 /* Another one of the same memory, for another thread or state. */
 int luas__arena_join(luas__arena *a, const luas__arena *other);
 
-/* Gives up what this process has of it. */
+/* Gives up what this process has of it; it holds nothing (luas__holds_close). */
 void luas__arena_close(luas__arena *a);
 
 int luas__arena_enter_slowly(luas__arena *a);

@@ -16,3 +16,10 @@ void luas__holds_end_task(luas__arena *a, uint32_t before)
             luas__arena_remove_hold(a, &o);
     }
 }
+
+void luas__holds_close(luas__arena *a)
+{
+    if (a->head != NULL && a->generation != 0)
+        luas__holds_end_task(a, 0);
+    luas__arena_close(a);
+}

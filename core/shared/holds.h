@@ -16,4 +16,8 @@ static inline uint32_t luas__holds_count(const luas__arena *a)
 
 void luas__holds_end_task(luas__arena *a, uint32_t before);
 
+/* luas__arena_close, with what is held given back before: the thread must not go on with
+   locks in memory that is not there any more. */
+void luas__holds_close(luas__arena *a);
+
 #endif

@@ -199,6 +199,15 @@ function Process:is_alive()
     return is_alive(self, "is_alive")
 end
 
+-- While this process waits for that one and nothing else, that one is told if it
+-- waits for this one to take something from a queue.
+local Joining = { __close = function() core.joining() end }
+
+local function say_joining(self)
+    core.joining(self.known_pid)
+    return setmetatable({}, Joining)
+end
+
 --- Waits until it has ended, at most `timeout` seconds: false if it has not.
 ---@param timeout number?
 ---@return boolean
@@ -206,6 +215,7 @@ function Process:join(timeout)
     started(self, "join")
     timeout = check.timeout(timeout, 1, "join")
     local deadline = timeout and core.now() + timeout
+    local told <close> = not deadline and say_joining(self) or nil
     while is_alive(self, "join") do
         local left = deadline and deadline - core.now()
         if left and left <= 0 then return false end

@@ -25,9 +25,10 @@ if not helpers.sanitized then
     helpers.interpreters["lua5.4"] = "LUA_CPATH=" .. sh.quote(cpath .. ";;") .. " lua5.4"
 end
 
-local PRELUDE = 'local luas = require "luas" local pool, process = luas.pool, luas.process '
+local PRELUDE = 'local luas = require "luas" '
+    .. 'local pool, process, shared = luas.pool, luas.process, luas.shared '
 
----Writes a script that has the locals luas, pool and process.
+---Writes a script that has the locals luas, pool, process and shared.
 ---@param text string
 ---@return string path
 function helpers.write_script(text)
