@@ -67,6 +67,32 @@ describe("examples", function()
         assert.equal("6 times 7 is 42\n12 times 12 is 144\n99 times 101 is 9999\n", example("pipe"))
     end)
 
+    it("producers: two put and two take, and nothing is lost", function()
+        assert.equal("1000 numbers, their sum is 500500\n", example("producers"))
+    end)
+
+    it("histogram: the same for every number of workers", function()
+        local two = example("histogram", "", "-j 2")
+        assert.truthy(two:find("\n20000 throws\n$"))
+        assert.equal(two, example("histogram", "", "-j 0"))
+    end)
+
+    it("bank: no money is lost when workers die", function()
+        assert.equal("200 orders, some died, the bank has 500\n", example("bank", "", "-j 2"))
+    end)
+
+    it("tablecount: counts as other tools do", function()
+        local text = folder .. "/text"
+        shell.write(text, ("The quick brown fox. The lazy dog!\n"):rep(250) .. "the end\n")
+        local words, n = top_words(example("tablecount", text, "-j 2"))
+        assert.equal(7, n)
+        assert.equal(peer_counts(text), words)
+    end)
+
+    it("stages: three processes in a row", function()
+        assert.equal("the sum of the first 20 squares is 2870\n", example("stages"))
+    end)
+
     it("pi: near, and the same for every number of workers", function()
         local two = example("pi", "20", "-j 2")
         assert.near(math.pi, tonumber(two:match("about ([%d.]+)")), 0.01)
