@@ -92,6 +92,16 @@ def bare(work, label=BARE, share=1.0):
     return Entry(label, "bare", work, share)
 
 
+MP = "Python's multiprocessing"
+
+
+def shared(name, text, count, result, share, ratio):
+    """A row of what processes share, in which Python does `share` of the work."""
+    return Row(name, text, count, result,
+               [Entry(LUAS, "luas_shared", name), Entry(MP, "shared", name, share)],
+               [within(MP, ratio)])
+
+
 LUAS_DEFAULT = "luas, default options"
 LUAS_C = "luas, from C"
 LUAS_WARM = "luas, pool already open"
@@ -161,6 +171,24 @@ ROWS = [
          Target("64 workers, dealt one by one: at most 1.5 times 2 workers",
                 lambda of: of("64 workers, one by one") / of("2 workers, one by one"), 1.5, False)],
         reference=TWO),
+    shared("queue_16", "300 000 strings of 16 bytes through a queue", 300000,
+           lambda n: 16 * n, 0.2, 0.1),
+    shared("queue_1k", "200 000 strings of 1 KB through a queue", 200000,
+           lambda n: n << 10, 0.2, 0.1),
+    shared("queue_64k", "10 000 strings of 64 KB through a queue", 10000,
+           lambda n: n << 16, 0.5, 0.25),
+    shared("queue_1m", "500 strings of 1 MB through a queue", 500, lambda n: n << 20, 1, 0.5),
+    shared("queue_rtt", "50 000 numbers there and back through two queues", 50000,
+           triangle, 0.2, 0.15),
+    shared("value", "1 000 000 additions to a shared number", 1000000, lambda n: n, 0.2, 0.15),
+    shared("lock", "a lock taken 500 000 times", 500000, lambda n: n, 1, 1.2),
+    shared("table", "50 000 times set and get of 100 bytes in a shared table", 50000,
+           lambda n: 100 * n, 0.1, 0.05),
+    Row("warm", "2000 warm maps of a function that captures a queue", 2000,
+        lambda n: 2 * triangle(n),
+        [Entry(LUAS, "luas_shared", "warm"),
+         Entry("luas, capturing nothing", "luas_shared", "warm_none")],
+        [within("luas, capturing nothing", 1.3)]),
 ]
 
 
@@ -183,6 +211,10 @@ class Programs:
             return [self.luas_path, "-j", str(self.cpus), str(HERE / "luas.lua")]
         if name == "app":
             return [self.app, str(HERE / "app.lua")]
+        if name == "luas_shared":
+            return [self.luas_path, str(HERE / "shared.lua")]
+        if name == "shared":
+            return ["/usr/bin/python3", str(HERE / "shared.py")]
         if name in ("limits", "bare"):
             return [f"{self.built}/{name}"]
         if name == "mce":
