@@ -244,8 +244,9 @@ static int object_pack(lua_State *L)
     return 2;
 }
 
-/* Lua thinks that an object is small; but its memory stays as long as it is there. The
-   collector rests in a worker, and would not find those that tasks have left. */
+/* After an object came that this process did not have. Lua thinks that it is small; but its
+   memory stays as long as it is there. The collector rests in a worker, and would not find
+   those that tasks have left. */
 static void weigh(lua_State *L, box *b)
 {
     if (b->arena.is_root || ++b->met * WEIGHT < lua_gc(L, LUA_GCCOUNT))
@@ -271,7 +272,6 @@ static int object_unpack(lua_State *L)
     if (luas__arena_name(a) != name)
         return luaL_error(L, "%s: this process does not have the memory that it is in",
                           luas__share_names[kind]);
-    weigh(L, (box *)a);
     luas__share *s = luas__share_new(L, kind);
     int rc = luas__arena_find(a, id, kind, &s->object);
     if (rc == LUAS_ECLOSED)
@@ -279,6 +279,8 @@ static int object_unpack(lua_State *L)
     luas__share_check(L, a, rc);
     if (kind == LUAS__SHARED_CONDITION)
         luas__share_find_lock(L, s);
+    if (luas__arena_is_last(&s->object))
+        weigh(L, (box *)a);
     return 1;
 }
 

@@ -19,6 +19,9 @@ static const luas__object *self(lua_State *L)
 /* What comes before the bytes of a string. */
 enum { HEAD = 5 };
 
+/* Bytes of an item that it pays to spare a copy. */
+enum { LARGE = 8 << 10 };
+
 /* ---- making one ---- */
 
 typedef struct measures {
@@ -180,11 +183,48 @@ static int give_none(lua_State *L, const char *why)
     return 2;
 }
 
+typedef struct large {
+    const char *bytes;
+    size_t len;
+} large;
+
+static int push_large(lua_State *L)
+{
+    const large *l = lua_touserdata(L, 1);
+    lua_pushlstring(L, l->bytes + HEAD, l->len - HEAD);
+    return 1;
+}
+
+/* A long string is copied once: from where it lies. The collector, which runs others'
+   code, waits until the queue is let go. */
+static bool get_large(lua_State *L, const luas__object *o)
+{
+    large l;
+    if (!luas__shared_queue_peek(o, LARGE, &l.bytes, &l.len))
+        return false;
+    bool is_string = l.bytes[0] == (char)0xc6, runs = lua_gc(L, LUA_GCISRUNNING);
+    int rc = LUA_OK;
+    if (is_string) {
+        lua_gc(L, LUA_GCSTOP);
+        lua_pushcfunction(L, push_large);
+        lua_pushlightuserdata(L, &l);
+        rc = lua_pcall(L, 1, 1, 0);
+        if (runs)
+            lua_gc(L, LUA_GCRESTART);
+    }
+    luas__shared_queue_take(o, is_string && rc == LUA_OK);
+    if (rc != LUA_OK)
+        lua_error(L);
+    return is_string;
+}
+
 /* The next item of the queue `o`; `seconds` is an index. */
 static int get(lua_State *L, const luas__object *o, int seconds)
 {
     int rc;
     luas__share_wait w = luas__share_wait_begin(L, o, seconds, "wait for an item");
+    if (get_large(L, o))
+        return 1;
     luas__share_scratch *s = luas__share_take_scratch(L);
     int scratch = lua_gettop(L);
     while ((rc = luas__shared_queue_get(o, &s->bytes, &s->ids)) != 1) {
@@ -192,8 +232,13 @@ static int get(lua_State *L, const luas__object *o, int seconds)
             break;
         bool was_empty = rc == 0; /* else others are in the way, for a slice by now */
         rc = was_empty ? luas__shared_queue_await_item(o, luas__share_wait_slice(&w)) : 0;
-        if (was_empty && luas__shared_queue_has_item(o))
+        if (was_empty && luas__shared_queue_has_item(o)) {
+            if (get_large(L, o)) {
+                luas__share_return_scratch(L, scratch);
+                return 1;
+            }
             continue;
+        }
         if (!luas__share_wait_on(&w, rc)) {
             rc = LUAS_ETIMEDOUT;
             break;

@@ -81,6 +81,7 @@ typedef struct luas__arena {
     uint32_t nuses;
     luas__hold *holds;
     uint32_t nholds, cap_holds;
+    uint32_t blind_waits;   /* for an item, that are not worth a look before */
     luas__who who;
     struct luas__opened *tables;    /* shared_table.c's: what this process has open */
     uint64_t *packed;       /* ids, while `collects` */

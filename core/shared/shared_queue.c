@@ -16,7 +16,8 @@ enum {
     NEAR = 256 << 10,
     FEW = 4 << 20,
     STEP = 64 << 10,        /* in which it takes memory */
-    SPIN = 10000            /* ns: a wake-up takes longer */
+    SPIN = 10000,           /* ns: a wake-up takes longer */
+    RETRY = 64              /* waits without a look, after one that was in vain */
 };
 
 typedef struct record {
@@ -277,6 +278,37 @@ static int get(const luas__object *o, luas__buffer *out, luas__buffer *ids)
     return 1;
 }
 
+bool luas__shared_queue_peek(const luas__object *o, size_t least, const char **bytes, size_t *len)
+{
+    queue *q = queue_of(o);
+    record r;
+    if (atomic_load(&q->got.at) == atomic_load(&q->put.at) || lock(&q->got) < 0)
+        return false;
+    if (atomic_load(&q->got.at) != atomic_load(&q->put.at)) {
+        uint64_t at = read_record(o, &r) + sizeof r;
+        *bytes = ring_of(o) + at % q->size;
+        *len = r.len;
+        if (r.nids == 0 && r.len >= least && at % q->size + r.len <= q->size)
+            return true;
+    }
+    luas__robust_unlock(&q->got.lock);
+    return false;
+}
+
+void luas__shared_queue_take(const luas__object *o, bool takes)
+{
+    queue *q = queue_of(o);
+    record r;
+    if (takes) {
+        uint64_t head = read_record(o, &r);
+        count_taken(o, 1);
+        commit(&q->got, head + round_up(sizeof r + r.len, ALIGN), q->got.count + 1);
+    }
+    luas__robust_unlock(&q->got.lock);
+    if (takes)
+        luas__bell_ring(&q->room);
+}
+
 int luas__shared_queue_get(const luas__object *o, luas__buffer *out, luas__buffer *ids)
 {
     queue *q = queue_of(o);
@@ -309,21 +341,29 @@ static bool has_item(const queue *q)
     return atomic_load(&q->got.at) != atomic_load(&q->put.at) || atomic_load(&q->closed) != 0;
 }
 
-static bool comes_soon(const queue *q)
+/* A look costs more than it saves where the other process wants this CPU. */
+static bool comes_soon(const luas__object *o)
 {
+    const queue *q = queue_of(o);
+    luas__arena *a = o->arena;
+    if (a->blind_waits > 0) {
+        a->blind_waits--;
+        return false;
+    }
     for (int64_t end = luas__now() + SPIN; luas__now() < end;)
         for (int i = 0; i < 8; i++) {
             if (has_item(q))
                 return true;
             relax();
         }
+    a->blind_waits = RETRY;
     return false;
 }
 
 int luas__shared_queue_await_item(const luas__object *o, int64_t ns)
 {
     queue *q = queue_of(o);
-    if (ns > 0 && comes_soon(q))
+    if (ns > 0 && comes_soon(o))
         return 0;
     uint32_t rings = luas__bell_listen(&q->items);
     return has_item(q) ? 0 : luas__bell_wait(&q->items, rings, ns);

@@ -45,6 +45,12 @@ int luas__shared_queue_put(const luas__object *o, const luas__queue_item *item);
    LUAS_ETIMEDOUT: others are in the way. */
 int luas__shared_queue_get(const luas__object *o, luas__buffer *out, luas__buffer *ids);
 
+/* The same without a copy, for an item of at least so many bytes that refers to nothing
+   and lies in one piece: true, and the bytes are there until luas__shared_queue_take,
+   before which other getters wait. */
+bool luas__shared_queue_peek(const luas__object *o, size_t least, const char **bytes, size_t *len);
+void luas__shared_queue_take(const luas__object *o, bool takes);
+
 /* Is there one, or is it closed? */
 bool luas__shared_queue_has_item(const luas__object *o);
 

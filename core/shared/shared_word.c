@@ -177,14 +177,14 @@ void luas__shared_word_set(const luas__object *o, uint64_t i, luas__number n)
 {
     const words *w = words_of(o);
     uint64_t bits = bits_of((luas__word_type)w->type, n);
-    BY_WIDTH(w, luas__shared_word_bytes(o, i), atomic_store(p, (__typeof__(*p))bits))
+    BY_WIDTH(w, luas__shared_word_bytes(o, i), atomic_store(p, bits))
 }
 
 luas__number luas__shared_word_swap(const luas__object *o, uint64_t i, luas__number n)
 {
     const words *w = words_of(o);
     uint64_t bits = bits_of((luas__word_type)w->type, n), before = 0;
-    BY_WIDTH(w, luas__shared_word_bytes(o, i), before = atomic_exchange(p, (__typeof__(*p))bits))
+    BY_WIDTH(w, luas__shared_word_bytes(o, i), before = atomic_exchange(p, bits))
     return number_of((luas__word_type)w->type, before);
 }
 
@@ -207,7 +207,7 @@ luas__number luas__shared_word_add(const luas__object *o, uint64_t i, luas__numb
     uint64_t bits = (uint64_t)n.i, before = 0;
     if (luas__shared_word_is_float((luas__word_type)w->type))
         return add_float(o, i, n);
-    BY_WIDTH(w, luas__shared_word_bytes(o, i), before = atomic_fetch_add(p, (__typeof__(*p))bits))
+    BY_WIDTH(w, luas__shared_word_bytes(o, i), before = atomic_fetch_add(p, bits))
     return number_of((luas__word_type)w->type, before + bits);
 }
 
