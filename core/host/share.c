@@ -428,7 +428,8 @@ static void tick(lua_State *L)
     luaL_checkstack(L, LUA_MINSTACK, NULL);
     if (lua_rawgetp(L, LUA_REGISTRYINDEX, &tick_key) != LUA_TFUNCTION) {
         lua_pop(L, 1);
-        if (luaL_loadstring(L, "for _ = 1, 200 do end") != LUA_OK)
+        static const char code[] = "for _ = 1, 200 do end";
+        if (luaL_loadbuffer(L, code, sizeof code - 1, "@luas/shared.lua") != LUA_OK)
             lua_error(L);
         lua_pushvalue(L, -1);
         lua_rawsetp(L, LUA_REGISTRYINDEX, &tick_key);

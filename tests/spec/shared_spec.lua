@@ -198,6 +198,24 @@ this process holds the lock already
 
 end)
 
+describe("a wait for what is shared", function()
+    helpers.each_interpreter(function(by)
+        for _, how in ipairs { "q:get()", "coroutine.wrap(function() q:get() end)()", "l:acquire()" } do
+            it(("ends at Ctrl-C: %s under %s"):format(how, by), function()
+                local output = helpers.run([[
+                    local q, l = shared.queue(), shared.lock()
+                    local child = process.spawn(function() l:acquire() while true do end end)
+                    while l:acquire(0) do l:release() end
+                    local pid = require("luas.core").pid()
+                    os.execute("(sleep 0.2; kill -INT " .. pid .. ") &")
+                    ]] .. how, { by = by, seconds = 10 })
+                assert.truthy(output:find("interrupted!", 1, true))
+                assert.falsy(output:find("Killed", 1, true))
+            end)
+        end
+    end)
+end)
+
 describe("a shared lock", function()
     each("tells the next one who died with it, and of which task", [[
         local l = shared.lock()
