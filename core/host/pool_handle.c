@@ -153,6 +153,9 @@ static int pool_close(lua_State *L)
     lua_pushvalue(L, 1);
     lua_pushnil(L);
     lua_rawset(L, -3);
+    lua_pushnil(L);
+    if (lua_next(L, -2) == 0) /* it was the last */
+        luas__share_rest(L);
     return 0;
 }
 

@@ -102,6 +102,16 @@ void luas__share_prepare(lua_State *L)
         make_box(L); /* if not, who shares something is told */
 }
 
+void luas__share_rest(lua_State *L)
+{
+    box *b = find_box(L);
+    if (b == NULL || b->arena.head != NULL || !b->arena.is_root)
+        return;
+    luas__arena_close(&b->arena);
+    lua_pushnil(L);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &box_key);
+}
+
 int luas__share_adopt(lua_State *L, const luas__arena *arena)
 {
     box *b = push_new_box(L);

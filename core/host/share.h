@@ -25,6 +25,9 @@
 /* Before the first fork: makes the memory, or leaves that for later. */
 void luas__share_prepare(lua_State *L);
 
+/* No pool is open any more: memory that nobody has used is given up. */
+void luas__share_rest(lua_State *L);
+
 /* In a forked worker of that number: it has what it inherited; and it ends as it should. */
 void luas__share_inherit(lua_State *L, int worker);
 void luas__share_leave(lua_State *L);

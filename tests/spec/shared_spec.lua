@@ -398,7 +398,7 @@ true
 end)
 
 it("a script whose processes were killed leaves no files", function()
-    local function files() return sh.run("ls /dev/shm; ls /tmp | grep -e shared -e lmdb -e memfd; ipcs | wc -l") end
+    local function files() return sh.run("ls /dev/shm; ls /tmp | grep -e luas-shared -e luas-table; ipcs | wc -l") end
     local before = files()
     helpers.run([[
         local q, t = shared.queue(), shared.table()
