@@ -125,6 +125,11 @@ typedef struct luas__share_scratch {
     luas__buffer bytes, ids;
 } luas__share_scratch;
 
+static inline const uint64_t *luas__share_ids(const luas__share_scratch *s)
+{
+    return s->ids.len > 0 ? (const uint64_t *)(void *)luas__buffer_bytes(&s->ids) : NULL;
+}
+
 luas__share_scratch *luas__share_take_scratch(lua_State *L);   /* pushes it */
 void luas__share_return_scratch(lua_State *L, int index);
 

@@ -80,14 +80,14 @@ static luas__queue_item value_item(lua_State *L, int index, luas__arena *a)
     a->collects = collected;
     uint32_t n = a->npacked - before;
     a->npacked = collected ? a->npacked : 0;
-    if (rc == 0)
+    if (rc == 0 && n > 0)
         rc = luas__buffer_append(&s->ids, a->packed + before, n * sizeof *a->packed);
     if (rc == LUAS_ENOMEM && s->bytes.len > 0)
         lua_pushstring(L, luas_strerror(rc));
     if (rc < 0)
         luas__fail(L, "cannot put this: %s", lua_tostring(L, -1));
     return (luas__queue_item){.bytes = luas__buffer_bytes(&s->bytes), .len = s->bytes.len,
-                              .ids = (const uint64_t *)(void *)luas__buffer_bytes(&s->ids),
+                              .ids = luas__share_ids(s),
                               .nids = n};
 }
 
@@ -169,7 +169,7 @@ static int push_item(lua_State *L, const luas__object *o, int scratch)
     uint32_t nids = (uint32_t)(s->ids.len / sizeof(uint64_t));
     int rc = push_string(L, &s->bytes) ? 1
         : luas__decode_value(L, luas__buffer_bytes(&s->bytes), s->bytes.len, 0, LUAS__FUNCTIONS);
-    luas__arena_unkeep(o, (const uint64_t *)(void *)luas__buffer_bytes(&s->ids), nids);
+    luas__arena_unkeep(o, luas__share_ids(s), nids);
     luas__share_return_scratch(L, scratch);
     if (rc < 0)
         return luas__fail(L, "cannot get the item: %s", lua_tostring(L, -1));

@@ -260,6 +260,15 @@ static void count_taken(const luas__object *o, int by)
     atomic_store_explicit(word, luas__seat_make(generation, n + (uint32_t)by), memory_order_release);
 }
 
+/* There is room. */
+static void append_out(const luas__object *o, uint64_t at, luas__buffer *to, uint64_t len)
+{
+    if (len == 0)
+        return;
+    copy_out(o, at, luas__buffer_end(to), len);
+    to->len += len;
+}
+
 static int get(const luas__object *o, luas__buffer *out, luas__buffer *ids)
 {
     queue *q = queue_of(o);
@@ -269,10 +278,8 @@ static int get(const luas__object *o, luas__buffer *out, luas__buffer *ids)
     uint64_t head = read_record(o, &r), ids_len = r.nids * sizeof(uint64_t);
     if (luas__buffer_reserve(out, r.len) < 0 || luas__buffer_reserve(ids, ids_len) < 0)
         return LUAS_ENOMEM;
-    copy_out(o, head + sizeof r, luas__buffer_end(ids), ids_len);
-    copy_out(o, head + sizeof r + ids_len, luas__buffer_end(out), r.len);
-    ids->len += ids_len;
-    out->len += r.len;
+    append_out(o, head + sizeof r, ids, ids_len);
+    append_out(o, head + sizeof r + ids_len, out, r.len);
     count_taken(o, 1);
     commit(&q->got, head + round_up(sizeof r + ids_len + r.len, ALIGN), q->got.count + 1);
     return 1;
