@@ -80,9 +80,10 @@ bool luas__handles_step(lua_State *L)
             continue;
         luas__fork_point at = {.L = L, .pool = lua_gettop(L) - 1};
         luas__pool_step(p, 0, &at); /* what fails is told to who waits for its jobs */
-        pthread_mutex_lock(&p->lock);
+        if (luas__state_lock(p) < 0)
+            continue;
         busy = busy || p->jobs.first != NULL;
-        pthread_mutex_unlock(&p->lock);
+        luas__state_unlock(p);
     }
     lua_pop(L, 1);
     return busy;

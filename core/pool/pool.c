@@ -168,9 +168,10 @@ static int64_t oldest(const luas__job *job, int64_t than)
 
 int64_t luas__pool_oldest_job(luas__pool *p)
 {
-    pthread_mutex_lock(&p->lock);
+    if (luas__state_lock(p) < 0)
+        return INT64_MAX;
     int64_t at = oldest(p->done.first, oldest(p->jobs.first, INT64_MAX));
-    pthread_mutex_unlock(&p->lock);
+    luas__state_unlock(p);
     return at;
 }
 
