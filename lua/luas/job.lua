@@ -3,10 +3,10 @@
 --- The verbs of a pool build on this; data flows source -> fill -> engine ->
 --- take. A job holds no outcome back: what it gives is the caller's.
 
+local carry = require "luas.carry"
 local core = require "luas.core"
 local fail = require("luas.check").fail
 local outcome = require "luas.outcome"
-local watched = require "luas.modules"
 
 local min, max, huge = math.min, math.max, math.huge
 
@@ -22,8 +22,6 @@ local INHERIT_BYTES <const> = 16 << 20
 local ROOM <const> = 64 << 20
 -- Outcomes that a lazy job may be ahead of its consumer, for each worker.
 local WINDOW <const> = 1024
--- Inheriting jobs that may be under way at a time, for each worker.
-local IMAGES <const> = 8
 -- Encoded in one go.
 local BATCH <const> = 4096
 
@@ -58,102 +56,6 @@ local function policy(options, how)
     }
 end
 
--- A job that inherits has workers of its own, which it does not share. So that a
--- loop of such submissions does not fork without end, it waits until fewer than
--- some of them are under way. Lazy jobs do not count: they wait for
--- their consumer, who may be waiting here.
-local function await_room(self)
-    local pool, images = self.pool, self.pool.images
-    local most = IMAGES * max(1, pool.size)
-    while #images >= most do
-        for i = #images, 1, -1 do
-            if images[i]:done() then table.remove(images, i) end
-        end
-        if #images >= most then pool:step() end
-    end
-    self:check_pool()
-    if not self.lazy then images[#images + 1] = self.handle end
-end
-
--- Modules that change with what a source gives: what it gave before is done by
--- the workers that were there, as far as its consumer lets them, or else each
--- change would leave workers behind.
-local function await_fed(self)
-    while not self.handle:rests() do self.pool:step() end
-    self:check_pool()
-end
-
--- May the host change while the job runs? Where it waits for an array's tasks
--- it stands still, but for what it calls back.
-local function goes_on(self)
-    return self.lazy or self.async or self.source ~= nil or self.report ~= nil
-        or next(self.pool.watched) ~= nil
-end
-
-local function inherit(self, items, most)
-    local pool = self.pool
-    if not self.policy.process and pool.size > 0 then await_room(self) end
-    if pool.core:live(true) == 0 then watched.note(pool) end
-    self.handle:inherit(self.f, items, max(1, min(pool.size, most)), goes_on(self))
-    watched.compare(pool)
-    pool.carried.inherit = pool.carried.inherit + 1
-    self.carried = "inherit"
-end
-
--- Without what was defined for it already.
-local function restart(self)
-    self.handle:drop()
-    self.handle = self.pool.core:job(self.policy)
-end
-
--- May the workers use these modules as they have them?
-local function is_current(self, modules)
-    return watched.are_known(self.pool, modules) or self.options.carry == "ship"
-end
-
--- Workers forked now, for this job: all, if the others have nothing to do.
-local function renew(self)
-    local pool = self.pool
-    if self.renewed ~= self.handle then await_room(self) end
-    await_fed(self)
-    self.renewed = self.handle
-    local n = self.alone and pool.size or max(1, min(pool.size, self.total or huge))
-    if self.handle:renew(n, goes_on(self)) then
-        watched.note(pool)
-    else
-        watched.compare(pool)
-    end
-end
-
--- False when the function must be inherited, or a single call needs more than the
--- engine; the job is then as it was before.
-local function ship(self)
-    local forced = self.options.carry == "ship"
-    local ok, modules = self.handle:carry(self.f, forced)
-    if not ok and forced then fail(("cannot ship the function: %s"):format(modules)) end
-    local current = ok and is_current(self, modules)
-    if ok and not current and not self.single then
-        self.pool.core:forget() -- a name in it may mean something else now
-        restart(self)
-        ok = self.handle:carry(self.f)
-    end
-    if not ok or (self.single and not current) then
-        restart(self)
-        return false
-    end
-    if not current then renew(self) end
-    self.pool.carried.ship = self.pool.carried.ship + 1
-    self.carried = "ship"
-    return true
-end
-
--- Feeds what was encoded, after a look at the modules that it refers to.
-local function submit(self, modules)
-    if not modules then return end
-    if self.carried == "ship" and not is_current(self, modules) then renew(self) end
-    self.handle:submit()
-end
-
 local function feed_all(self, items, n)
     local most = self.options.carry ~= "ship" and INHERIT_BYTES or nil
     return self.handle:feed(items, 1, n, self.star, most)
@@ -174,29 +76,30 @@ end
 -- An array goes in whole, before anything is dealt: if an item cannot be
 -- encoded, or all together are large, workers inherit the array instead.
 local function start_array(self, items, n)
-    local carry = self.options.carry
+    local how = self.options.carry
     self.fed, self.exhausted, self.total = n, true, n
-    local shipped = carry ~= "inherit" and (carry == "ship" or not is_long(self, n)) and ship(self)
+    local shipped = how ~= "inherit" and (how == "ship" or not is_long(self, n)) and carry.ship(self)
     if shipped then
         local ok, met = feed_all(self, items, n)
         if ok then
-            submit(self, met)
+            carry.submit(self, met)
             self.handle:seal()
             return
-        elseif carry == "ship" then
+        elseif how == "ship" then
             fail(met)
         end
-        self.pool.carried.ship = self.pool.carried.ship - 1
-        restart(self)
+        carry.unship(self)
     end
     if self.star then check_lists(items, n) end
-    inherit(self, items, n)
+    carry.inherit(self, items, n)
     self.handle:feed_inherited(n)
     self.handle:seal()
 end
 
 local function start_source(self)
-    if self.options.carry == "inherit" or not ship(self) then inherit(self, nil, huge) end
+    if self.options.carry == "inherit" or not carry.ship(self) then
+        carry.inherit(self, nil, huge)
+    end
 end
 
 --- Starts a job of `f` over `items` (an array of `n`) or `source` (a function).
@@ -241,16 +144,16 @@ local function call_policy(pool, options)
 end
 
 local function ship_call(self, ...)
-    if not ship(self) then return false end
+    if not carry.ship(self) then return false end
     local ok, met = self.handle:call(...)
-    if ok and (not met or is_current(self, met)) then
+    if ok and (not met or carry.is_current(self, met)) then
         if met then self.handle:submit() end
         self.handle:seal()
         return true
     elseif not ok and self.options.carry == "ship" then
         fail(met)
     end
-    self.pool.carried.ship = self.pool.carried.ship - 1
+    carry.unship(self)
     return false
 end
 
@@ -294,7 +197,7 @@ local function pull(self, most)
     local guard <close> = setmetatable({ job = self }, Pull)
     self.pulling = true
     local n, more, modules = self.handle:pull(self.source, most, self.fed, self.star)
-    submit(self, modules)
+    carry.submit(self, modules)
     self.fed = self.fed + n
     self:check_pool()
     if not more then self:finish() end

@@ -1,0 +1,131 @@
+--- How a job's function gets to workers: shipped, to those that are there, or
+--- inherited, by such as are forked for it. And whether the modules that it
+--- refers to are in the workers what they are in the host: if not, workers are
+--- forked for it, too.
+
+local fail = require("luas.check").fail
+local watched = require "luas.modules"
+
+local min, max, huge = math.min, math.max, math.huge
+
+-- Inheriting jobs that may be under way at a time, for each worker.
+local IMAGES <const> = 8
+
+local M = {}
+
+-- A job that inherits has workers of its own, which it does not share. So that a
+-- loop of such submissions does not fork without end, it waits until fewer than
+-- some of them are under way. Lazy jobs do not count: they wait for
+-- their consumer, who may be waiting here.
+local function await_room(job)
+    local pool, images = job.pool, job.pool.images
+    local most = IMAGES * max(1, pool.size)
+    while #images >= most do
+        for i = #images, 1, -1 do
+            if images[i]:done() then table.remove(images, i) end
+        end
+        if #images >= most then pool:step() end
+    end
+    job:check_pool()
+    if not job.lazy then images[#images + 1] = job.handle end
+end
+
+-- Modules that change with what a source gives: what it gave before is done by
+-- the workers that were there, as far as its consumer lets them, or else each
+-- change would leave workers behind.
+local function await_fed(job)
+    while not job.handle:rests() do job.pool:step() end
+    job:check_pool()
+end
+
+-- May the host change while the job runs? Where it waits for an array's tasks
+-- it stands still, but for what it calls back.
+local function goes_on(job)
+    return job.lazy or job.async or job.source ~= nil or job.report ~= nil
+        or next(job.pool.watched) ~= nil
+end
+
+--- Workers are forked for the job, which have its function and these inputs: as
+--- many as there is room for, at most `most`.
+---@param job luas.job
+---@param items table?
+---@param most integer|number
+function M.inherit(job, items, most)
+    local pool = job.pool
+    if not job.policy.process and pool.size > 0 then await_room(job) end
+    if pool.core:live(true) == 0 then watched.note(pool) end
+    job.handle:inherit(job.f, items, max(1, min(pool.size, most)), goes_on(job))
+    watched.compare(pool)
+    pool.carried.inherit = pool.carried.inherit + 1
+    job.carried = "inherit"
+end
+
+-- Without what was defined for it already.
+local function restart(job)
+    job.handle:drop()
+    job.handle = job.pool.core:job(job.policy)
+end
+
+--- May the workers use these modules as they have them?
+---@param job luas.job
+---@param modules table<string, boolean>
+---@return boolean
+function M.is_current(job, modules)
+    return watched.are_known(job.pool, modules) or job.options.carry == "ship"
+end
+
+-- Workers forked now, for this job: all, if the others have nothing to do.
+local function renew(job)
+    local pool = job.pool
+    if job.renewed ~= job.handle then await_room(job) end
+    await_fed(job)
+    job.renewed = job.handle
+    local n = job.alone and pool.size or max(1, min(pool.size, job.total or huge))
+    if job.handle:renew(n, goes_on(job)) then
+        watched.note(pool)
+    else
+        watched.compare(pool)
+    end
+end
+
+--- False when the function must be inherited, or a single call needs more than
+--- the engine; the job is then as it was before.
+---@param job luas.job
+---@return boolean
+function M.ship(job)
+    local forced = job.options.carry == "ship"
+    local ok, modules = job.handle:carry(job.f, forced)
+    if not ok and forced then fail(("cannot ship the function: %s"):format(modules)) end
+    local current = ok and M.is_current(job, modules)
+    if ok and not current and not job.single then
+        job.pool.core:forget() -- a name in it may mean something else now
+        restart(job)
+        ok = job.handle:carry(job.f)
+    end
+    if not ok or (job.single and not current) then
+        restart(job)
+        return false
+    end
+    if not current then renew(job) end
+    job.pool.carried.ship = job.pool.carried.ship + 1
+    job.carried = "ship"
+    return true
+end
+
+--- Takes that back, for inputs that cannot be sent.
+---@param job luas.job
+function M.unship(job)
+    job.pool.carried.ship = job.pool.carried.ship - 1
+    restart(job)
+end
+
+--- Feeds what was encoded, after a look at the modules that it refers to.
+---@param job luas.job
+---@param modules table<string, boolean>?  the names; nil: it was fed already
+function M.submit(job, modules)
+    if not modules then return end
+    if job.carried == "ship" and not M.is_current(job, modules) then renew(job) end
+    job.handle:submit()
+end
+
+return M
