@@ -52,10 +52,11 @@ end
 ---@param most integer|number
 function M.inherit(job, items, most)
     local pool = job.pool
-    if not job.policy.process and pool.size > 0 then await_room(job) end
-    if pool.core:live(true) == 0 then watched.note(pool) end
+    local shares = not job.policy.process -- to what a process has nothing is sent later
+    if shares and pool.size > 0 then await_room(job) end
+    if shares and pool.core:live(true) == 0 then watched.note(pool) end
     job.handle:inherit(job.f, items, max(1, min(pool.size, most)), goes_on(job))
-    watched.compare(pool)
+    if shares then watched.compare(pool) end
     pool.carried.inherit = pool.carried.inherit + 1
     job.carried = "inherit"
 end

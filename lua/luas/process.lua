@@ -4,6 +4,7 @@ local channel = require "luas.channel"
 local check = require "luas.check"
 local core = require "luas.core"
 local Job = require "luas.job"
+local State = require "luas.state"
 
 local pack, unpack = table.pack, table.unpack
 
@@ -20,20 +21,10 @@ local M = {}
 -- The pool behind all processes of this one: it keeps no worker beyond its task.
 local state
 
-local State = {}
-State.__index = State
-
-function State:step(timeout)
-    return self.core:step(timeout)
-end
-
 local function own_state()
     if not state or state.owner ~= core.pid() then
-        state = setmetatable({
-            owner = core.pid(), size = 1, known = {}, watched = {}, running = {}, started = 0,
-            under_way = {},
-            carried = { ship = 0, inherit = 0 }, core = core.pool { workers = 0 },
-        }, State)
+        state = State.over(core.pool { workers = 0 }, 1)
+        state.running, state.started = {}, 0
     end
     return state
 end

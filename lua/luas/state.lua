@@ -18,24 +18,33 @@ local options = require "luas.options"
 local State = {}
 State.__index = State
 
+--- The state of a pool that has this engine, and may have so many workers.
+---@param engine table
+---@param size integer
+---@return luas.poolstate
+function State.over(engine, size)
+    return setmetatable({
+        core = engine, size = size, owner = core.pid(), known = {}, watched = {}, images = {},
+        kept = { jobs = {}, n = 0, most = 64 }, carried = { ship = 0, inherit = 0 },
+        futures = setmetatable({}, { __mode = "k" }), lazy = setmetatable({}, { __mode = "k" }),
+        under_way = setmetatable({}, { __mode = "k" }),
+    }, State)
+end
+
 --- Opens a pool with these options, which have been checked.
 ---@param given luas.pooloptions
 ---@return luas.poolstate
 function State.new(given)
     local size = math.tointeger(given.workers or core.cpus())
-    return setmetatable({
-        size = size, name = given.name, output = given.output, known = {}, watched = {},
-        kept = { jobs = {}, n = 0, most = 64 }, images = {},
-        futures = setmetatable({}, { __mode = "k" }), lazy = setmetatable({}, { __mode = "k" }),
-        under_way = setmetatable({}, { __mode = "k" }),
-        carried = { ship = 0, inherit = 0 }, owner = core.pid(),
-        core = size == 0 and inline.new(given) or core.pool {
-            workers = size, init = given.init, exit = given.exit, max_tasks = given.max_tasks,
-            output = given.output, name = given.name,
-            memory = given.memory and options.bytes(given.memory),
-            max_memory = given.max_memory and options.bytes(given.max_memory),
-        },
-    }, State)
+    local engine = size == 0 and inline.new(given) or core.pool {
+        workers = size, init = given.init, exit = given.exit, max_tasks = given.max_tasks,
+        output = given.output, name = given.name,
+        memory = given.memory and options.bytes(given.memory),
+        max_memory = given.max_memory and options.bytes(given.max_memory),
+    }
+    local self = State.over(engine, size)
+    self.name, self.output = given.name, given.output
+    return self
 end
 
 --- Raises in a process that was forked of the one which opened the pool.
