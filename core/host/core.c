@@ -10,6 +10,7 @@
 #include "handles.h"
 #include "inline_call.h"
 #include "job_handle.h"
+#include "list.h"
 #include "luas.h"
 #include "names.h"
 #include "pool_handle.h"
@@ -76,6 +77,20 @@ static int core_check(lua_State *L)
     return luas__inline_call_check_values(L, 1, lua_gettop(L), NULL) < 0;
 }
 
+/* The length of a list; or nil and what is wrong with it. */
+static int core_length(lua_State *L)
+{
+    luaL_checktype(L, 1, LUA_TTABLE);
+    lua_Integer n = luas__list_length(L, 1);
+    if (n < 0) {
+        lua_pushnil(L);
+        lua_insert(L, -2);
+        return 2;
+    }
+    lua_pushinteger(L, n);
+    return 1;
+}
+
 /* "file:line: " of the script's line that called into luas, or "". */
 static int core_caller(lua_State *L)
 {
@@ -108,7 +123,7 @@ static const luaL_Reg functions[] = {
     {"workers", core_workers}, {"now", core_now}, {"isatty", core_isatty},
     {"guard", luas__inline_call}, {"stop", luas__inline_call_stop},
     {"watch", luas__table_watch}, {"same", luas__table_watch_same},
-    {"check", core_check}, {"check_list", luas__feed_check_list},
+    {"check", core_check}, {"length", core_length}, {"check_list", luas__feed_check_list},
     {"report", luas__fail_report}, {"caller", core_caller}, {"called", core_called},
     {"joining", luas__share_joining}, {NULL, NULL},
 };

@@ -8,7 +8,8 @@
  *                                   its flags as booleans: process, star,
  *                                   discard, each, async
  *   core.check(...) -> message or nothing       can these values travel?
- *   core.check_list(list, index)    handles.h
+ *   core.length(list) -> n, or nil and a message    list.h
+ *   core.check_list(list, index) -> n       job_handle.h
  *   core.guard, core.stop           inline_call.h
  *   core.watch, core.same           table_watch.h
  *   core.report(message)            tells people, by way of the program or else

@@ -11,15 +11,13 @@
 #include "encoder.h"
 #include "fail.h"
 #include "job_handle.h"
+#include "list.h"
 #include "names.h"
 #include "user_calls.h"
 
 /* The size in front of a task's arguments: a uint 32, filled in afterwards. One that fits
    into one byte is that byte. */
 enum { SIZE_HEAD = 5, MOST_SHORT = 127 };
-
-/* In one call. */
-enum { MOST_ARGUMENTS = 200000 };
 
 static int reserve_ends(luas__job_handle *h, uint32_t extra)
 {
@@ -135,35 +133,30 @@ static void push_item_message(lua_State *L, lua_Integer index)
                     strstr(where, ": ") != NULL ? ", " : ": ", where);
 }
 
-/* The length of a list of arguments: its field n, or its border. */
-static lua_Integer count_arguments(lua_State *L, int item, lua_Integer index)
+/* The length of a list of arguments. */
+static int count_arguments(lua_State *L, int item, lua_Integer index)
 {
     if (!lua_istable(L, item))
         luas__fail(L, "item %I: a table of arguments expected, got %s", (LUAI_UACINT)index,
                    luaL_typename(L, item));
-    lua_Integer n = lua_getfield(L, item, "n") == LUA_TNIL ? luaL_len(L, item) : -1;
-    if (lua_isinteger(L, -1))
-        n = lua_tointeger(L, -1);
-    lua_pop(L, 1);
-    if (n < 0 || n > MOST_ARGUMENTS)
+    lua_Integer n = luas__list_length(L, item);
+    if (n < 0 || n > LUAS__LIST_MOST_ARGUMENTS)
         luas__fail(L, "item %I: its length, or field 'n', must be a whole number from 0 to %d",
-                   (LUAI_UACINT)index, MOST_ARGUMENTS);
-    return n;
+                   (LUAI_UACINT)index, LUAS__LIST_MOST_ARGUMENTS);
+    return (int)n;
 }
 
 int luas__feed_check_list(lua_State *L)
 {
     lua_settop(L, 2);
-    count_arguments(L, 1, luaL_checkinteger(L, 2));
-    return 0;
+    lua_pushinteger(L, count_arguments(L, 1, luaL_checkinteger(L, 2)));
+    return 1;
 }
 
 static int push_arguments(lua_State *L, int item, lua_Integer index)
 {
-    int n = (int)count_arguments(L, item, index);
-    luaL_checkstack(L, n, "too many arguments");
-    for (int i = 1; i <= n; i++)
-        lua_geti(L, item, i);
+    int n = count_arguments(L, item, index);
+    luas__list_unpack(L, item, n);
     return n;
 }
 

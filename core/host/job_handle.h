@@ -68,8 +68,8 @@ void luas__job_handle_class(lua_State *L);
 int luas__job_handle_new(lua_State *L);
 int luas__job_handle_policy(lua_State *L);
 
-/* feed.c: core.check_list(list, index) raises unless item `index` of a starmap is a
-   list of arguments. */
+/* feed.c: core.check_list(list, index) gives the length of item `index` of a starmap,
+   and raises unless it is a list of arguments. */
 int luas__feed_check_list(lua_State *L);
 
 #endif

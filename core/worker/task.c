@@ -19,6 +19,7 @@
 #include "describe.h"
 #include "encoder.h"
 #include "holds.h"
+#include "list.h"
 #include "names.h"
 
 /* Stack of run_tasks: what a chunk's tasks share. */
@@ -166,16 +167,14 @@ static void seed_random(lua_State *L, const luas__chunk_run *s)
 
 static int push_unpacked(lua_State *L)
 {
-    lua_Integer n = lua_getfield(L, -1, "n") == LUA_TNUMBER ? lua_tointeger(L, -1)
-                                                            : luaL_len(L, -2);
-    lua_pop(L, 1);
-    int table = lua_gettop(L);
-    if (n < 0 || n > 200000)
+    int list = lua_gettop(L);
+    lua_Integer n = luas__list_length(L, list);
+    if (n < 0)
+        return luaL_error(L, "a list of arguments: %s", lua_tostring(L, -1));
+    if (n > LUAS__LIST_MOST_ARGUMENTS)
         return luaL_error(L, "a list of %I arguments is too long", (LUAI_UACINT)n);
-    luaL_checkstack(L, (int)n, "too many arguments");
-    for (lua_Integer i = 1; i <= n; i++)
-        lua_geti(L, table, i);
-    lua_remove(L, table);
+    luas__list_unpack(L, list, (int)n);
+    lua_remove(L, list);
     return (int)n;
 }
 

@@ -50,18 +50,6 @@ function M.argument(v, position, what, expected)
         position, what, expected, v == nil and "no value" or t))
 end
 
---- The length of a list: its field n or, without one, its border. Nil and what
---- is wrong where that is no whole number.
----@param list table
----@return integer? n, string? problem
-function M.length(list)
-    local n = rawget(list, "n")
-    local name = n == nil and "its length" or "field 'n'"
-    if n == nil then n = #list end
-    if math.type(n) == "integer" and n >= 0 then return n end
-    return nil, ("%s must be a whole number, got %s"):format(name, tostring(n))
-end
-
 --- Can it be called?
 ---@param f any
 ---@return boolean

@@ -145,8 +145,7 @@ function Job:inherit(f, items)
 end
 
 local function unpack_item(list, index)
-    core.check_list(list, index)
-    return pack(unpack(list, 1, list.n or #list))
+    return pack(unpack(list, 1, core.check_list(list, index)))
 end
 
 -- Behind the list's arguments comes what the source gave with it.

@@ -65,7 +65,7 @@ end
 -- ---- arguments ----
 
 local function length(items, what)
-    local n, problem = check.length(items)
+    local n, problem = core.length(items)
     if not n then check.fail(("bad argument #2 to '%s' (%s)"):format(what, problem)) end
     return n
 end

@@ -143,7 +143,7 @@ function M.new(given)
     end
     if not given.target then check.fail("process.new: option 'target' is missing") end
     local args = given.args or {}
-    local n, problem = check.length(args)
+    local n, problem = core.length(args)
     if not n then check.fail("process.new: option 'args': " .. problem) end
     return setmetatable({
         target = given.target, name = given.name, args = pack(unpack(args, 1, n)),

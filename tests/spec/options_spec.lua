@@ -163,6 +163,10 @@ describe("bad input to", function()
             function() p:starmap(noop, { {}, 2 }, { carry = "inherit" }) end)
         assert_message("item 1: its length, or field 'n', must be a whole number from 0 to",
             function() p:starmap(noop, { { n = -1 } }) end)
+        for _, carry in ipairs { "ship", "inherit" } do
+            assert_message("item 1: its length, or field 'n', must be a whole number from 0 to",
+                function() p:starmap(noop, { { n = 2.5 } }, { carry = carry }) end)
+        end
         assert_message("item 1: a table of arguments expected, got thread",
             function() p:starmap(noop, function() return endless()[1] end) end)
         assert_message("item 2, field \"x\": a coroutine cannot be sent",

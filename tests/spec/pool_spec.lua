@@ -189,6 +189,19 @@ describe("a pool's verb", function()
             assert.are.same({ 2, 0, 4, 2 }, results)
         end)
 
+        it("counts a list in the same way wherever it is unpacked", function()
+            local select = select
+            local function count(...) return select("#", ...) end
+            local class = { n = 9, __len = function() return 2 end }
+            class.__index = class
+            local lists = { { 1, 2, n = 1 }, { n = 0, 1 }, setmetatable({ 1 }, class), { 1, 2, nil, n = 3 } }
+            for _, carry in ipairs { "ship", "inherit" } do
+                assert.are.same({ 1, 0, 2, 3 }, (p:starmap(count, lists, { carry = carry })))
+            end
+            local here <close> = pool.new(0)
+            assert.are.same({ 1, 0, 2, 3 }, (here:starmap(count, lists)))
+        end)
+
         it("takes its lists from a source, too", function()
             local next_number = counter(5)
             local results = p:starmap(function(a, b) return a + b end, function()

@@ -1,0 +1,20 @@
+/* Lists of values, as users give them. */
+#ifndef LUAS_LIST_H
+#define LUAS_LIST_H
+
+#include <lua.h>
+
+/* The most values that a call takes from one. */
+enum { LUAS__LIST_MOST_ARGUMENTS = 200000 };
+
+/*
+ * The length of the table at this index: its own field n, as table.pack gives it,
+ * or without one what # says. Where that is no whole number of at least 0: -1, and
+ * a message is pushed. Raises what __len does.
+ */
+lua_Integer luas__list_length(lua_State *L, int list);
+
+/* Pushes its first n values. Raises where that is more than the stack can hold. */
+void luas__list_unpack(lua_State *L, int list, int n);
+
+#endif
