@@ -184,7 +184,7 @@ def main(build):
     if without:
         sys.exit(f"structure: no object files in {build} of: {' '.join(without)}")
     edges = graph(found)
-    faults = [*calls_up(edges), *includes_up(build),
+    faults = [*calls_up(edges), *circles(edges), *includes_up(build),
               *folders_in_includes(), *unlisted_pointers()]
     if faults:
         print(*faults, sep="\n")

@@ -3,7 +3,7 @@
 
 #include "bytecode.h"
 #include "gc_hold.h"
-#include "names.h"
+#include "names_scan.h"
 #include "space.h"
 
 /* ENTRIES: what is looked at of one table, since a long list has like elements. */
@@ -181,7 +181,7 @@ static int survey_all(lua_State *L)
     survey s = {L, lua_touserdata(L, SPACE), NAMES, OBJECTS, QUEUE, MET, 0,
                 (int)lua_tointeger(L, LIMIT)};
     luas__names_push(L);
-    luas__names_refresh(L, NAMES);
+    luas__names_scan(L, NAMES);
     lua_getiuservalue(L, SPACE, SPACE_OBJECTS);
     lua_newtable(L);
     lua_newtable(L);

@@ -1,9 +1,4 @@
-/*
- * The open containers of the encoder. A step function works on the innermost
- * frame until a container opens another; then it returns, and is called again
- * when that one has been closed. Frames may move when one is opened: nothing
- * is kept in a local across that.
- */
+/* The stack of open containers, and the heads that are completed when one is closed. */
 #include <stdlib.h>
 
 #include "encoder.h"
@@ -46,19 +41,6 @@ void luas__container_close(luas__encoder *e)
 {
     lua_settop(e->L, luas__container_top(e)->base - 1);
     e->scratch->depth--;
-}
-
-/* Those below one that was detached are so, too. */
-void luas__container_detach(luas__encoder *e)
-{
-    for (uint32_t i = e->scratch->depth; i > 0; i--) {
-        luas__container *f = &e->scratch->frames[i - 1];
-        if (f->table != TABLE_ITSELF)
-            return;
-        if (f->kind == CONTAINER_ARRAY || f->kind == CONTAINER_MAP)
-            luas__copy_rest(e->L, f);
-        f->table = TABLE_COPY;
-    }
 }
 
 /* Heads. */
@@ -124,76 +106,4 @@ void luas__container_map_close(luas__encoder *e, size_t head, uint32_t pairs)
     *p = (unsigned char)(0x80 | pairs);
     memmove(p + 1, p + MAP_HEAD, len);
     e->out->len -= MAP_HEAD - 1;
-}
-
-/* Steps: 0 to go on with the innermost frame, or negative. */
-
-static int step_list(luas__encoder *e, luas__container *f)
-{
-    if (f->count == f->limit) {
-        luas__container_close(e);
-        return 0;
-    }
-    lua_pushvalue(e->L, f->base + (int)f->count++);
-    return luas__encode_item(e);
-}
-
-static int step_class(luas__encoder *e, luas__container *f)
-{
-    f->phase = PHASE_END;
-    lua_pushvalue(e->L, f->base + 1);
-    return luas__encode_item_class(e);
-}
-
-static int end_ext(luas__encoder *e, luas__container *f)
-{
-    luas__container_ext_close(e, f->head);
-    luas__container_close(e);
-    return 0;
-}
-
-static int step_object(luas__encoder *e, luas__container *f)
-{
-    switch (f->phase) {
-    case PHASE_CONTENT:
-        f->phase = PHASE_CLASS;
-        lua_pushvalue(e->L, f->base);
-        return luas__encode_table_content(e);
-    case PHASE_CLASS:
-        return step_class(e, f);
-    default:
-        return end_ext(e, f);
-    }
-}
-
-static int step_packed(luas__encoder *e, luas__container *f)
-{
-    if (f->phase == PHASE_END)
-        return end_ext(e, f);
-    if (f->count == f->limit)
-        return step_class(e, f);
-    lua_pushvalue(e->L, f->base + 1 + (int)++f->count);
-    return luas__encode_item(e);
-}
-
-static int step(luas__encoder *e, luas__container *f)
-{
-    switch ((luas__container_kind)f->kind) {
-    case CONTAINER_LIST: return step_list(e, f);
-    case CONTAINER_ARRAY: return luas__encode_table_array(e, f);
-    case CONTAINER_MAP: return luas__encode_table_map(e, f);
-    case CONTAINER_OBJECT: return step_object(e, f);
-    case CONTAINER_PACKED: return step_packed(e, f);
-    case CONTAINER_FUNCTION: return luas__encode_function_step(e, f);
-    case CONTAINER_DEFINE: return luas__encode_define_step(e, f);
-    }
-    return LUAS_EINVAL;
-}
-
-int luas__encode_run(luas__encoder *e, uint32_t bottom)
-{
-    int rc = 0;
-    while (rc == 0 && e->scratch->depth > bottom)
-        rc = step(e, luas__container_top(e));
-    return rc;
 }

@@ -14,7 +14,7 @@ static int take_count(luas__decoder *d, luas__mp_type type, uint32_t *count)
     luas__mp_token t;
     *count = 0;
     if (luas__mp_read(&d->in, &t) != 1 || t.type != type)
-        return luas__decode_refuse(d, "not a define message");
+        return luas__decoder_refuse(d, "not a define message");
     *count = t.len;
     return 0;
 }
@@ -24,7 +24,7 @@ static int take_name(luas__decoder *d)
 {
     luas__mp_token t;
     if (luas__mp_read(&d->in, &t) != 1 || (t.type != MP_STR && t.type != MP_BIN))
-        return luas__decode_refuse(d, "name that is no string");
+        return luas__decoder_refuse(d, "name that is no string");
     lua_pushlstring(d->L, t.bytes, t.len);
     return 0;
 }
@@ -101,10 +101,10 @@ static int take_message(luas__decoder *d)
         lua_pushglobaltable(L);
     }
     if (!lua_istable(L, -1) || !lua_istable(L, -2))
-        return luas__decode_refuse(d, "a definition where there is nothing to be defined");
+        return luas__decoder_refuse(d, "a definition where there is nothing to be defined");
     int rc = take_count(d, MP_ARRAY, &count);
     if (rc == 0 && count != 4)
-        return luas__decode_refuse(d, "not a define message");
+        return luas__decoder_refuse(d, "not a define message");
     if (rc == 0)
         rc = luas__decode_take_whole(d);
     if (rc == 0)
@@ -114,7 +114,7 @@ static int take_message(luas__decoder *d)
     if (rc == 0)
         rc = take_standard(&to);
     if (rc == 0 && d->in.at != d->in.end)
-        rc = luas__decode_refuse(d, "bytes left over");
+        rc = luas__decoder_refuse(d, "bytes left over");
     return rc;
 }
 
@@ -122,17 +122,17 @@ int luas__decode_define(lua_State *L, int space, const char *bytes, size_t len)
 {
     luas__decoder d;
     int top = lua_gettop(L);
-    luas__decode_prepare(&d, L, bytes, len, LUAS__FUNCTIONS);
+    luas__decoder_prepare(&d, L, bytes, len, LUAS__FUNCTIONS);
     d.defining = 1;
-    int rc = luas__decode_enter(&d, L, space);
+    int rc = luas__decoder_enter(&d, L, space);
     if (rc < 0)
-        return luas__decode_keep_message(L, top, rc);
+        return luas__decoder_keep_message(L, top, rc);
     lua_getiuservalue(L, space, SPACE_OBJECTS);
     lua_replace(L, d.held + HELD_OBJECTS);
     rc = take_message(&d);
     if (rc < 0)
-        return luas__decode_keep_message(L, top, rc);
-    luas__decode_ext_set_pending(&d);
+        return luas__decoder_keep_message(L, top, rc);
+    luas__decode_object_set_pending(&d);
     luas__space_commit(d.space);
     lua_insert(L, top + 1);
     lua_settop(L, top + 1);

@@ -9,7 +9,7 @@
 #include "encoder.h"
 #include "gc_hold.h"
 #include "keeper.h"
-#include "names.h"
+#include "names_scan.h"
 #include "value_format.h"
 
 enum { SHARED_HEAD = 6, KEPT_FRAMES = 4096, ALONE = 1 << 16 };
@@ -130,7 +130,7 @@ static void enter(luas__encoder *e, lua_State *L)
     }
     lua_pushglobaltable(L);
     e->scratch->landmarks = (luas__landmarks){
-        .named = luas__names_known(L, SLOT_NAMES), .globals = lua_topointer(L, -1)};
+        .named = luas__names_scan_known(L, SLOT_NAMES), .globals = lua_topointer(L, -1)};
     lua_pop(L, 1);
     e->landmarks = &e->scratch->landmarks;
     enter_space(e);
@@ -158,7 +158,7 @@ static int define_wanted(luas__encoder *e)
     if (e->defines == NULL || e->space == NULL || e->space->names == e->space->names_defined)
         return 0;
     lua_pushnil(e->L);
-    return luas__encode_define(e);
+    return luas__encode_run_define(e);
 }
 
 static int encode_list(luas__encoder *e)
@@ -180,9 +180,9 @@ static int encode_carrier(luas__encoder *e)
 {
     lua_newtable(e->L);
     lua_replace(e->L, SLOT_MODULES);
-    luas__names_refresh(e->L, SLOT_NAMES);
+    luas__names_scan(e->L, SLOT_NAMES);
     e->refreshed = 1;
-    return luas__encode_define(e);
+    return luas__encode_run_define(e);
 }
 
 /* Pushes the message of a code; `which` value is at fault, or 0. */

@@ -1,35 +1,14 @@
 /* The forms in which values travel: by value, number or name, packed, or not at all. */
 #include <lauxlib.h>
-#include <stdarg.h>
 
 #include "describe.h"
 #include "encoder.h"
 #include "gc_hold.h"
-#include "names.h"
+#include "names_scan.h"
 #include "user_calls.h"
 #include "value_format.h"
 
 enum { SLOTS = 20 };
-
-int luas__encode_path_unsent(luas__encoder *e, const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    lua_pushvfstring(e->L, format, arguments);
-    va_end(arguments);
-    e->described = 1;
-    return LUAS_EUNSENT;
-}
-
-int luas__scalar_put_long(lua_State *L, int index, luas__buffer *out, size_t most)
-{
-    size_t len;
-    const char *bytes = lua_tolstring(L, index, &len);
-    if (len > most || out->len > most - len)
-        return LUAS_ETOOBIG;
-    int rc = luas__mp_write_string(out, bytes, len);
-    return rc < 0 ? rc : 1;
-}
 
 static int unsendable(luas__encoder *e)
 {
@@ -154,7 +133,7 @@ static int name_object(luas__encoder *e)
 static void refresh_names(luas__encoder *e)
 {
     if (!e->refreshed)
-        luas__names_refresh(e->L, SLOT_NAMES);
+        luas__names_scan(e->L, SLOT_NAMES);
     e->refreshed = 1;
 }
 
@@ -180,11 +159,24 @@ static int name_class(luas__encoder *e)
 
 /* Tables. */
 
+/* Those below one that was detached are so, too. */
+static void detach_containers(luas__encoder *e)
+{
+    for (uint32_t i = e->scratch->depth; i > 0; i--) {
+        luas__container *f = &e->scratch->frames[i - 1];
+        if (f->table != TABLE_ITSELF)
+            return;
+        if (f->kind == CONTAINER_ARRAY || f->kind == CONTAINER_MAP)
+            luas__encode_table_copy_rest(e->L, f);
+        f->table = TABLE_COPY;
+    }
+}
+
 /* After [object, class, __luas_pack] at the top: calls that, [object, class, results...]. */
 static int call_pack(luas__encoder *e)
 {
     lua_State *L = e->L;
-    luas__container_detach(e);
+    detach_containers(e);
     lua_pushvalue(L, -3);
     luas__gc_hold_end(L, *e->held);
     luas__user_calls_note(L);
@@ -360,23 +352,20 @@ int luas__encode_item(luas__encoder *e)
     }
 }
 
-/* Gives the class at the top to the space (1), unless it goes by another name or number (0). */
-static int define_class(luas__encoder *e)
+/* Is the class at the top to be given to the space, as it goes by no name or number? */
+static int wants_definition(luas__encoder *e)
 {
     lua_State *L = e->L;
-    if (luas__ptrmap_find(e->seen, lua_topointer(L, -1)) >= 0)
+    if (e->defines == NULL || luas__ptrmap_find(e->seen, lua_topointer(L, -1)) >= 0)
         return 0;
     refresh_names(e);
-    if (luas__names_find(L, SLOT_NAMES, -1) != 0 || luas__names_find_type(L, -1) != 0) {
-        lua_pop(L, 1);
-        return 0;
-    }
-    lua_pushvalue(L, -1);
-    int rc = luas__encode_define(e);
-    return rc < 0 ? rc : 1;
+    if (luas__names_find(L, SLOT_NAMES, -1) == 0 && luas__names_find_type(L, -1) == 0)
+        return 1;
+    lua_pop(L, 1);
+    return 0;
 }
 
-int luas__encode_item_class(luas__encoder *e)
+int luas__encode_item_class(luas__encoder *e, int may_define)
 {
     const void *address = lua_topointer(e->L, -1);
     if (e->plain) {
@@ -386,14 +375,8 @@ int luas__encode_item_class(luas__encoder *e)
     if (e->space == NULL || e->defining)
         return open_table(e, name_class);
     int64_t number = luas__ptrmap_find(&e->space->numbers, address);
-    if (number < 0 && e->defines != NULL) {
-        int rc = define_class(e);
-        if (rc < 0)
-            return rc;
-        number = luas__ptrmap_find(&e->space->numbers, address);
-    }
     if (number < 0)
-        return open_table(e, name_class);
+        return may_define && wants_definition(e) ? ENCODE_DEFINITION : open_table(e, name_class);
     lua_pop(e->L, 1);
     return luas__container_put_number(e, WIRE_SPACE, (uint32_t)number);
 }

@@ -1,6 +1,8 @@
 /* Where a value stands, in words: read off the open frames when it cannot travel. */
 #include <stdio.h>
 
+#include <stdarg.h>
+
 #include "encoder.h"
 #include "place.h"
 
@@ -170,4 +172,14 @@ void luas__encode_path_describe(lua_State *L, int index)
         lua_pushstring(L, lua_typename(L, lua_type(L, index)));
         break;
     }
+}
+
+int luas__encode_path_unsent(luas__encoder *e, const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    lua_pushvfstring(e->L, format, arguments);
+    va_end(arguments);
+    e->described = 1;
+    return LUAS_EUNSENT;
 }

@@ -68,12 +68,12 @@ int luas__encode_table_array(luas__encoder *e, luas__container *f)
     while (f->count < f->limit) {
         int type = lua_rawgeti(L, f->base, ++f->count);
         if (type == LUA_TTABLE)
-            return luas__encode_item(e);
+            return ENCODE_ITEM;
         if (type == LUA_TNIL) /* of a weak table, collected for want of memory */
             return luas__encode_path_unsent(e, "table changed while it was encoded");
         int rc = luas__scalar_put(L, -1, e->out, e->most);
         if (rc <= 0)
-            return rc < 0 ? rc : luas__encode_item(e);
+            return rc < 0 ? rc : ENCODE_ITEM;
         if (e->out->len > e->most)
             return LUAS_ETOOBIG;
         lua_pop(L, 1);
@@ -182,7 +182,7 @@ static void copy_elements(lua_State *L, const luas__container *f)
     }
 }
 
-void luas__copy_rest(lua_State *L, luas__container *f)
+void luas__encode_table_copy_rest(lua_State *L, luas__container *f)
 {
     if (f->kind == CONTAINER_ARRAY)
         copy_elements(L, f);
@@ -216,7 +216,7 @@ int luas__encode_table_map(luas__encoder *e, luas__container *f)
     } else {
         f->phase = PHASE_PAIRS;
     }
-    return luas__encode_item(e);
+    return ENCODE_ITEM;
 }
 
 /* Makes the head of one byte one that holds any count. */

@@ -1,21 +1,23 @@
 /*
- * The inside of the encoder, shared by its seven files: the calls from outside
- * (encode.c), the commonest tables (encode_row.c), the forms that values take
- * (encode_item.c), the containers that are open (container.c), what is in a
- * table (encode_table.c), functions and define messages (encode_function.c), and the
- * path to what could not be encoded (encode_path.c).
+ * The inside of the encoder. From the lowest file to the highest: scalars
+ * (scalar.h), open containers (container.c), the path to what could not be encoded
+ * (encode_path.c), what is in a table (encode_table.c), in a function
+ * (encode_function.c) and in a define message (encode_define.c), the forms that
+ * values take (encode_item.c), the loop (encode_run.c), and the calls from outside
+ * (encode.c), with the commonest tables (encode_row.c).
  *
  * Nothing recurses with the value: open containers are frames on a stack of
  * the encoder's own, each with its container at the index `base` of the Lua
- * stack. A step function goes on with the innermost frame until that frame is
- * done or another one has been opened. All of it runs in protected mode.
+ * stack. A step function goes on with the innermost one. All of it runs in
+ * protected mode.
  */
-#ifndef LUAS_LUA_ENCODER_H
-#define LUAS_LUA_ENCODER_H
+#ifndef LUAS_ENCODER_H
+#define LUAS_ENCODER_H
 
 #include <lua.h>
 
 #include "error.h"
+#include "scalar.h"
 #include "space.h"
 #include "msgpack.h"
 #include "ptrmap.h"
@@ -105,91 +107,21 @@ typedef struct luas__encoder {
     int rc;
 } luas__encoder;
 
-/* A call more for each scalar is a tenth of a row's cost; compilers find these too long to inline. */
-#define LUAS__INLINE __attribute__((always_inline)) static inline
-
-/* Writes the scalar at this index between p and end: where the next byte goes; NULL if it is none,
-   or if there might not be enough room. */
-LUAS__INLINE unsigned char *luas__scalar_put_at(lua_State *L, int index, unsigned char *p,
-                                          const unsigned char *end)
-{
-    size_t len;
-    const char *bytes;
-    unsigned char *next;
-    if (end - p < LUAS__MP_SHORT)
-        return NULL;
-    switch (lua_type(L, index)) {
-    case LUA_TSTRING:
-        bytes = lua_tolstring(L, index, &len);
-        if (len < LUAS__MP_SHORT && (next = luas__mp_put_short(p, bytes, len)) != NULL)
-            return next;
-        return (size_t)(end - p) < len + LUAS__MP_HEAD ? NULL : luas__mp_put_string(p, bytes, len);
-    case LUA_TNUMBER:
-        return lua_isinteger(L, index) ? luas__mp_put_int(p, lua_tointeger(L, index))
-                                       : luas__mp_put_double(p, lua_tonumber(L, index));
-    case LUA_TBOOLEAN:
-        *p = lua_toboolean(L, index) ? 0xc3 : 0xc2;
-        return p + 1;
-    case LUA_TNIL:
-        *p = 0xc0;
-        return p + 1;
-    default:
-        return NULL;
-    }
-}
-
-/* The same of an array of that one, which most tasks and results are; the one is mostly an
-   integer. */
-LUAS__INLINE unsigned char *luas__scalar_put_alone(lua_State *L, int index, unsigned char *p,
-                                             const unsigned char *end)
-{
-    if (end - p <= LUAS__MP_NUMBER)
-        return NULL;
-    *p = LUAS__MP_ALONE;
-    return lua_isinteger(L, index) ? luas__mp_put_int(p + 1, lua_tointeger(L, index))
-                                   : luas__scalar_put_at(L, index, p + 1, end);
-}
-
-/* A string that luas__scalar_put_at found no room for: 1, or negative. */
-int luas__scalar_put_long(lua_State *L, int index, luas__buffer *out, size_t most);
-
-/* Writes the value at this index if it is nil, a boolean, a number or a string: 1; 0 if not; or
-   negative. */
-LUAS__INLINE int luas__scalar_put(lua_State *L, int index, luas__buffer *out, size_t most)
-{
-    if (luas__buffer_reserve(out, LUAS__MP_SHORT) < 0)
-        return LUAS_ENOMEM;
-    unsigned char *p = (unsigned char *)luas__buffer_end(out);
-    unsigned char *next = luas__scalar_put_at(L, index, p, p + luas__buffer_room(out));
-    if (next == NULL)
-        return lua_type(L, index) == LUA_TSTRING ? luas__scalar_put_long(L, index, out, most) : 0;
-    out->len += (size_t)(next - p);
-    return 1;
-}
-
-/* Functions giving int: 0, or a negative code. */
-
-/* encode_item.c */
-
-/* Pops and encodes the value at the top, or opens a frame that will. */
-int luas__encode_item(luas__encoder *e);
-/* The same for a metatable: by number or name if it can be. */
-int luas__encode_item_class(luas__encoder *e);
-/* LUAS_EUNSENT, with a reason at the top of the stack. */
-int luas__encode_path_unsent(luas__encoder *e, const char *format, ...);
+/*
+ * Functions giving int: 0, or a negative code. A step gives, beside these, what
+ * the loop is to encode next: the value at the top of the stack, or the metatable
+ * there.
+ */
+enum { ENCODE_ITEM = 1, ENCODE_CLASS, ENCODE_DEFINITION };
 
 /* container.c */
 
 /* Opens a frame for the container at `base`, head at the end of out, all else 0. */
 int luas__container_open(luas__encoder *e, luas__container_kind kind, int base);
-/* Before user code runs: no open table depends on the user's any more. */
-void luas__container_detach(luas__encoder *e);
 /* Opens one that is a copy of this. */
 int luas__container_push(luas__encoder *e, const luas__container *f);
 /* The innermost frame is done: pops it, and its slots. */
 void luas__container_close(luas__encoder *e);
-/* Goes on until only `bottom` frames are open. */
-int luas__encode_run(luas__encoder *e, uint32_t bottom);
 /* The head of an ext of yet unknown length, and its completion when the content follows. */
 int luas__container_ext_open(luas__encoder *e, int type, size_t *head);
 void luas__container_ext_close(luas__encoder *e, size_t head);
@@ -208,7 +140,7 @@ static inline luas__container *luas__container_top(const luas__encoder *e)
 /* Pops and encodes a table that already has its number, without its metatable, or opens a frame. */
 int luas__encode_table_content(luas__encoder *e);
 /* Puts a copy of what is yet to be written in place of the frame's table. */
-void luas__copy_rest(lua_State *L, luas__container *f);
+void luas__encode_table_copy_rest(lua_State *L, luas__container *f);
 int luas__encode_table_array(luas__encoder *e, luas__container *f);
 int luas__encode_table_map(luas__encoder *e, luas__container *f);
 
@@ -217,15 +149,32 @@ int luas__encode_table_map(luas__encoder *e, luas__container *f);
 int luas__encode_row_put(lua_State *L, int first, int count, const luas__landmarks *l,
                    const luas__space *space, luas__buffer *out);
 
-/* encode_function.c */
+/* encode_function.c, encode_define.c */
+
+/* Opens a frame for the function at the top. */
 int luas__encode_function_open(luas__encoder *e);
 int luas__encode_function_step(luas__encoder *e, luas__container *f);
 int luas__encode_define_step(luas__encoder *e, luas__container *f);
+
+/* encode_item.c */
+
+/* Pops and encodes the value at the top, or opens a frame that will. */
+int luas__encode_item(luas__encoder *e);
+/* The same for a metatable: by number or name if it can be. ENCODE_DEFINITION, if that may be: the
+   space needs a definition of it first, and it stays at the top. */
+int luas__encode_item_class(luas__encoder *e, int may_define);
+
+/* encode_run.c */
+
+/* Goes on until only `bottom` frames are open. */
+int luas__encode_run(luas__encoder *e, uint32_t bottom);
 /* A define message for the value at the top (popped) and the names now wanted. */
-int luas__encode_define(luas__encoder *e);
+int luas__encode_run_define(luas__encoder *e);
 
 /* encode_path.c: pops a reason and pushes it with the path to the innermost frame's item. */
 int luas__encode_path_push(luas__encoder *e);
+/* LUAS_EUNSENT, with a reason at the top of the stack. */
+int luas__encode_path_unsent(luas__encoder *e, const char *format, ...);
 /* Pushes what the value at this index is: `userdata (FILE*)`. */
 void luas__encode_path_describe(lua_State *L, int index);
 

@@ -160,12 +160,15 @@ void luas__names_push(lua_State *L)
     luas__gc_hold_call(L, 0, 1);
 }
 
-const luas__ptrmap *luas__names_known(lua_State *L, int names)
+uint64_t *luas__names_stamp(lua_State *L, int names)
 {
     luas__names *n = lua_touserdata(L, names);
-    if (n->loaded == 0)
-        luas__names_refresh(L, names);
-    return &n->known;
+    return n->released ? NULL : &n->loaded;
+}
+
+const luas__ptrmap *luas__names_map(lua_State *L, int names)
+{
+    return &((luas__names *)lua_touserdata(L, names))->known;
 }
 
 /* Modules. */
@@ -187,9 +190,10 @@ int luas__names_is_class(lua_State *L, int table)
     return 0;
 }
 
-static void readd_standards(lua_State *L, int names)
+void luas__names_forget_modules(lua_State *L, int names)
 {
     luas__names *n = lua_touserdata(L, names);
+    luas__ptrmap_clear(&n->known);
     lua_getiuservalue(L, names, PAYLOADS);
     lua_getiuservalue(L, names, STANDARDS);
     for (uint32_t i = 1; i <= n->standards; i++) {
@@ -201,56 +205,6 @@ static void readd_standards(lua_State *L, int names)
     }
     lua_pop(L, 2);
     n->count = n->standards;
-}
-
-/* Tells one set of loaded modules, at the top, from another. Never 0. */
-static uint64_t fingerprint(lua_State *L)
-{
-    uint64_t sum = 1;
-    for (lua_pushnil(L); lua_next(L, -2) != 0; lua_pop(L, 1)) {
-        uint64_t name = (uintptr_t)lua_topointer(L, -2), module = (uintptr_t)lua_topointer(L, -1);
-        sum += (name ^ module >> 4) * UINT64_C(0x9e3779b97f4a7c15) | 1;
-    }
-    return sum != 0 ? sum : 1;
-}
-
-/* Arguments: names, package.loaded. */
-static int read_modules(lua_State *L)
-{
-    luas__names *n = lua_touserdata(L, 1);
-    luaL_checkstack(L, 20, NULL);
-    n->loaded = 0;
-    luas__ptrmap_clear(&n->known);
-    readd_standards(L, 1);
-    luas__names_scan_modules(L, 1);
-    n->loaded = fingerprint(L);
-    return 0;
-}
-
-void luas__names_refresh(lua_State *L, int names)
-{
-    const luas__names *n = lua_touserdata(L, names);
-    names = lua_absindex(L, names);
-    luaL_checkstack(L, 20, NULL);
-    luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
-    if (!n->released && fingerprint(L) != n->loaded) {
-        lua_pushcfunction(L, read_modules);
-        lua_pushvalue(L, names);
-        lua_pushvalue(L, -3);
-        luas__gc_hold_call(L, 2, 0);
-    }
-    lua_pop(L, 1);
-}
-
-void luas__names_look(lua_State *L, int first)
-{
-    for (int i = lua_gettop(L); i >= first; i--)
-        if (lua_istable(L, i)) {
-            luas__names_push(L);
-            luas__names_refresh(L, -1);
-            lua_pop(L, 1);
-            return;
-        }
 }
 
 /* From names to objects. */

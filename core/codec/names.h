@@ -13,6 +13,7 @@
 
 #include <lua.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "buffer.h"
 #include "ptrmap.h"
@@ -29,23 +30,11 @@ enum { LUAS__WATCHED_TABLES = 32, LUAS__WATCHED_FIELDS = 1000 };
  */
 void luas__names_push(lua_State *L);
 
-/* The objects that may have a name, for callers that ask about very many; stays valid. */
-const luas__ptrmap *luas__names_known(lua_State *L, int names);
+/* The objects that may have a name, as far as the last scan (names_scan.h) saw them; stays valid. */
+const luas__ptrmap *luas__names_map(lua_State *L, int names);
 
 /*
- * Looks whether modules came or went since the last time; then reads them all
- * again. Carrying a function and a survey do it, and a message with a function
- * or class that has no name yet.
- */
-void luas__names_refresh(lua_State *L, int names);
-
-/* The same before values are encoded that are tables, from stack index `first`
-   to the top: for these no message looks by itself. Not for each message: it
-   takes as long as a row. */
-void luas__names_look(lua_State *L, int first);
-
-/*
- * The name of the object at `object`, as far as the last refresh saw it and
+ * The name of the object at `object`, as far as the last scan saw it and
  * as it is still found by that name: its WIRE type, the payload pushed; or 0,
  * nothing pushed.
  */
@@ -79,10 +68,14 @@ void luas__names_snapshot(lua_State *L);
 /* Is the global of that name (a string at `name`) still what the snapshot had? */
 int luas__names_inherited(lua_State *L, int name);
 
-/* ---- between names.c and names_scan.c ---- */
+/* ---- for names_scan.c ---- */
 
-/* Names all that is in package.loaded, at the top. */
-void luas__names_scan_modules(lua_State *L, int names);
+/* Which modules were read last: 0 for none; or NULL, when the state is closing and nothing has a
+   name any more. */
+uint64_t *luas__names_stamp(lua_State *L, int names);
+
+/* Leaves the standard library alone. */
+void luas__names_forget_modules(lua_State *L, int names);
 
 /* May this value have a name? Names the one at the top after the text, unless
    it has a name already (0). */

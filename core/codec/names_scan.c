@@ -6,7 +6,9 @@
 #include <lauxlib.h>
 #include <stdbool.h>
 
-#include "names.h"
+#include "names_scan.h"
+
+#include "gc_hold.h"
 #include "msgpack.h"
 
 /* A module may hold data: so many entries of one table are looked at, and so many in all. */
@@ -207,7 +209,7 @@ static void add_level(lua_State *L, reader *r, int level, int deeper)
 
 /* What is in the modules, at the top, level by level, so that the shortest name
    wins. */
-void luas__names_scan_modules(lua_State *L, int names)
+static void scan_modules(lua_State *L, int names)
 {
     reader all = {.names = names, .text = luas__names_text(L, names), .budget = FIELDS_IN_ALL};
     reader *r = &all;
@@ -225,4 +227,61 @@ void luas__names_scan_modules(lua_State *L, int names)
         lua_replace(L, level);
     }
     lua_settop(L, loaded);
+}
+
+/* Tells one set of loaded modules, at the top, from another. Never 0. */
+static uint64_t fingerprint(lua_State *L)
+{
+    uint64_t sum = 1;
+    for (lua_pushnil(L); lua_next(L, -2) != 0; lua_pop(L, 1)) {
+        uint64_t name = (uintptr_t)lua_topointer(L, -2), module = (uintptr_t)lua_topointer(L, -1);
+        sum += (name ^ module >> 4) * UINT64_C(0x9e3779b97f4a7c15) | 1;
+    }
+    return sum != 0 ? sum : 1;
+}
+
+/* Arguments: names, package.loaded. */
+static int read_modules(lua_State *L)
+{
+    uint64_t *stamp = luas__names_stamp(L, 1);
+    luaL_checkstack(L, 20, NULL);
+    *stamp = 0;
+    luas__names_forget_modules(L, 1);
+    scan_modules(L, 1);
+    *stamp = fingerprint(L);
+    return 0;
+}
+
+void luas__names_scan(lua_State *L, int names)
+{
+    const uint64_t *stamp = luas__names_stamp(L, names);
+    names = lua_absindex(L, names);
+    luaL_checkstack(L, 20, NULL);
+    luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+    if (stamp != NULL && fingerprint(L) != *stamp) {
+        lua_pushcfunction(L, read_modules);
+        lua_pushvalue(L, names);
+        lua_pushvalue(L, -3);
+        luas__gc_hold_call(L, 2, 0);
+    }
+    lua_pop(L, 1);
+}
+
+const luas__ptrmap *luas__names_scan_known(lua_State *L, int names)
+{
+    const uint64_t *stamp = luas__names_stamp(L, names);
+    if (stamp != NULL && *stamp == 0)
+        luas__names_scan(L, names);
+    return luas__names_map(L, names);
+}
+
+void luas__names_scan_for(lua_State *L, int first)
+{
+    for (int i = lua_gettop(L); i >= first; i--)
+        if (lua_istable(L, i)) {
+            luas__names_push(L);
+            luas__names_scan(L, -1);
+            lua_pop(L, 1);
+            return;
+        }
 }

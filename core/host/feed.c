@@ -12,7 +12,7 @@
 #include "fail.h"
 #include "job_handle.h"
 #include "list.h"
-#include "names.h"
+#include "names_scan.h"
 #include "user_calls.h"
 
 /* The size in front of a task's arguments: a uint 32, filled in afterwards. One that fits
@@ -179,7 +179,7 @@ static int job_feed(lua_State *L)
         if (star)
             n = push_arguments(L, item, i);
         if (i == from)
-            luas__names_look(L, item);
+            luas__names_scan_for(L, item);
         int rc = encode_task(L, h, star ? item + 1 : item, n, &options);
         if (rc == 0 && h->bytes.len > limit) {
             lua_pushliteral(L, "the inputs are large");
@@ -231,7 +231,7 @@ static int job_pull(lua_State *L)
         if (star)
             n = spread_list(L, first, before + h->count + 1);
         if (h->count == 0)
-            luas__names_look(L, first); /* the source may have loaded some */
+            luas__names_scan_for(L, first); /* the source may have loaded some */
         if (encode_task(L, h, first, n, &options) < 0)
             return push_item_message(L, before + h->count + 1),
                    luas__fail(L, "%s", lua_tostring(L, -1));
@@ -251,7 +251,7 @@ static int job_call(lua_State *L)
     int space = push_space(L);
     luas__encode_options options = task_options(h, space, true);
     begin_batch(L, h, 1);
-    luas__names_look(L, 2);
+    luas__names_scan_for(L, 2);
     if (encode_task(L, h, 2, n, &options) < 0)
         return luas__job_handle_refuse(L);
     lua_pushboolean(L, 1);

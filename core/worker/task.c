@@ -20,7 +20,7 @@
 #include "encoder.h"
 #include "holds.h"
 #include "list.h"
-#include "names.h"
+#include "names_scan.h"
 
 /* Stack of run_tasks: what a chunk's tasks share. */
 enum { TASK_SERVER = 1, TASK_FUNCTION, TASK_SPACE, TASK_INPUTS, TASK_RANDOMSEED, TASK_BASE };
@@ -243,7 +243,7 @@ static void reply_value(lua_State *L, luas__chunk_run *s)
     luas__buffer *reply = &s->channel->reply;
     size_t mark;
     if (!s->has_looked && !options.plain && lua_istable(L, TASK_BASE)) {
-        luas__names_look(L, TASK_BASE);
+        luas__names_scan_for(L, TASK_BASE);
         s->has_looked = true;
     }
     luas__task_check(L, luas__channel_begin(s->channel, LUAS__MSG_VALUE, s->current, &mark));
