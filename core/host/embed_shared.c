@@ -56,8 +56,25 @@ void luas_shared_close(luas_shared *s)
     free(s);
 }
 
+/* The classes of objects are there once the library is open: it would open at the first
+   verb, and an object may come before that. */
+static int open_classes(lua_State *L)
+{
+    luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
+    if (lua_getfield(L, -1, "luas.core") == LUA_TFUNCTION) {
+        lua_pushliteral(L, "luas.core");
+        lua_call(L, 1, 0);
+    }
+    return 0;
+}
+
 int luas_shared_use(lua_State *L, const luas_shared *s)
 {
+    lua_pushcfunction(L, open_classes);
+    if (lua_pcall(L, 0, 0, 0) != LUA_OK) {
+        lua_pop(L, 1);
+        return LUAS_ENOMEM;
+    }
     return luas__share_adopt(L, &s->arena);
 }
 
