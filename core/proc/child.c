@@ -16,6 +16,7 @@
 #include "fd.h"
 
 #ifdef __linux__
+#include <linux/futex.h>
 #include <sched.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -145,24 +146,78 @@ pid_t luas__child_fork(const luas__child_forks *f)
     return 0;
 }
 
-/* The C library keeps the number of each thread where the kernel writes it for
-   fork, which has no flag to make a sibling. */
-static pid_t clone_sibling(void)
+/*
+ * The system call alone leaves two things wrong in a child that fork of the C library
+ * sets right, and so must we:
+ *
+ * - The number of the thread. The C library keeps it, for owners of mutexes, raise and
+ *   pthread_kill. The kernel writes it to the same place as for fork.
+ * - The list of robust mutexes, which the kernel passes on when their owner dies. It is
+ *   told anew where the list is: it has forgotten. The list is empty, as for fork.
+ *
+ * What else fork does in a child is right here without it (glibc 2.36 and 2.42:
+ * posix/fork.c, sysdeps/nptl/_Fork.c, sysdeps/nptl/fork.h):
+ *
+ * - The locks of malloc, stdio, the loader, NSS, the unwinder, abort and of stacks: fork
+ *   made them new when it made this process. Since then it has one thread, which is
+ *   here and holds none of them.
+ * - Malloc's arenas, the stacks of other threads, pthread_onces that these had begun,
+ *   the threads that serve timers and mq_notify: likewise.
+ * - rseq, thread-local storage, the stack of signal handlers: the kernel, or the memory
+ *   that it copies, keeps them. The kernel wipes the state of getrandom.
+ * - The number of the process: glibc keeps none since 2.25.
+ * - Handlers of pthread_atfork: nobody else can run them. They ran at the fork of this
+ *   process. A library that draws other random numbers in a child only because of such
+ *   a handler draws the same ones in all siblings.
+ */
+#if defined(__linux__) && defined(PR_GET_TID_ADDRESS) && !defined(__s390__) && !defined(__CRIS__)
+typedef struct thread {
+    void *number;                   /* where the C library keeps it */
+    struct robust_list_head *held;  /* NULL: the kernel was told of no list */
+    size_t size;                    /* of that head */
+} thread;
+
+/* Where glibc keeps the number, another C library has a lock: no siblings there. */
+static int find_thread(thread *t)
 {
-#if defined(__linux__) && !defined(__s390__) && !defined(__CRIS__)
-    unsigned long flags = CLONE_PARENT | SIGCHLD;
-    void *tid = NULL;
-#ifdef PR_GET_TID_ADDRESS
-    if (prctl(PR_GET_TID_ADDRESS, &tid, 0, 0, 0) == 0 && tid != NULL)
-        flags |= CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID;
-#endif
-    /* Its place differs; the other is of a flag that is not set. */
-    return (pid_t)syscall(SYS_clone, flags, NULL, NULL, tid, tid);
-#else
+    if (prctl(PR_GET_TID_ADDRESS, &t->number, 0, 0, 0) < 0
+        || syscall(SYS_get_robust_list, 0, &t->held, &t->size) < 0)
+        return -1;
+    if (t->number != NULL && *(pid_t *)t->number == (pid_t)syscall(SYS_gettid))
+        return 0;
     errno = ENOSYS;
     return -1;
-#endif
 }
+
+/* Where this fails it failed for the parent, too: fork does not look either. */
+static void hold_nothing(const thread *t)
+{
+    if (t->held == NULL)
+        return;
+    t->held->list.next = &t->held->list;
+    t->held->list_op_pending = NULL;
+    syscall(SYS_set_robust_list, t->held, t->size);
+}
+
+static pid_t clone_sibling(void)
+{
+    thread t = {.number = NULL};
+    if (find_thread(&t) < 0)
+        return -1;
+    unsigned long flags = CLONE_PARENT | CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID | SIGCHLD;
+    /* Its place differs; the other is of a flag that is not set. */
+    pid_t pid = (pid_t)syscall(SYS_clone, flags, NULL, NULL, t.number, t.number);
+    if (pid == 0)
+        hold_nothing(&t);
+    return pid;
+}
+#else
+static pid_t clone_sibling(void)
+{
+    errno = ENOSYS;
+    return -1;
+}
+#endif
 
 pid_t luas__child_fork_sibling(void)
 {

@@ -53,9 +53,10 @@ void luas__child_adopt(luas__child *c, pid_t pid);
 
 /*
  * In a child, which has a single thread: forks another child of its parent, set
- * up as it is itself. Its pid, 0 in the new one, negative errno on failure. No
- * handlers of pthread_atfork run; they have when this child was forked. The
- * parent, told of the pid, adopts it as its own.
+ * up as it is itself. Its pid, 0 in the new one, negative errno on failure (-ENOSYS
+ * without Linux and glibc). No handlers of pthread_atfork run; they have when this
+ * child was forked. All else is as after fork. The parent, told of the pid, adopts it
+ * as its own.
  */
 pid_t luas__child_fork_sibling(void);
 

@@ -1,8 +1,8 @@
 /*
  * A zygote: an idle child that keeps the host as it was at the fork, and that
  * workers can be forked of when the host has long gone on. They are children of
- * the host like those that it forks itself (clone(2), CLONE_PARENT; Linux only:
- * elsewhere luas__zygote_open works and luas__zygote_spawn fails).
+ * the host like those that it forks itself (clone(2), CLONE_PARENT; Linux and glibc
+ * only: elsewhere luas__zygote_open works and luas__zygote_spawn fails).
  *
  * The host: 1. luas__zygote_open; 2. luas__zygote_spawn for each worker; 3.
  * luas__zygote_end; 4. luas__child_reap(&z->child) until that gives 1; 5.

@@ -25,7 +25,7 @@ enum call {
     READ, WRITE, CLOSE, PIPE, FCNTL, POLL, EPOLL_CREATE, EPOLL_CTL, EPOLL_WAIT, EVENTFD,
     TIMER_CREATE, TIMER_SET, MMAP, FORK, PIDFD_OPEN, WAITPID, WAITID, SETPGID, KILL, OPEN,
     THREAD, DUP, PRCTL, SIGACTION, SIGMASK, SOCKETPAIR, SENDMSG, RECVMSG, MEMFD, FTRUNCATE, CLONE,
-    MADVISE, CLOSE_RANGE
+    ROBUST_LIST, MADVISE, CLOSE_RANGE
 };
 
 /* A worker is starting until its main runs. */
@@ -169,6 +169,7 @@ long __wrap_syscall(long number, ...)
     va_end(args);
     bool failed = number == SYS_pidfd_open ? fails(PIDFD_OPEN)
                 : number == SYS_close_range ? fails(CLOSE_RANGE)
+                : number == SYS_get_robust_list ? fails(ROBUST_LIST)
                 : number == SYS_clone && fails(CLONE);
     long rc = failed ? -1
         : __real_syscall(number, given[0], given[1], given[2], given[3], given[4]);

@@ -270,6 +270,7 @@ static const candidate while_starting[] = {
     CANDIDATE(SENDMSG, false, EINTR, ENOBUFS),
     CANDIDATE(RECVMSG, false, EINTR, ENOMEM),
     CANDIDATE(CLONE, false, EAGAIN, ENOSYS),
+    CANDIDATE(ROBUST_LIST, false, EPERM, ENOSYS),
 };
 
 static const candidate while_serving[] = {
