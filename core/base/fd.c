@@ -82,16 +82,6 @@ void luas__fd_closing_add(luas__fd_closing *c, int fd)
     c->next = fd + 1;
 }
 
-int luas__fd_open_null(void)
-{
-    int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
-    int rc = fd < 0 ? -errno : luas__fd_lift(&fd);
-    if (rc == 0)
-        return fd;
-    luas__fd_close(&fd);
-    return rc;
-}
-
 ssize_t luas__fd_read_some(int fd, luas__buffer *b, size_t most)
 {
     int rc = luas__buffer_reserve(b, most);

@@ -35,9 +35,6 @@ typedef struct luas__fd_closing {
 void luas__fd_closing_add(luas__fd_closing *c, int fd);
 void luas__fd_closing_end(luas__fd_closing *c);
 
-/* /dev/null, to be read; close-on-exec and above stderr. */
-int luas__fd_open_null(void);
-
 /* Reads what is there, at most `most` bytes, onto the end of `b`:
    the count, 0 at end of file, -EAGAIN when there is nothing. */
 ssize_t luas__fd_read_some(int fd, luas__buffer *b, size_t most);

@@ -79,21 +79,12 @@ static void skip_exit_handlers(void)
 #endif
 }
 
-/* Where the host had no descriptor left to open it: the number that close frees
-   is the one that open takes. */
-static void open_stdin(void)
+/* The number that close frees is the one that open takes. */
+static void empty_stdin(void)
 {
     close(STDIN_FILENO);
     int null = open("/dev/null", O_RDONLY);
     (void)null; /* without one it stays closed */
-}
-
-static void empty_stdin(int null)
-{
-    if (null < 0 || dup2(null, STDIN_FILENO) < 0)
-        open_stdin();
-    if (null >= 0)
-        close(null);
 }
 
 static int open_watch(pid_t pid)
@@ -117,7 +108,6 @@ void luas__child_forks_begin(luas__child_forks *f)
     struct sigaction action;
     sigset_t all;
     f->parent = getpid();
-    f->null = luas__fd_open_null();
     f->count = 0;
     for (int s = 1; s < NSIG; s++)
         if (sigaction(s, NULL, &action) == 0 && action.sa_handler != SIG_DFL)
@@ -130,7 +120,6 @@ void luas__child_forks_begin(luas__child_forks *f)
 void luas__child_forks_end(luas__child_forks *f)
 {
     pthread_sigmask(SIG_SETMASK, &f->mask, NULL);
-    luas__fd_close(&f->null);
 }
 
 pid_t luas__child_fork(const luas__child_forks *f)
@@ -141,7 +130,7 @@ pid_t luas__child_fork(const luas__child_forks *f)
     setpgid(0, 0);
     reset_signals(f);
     die_with_parent(f->parent);
-    empty_stdin(f->null);
+    empty_stdin();
     skip_exit_handlers();
     return 0;
 }

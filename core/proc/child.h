@@ -31,7 +31,6 @@ typedef struct luas__child {
  */
 typedef struct luas__child_forks {
     pid_t parent;
-    int null;               /* for stdin of the children; -1: each opens its own */
     sigset_t mask;          /* of the parent, before */
     int count;
     int handled[NSIG];      /* signals that the parent handles or ignores: `count` */

@@ -264,6 +264,7 @@ static const candidate while_starting[] = {
     CANDIDATE(SETPGID, false, EPERM),
     CANDIDATE(CLOSE_RANGE, false, ENOSYS, EPERM),
     CANDIDATE(DUP, false, EINTR, EBUSY),
+    CANDIDATE(OPEN, false, EMFILE, ENOENT),
     CANDIDATE(PRCTL, false, EPERM),
     CANDIDATE(SIGACTION, false, EINVAL),
     CANDIDATE(SIGMASK, false, EINVAL),

@@ -138,7 +138,7 @@ static void test_where_descriptors_run_out(void)
             .workers = MANY, .main = serve, .output = LUAS__OUTPUT_TAG, .label = "of many"}), 0);
         luas__job *job = start_job(pool, &(luas__policy){.flags = LUAS__JOB_EACH, .chunk = 1});
         feed(pool, job, "e", MANY);
-        int lowest = luas__fd_open_null();
+        int lowest = dup(STDERR_FILENO);
         few = usual;
         few.rlim_cur = (rlim_t)lowest + FOR_EACH * MANY + 12;
         luas__fd_close(&lowest);
@@ -186,19 +186,6 @@ static void test_closes_what_it_is_given(void)
         close(fd);
 }
 
-static void test_null_is_above_the_standard_streams(void)
-{
-    char byte;
-    int kept = dup(STDIN_FILENO);
-    close(STDIN_FILENO);
-    int fd = luas__fd_open_null();
-    CHECK(fd > STDERR_FILENO && fcntl(fd, F_GETFD) & FD_CLOEXEC);
-    CHECK_INT(read(fd, &byte, 1), 0);
-    luas__fd_close(&fd);
-    CHECK(kept < 0 || dup2(kept, STDIN_FILENO) == STDIN_FILENO);
-    luas__fd_close(&kept);
-}
-
 int main(void)
 {
     RUN(test_each_has_its_own_and_no_more);
@@ -207,5 +194,4 @@ int main(void)
     RUN(test_who_comes_has_the_number_of_one_that_left);
     RUN(test_where_descriptors_run_out);
     RUN(test_closes_what_it_is_given);
-    RUN(test_null_is_above_the_standard_streams);
 }
