@@ -17,6 +17,11 @@
  * A pool belongs to the process that opened it; in a child that this forks calls
  * on the pool give LUAS_EFOREIGN, and luas_pool_close closes its descriptors. Calls
  * on one pool must not overlap, but different threads may use different pools.
+ *
+ * Any thread may fork the process at any time. Handlers of pthread_atfork see to
+ * it that the child finds each pool whole and can close it. The fork waits for
+ * calls and threads that move bytes in pools just then: not for long, and never
+ * more than seconds.
  */
 #ifndef LUAS_H
 #define LUAS_H

@@ -37,7 +37,6 @@ FLOORS = {
 # The pointers to functions in structs, and who is called.
 CALLS_UP = {
     ("core/pool/state.h", "main"): "worker/, by way of host/: what a forked worker runs",
-    ("core/pool/state.h", "abandon"): "host/: closes in a zygote what other pools have",
     ("core/pool/pump.c", "drive"): "pool/drive.c: what the thread does with the lock",
     ("core/host/share.h", "hook"): "nobody: it is compared",
     ("core/codec/bytecode.c", "sink"): "codec/encode_function.c: takes a name that bytecode has",

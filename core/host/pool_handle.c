@@ -4,7 +4,6 @@
 
 #include <lauxlib.h>
 #include <stdio.h>
-#include <unistd.h>
 
 #include "clock.h"
 #include "error.h"
@@ -18,34 +17,12 @@
 
 /* ---- the worker, once forked ---- */
 
-static int abandon_pools(lua_State *L)
-{
-    lua_getfield(L, LUA_REGISTRYINDEX, LUAS__POOLS_KEY);
-    for (lua_pushnil(L); lua_next(L, -2) != 0; lua_pop(L, 1)) {
-        luas__handle *h = lua_touserdata(L, -2);
-        if (h->pool != NULL && !luas__fork_detect_is_here(&h->pool->fork_detect))
-            luas__pool_abandon(h->pool, NULL);
-    }
-    return 0;
-}
-
-static void abandon_others(void *host)
-{
-    lua_State *L = ((luas__fork_point *)host)->L;
-    if (!lua_checkstack(L, LUA_MINSTACK))
-        _exit(1);
-    lua_pushcfunction(L, abandon_pools);
-    if (lua_pcall(L, 0, 0, 0) != LUA_OK)
-        _exit(1); /* it would hold the ends of others' pipes */
-}
-
 /* From here on this process is a worker: nothing may raise past this frame,
    for below it lies the host's own stack. */
 static int worker_main(void *host, luas__channel *channel)
 {
     luas__fork_point *at = host;
     lua_State *L = at->L;
-    abandon_others(host);
     lua_getiuservalue(L, at->pool, LUAS__POOL_OPTIONS);
     int options = lua_gettop(L);
     lua_pushliteral(L, "init");
@@ -111,7 +88,6 @@ int luas__pool_handle_new(lua_State *L)
     luas__pool_options options = {
         .workers = (int)option_integer(L, "workers", 1),
         .main = worker_main,
-        .abandon = abandon_others,
         .has_init = option_given(L, "init"),
         .max_tasks = (uint64_t)option_integer(L, "max_tasks", 0),
         .memory = (size_t)option_integer(L, "memory", 0),

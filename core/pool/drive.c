@@ -157,12 +157,12 @@ void luas__drive_pumped(luas__pool *p)
     (void)renew(p);
     pthread_mutex_unlock(&p->lock);
     int n = luas__poller_wait(&p->poller, events, MOST_EVENTS, -1);
-    pthread_mutex_lock(&p->lock);
+    luas__pump_enter(p);
     int rc = handle(p, events, n);
     if (rc < 0) { /* no memory: later, perhaps */
         pthread_mutex_unlock(&p->lock);
         rest();
-        pthread_mutex_lock(&p->lock);
+        luas__pump_enter(p);
     }
     if (p->pumping.drivers > 0) /* one that began to wait since: this was its event */
         luas__poller_wake(&p->poller);

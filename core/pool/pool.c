@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "array.h"
+#include "atfork.h"
 #include "deadlines.h"
 #include "drive.h"
 #include "error.h"
@@ -18,6 +19,27 @@
 #include "snapshots.h"
 #include "spawner.h"
 
+static int open_shared(luas__pool *p)
+{
+    pthread_mutex_lock(&p->lock);
+    int rc = luas__poller_open(&p->poller);
+    if (rc == 0)
+        luas__bulk_open(&p->bulk, p->options.workers);
+    pthread_mutex_unlock(&p->lock);
+    return rc;
+}
+
+static int open_known(luas__pool *p)
+{
+    int rc = luas__atfork_add(p);
+    if (rc < 0)
+        return rc;
+    rc = open_shared(p);
+    if (rc < 0)
+        luas__atfork_remove(p);
+    return rc;
+}
+
 int luas__pool_open(luas__pool **pool, const luas__pool_options *options)
 {
     *pool = NULL;
@@ -25,8 +47,11 @@ int luas__pool_open(luas__pool **pool, const luas__pool_options *options)
     if (p == NULL)
         return LUAS_ENOMEM;
     p->options = *options;
-    int rc = luas__poller_open(&p->poller);
+    p->poller = (luas__poller)LUAS__POLLER_INIT;
+    pthread_mutex_init(&p->lock, NULL);
+    int rc = open_known(p);
     if (rc < 0) {
+        pthread_mutex_destroy(&p->lock);
         free(p);
         return rc;
     }
@@ -35,42 +60,59 @@ int luas__pool_open(luas__pool **pool, const luas__pool_options *options)
     p->concurrency.round = 1;
     p->concurrency.retry_at = INT64_MAX;
     luas__fork_detect_open(&p->fork_detect);
-    luas__bulk_open(&p->bulk, options->workers);
-    pthread_mutex_init(&p->lock, NULL);
     *pool = p;
     return 0;
 }
 
-static void close_workers(luas__pool *p)
+static void end_children(luas__pool *p)
 {
+    pthread_mutex_lock(&p->lock);
+    luas__snapshots_end_all(p);
     for (int i = 0; i < p->nworkers; i++)
         luas__child_signal_group(&p->workers[i]->child, SIGKILL);
-    for (int i = 0; i < p->nworkers; i++) {
+    pthread_mutex_unlock(&p->lock);
+}
+
+/* No fork need wait for that. */
+static void await_children(luas__pool *p)
+{
+    luas__snapshots_await(p);
+    for (int i = 0; i < p->nworkers; i++)
         luas__child_await(&p->workers[i]->child);
+}
+
+static void close_shared(luas__pool *p)
+{
+    pthread_mutex_lock(&p->lock);
+    luas__snapshots_free(p);
+    for (int i = 0; i < p->nworkers; i++)
         luas__worker_close(p->workers[i], &p->poller);
-    }
-    free(p->workers);
+    p->nworkers = 0;
+    luas__poller_close(&p->poller);
+    luas__bulk_close(&p->bulk);
+    pthread_mutex_unlock(&p->lock);
 }
 
 void luas__pool_close(luas__pool *p)
 {
     luas__pump_end(p);
-    luas__snapshots_close(p);
-    close_workers(p);
-    luas__poller_close(&p->poller);
+    end_children(p);
+    await_children(p);
+    close_shared(p);
+    luas__atfork_remove(p);
+    free(p->workers);
     luas__jobs_free_all(p);
     luas__definition_release_all(&p->definitions);
     luas__buffer_release(&p->health.why);
     luas__buffer_release(&p->health.exit_error);
     pthread_mutex_destroy(&p->lock);
-    luas__bulk_close(&p->bulk);
     luas__fork_detect_close(&p->fork_detect);
     free(p);
 }
 
 void luas__pool_abandon(luas__pool *p, const luas__worker *self)
 {
-    luas__spawner_abandon(p, self);
+    luas__atfork_abandon(p, self);
 }
 
 /* ---- workers ---- */

@@ -14,6 +14,8 @@
  * step. With luas__pool_pump a thread of the library's own moves bytes while
  * the owner does something else; it forks nothing, but it asks zygotes to.
  *
+ * Any thread may fork the process: atfork.h.
+ *
  * A task goes: pending in its job -> dealt to a worker -> claimed by it ->
  * settled. Between dealt and claimed it can be taken back.
  */
@@ -30,7 +32,7 @@ void luas__pool_close(luas__pool *p);
 
 /* In a forked child: closes the descriptors of the pool and gives up what it
    shares with its workers, but for those of one worker, which the child is, or
-   NULL; frees nothing. */
+   NULL; frees nothing. Again, it does nothing. */
 void luas__pool_abandon(luas__pool *p, const luas__worker *self);
 
 /* Takes the job over until luas__pool_drop, which frees it when it can. */

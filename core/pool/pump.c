@@ -22,7 +22,7 @@ static void *run(void *arg)
     p->pumping.pump->begun = true;
     pthread_cond_broadcast(&p->pumping.pump->resume);
     while (!p->pumping.pump->quit)
-        if (p->pumping.drivers > 0 || p->pumping.jobs == 0)
+        if (p->atfork.left || p->pumping.drivers > 0 || p->pumping.jobs == 0)
             pthread_cond_wait(&p->pumping.pump->resume, &p->lock);
         else
             p->pumping.pump->drive(p);
@@ -70,6 +70,19 @@ void luas__pump_resume(luas__pool *p)
 {
     if (p->pumping.pump != NULL && p->pumping.jobs > 0)
         pthread_cond_signal(&p->pumping.pump->resume);
+}
+
+void luas__pump_enter(luas__pool *p)
+{
+    pthread_mutex_lock(&p->lock);
+    while (p->atfork.left)
+        pthread_cond_wait(&p->pumping.pump->resume, &p->lock);
+}
+
+void luas__pump_renew(luas__pool *p)
+{
+    if (p->pumping.pump != NULL)
+        pthread_cond_init(&p->pumping.pump->resume, NULL);
 }
 
 void luas__pump_end(luas__pool *p)

@@ -16,6 +16,12 @@ int luas__pump_start(luas__pool *p, void (*drive)(luas__pool *p));
 /* A job was added, or the last call that drives the pool has ended. With the lock. */
 void luas__pump_resume(luas__pool *p);
 
+/* Takes the lock for it, but not while the owner has left the pool to fork. */
+void luas__pump_enter(luas__pool *p);
+
+/* In a forked child, which has no such thread. */
+void luas__pump_renew(luas__pool *p);
+
 /* Ends it, without the lock. */
 void luas__pump_end(luas__pool *p);
 

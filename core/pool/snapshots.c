@@ -43,15 +43,18 @@ void luas__snapshots_free(luas__pool *p)
         }
 }
 
-void luas__snapshots_close(luas__pool *p)
+void luas__snapshots_end_all(luas__pool *p)
 {
     for (luas__snapshot *k = p->snapshots; k != NULL; k = k->next) {
         k->job = NULL;
         luas__zygote_end(&k->zygote);
     }
+}
+
+void luas__snapshots_await(luas__pool *p)
+{
     for (luas__snapshot *k = p->snapshots; k != NULL; k = k->next)
         luas__child_await(&k->zygote.child);
-    luas__snapshots_free(p);
 }
 
 void luas__snapshots_abandon(const luas__pool *p, luas__fd_closing *closing)

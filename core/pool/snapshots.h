@@ -24,10 +24,12 @@ luas__zygote *luas__snapshots_find(const luas__pool *p, uint32_t id, int *defini
 /* Are there zygotes of other snapshots? */
 bool luas__snapshots_has_others(const luas__pool *p, uint32_t id);
 
-/* Ends a job's; frees those that have ended; ends all and waits for that. */
+/* Ends a job's, or all; frees those that have ended. Waits, also without the lock, until all
+   are reaped that were ended. */
 void luas__snapshots_end(luas__pool *p, const luas__job *job);
+void luas__snapshots_end_all(luas__pool *p);
 void luas__snapshots_free(luas__pool *p);
-void luas__snapshots_close(luas__pool *p);
+void luas__snapshots_await(luas__pool *p);
 
 /* In a forked child: gives the descriptors to be closed. */
 void luas__snapshots_abandon(const luas__pool *p, luas__fd_closing *closing);

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "array.h"
+#include "atfork.h"
 #include "clock.h"
 #include "error.h"
 #include "procfs.h"
@@ -84,28 +85,11 @@ int luas__spawner_prepare(luas__pool *p, luas__job *snapshot_job)
 
 /* ---- in the child ---- */
 
-static void close_copies(luas__pool *p, const luas__worker *self)
-{
-    luas__fd_closing closing = LUAS__FD_CLOSING_INIT;
-    luas__poller_abandon(&p->poller, &closing);
-    for (int i = 0; i < p->nworkers; i++)
-        luas__worker_abandon(p->workers[i], p->workers[i] == self, &closing);
-    luas__snapshots_abandon(p, &closing);
-    luas__fd_closing_end(&closing);
-}
-
-void luas__spawner_abandon(luas__pool *p, const luas__worker *self)
-{
-    if (p->poller.fd < 0)
-        return; /* by an earlier fork */
-    luas__bulk_keep(&p->bulk, self != NULL ? self->slot : (luas__slot){.bytes = NULL});
-    close_copies(p, self);
-}
-
 static _Noreturn void live(luas__pool *p, const luas__worker *self, void *host)
 {
     luas__channel channel;
-    luas__spawner_abandon(p, self);
+    luas__atfork_abandon(p, self);
+    luas__atfork_abandon_all();
     luas__worker_become(self, &channel);
     _exit(p->options.main(host, &channel));
 }
@@ -121,24 +105,42 @@ static luas__worker *next_to_fork(const luas__pool *p, int *at)
     return p->workers[*at];
 }
 
-/* The host touches its stack here, and no other memory. */
+/* While the pool is left. Children of other threads' forks know whose memory they have. */
+static pid_t fork_worker(luas__pool *p, const luas__worker *w, const luas__child_forks *forks)
+{
+    pthread_mutex_lock(&p->lock);
+    pid_t pid = luas__worker_show(w);
+    p->atfork.bearing = pid == 0 ? w : NULL;
+    pthread_mutex_unlock(&p->lock);
+    if (pid == 0 && (pid = luas__child_fork(forks)) == 0)
+        return 0;
+    pthread_mutex_lock(&p->lock);
+    p->atfork.bearing = NULL;
+    luas__worker_hide(w);
+    pthread_mutex_unlock(&p->lock);
+    return pid;
+}
+
+/* The host touches its stack here and what the forks of any thread touch, the locks of
+   its pools, and no other memory. */
 static int fork_next(luas__pool *p, void *host, pid_t *pids, int most)
 {
     luas__child_forks forks;
-    luas__slot slots = luas__bulk_whole(&p->bulk);
     int n = 0;
-    luas__bulk_hide(slots);
+    luas__bulk_hide(&p->bulk);
+    luas__atfork_leave(p);
     luas__child_forks_begin(&forks);
     for (int at = 0; n < most; at++, n++) {
         const luas__worker *w = next_to_fork(p, &at);
-        pids[n] = luas__worker_fork(w, &forks);
+        pids[n] = fork_worker(p, w, &forks);
         if (pids[n] == 0)
             live(p, w, host);
         if (pids[n] < 0)
             break;
     }
     luas__child_forks_end(&forks);
-    luas__bulk_show(slots); /* a zygote must have them, and asks for it again */
+    luas__atfork_return(p);
+    luas__bulk_show(&p->bulk); /* a zygote must have it, and asks for it again */
     return n;
 }
 
@@ -182,13 +184,13 @@ int luas__spawner_fork_pending(luas__pool *p, void *host)
 /* ---- zygotes ---- */
 
 /* The zygote, and then each worker that it forks. */
-static _Noreturn void be_zygote(luas__pool *p, luas__zygote z, void *host)
+static _Noreturn void be_zygote(luas__pool *p, luas__snapshot *k, void *host)
 {
     luas__zygote_request wanted;
     luas__channel channel;
-    close_copies(p, NULL);
-    if (p->options.abandon != NULL)
-        p->options.abandon(host);
+    luas__zygote z = luas__zygote_become(&k->zygote);
+    luas__atfork_close_copies(p);
+    luas__atfork_abandon_all();
     luas__zygote_serve(&z, &wanted);
     luas__bulk_keep(&p->bulk, wanted.slot);
     if (luas__worker_wake(&channel, &wanted) < 0)
@@ -196,11 +198,38 @@ static _Noreturn void be_zygote(luas__pool *p, luas__zygote z, void *host)
     _exit(p->options.main(host, &channel));
 }
 
-/* Its workers will have slots that nobody has yet. */
-static int open_zygote(luas__zygote *z, const luas__bulk *a)
+static pid_t fork_zygote(luas__pool *p, luas__snapshot *k, void *host)
 {
-    int rc = luas__bulk_show(luas__bulk_whole(a));
-    return rc < 0 ? rc : luas__zygote_open(z);
+    luas__child_forks forks;
+    luas__atfork_leave(p);
+    luas__child_forks_begin(&forks);
+    pid_t pid = luas__child_fork(&forks);
+    if (pid == 0)
+        be_zygote(p, k, host);
+    luas__child_forks_end(&forks);
+    luas__atfork_return(p);
+    return pid;
+}
+
+/* Its workers will have slots that nobody has yet. */
+static int open_zygote(luas__pool *p, luas__snapshot *k, void *host)
+{
+    int rc = luas__bulk_show(&p->bulk);
+    if (rc == 0)
+        rc = luas__zygote_prepare(&k->zygote);
+    if (rc == 0)
+        rc = fork_zygote(p, k, host);
+    if (rc > 0)
+        luas__zygote_begin(&k->zygote, rc);
+    return rc;
+}
+
+static void drop_first(luas__pool *p)
+{
+    luas__snapshot *k = p->snapshots;
+    p->snapshots = k->next;
+    luas__zygote_close(&k->zygote);
+    free(k);
 }
 
 void luas__spawner_zygote(luas__pool *p, const luas__job *job, void *host)
@@ -208,14 +237,9 @@ void luas__spawner_zygote(luas__pool *p, const luas__job *job, void *host)
     luas__snapshot *k = malloc(sizeof *k);
     if (k == NULL)
         return;
-    *k = (luas__snapshot){.next = p->snapshots, .job = job, .id = job->snapshot.id,
-                          .definitions = job->ndefinitions};
-    int rc = open_zygote(&k->zygote, &p->bulk);
-    luas__zygote z = k->zygote;
-    if (rc > 0)
-        p->snapshots = k;
-    else
-        free(k);
-    if (rc == 0)
-        be_zygote(p, z, host);
+    *k = (luas__snapshot){.zygote = LUAS__ZYGOTE_INIT, .next = p->snapshots, .job = job,
+                          .id = job->snapshot.id, .definitions = job->ndefinitions};
+    p->snapshots = k;
+    if (open_zygote(p, k, host) < 0)
+        drop_first(p);
 }

@@ -5,8 +5,9 @@
  * forked one right after the other: a host copies each page of memory that it
  * writes to after a fork, and what it writes before all of them it copies once.
  *
- * The pool's lock is held all the time, so nobody else sees a worker that is
- * still to be forked. It has one chunk at most.
+ * The pool's lock is held all the time, or the pool is left for the fork (atfork.h),
+ * so nobody else sees a worker that is still to be forked, but children that other
+ * threads fork meanwhile. It has one chunk at most.
  */
 #ifndef LUAS_SPAWNER_H
 #define LUAS_SPAWNER_H
@@ -24,10 +25,6 @@ int luas__spawner_fork_pending(luas__pool *p, void *host);
 /* Forks a zygote that has the host as it is now, for the job's later workers.
    Where that fails there is none. */
 void luas__spawner_zygote(luas__pool *p, const luas__job *job, void *host);
-
-/* In a forked child: closes its copies of the pool's descriptors and gives up what the
-   pool shares with workers, but for what the worker that it is goes on with, or NULL. */
-void luas__spawner_abandon(luas__pool *p, const luas__worker *self);
 
 #endif
 

@@ -21,7 +21,6 @@
 typedef struct luas__pool_options {
     int workers;                /* at most, but for snapshot_workers of inheriting jobs */
     luas__child_main *main;     /* what a worker runs */
-    void (*abandon)(void *host);    /* first in a zygote: closes what is other pools' */
     bool has_init;              /* a worker sends READY before it is trusted */
     uint64_t max_tasks;         /* a worker is replaced after so many; 0: never */
     luas__output_mode output;
@@ -38,6 +37,12 @@ typedef struct luas__stats {
 typedef struct luas__pool {
     pthread_mutex_t lock;
     luas__fork_detect fork_detect;
+    struct {
+        struct luas__pool *next, **link;    /* of all pools of the process */
+        bool held;              /* it rested when the process forked last */
+        bool left;              /* its owner forks, and has given the lock up for that */
+        const luas__worker *bearing;    /* whose memory is shown to children now, or NULL */
+    } atfork;
     luas__pool_options options;
     luas__bulk bulk;
     luas__poller poller;

@@ -151,16 +151,16 @@ int luas__worker_prepare(luas__worker **worker, luas__poller *poller, const luas
     return prepare(worker, poller, birth, NULL);
 }
 
-pid_t luas__worker_fork(const luas__worker *w, const luas__child_forks *forks)
+int luas__worker_show(const luas__worker *w)
 {
-    pid_t pid = luas__scoreboard_show(w->scoreboard);
-    if (pid == 0)
-        pid = luas__bulk_show(w->slot);
-    if (pid == 0 && (pid = luas__child_fork(forks)) == 0)
-        return 0;
+    int rc = luas__scoreboard_show(w->scoreboard);
+    return rc < 0 ? rc : luas__slot_show(w->slot);
+}
+
+void luas__worker_hide(const luas__worker *w)
+{
     luas__scoreboard_hide(w->scoreboard);
-    luas__bulk_hide(w->slot);
-    return pid;
+    luas__slot_hide(w->slot);
 }
 
 /* Without `watch` its end is noticed where its pipe ends. */

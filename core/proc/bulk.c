@@ -36,22 +36,26 @@ static void map(luas__bulk *a)
     a->bytes = bytes == MAP_FAILED ? NULL : bytes;
 }
 
-luas__slot luas__bulk_whole(const luas__bulk *a)
+static luas__slot whole(const luas__bulk *a)
 {
     return (luas__slot){a->bytes, a->bytes != NULL ? a->size * (size_t)a->count : 0};
 }
 
-void luas__bulk_hide(luas__slot slot)
+static bool hide(luas__slot slot)
 {
 #ifdef MADV_DONTFORK
-    if (slot.bytes != NULL)
-        madvise(slot.bytes, slot.size, MADV_DONTFORK); /* if not, children give it up */
+    return slot.bytes != NULL && madvise(slot.bytes, slot.size, MADV_DONTFORK) == 0;
 #else
-    (void)slot;
+    return (void)slot, false;
 #endif
 }
 
-int luas__bulk_show(luas__slot slot)
+void luas__slot_hide(luas__slot slot)
+{
+    (void)hide(slot); /* if not, children give it up */
+}
+
+int luas__slot_show(luas__slot slot)
 {
 #ifdef MADV_DOFORK
     if (slot.bytes != NULL && madvise(slot.bytes, slot.size, MADV_DOFORK) != 0)
@@ -60,6 +64,18 @@ int luas__bulk_show(luas__slot slot)
     (void)slot;
 #endif
     return 0;
+}
+
+void luas__bulk_hide(luas__bulk *a)
+{
+    a->hidden |= hide(whole(a));
+}
+
+int luas__bulk_show(luas__bulk *a)
+{
+    int rc = luas__slot_show(whole(a));
+    a->hidden &= rc < 0;
+    return rc;
 }
 
 void luas__bulk_open(luas__bulk *a, int workers)
@@ -80,7 +96,7 @@ void luas__bulk_open(luas__bulk *a, int workers)
 void luas__bulk_close(luas__bulk *a)
 {
     if (a->bytes != NULL)
-        munmap(a->bytes, luas__bulk_whole(a).size);
+        munmap(a->bytes, whole(a).size);
     free(a->taken);
     *a = (luas__bulk){.bytes = NULL};
 }
@@ -105,12 +121,19 @@ void luas__bulk_keep(const luas__bulk *a, luas__slot slot)
 {
     if (a->bytes == NULL)
         return;
-    char *end = a->bytes + a->size * (size_t)a->count;
+    char *end = a->bytes + whole(a).size;
     char *from = slot.bytes != NULL ? slot.bytes : end, *to = from + slot.size;
     if (from > a->bytes)
         munmap(a->bytes, (size_t)(from - a->bytes));
     if (to < end)
         munmap(to, (size_t)(end - to));
+}
+
+void luas__bulk_abandon(const luas__bulk *a, luas__slot shown)
+{
+    luas__slot all = a->hidden ? shown : whole(a);
+    if (all.bytes != NULL)
+        munmap(all.bytes, all.size);
 }
 
 char *luas__bulk_room(luas__slot slot, const luas__scoreboard *scoreboard, uint64_t *next, size_t len)

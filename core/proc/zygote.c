@@ -30,32 +30,28 @@ typedef struct reply {
     int32_t pid;        /* or why there is none: negative errno */
 } reply;
 
-static pid_t fork_one(void)
-{
-    luas__child_forks forks;
-    luas__child_forks_begin(&forks);
-    pid_t pid = luas__child_fork(&forks);
-    if (pid != 0)
-        luas__child_forks_end(&forks);
-    return pid;
-}
-
-int luas__zygote_open(luas__zygote *z)
+int luas__zygote_prepare(luas__zygote *z)
 {
     int ends[2];
     *z = (luas__zygote)LUAS__ZYGOTE_INIT;
     int rc = luas__fdpass_pair(ends);
-    if (rc < 0)
-        return rc;
-    pid_t pid = fork_one();
-    int own = pid == 0;
-    luas__fd_close(&ends[!own]);
-    if (pid < 0)
-        luas__fd_close(&ends[own]);
-    z->socket = ends[own];
-    if (pid > 0)
-        luas__child_adopt(&z->child, pid);
-    return pid > 0 ? 1 : pid;
+    z->socket = ends[0];
+    z->other = ends[1];
+    return rc;
+}
+
+void luas__zygote_begin(luas__zygote *z, pid_t pid)
+{
+    luas__fd_close(&z->other);
+    luas__child_adopt(&z->child, pid);
+}
+
+luas__zygote luas__zygote_become(luas__zygote *z)
+{
+    luas__zygote own = LUAS__ZYGOTE_INIT;
+    own.socket = z->other;
+    z->other = -1;
+    return own;
 }
 
 void luas__zygote_end(luas__zygote *z)
@@ -67,12 +63,14 @@ void luas__zygote_end(luas__zygote *z)
 void luas__zygote_close(luas__zygote *z)
 {
     luas__fd_close(&z->socket);
+    luas__fd_close(&z->other);
     luas__child_release(&z->child);
 }
 
 void luas__zygote_abandon(const luas__zygote *z, luas__fd_closing *closing)
 {
     luas__fd_closing_add(closing, z->socket);
+    luas__fd_closing_add(closing, z->other);
     luas__fd_closing_add(closing, z->child.watch);
 }
 

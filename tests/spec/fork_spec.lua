@@ -157,6 +157,32 @@ helpers.each_interpreter(function(by)
             assert.are.equal(1, select(2, output:gsub("collected", "")), output)
         end)
 
+        it("processes spawned beside pools whose workers come and go all run", function()
+            assert.are.equal("0\n", helpers.output([[
+                local items, busy, n, lost = {}, {}, 0, 0
+                for i = 1, 200 do items[i] = i end
+                local function again(p) return p:map_async(function(x) return x end, items) end
+                for i = 1, 2 do
+                    local p = pool.new { workers = 6, max_tasks = 1 }
+                    busy[p] = again(p)
+                end
+                local deadline = os.time() + 2
+                repeat
+                    local batch = {}
+                    for i = 1, 8 do
+                        n = n + 1
+                        batch[n] = process.spawn(function(x) return x end, n)
+                    end
+                    for i, p in pairs(batch) do
+                        if select(2, pcall(p.result, p)) ~= i then lost = lost + 1 end
+                    end
+                    for p, future in pairs(busy) do
+                        if future:ready() and future:get() then busy[p] = again(p) end
+                    end
+                until os.time() >= deadline
+                print(lost) ]], by))
+        end)
+
         it("1000 pools leave descriptors, children, segments and memory as they were", function()
             local output = helpers.output(helpers.counters .. [[
                 local function memory()

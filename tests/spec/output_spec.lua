@@ -124,6 +124,29 @@ describe("output = 'tag'", function()
         ]]
         assert.are.equal("[crew 1] last words\nend\n", output)
     end)
+
+    it("that nobody reads holds up the library's thread, but no fork for long", function()
+        local path, begun = os.tmpname(), os.tmpname()
+        local output, status = helpers.run(([[
+            local path, begun = %q, %q
+            local function write(name, text)
+                local file <close> = io.open(name, "w")
+                file:write(text)
+            end
+            local p <close> = pool.new { workers = 1, output = "tag" }
+            local future = p:map_async(function()
+                while io.lines(begun)() ~= "begun" do os.execute "sleep 0.01" end
+                print(("y"):rep(1000000))
+            end, { 1 })
+            write(begun, "begun")
+            os.execute "sleep 0.2" -- and the thread prints, and waits
+            write(path, process.spawn(function() return 42 end):result())
+            future:get() ]]):format(path, begun),
+            { after = ("| (while [ ! -s %s ]; do sleep 0.02; done; cat %s; cat >/dev/null)"):format(path, path) })
+        os.remove(path)
+        os.remove(begun)
+        assert.are.same({ "42", 0 }, { output, status })
+    end)
 end)
 
 describe("output = 'capture'", function()

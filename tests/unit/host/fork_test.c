@@ -1,15 +1,17 @@
 /*
  * An application's function that forks, called in a task: the child is no second
- * worker, however its task ends, and every task has its own outcome.
+ * worker, however its task ends, and every task has its own outcome. And forks beside
+ * pools that are at work, here or in other threads: each child is whole.
  */
 #include <lauxlib.h>
 #include <lualib.h>
 #include <luas.h>
+#include <pthread.h>
 #include <unistd.h>
 
 #include "testing.h"
 
-static const char script[] =
+static const char in_tasks[] =
     "local how, N <const> = ..., 3000\n"
     "local items = {}\n"
     "for i = 1, N do items[i] = i end\n"
@@ -44,13 +46,29 @@ static int fork_here(lua_State *L)
     return 1;
 }
 
-static void run(const char *how)
+static int wait_here(lua_State *L)
+{
+    int status;
+    pid_t pid = (pid_t)luaL_checkinteger(L, 1);
+    lua_pushboolean(L, waitpid(pid, &status, 0) == pid && status == 0);
+    return 1;
+}
+
+/* Without a search for leaks, as the states of other threads seem lost here. */
+static int leave_here(lua_State *L)
+{
+    _exit(!lua_toboolean(L, 1));
+}
+
+static void run_script(const char *script, const char *how)
 {
     lua_State *L = luaL_newstate();
     CHECK(L != NULL);
     luaL_openlibs(L);
     luas_openlibs(L);
     lua_register(L, "fork", fork_here);
+    lua_register(L, "wait", wait_here);
+    lua_register(L, "leave", leave_here);
     CHECK_INT(luaL_loadstring(L, script), LUA_OK);
     lua_pushstring(L, how);
     if (lua_pcall(L, 1, 0, 0) != LUA_OK)
@@ -61,22 +79,81 @@ static void run(const char *how)
 
 static void test_a_child_that_lags(void)
 {
-    run("lags");
+    run_script(in_tasks, "lags");
 }
 
 static void test_a_child_that_is_faster(void)
 {
-    run("is faster");
+    run_script(in_tasks, "is faster");
 }
 
 static void test_a_child_that_raises(void)
 {
-    run("raises");
+    run_script(in_tasks, "raises");
 }
 
+/* ---- beside pools at work ---- */
+
+/* By the library and by the application; the latter's child uses what it finds, and
+   pools of its own. */
+static const char besides[] =
+    "local items = {}\n"
+    "for i = 1, 3000 do items[i] = i end\n"
+    "local function same(x) return x end\n"
+    "local function check_child(ended, under_way)\n"
+    "    assert(ended:get(5) == 7)\n"
+    "    pcall(under_way.get, under_way, 5)\n"
+    "    local p <close> = pool.new(1)\n"
+    "    assert(p:apply(same, 3) == 3)\n"
+    "    assert(pool.apply(same, 4) == 4)\n"
+    "end\n"
+    "for round = 1, 8 do\n"
+    "    local p <close> = pool.new { workers = 3, max_tasks = 500 }\n"
+    "    local ended = p:apply_async(same, 7)\n"
+    "    repeat os.execute \"sleep 0.01\" until p:stats().values == 1 -- which nobody has taken\n"
+    "    local future, children = p:map_async(same, items), {}\n"
+    "    for i = 1, 6 do\n"
+    "        children[i] = fork()\n"
+    "        if children[i] == 0 then\n"
+    "            local ok, message = pcall(check_child, ended, future)\n"
+    "            if not ok then io.stderr:write(tostring(message), '\\n') end\n"
+    "            leave(ok)\n"
+    "        end\n"
+    "        assert(process.spawn(function() return ended:get(5) end):result() == 7)\n"
+    "    end\n"
+    "    assert(#future:get(20) == #items)\n"
+    "    for _, child in ipairs(children) do assert(wait(child)) end\n"
+    "end\n";
+
+static void *fork_besides(void *unused)
+{
+    (void)unused;
+    run_script(besides, NULL);
+    return NULL;
+}
+
+static void test_forks_beside_a_pool_at_work(void)
+{
+    fork_besides(NULL);
+}
+
+static void test_forks_in_several_threads(void)
+{
+    pthread_t threads[3];
+    for (int i = 0; i < 3; i++)
+        CHECK_INT(pthread_create(&threads[i], NULL, fork_besides, NULL), 0);
+    for (int i = 0; i < 3; i++)
+        CHECK_INT(pthread_join(threads[i], NULL), 0);
+}
+
+/* Valgrind searches for leaks in every child. */
 int main(void)
 {
     RUN(test_a_child_that_lags);
     RUN(test_a_child_that_is_faster);
     RUN(test_a_child_that_raises);
+    if (under_valgrind())
+        return 0;
+    RUN(test_forks_beside_a_pool_at_work);
+    RUN(test_forks_in_several_threads);
 }

@@ -35,13 +35,20 @@ static _Noreturn void live(const luas__zygote_request *d)
 
 static void open_zygote(luas__zygote *z)
 {
-    int rc = luas__zygote_open(z);
-    if (rc == 0) {
+    luas__child_forks forks;
+    CHECK_INT(luas__zygote_prepare(z), 0);
+    luas__child_forks_begin(&forks);
+    pid_t pid = luas__child_fork(&forks);
+    if (pid == 0) {
         luas__zygote_request d;
-        luas__zygote_serve(z, &d);
+        luas__zygote own = luas__zygote_become(z);
+        close(z->socket);
+        luas__zygote_serve(&own, &d);
         live(&d);
     }
-    CHECK_INT(rc, 1);
+    luas__child_forks_end(&forks);
+    CHECK(pid > 0);
+    luas__zygote_begin(z, pid);
 }
 
 typedef struct nursling {

@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "testing.h"
@@ -157,11 +158,11 @@ static void test_there_are_slots_for_any_number_of_workers(void)
 
 /* The status of a child that is shown so much, or keeps so much of all, and writes
    at the address. */
-static int write_in_child(const luas__bulk *a, luas__slot own, bool keeps, char *address)
+static int write_in_child(luas__bulk *a, luas__slot own, bool keeps, char *address)
 {
     int status;
-    luas__bulk_hide(luas__bulk_whole(a));
-    CHECK_INT(luas__bulk_show(keeps ? luas__bulk_whole(a) : own), 0);
+    luas__bulk_hide(a);
+    CHECK_INT(keeps ? luas__bulk_show(a) : luas__slot_show(own), 0);
     pid_t pid = fork();
     CHECK(pid >= 0);
     if (pid == 0) {
@@ -203,6 +204,36 @@ static void test_a_child_is_shown_its_own_slot_only(void)
 static void test_a_child_keeps_its_own_slot_only(void)
 {
     check_that_children_reach_their_own(true);
+}
+
+/* It was another one's turn to be forked. What lies where the child has nothing may
+   be its own by now. */
+static void test_a_child_gives_up_what_was_shown_to_another(void)
+{
+    int status;
+    luas__bulk a;
+    if (under_valgrind())
+        return;
+    luas__bulk_open(&a, 3);
+    luas__slot first = luas__bulk_take(&a), shown = luas__bulk_take(&a);
+    luas__bulk_hide(&a);
+    CHECK(a.hidden);
+    CHECK_INT(luas__slot_show(shown), 0);
+    pid_t pid = fork();
+    CHECK(pid >= 0);
+    if (pid == 0) {
+        void *own = mmap(first.bytes, 4096, PROT_READ | PROT_WRITE,
+                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+        luas__bulk_abandon(&a, shown);
+        bool is_gone = msync(shown.bytes, 4096, MS_ASYNC) < 0 && errno == ENOMEM;
+        *(volatile char *)own = 7;
+        _exit(!is_gone);
+    }
+    CHECK_INT(waitpid(pid, &status, 0), pid);
+    CHECK_INT(status, 0);
+    CHECK_INT(luas__bulk_show(&a), 0);
+    CHECK(!a.hidden);
+    luas__bulk_close(&a);
 }
 
 /* What is made in place is where what is copied would have been. */
@@ -253,4 +284,5 @@ int main(void)
     RUN(test_there_are_slots_for_any_number_of_workers);
     RUN(test_a_child_is_shown_its_own_slot_only);
     RUN(test_a_child_keeps_its_own_slot_only);
+    RUN(test_a_child_gives_up_what_was_shown_to_another);
 }

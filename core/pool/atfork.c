@@ -1,0 +1,169 @@
+/* What is held while the process forks. */
+#define _GNU_SOURCE
+#include "atfork.h"
+
+#include <time.h>
+
+#include "clock.h"
+#include "error.h"
+#include "pump.h"
+#include "snapshots.h"
+
+/* As long as a pool is waited for, and one that was waited for in vain before. */
+#define PATIENCE LUAS__SECOND
+#define LITTLE_PATIENCE (10 * LUAS__MS)
+
+static struct {
+    pthread_mutex_t lock;
+    luas__pool *first;
+    bool installed;         /* the handlers are */
+} registry = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+/* Forks of this thread that are under way: more than one where a handler of the
+   application's forks itself. */
+static _Thread_local int depth;
+
+static bool lock_in_time(luas__pool *p)
+{
+    struct timespec end;
+    if (pthread_mutex_trylock(&p->lock) == 0)
+        return true;
+    clock_gettime(CLOCK_REALTIME, &end);
+    int64_t ns = end.tv_nsec + (p->atfork.held ? PATIENCE : LITTLE_PATIENCE);
+    end.tv_sec += (time_t)(ns / LUAS__SECOND);
+    end.tv_nsec = (long)(ns % LUAS__SECOND);
+    return pthread_mutex_timedlock(&p->lock, &end) == 0;
+}
+
+static void before_fork(void)
+{
+    if (depth++ > 0)
+        return;
+    pthread_mutex_lock(&registry.lock);
+    for (luas__pool *p = registry.first; p != NULL; p = p->atfork.next)
+        p->atfork.held = lock_in_time(p);
+}
+
+static void after_fork_in_parent(void)
+{
+    if (depth == 0 || --depth > 0)
+        return; /* the inner one's child, or the outer one is not over */
+    for (luas__pool *p = registry.first; p != NULL; p = p->atfork.next)
+        if (p->atfork.held)
+            pthread_mutex_unlock(&p->lock);
+    pthread_mutex_unlock(&registry.lock);
+}
+
+static void unlink_pool(luas__pool *p)
+{
+    *p->atfork.link = p->atfork.next;
+    if (p->atfork.next != NULL)
+        p->atfork.next->atfork.link = p->atfork.link;
+}
+
+static void after_fork_in_child(void)
+{
+    depth = 0;
+    pthread_mutex_init(&registry.lock, NULL);
+    for (luas__pool *p = registry.first; p != NULL; p = p->atfork.next) {
+        pthread_mutex_init(&p->lock, NULL);
+        luas__pump_renew(p);
+        if (!p->atfork.held)
+            unlink_pool(p);
+    }
+}
+
+/* With the registry's lock, or before anybody can have it. */
+static int install(void)
+{
+    if (!registry.installed)
+        registry.installed = pthread_atfork(before_fork, after_fork_in_parent,
+                                            after_fork_in_child) == 0;
+    return registry.installed ? 0 : LUAS_ENOMEM;
+}
+
+/* When the library is loaded: of handlers that come before a fork, those that were
+   registered first run last. */
+__attribute__((constructor)) static void install_early(void)
+{
+    (void)install(); /* if not, the first pool does */
+}
+
+int luas__atfork_add(luas__pool *p)
+{
+    pthread_mutex_lock(&registry.lock);
+    int rc = install();
+    if (rc == 0) {
+        p->atfork.held = true;
+        p->atfork.next = registry.first;
+        p->atfork.link = &registry.first;
+        if (p->atfork.next != NULL)
+            p->atfork.next->atfork.link = &p->atfork.next;
+        registry.first = p;
+    }
+    pthread_mutex_unlock(&registry.lock);
+    return rc;
+}
+
+void luas__atfork_remove(luas__pool *p)
+{
+    pthread_mutex_lock(&registry.lock);
+    unlink_pool(p);
+    pthread_mutex_unlock(&registry.lock);
+}
+
+/* What another thread showed to a child of its own may have come along. */
+static void give_up_memory(luas__pool *p, const luas__worker *self)
+{
+    const luas__worker *w = p->atfork.bearing;
+    if (self != NULL)
+        luas__bulk_keep(&p->bulk, self->slot);
+    else
+        luas__bulk_abandon(&p->bulk, w != NULL ? w->slot : (luas__slot){.bytes = NULL});
+    if (w != NULL && w != self)
+        luas__scoreboard_unmap(w->scoreboard);
+}
+
+static void close_copies(luas__pool *p, const luas__worker *self)
+{
+    luas__fd_closing closing = LUAS__FD_CLOSING_INIT;
+    luas__poller_abandon(&p->poller, &closing);
+    for (int i = 0; i < p->nworkers; i++)
+        luas__worker_abandon(p->workers[i], p->workers[i] == self, &closing);
+    luas__snapshots_abandon(p, &closing);
+    luas__fd_closing_end(&closing);
+}
+
+void luas__atfork_close_copies(luas__pool *p)
+{
+    close_copies(p, NULL);
+}
+
+/* Not what was in the middle of something when the process forked, nor what an earlier
+   fork has left. */
+void luas__atfork_abandon(luas__pool *p, const luas__worker *self)
+{
+    if (!p->atfork.held || p->poller.fd < 0)
+        return;
+    give_up_memory(p, self);
+    close_copies(p, self);
+}
+
+void luas__atfork_abandon_all(void)
+{
+    for (luas__pool *p = registry.first; p != NULL; p = p->atfork.next)
+        luas__atfork_abandon(p, NULL);
+}
+
+void luas__atfork_leave(luas__pool *p)
+{
+    p->atfork.left = true;
+    pthread_mutex_unlock(&p->lock);
+}
+
+void luas__atfork_return(luas__pool *p)
+{
+    pthread_mutex_lock(&p->lock);
+    p->atfork.left = false;
+    luas__pump_resume(p);
+}
