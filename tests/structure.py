@@ -36,6 +36,8 @@ FLOORS = {
 
 # The pointers to functions in structs, and who is called.
 CALLS_UP = {
+    ("core/pool/events.h", "hear"): "a reader of events, from whichever floor",
+    ("core/pool/events.h", "close"): "the same",
     ("core/pool/state.h", "main"): "worker/, by way of host/: what a forked worker runs",
     ("core/pool/pump.c", "drive"): "pool/drive.c: what the thread does with the lock",
     ("core/host/share.h", "hook"): "nobody: it is compared",

@@ -14,9 +14,12 @@
 #include "luas.h"
 #include "names.h"
 #include "pool_handle.h"
+#include "readers.h"
 #include "serve.h"
 #include "share_open.h"
 #include "table_watch.h"
+#include "task.h"
+#include "terminal.h"
 #include "user_calls.h"
 
 static int core_cpus(lua_State *L)
@@ -111,6 +114,31 @@ static int core_isatty(lua_State *L)
     return 1;
 }
 
+/* Of the task that runs here: index, attempt, worker and a number that is its own in
+   this worker; nothing outside of one. */
+static int core_task(lua_State *L)
+{
+    const luas__chunk_run *s = luas__task_running();
+    if (s == NULL || s->flags & LUAS__JOB_PROCESS)
+        return 0;
+    lua_pushinteger(L, s->index);
+    lua_pushinteger(L, (lua_Integer)s->attempts + 1);
+    lua_pushinteger(L, s->channel->worker);
+    lua_pushinteger(L, s->current);
+    return 4;
+}
+
+/* Arguments: the task's own number, done, total, note. One that is over says nothing. */
+static int core_tell(lua_State *L)
+{
+    luas__chunk_run *s = luas__task_running();
+    size_t len;
+    const char *note = luaL_optlstring(L, 4, "", &len);
+    if (s != NULL && s->current == (uint32_t)luaL_checkinteger(L, 1))
+        luas__task_tell(L, s, luaL_checknumber(L, 2), luaL_checknumber(L, 3), note, len);
+    return 0;
+}
+
 static int core_now(lua_State *L)
 {
     lua_pushnumber(L, (lua_Number)luas__now() / 1e9);
@@ -123,9 +151,9 @@ static const luaL_Reg functions[] = {
     {"workers", core_workers}, {"now", core_now}, {"isatty", core_isatty},
     {"guard", luas__inline_call}, {"stop", luas__inline_call_stop},
     {"watch", luas__table_watch}, {"same", luas__table_watch_same},
-    {"check", core_check}, {"length", core_length}, {"check_list", luas__feed_check_list},
-    {"report", luas__fail_report}, {"caller", core_caller}, {"called", core_called},
-    {"joining", luas__share_joining}, {NULL, NULL},
+    {"task", core_task}, {"tell", core_tell}, {"check", core_check}, {"length", core_length},
+    {"check_list", luas__feed_check_list}, {"report", luas__fail_report}, {"caller", core_caller},
+    {"called", core_called}, {"joining", luas__share_joining}, {NULL, NULL},
 };
 
 static const luaL_Reg pool_methods[] = {{"job", luas__job_handle_new}, {NULL, NULL}};
@@ -137,12 +165,19 @@ int luas__core_open(lua_State *L)
     lua_pop(L, 1);
     luas__pool_handle_class(L);
     luas__handles_add_methods(L, LUAS__POOL_CLASS, pool_methods);
+    luas__handles_add_methods(L, LUAS__POOL_CLASS, luas__readers_pool);
+    luas__handles_add_methods(L, LUAS__POOL_CLASS, luas__terminal_pool);
     luas__job_handle_class(L);
     luas__handles_add_methods(L, LUAS__JOB_CLASS, luas__feed_methods);
     luas__handles_add_methods(L, LUAS__JOB_CLASS, luas__collect_methods);
+    luas__handles_add_methods(L, LUAS__JOB_CLASS, luas__readers_job);
+    luas__readers_open(L);
+    luas__terminal_open(L);
     lua_newtable(L);
     lua_setfield(L, LUA_REGISTRYINDEX, LUAS__CARRIED_KEY);
     luaL_newlib(L, functions);
+    luaL_setfuncs(L, luas__readers_core, 0);
+    luaL_setfuncs(L, luas__terminal_core, 0);
     luas__share_open(L);
     lua_setfield(L, -2, "shared");
     push_pid_function(L);

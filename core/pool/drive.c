@@ -71,6 +71,8 @@ static int handle(luas__pool *p, const luas__event *events, int n)
     for (int i = 0; i < n && rc == 0; i++)
         rc = handle_event(p, events[i].key);
     bool alarmed = p->alarmed;
+    if (luas__events_wanted(&p->events))
+        luas__events_tick(p);
     if (rc == 0)
         rc = luas__deadlines_check(p);
     return luas__drive_try_again(p, rc == 0 ? luas__schedule_deal(p, alarmed) : rc);

@@ -174,7 +174,7 @@ int luas__job_return(luas__job *j, luas__range range)
 }
 
 /* Tasks are mostly dealt in order, so the last batch found is a good guess. */
-static luas__batch *find_batch(luas__job *j, uint64_t index)
+luas__batch *luas__job_batch(luas__job *j, uint64_t index)
 {
     luas__batch *b = j->input.cursor != NULL && j->input.cursor->first <= index ? j->input.cursor : j->input.batches;
     while (b != NULL && index - b->first >= b->count)
@@ -207,7 +207,7 @@ bool luas__job_take(luas__job *j, uint32_t worker, uint32_t most, luas__range *r
     if (top == NULL)
         return false;
     *range = *top;
-    *batch = find_batch(j, top->first);
+    *batch = luas__job_batch(j, top->first);
     if (range->count > most)
         range->count = most;
     if (*batch != NULL) {
@@ -277,12 +277,29 @@ static void set_posting(luas__job *j, bool is_so)
     atomic_thread_fence(memory_order_release);
 }
 
+static uint32_t count_printed(const luas__buffer *printed)
+{
+    if (printed == NULL)
+        return 0;
+    return printed->len < UINT32_MAX / 2 ? (uint32_t)printed->len : UINT32_MAX / 2;
+}
+
+int luas__job_reserve_outcome(luas__job *j, const luas__outcome *o, const luas__buffer *printed)
+{
+    if (j->closed)
+        return 0;
+    size_t size = (size_t)o->len + count_printed(printed);
+    set_posting(j, true);
+    int rc = luas__buffer_reserve(&j->output.inbox, sizeof *o + padded(size));
+    set_posting(j, false);
+    return rc;
+}
+
 static int post(luas__job *j, const luas__outcome *o, const char *payload,
                 const luas__buffer *printed)
 {
     luas__outcome full = *o;
-    if (printed != NULL)
-        full.printed = printed->len < UINT32_MAX / 2 ? (uint32_t)printed->len : UINT32_MAX / 2;
+    full.printed = count_printed(printed);
     size_t size = sizeof full + padded((size_t)full.len + full.printed);
     set_posting(j, true);
     int rc = luas__buffer_reserve(&j->output.inbox, size);
@@ -310,6 +327,8 @@ int luas__job_settle(luas__job *j, const luas__outcome *o, const char *payload,
     j->output.settled += o->count;
     if (o->kind != LUAS__KIND_VALUE && o->kind != LUAS__KIND_CANCELLED)
         j->output.failures++;
+    if (o->kind == LUAS__KIND_CANCELLED)
+        j->output.cancelled += o->count;
     requeue(j); /* more outcomes may wait than it has room for */
     return 0;
 }

@@ -99,13 +99,18 @@ typedef struct luas__job {
         int64_t heard_at;       /* ns; when it had changed; 0: never looked at */
     } pace;
     struct {
-        uint64_t settled, failures;
+        uint64_t settled, failures, cancelled;
         luas__buffer inbox;     /* luas__outcome and payload, one after other */
         luas__buffer taken;     /* the owner's: swapped with an inbox */
         luas__outcome value;    /* of framed ones taken: the one given last */
         uint64_t framed;        /* how many come after it */
         const char *frames;     /* where they are, in `taken` */
     } output;
+    struct {                    /* for whom watches it (events.h); times are ns, or 0 */
+        uint32_t stamp;         /* bytes at the end of each result */
+        char label[48];         /* what its function is called, for people */
+        int64_t first_start, last_end, slowest;
+    } seen;
     int process_status;         /* LUAS__JOB_PROCESS: how its worker ended */
     atomic_bool process_gone;   /* and its outcome is there */
 } luas__job;
@@ -152,8 +157,14 @@ int luas__job_return(luas__job *j, luas__range range);
 bool luas__job_take(luas__job *j, uint32_t worker, uint32_t most, luas__range *range,
                     luas__batch **batch);
 
+/* The batch of a task that is not settled; NULL: its input is inherited. */
+luas__batch *luas__job_batch(luas__job *j, uint64_t index);
+
 /* The encoded inputs of some tasks of a batch. */
 const char *luas__job_batch_bytes(const luas__batch *b, uint64_t first, uint64_t count, size_t *len);
+
+/* Makes sure that luas__job_settle cannot fail for the next outcome. */
+int luas__job_reserve_outcome(luas__job *j, const luas__outcome *o, const luas__buffer *printed);
 
 /* Records an outcome, with what the task printed (NULL: was not captured): of
    one task, or of several that were cancelled or whose values are framed. On
@@ -183,7 +194,9 @@ static inline const char *luas__job_next_value(luas__job *j, uint64_t *index, ui
         return NULL;
     j->output.framed--;
     *index = ++j->output.value.index;
-    return luas__frame_next_value(&j->output.frames, len);
+    const char *value = luas__frame_next_value(&j->output.frames, len);
+    *len -= j->seen.stamp;
+    return value;
 }
 
 /* The owner: the next taken outcome, NULL when used up; *payload is valid

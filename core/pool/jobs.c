@@ -150,5 +150,7 @@ int luas__jobs_cancel_pending(luas__pool *p, luas__job *job, uint64_t from, uint
     p->stats.cancelled += settled;
     p->stats.tasks += settled;
     p->progress += settled;
+    if (luas__events_wanted(&p->events))
+        luas__events_cancelled(p, job, settled);
     return rc;
 }

@@ -103,6 +103,8 @@ void luas__pool_close(luas__pool *p)
     free(p->workers);
     luas__jobs_free_all(p);
     luas__definition_release_all(&p->definitions);
+    luas__events_release(&p->events);
+    luas__line_drop(p->line);
     luas__buffer_release(&p->health.why);
     luas__buffer_release(&p->health.exit_error);
     pthread_mutex_destroy(&p->lock);
@@ -177,6 +179,20 @@ bool luas__pool_is_only(luas__pool *p, const luas__job *job)
     return is;
 }
 
+int luas__pool_set_line(luas__pool *p, luas__line *line)
+{
+    if (luas__state_lock(p) < 0)
+        return LUAS_EFOREIGN;
+    luas__line *before = p->line;
+    luas__line_use(line);
+    p->line = line;
+    for (int i = 0; i < p->nworkers; i++)
+        p->workers[i]->output.line = line;
+    luas__state_unlock(p);
+    luas__line_drop(before);
+    return 0;
+}
+
 int luas__pool_resize(luas__pool *p, int workers)
 {
     if (luas__state_lock(p) < 0)
@@ -195,6 +211,9 @@ int luas__pool_start(luas__pool *p, luas__job *job)
     int rc = p->health.broken != 0 ? p->health.broken : p->closing ? LUAS_ECLOSED : 0;
     if (rc == 0 && p->options.output == LUAS__OUTPUT_CAPTURE)
         job->policy.flags |= LUAS__JOB_CAPTURE;
+    if (p->events.all)
+        job->policy.flags |= LUAS__JOB_STAMPED;
+    job->seen.stamp = job->policy.flags & LUAS__JOB_STAMPED ? LUAS__STAMP : 0;
     if (rc == 0)
         luas__jobs_add(p, job);
     luas__state_unlock(p);

@@ -100,6 +100,9 @@ int luas__pool_live(luas__pool *p, bool with_zygotes);
 /* Is no worker there, nor to come, but the job's own and such as are about to end? */
 bool luas__pool_is_only(luas__pool *p, const luas__job *job);
 
+/* What its workers print and is passed on goes above this line. */
+int luas__pool_set_line(luas__pool *p, luas__line *line);
+
 /* Tells all workers to exit once they have done what they were given. */
 int luas__pool_stop(luas__pool *p);
 int luas__pool_resize(luas__pool *p, int workers);

@@ -129,6 +129,8 @@ int luas__reap_worker(luas__pool *p, luas__worker *w)
         return rc;
     consider_failed_start(p, w);
     note_process_end(w);
+    if (luas__events_wanted(&p->events))
+        luas__events_died(p, w);
     w->state = LUAS__WORKER_ENDED;
     p->progress++;
     return 0;

@@ -5,13 +5,15 @@
 #include <signal.h>
 
 #include "error.h"
+#include "mp_text.h"
 #include "settle.h"
 
 static int take_outcome(luas__pool *p, luas__worker *w, int code, luas__mp_reader *body)
 {
     int64_t seq;
     if (luas__mp_read_int(body, &seq) < 0 || w->tasks.nchunks == 0
-        || (uint32_t)seq != w->tasks.chunks[0].seq)
+        || (uint32_t)seq != w->tasks.chunks[0].seq
+        || body->end - body->at < (ptrdiff_t)w->tasks.chunks[0].job->seen.stamp)
         return LUAS_EPROTO;
     if (w->tasks.chunks[0].count == 1)
         luas__settle_measure(w);
@@ -54,6 +56,30 @@ static int take_failure(luas__pool *p, const luas__worker *w, luas__mp_reader *b
     return 0;
 }
 
+static int take_number(luas__mp_reader *body, double *number)
+{
+    luas__mp_token t;
+    if (luas__mp_read(body, &t) != 1 || (t.type != MP_DOUBLE && t.type != MP_INT))
+        return LUAS_EPROTO;
+    *number = t.type == MP_INT ? (double)t.as.i : t.as.d;
+    return 0;
+}
+
+static int take_progress(luas__worker *w, luas__mp_reader *body)
+{
+    int64_t seq;
+    luas__mp_token note;
+    luas__task_progress t;
+    if (luas__mp_read_int(body, &seq) < 0 || take_number(body, &t.done) < 0
+        || take_number(body, &t.total) < 0 || luas__mp_read(body, &note) != 1
+        || (note.type != MP_STR && note.type != MP_BIN))
+        return LUAS_EPROTO;
+    t.seq = (uint32_t)seq;
+    luas__mp_text_line(note.bytes, note.len, t.note, sizeof t.note);
+    w->seen.progress = t;
+    return 0;
+}
+
 static int take_words(luas__pool *p, luas__worker *w, int64_t code, luas__mp_reader *body)
 {
     switch (code) {
@@ -65,6 +91,8 @@ static int take_words(luas__pool *p, luas__worker *w, int64_t code, luas__mp_rea
         return 0;
     case LUAS__MSG_FAILED:
         return take_failure(p, w, body);
+    case LUAS__MSG_PROGRESS:
+        return take_progress(w, body);
     default:
         return LUAS_EPROTO;
     }

@@ -131,6 +131,8 @@ static int give(luas__pool *p, luas__worker *w, luas__job *job)
     }
     job->pace.slots_left -= joins;
     p->stats.chunks++;
+    if (luas__events_wanted(&p->events))
+        luas__events_dealt(p, w, job, range.first, range.count);
     return 1;
 }
 

@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "settle.h"
 
+#include "error.h"
 #include "jobs.h"
 
 static void count(luas__stats *s, const luas__outcome *o)
@@ -34,7 +35,11 @@ static int settle(luas__pool *p, luas__worker *w, const luas__outcome *o, const 
 {
     luas__job *job = w->tasks.chunks[0].job;
     luas__buffer *text = captured(p, w);
-    int rc = luas__job_settle(job, o, payload, text);
+    int rc = job->seen.stamp > 0 ? luas__job_reserve_outcome(job, o, text) : 0;
+    if (rc == 0 && job->seen.stamp > 0)
+        rc = luas__events_ended(p, w, o, payload, false); /* while the inputs are there */
+    if (rc == 0)
+        rc = luas__job_settle(job, o, payload, text);
     if (rc < 0)
         return rc;
     count(&p->stats, o);
@@ -52,7 +57,7 @@ static int settle(luas__pool *p, luas__worker *w, const luas__outcome *o, const 
 }
 
 /* Retries go to the front, elsewhere if there is an elsewhere. */
-static int retry(luas__pool *p, luas__worker *w)
+static int retry(luas__pool *p, luas__worker *w, const luas__outcome *o, const char *payload)
 {
     const luas__chunk *c = &w->tasks.chunks[0];
     luas__range again = {.first = c->index, .count = 1, .attempts = c->attempts + 1,
@@ -60,6 +65,8 @@ static int retry(luas__pool *p, luas__worker *w)
     int rc = luas__job_return(c->job, again);
     if (rc < 0)
         return rc;
+    if (c->job->seen.stamp > 0)
+        luas__events_ended(p, w, o, payload, true);
     luas__buffer *text = captured(p, w); /* the last attempt's is what counts */
     if (text != NULL)
         luas__buffer_truncate(text, 0);
@@ -83,14 +90,13 @@ static bool retriable(const luas__chunk *c, int kind)
 int luas__settle_task(luas__pool *p, luas__worker *w, int kind, luas__mp_reader *payload, int status)
 {
     const luas__chunk *c = &w->tasks.chunks[0];
-    if (retriable(c, kind))
-        return retry(p, w);
     luas__outcome o = {.index = c->index, .count = 1, .kind = (uint8_t)kind, .over_memory = w->over_memory,
                        .attempts = (uint16_t)(c->attempts + 1), .worker = w->number,
                        .pid = w->pid, .status = status};
+    const char *bytes = payload != NULL ? (const char *)payload->at : NULL;
     if (payload != NULL)
-        o.len = (uint32_t)(payload->end - payload->at);
-    return settle(p, w, &o, payload != NULL ? (const char *)payload->at : NULL);
+        o.len = (uint32_t)(payload->end - payload->at) - c->job->seen.stamp;
+    return retriable(c, kind) ? retry(p, w, &o, bytes) : settle(p, w, &o, bytes);
 }
 
 void luas__settle_measure(luas__worker *w)
@@ -111,8 +117,12 @@ int luas__settle_values(luas__pool *p, luas__worker *w, uint32_t n, size_t len, 
     luas__outcome o = {.index = c->index, .count = n, .kind = LUAS__KIND_VALUE, .framed = framed,
                        .attempts = (uint16_t)(c->attempts + 1), .worker = w->number,
                        .pid = w->pid, .len = (uint32_t)len};
-    if (!framed)
+    if (!framed) {
         payload = luas__frame_next_value(&at, &o.len);
+        if (o.len < c->job->seen.stamp)
+            return LUAS_EPROTO;
+        o.len -= c->job->seen.stamp;
+    }
     if (c->count == n)
         luas__settle_measure(w);
     return settle(p, w, &o, payload);

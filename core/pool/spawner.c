@@ -42,6 +42,8 @@ static void note_spawn(luas__pool *p, luas__worker *w)
     w->resident = luas__state_weighs(p) ? luas__procfs_rss(w->pid) : 0;
     p->stats.forks++;
     p->spawn.forked_at = luas__now();
+    if (luas__events_wanted(&p->events))
+        luas__events_forked(p, w);
 }
 
 /* A zygote that failed is not asked again. */
@@ -71,7 +73,7 @@ int luas__spawner_prepare(luas__pool *p, luas__job *snapshot_job)
     luas__zygote *zygote = luas__snapshots_find(p, snapshot, &definitions);
     luas__spawn_request request = {
         .number = free_number(p), .serial = ++p->spawn.last_serial, .output = p->options.output,
-        .label = p->options.label, .bulk = &p->bulk, .snapshot = snapshot,
+        .label = p->options.label, .bulk = &p->bulk, .line = p->line, .snapshot = snapshot,
         .inherited_definitions = definitions};
     if (zygote != NULL)
         return spawn_from_zygote(p, &request, snapshot_job, zygote);

@@ -14,6 +14,7 @@
 #include <stdbool.h>
 
 #include "error.h"
+#include "events.h"
 #include "fork_detect.h"
 #include "poller.h"
 #include "worker_tasks.h"
@@ -48,6 +49,8 @@ typedef struct luas__pool {
     luas__poller poller;
     luas__definitions definitions;
     luas__stats stats;
+    luas__events events;
+    luas__line *line;           /* where progress is shown, or NULL */
     int cpus;                   /* that there are; 0: not asked yet */
     bool closing;               /* no new jobs, no new workers */
     bool alarmed;               /* the alarm went off and nobody looked yet */

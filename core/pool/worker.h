@@ -41,6 +41,13 @@ enum luas__worker_state {
     LUAS__WORKER_ENDED      /* and all that it sent is in `link.in` and was taken */
 };
 
+/* What a running task said of itself. */
+typedef struct luas__task_progress {
+    uint32_t seq;           /* of the task; 0: none has said anything */
+    double done, total;     /* a total of 0 is unknown */
+    char note[64];
+} luas__task_progress;
+
 typedef struct luas__worker {
     int number;             /* from 1; a worker that replaces another has its */
     uint32_t serial;        /* never used twice in a pool */
@@ -101,6 +108,10 @@ typedef struct luas__worker {
         int64_t waiting_since;  /* ns; since when a timed task has not begun; 0: it has */
         uint32_t waiting_seq;   /* of that task */
     } deadline;
+    struct {                /* for whom watches (events.h) */
+        uint32_t told_seq;  /* the last task whose start was told */
+        luas__task_progress progress;
+    } seen;
 } luas__worker;
 
 /* What there is to say of a worker before it is forked. */
@@ -110,6 +121,7 @@ typedef struct luas__spawn_request {
     luas__output_mode output;
     const char *label;
     luas__bulk *bulk;       /* the pool's */
+    luas__line *line;       /* the pool's, or NULL */
     uint32_t snapshot;
     int inherited_definitions;
 } luas__spawn_request;

@@ -84,10 +84,11 @@ static int define(luas__worker *w, const luas__job *job, luas__known_job *known)
 
 static int send_chunk(luas__worker *w, const luas__chunk *c, const luas__batch *batch)
 {
-    size_t mark, len;
-    int rc = luas__frame_begin(&w->link.out, batch != NULL ? LUAS__MSG_RUN : LUAS__MSG_RANGE, &mark);
-    if (rc < 0)
-        return rc;
+    size_t mark, len, before = w->link.out.len;
+    int rc = c->attempts == 0 ? 0
+        : luas__frame_write(&w->link.out, LUAS__MSG_AGAIN, (int64_t[]){c->attempts}, 1);
+    if (rc == 0)
+        rc = luas__frame_begin(&w->link.out, batch != NULL ? LUAS__MSG_RUN : LUAS__MSG_RANGE, &mark);
     const int64_t fields[] = {c->job->id, c->seq, (int64_t)c->index, c->count};
     for (int i = 0; i < 4 && rc == 0; i++)
         rc = luas__mp_write_int(&w->link.out, fields[i]);
@@ -98,7 +99,7 @@ static int send_chunk(luas__worker *w, const luas__chunk *c, const luas__batch *
     if (rc == 0)
         rc = luas__frame_end(&w->link.out, mark);
     if (rc < 0)
-        luas__buffer_truncate(&w->link.out, mark);
+        luas__buffer_truncate(&w->link.out, before);
     return rc;
 }
 

@@ -77,11 +77,10 @@ static int pass_line(const luas__output *o, int fd, const char *line, size_t len
     return rc;
 }
 
-static void pass_lines(luas__output *o, int i, int all)
+static void pass_whole_lines(luas__output *o, int i, int all)
 {
     luas__buffer *text = &o->text[i];
-    if (text->len > 0)
-        fflush(i == 0 ? stdout : stderr); /* what the host printed before */
+    fflush(i == 0 ? stdout : stderr); /* what the host printed before */
     while (text->len > 0) {
         const char *line = luas__buffer_bytes(text);
         const char *end = memchr(line, '\n', text->len);
@@ -91,6 +90,16 @@ static void pass_lines(luas__output *o, int i, int all)
         pass_line(o, i == 0 ? STDOUT_FILENO : STDERR_FILENO, line, len);
         luas__buffer_consume(text, len);
     }
+}
+
+static void pass_lines(luas__output *o, int i, int all)
+{
+    if (o->text[i].len == 0)
+        return;
+    luas__line *line = isatty(i == 0 ? STDOUT_FILENO : STDERR_FILENO) ? o->line : NULL;
+    luas__line_lift(line);
+    pass_whole_lines(o, i, all);
+    luas__line_lower(line);
 }
 
 static int read_pipe(luas__output *o, int i, luas__poller *poller)

@@ -12,6 +12,7 @@
 
 #include "buffer.h"
 #include "fd.h"
+#include "line.h"
 #include "poller.h"
 
 typedef enum luas__output_mode {
@@ -25,10 +26,11 @@ typedef struct luas__output {
     int pipes[2];           /* reading ends, -1: none; [1] only for tags */
     luas__buffer text[2];   /* read and not passed on yet */
     char tag[64];
+    luas__line *line;       /* what is passed on goes above it; NULL: there is none */
 } luas__output;
 
 #define LUAS__OUTPUT_INIT {LUAS__OUTPUT_INHERIT, {-1, -1}, \
-                           {LUAS__BUFFER_INIT, LUAS__BUFFER_INIT}, ""}
+                           {LUAS__BUFFER_INIT, LUAS__BUFFER_INIT}, "", NULL}
 
 /* Makes the pipes; the child's ends go to `ends`. On failure all are -1. */
 int luas__output_open(luas__output *o, luas__output_mode mode, const char *label,

@@ -12,17 +12,22 @@
  *     DEFINE  job, id                   apply a definition to the job's space
  *     RUN     job, seq, index, count, then count times: size, arguments
  *     RANGE   job, seq, index, count    the same over inherited inputs
+ *     AGAIN   attempts                  the next chunk's tasks were started so often
  *     FORGET  job
  *     STOP    status                    exit when what came before is done
  *   worker to host
  *     VALUE   seq, results              an array
  *     ERROR   seq, [value, message, traceback]
  *     LARGE   at, length                in the worker's slot: such a frame's body
+ *     PROGRESS seq, done, total, note   of the running task; a total of 0 is unknown
  *     READY                             init has run
  *     FAILED  message                   init has failed; the worker exits
  *
  * A VALUE of few bytes, as most are, has a short form: a byte of 0x80 + n, the low
  * byte of seq, and n bytes of results (1 to 127).
+ *
+ * In a job that is stamped the results of VALUE, and what ERROR has, are followed by
+ * 16 bytes: when the task started and when it ended, in ns, big-endian.
  *
  * `seq` counts the tasks sent to one worker from 1 (32 bits, wrapping),
  * `index` counts a job's tasks from 1, `size` is the length in bytes of the
@@ -47,7 +52,9 @@
 enum luas__message {
     LUAS__MSG_DEFINITION = 1, LUAS__MSG_DROP, LUAS__MSG_JOB, LUAS__MSG_DEFINE,
     LUAS__MSG_RUN, LUAS__MSG_RANGE, LUAS__MSG_FORGET, LUAS__MSG_STOP,
-    LUAS__MSG_VALUE = 16, LUAS__MSG_ERROR, LUAS__MSG_READY, LUAS__MSG_FAILED, LUAS__MSG_LARGE
+    LUAS__MSG_AGAIN,
+    LUAS__MSG_VALUE = 16, LUAS__MSG_ERROR, LUAS__MSG_READY, LUAS__MSG_FAILED, LUAS__MSG_LARGE,
+    LUAS__MSG_PROGRESS
 };
 
 enum luas__job_flags {
@@ -61,8 +68,12 @@ enum luas__job_flags {
     LUAS__JOB_STAR = 64,    /* an inherited input is a table of arguments */
     LUAS__JOB_DISCARD = 128, /* nobody wants the results: an empty array will do */
     LUAS__JOB_EACH = 256,   /* the host's: a worker gets one of its tasks */
-    LUAS__JOB_ASYNC = 512   /* the host's: it goes on where nobody can fork workers */
+    LUAS__JOB_ASYNC = 512,  /* the host's: it goes on where nobody can fork workers */
+    LUAS__JOB_STAMPED = 1024 /* results end in when their task started and ended */
 };
+
+/* Bytes of that. */
+enum { LUAS__STAMP = 16 };
 
 /* Starts a frame of the given message at the end of `b`; *mark is for end. */
 int luas__frame_begin(luas__buffer *b, enum luas__message code, size_t *mark);

@@ -42,6 +42,7 @@ typedef struct server {
     luas__channel *channel;
     int status;                 /* STOP's, once `stopped` */
     bool stopped;
+    uint32_t again;             /* AGAIN's, for the next chunk */
 } server;
 
 /* ---- requests ---- */
@@ -227,7 +228,10 @@ static void on_chunk(lua_State *L, server *s, luas__mp_reader *body)
     c->flags = (int)entry_integer(L, entry, ENTRY_FLAGS);
     c->seed = entry_integer(L, entry, ENTRY_SEED);
     c->has_looked = false;
-    c->since = luas__now();
+    c->room = LUAS__SHORT - (c->flags & LUAS__JOB_STAMPED ? LUAS__STAMP : 0);
+    c->since = c->stamp = luas__now();
+    c->attempts = s->again;
+    s->again = 0;
     for (int i = ENTRY_FUNCTION; i <= ENTRY_INPUTS; i++)
         lua_rawgeti(L, entry, i);
     luas__task_run(L, c);
@@ -249,6 +253,9 @@ static void on_request(lua_State *L, server *s, luas__mp_reader *body)
     case LUAS__MSG_FORGET:
         lua_pushnil(L);
         lua_rawseti(L, code == LUAS__MSG_DROP ? STACK_BLOBS : STACK_JOBS, read_int(L, body));
+        break;
+    case LUAS__MSG_AGAIN:
+        s->again = (uint32_t)read_int(L, body);
         break;
     case LUAS__MSG_STOP:
         s->status = (int)read_int(L, body);

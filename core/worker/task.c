@@ -33,11 +33,11 @@ static struct {
     lua_State *volatile L;
     luas__scoreboard *volatile scoreboard;
     volatile uint32_t seq;
+    luas__chunk_run *chunk;     /* of the task */
     volatile sig_atomic_t busy; /* in a task: only there may the hook raise */
     bool is_fork;       /* of a worker, made by a task */
     luas__arena *arena; /* that its tasks share things in, or NULL */
     uint32_t held;      /* of those, before the task */
-    const luas__chunk_run *chunk;   /* of the task */
     luas__mp_reader input;          /* its arguments, unless they are inherited */
 } serving;
 
@@ -196,10 +196,34 @@ LUAS__INLINE void account(lua_State *L, luas__chunk_run *s)
 {
     if (s->most < INT_MAX && lua_gc(L, LUA_GCCOUNT) > s->most)
         atomic_store(&s->channel->scoreboard->over_gc_budget, 1);
-    if (s->left == 0)
-        atomic_fetch_add(&s->channel->scoreboard->busy, luas__now() - s->since);
+    if (s->left == 0) {
+        s->ended = luas__now();
+        atomic_fetch_add(&s->channel->scoreboard->busy, s->ended - s->since);
+    }
     if (__fpending(stdout) > 0)
         fflush(stdout); /* what a task prints is out before its outcome is */
+}
+
+/* The end of one task is the start of the next: gives where the stamp of the one
+   ends. */
+static unsigned char *put_stamp(luas__chunk_run *s, unsigned char *p)
+{
+    if (s->left > 0)
+        s->ended = luas__now();
+    luas__mp_put_8(p, (uint64_t)s->stamp);
+    luas__mp_put_8(p + 8, (uint64_t)s->ended);
+    s->stamp = s->ended;
+    return p + LUAS__STAMP;
+}
+
+static void append_stamp(lua_State *L, luas__chunk_run *s)
+{
+    luas__buffer *reply = &s->channel->reply;
+    if (!(s->flags & LUAS__JOB_STAMPED))
+        return;
+    luas__task_check(L, luas__buffer_reserve(reply, LUAS__STAMP));
+    put_stamp(s, (unsigned char *)luas__buffer_end(reply));
+    reply->len += LUAS__STAMP;
 }
 
 /* One scalar, as most tasks give, if it is short: true, or nothing was done. */
@@ -207,11 +231,13 @@ static bool reply_scalar(lua_State *L, luas__chunk_run *s)
 {
     unsigned char *p = (unsigned char *)luas__channel_room(s->channel), *end = NULL;
     if (p != NULL && lua_gettop(L) == TASK_BASE)
-        end = luas__scalar_put_alone(L, TASK_BASE, p, p + LUAS__SHORT);
+        end = luas__scalar_put_alone(L, TASK_BASE, p, p + s->room);
     if (end == NULL)
         return false;
     serving.busy = 0;
     account(L, s);
+    if (s->flags & LUAS__JOB_STAMPED)
+        end = put_stamp(s, end);
     luas__task_check(L, luas__channel_reply_short(s->channel, s->current, (char *)p,
                                                 (size_t)(end - p)));
     return true;
@@ -225,13 +251,16 @@ static bool reply_long_string(lua_State *L, luas__chunk_run *s)
         return false;
     const char *bytes = lua_tolstring(L, TASK_BASE, &len);
     unsigned char *p = len <= LUAS__LARGE_VALUE ? NULL
-        : (unsigned char *)luas__channel_large_room(s->channel, s->current, 1 + LUAS__MP_HEAD + len);
+        : (unsigned char *)luas__channel_large_room(s->channel, s->current,
+                                                     1 + LUAS__MP_HEAD + len + LUAS__STAMP);
     if (p == NULL)
         return false;
     *p = LUAS__MP_ALONE;
     unsigned char *end = luas__mp_put_string(p + 1, bytes, len);
     serving.busy = 0;
     account(L, s);
+    if (s->flags & LUAS__JOB_STAMPED)
+        end = put_stamp(s, end);
     luas__task_check(L, luas__channel_reply_large(s->channel, (size_t)(end - p)));
     return true;
 }
@@ -252,7 +281,15 @@ static void reply_value(lua_State *L, luas__chunk_run *s)
         lua_error(L);
     serving.busy = 0;
     account(L, s);
+    append_stamp(L, s);
     luas__task_check(L, luas__channel_reply(s->channel, mark));
+}
+
+/* The claim comes after it, and is seen so. */
+static void note_start(const luas__chunk_run *s)
+{
+    int64_t start = s->flags & LUAS__JOB_STAMPED ? s->stamp : luas__now();
+    atomic_store_explicit(&s->channel->scoreboard->since, start, memory_order_relaxed);
 }
 
 /* Takes the next task off the chunk, before anything can raise. */
@@ -270,11 +307,10 @@ static bool next_task(lua_State *L, luas__chunk_run *s, luas__mp_reader *argumen
         s->body.at += size;
         arguments->end = s->body.at;
     }
-    if (s->flags & LUAS__JOB_TIMED)
-        atomic_store(&s->channel->scoreboard->since, luas__now());
+    if (s->flags & (LUAS__JOB_TIMED | LUAS__JOB_STAMPED))
+        note_start(s);
     s->begun = s->channel->clock;
     serving.seq = s->current;
-    serving.chunk = s;
     serving.input = *arguments;
     serving.held = serving.arena != NULL ? luas__holds_count(serving.arena) : 0;
     serving.busy = 1;
@@ -397,9 +433,44 @@ static void reply_raised(lua_State *L, luas__chunk_run *s, int space)
         encode_bare(L, s);
     }
     account(L, s);
+    append_stamp(L, s);
     luas__task_check(L, luas__channel_reply(s->channel, mark));
     lua_pushnil(L);
     lua_rawsetp(L, LUA_REGISTRYINDEX, &traceback_key);
+}
+
+/* ---- how far a task is ---- */
+
+#define TOLD_EACH (50 * LUAS__MS)
+
+luas__chunk_run *luas__task_running(void)
+{
+    return serving.busy && !serving.is_fork ? serving.chunk : NULL;
+}
+
+/* Not while the results are being encoded, into the same buffer. */
+void luas__task_tell(lua_State *L, luas__chunk_run *s, double done, double total,
+                     const char *note, size_t len)
+{
+    luas__buffer *reply = &s->channel->reply;
+    int64_t now = luas__now_coarse();
+    size_t mark;
+    if (reply->len > 0 || (now - s->told_at < TOLD_EACH && done != total))
+        return;
+    s->told_at = now;
+    int rc = luas__frame_begin(reply, LUAS__MSG_PROGRESS, &mark);
+    if (rc == 0)
+        rc = luas__mp_write_int(reply, s->current);
+    if (rc == 0)
+        rc = luas__mp_write_double(reply, done);
+    if (rc == 0)
+        rc = luas__mp_write_double(reply, total);
+    if (rc == 0)
+        rc = luas__mp_write_string(reply, note, len);
+    if (rc == 0)
+        rc = luas__channel_send(s->channel, mark);
+    luas__buffer_truncate(reply, 0);
+    luas__task_check(L, rc == 0 ? luas__channel_flush(s->channel) : rc);
 }
 
 /* Whatever a task raises ends that task; the chunk goes on behind it. */
@@ -407,6 +478,7 @@ void luas__task_run(lua_State *L, luas__chunk_run *s)
 {
     int base = lua_gettop(L) - 3;
     int space = base + 2;
+    serving.chunk = s;
     lua_pushcfunction(L, on_raise);
     if (s->inherited) {
         lua_pushvalue(L, base + 3);

@@ -29,10 +29,15 @@ typedef struct luas__chunk_run {
     uint32_t seq, left;         /* of the next task; how many are left */
     int64_t index;              /* of the task before that */
     int flags;                  /* LUAS__JOB_* */
+    int room;                   /* bytes of results that a short reply has */
     int64_t seed;
     int64_t since;              /* ns when the chunk was begun */
+    int64_t stamp;              /* stamped jobs: ns when the running task was */
+    int64_t ended;              /* ns when the chunk was; stamped jobs: its last task */
+    uint32_t attempts;          /* how often its tasks were started before */
     uint32_t current;           /* seq of the task that runs */
     int64_t begun;              /* coarse ns when that was started */
+    int64_t told_at;            /* coarse ns; when a task last told how far it is */
     bool inherited;             /* inputs are taken from the inherited ones */
     bool has_looked;            /* for modules that its first tasks have loaded */
     int most;                   /* KB that Lua may have before it is said to be laden */
@@ -66,6 +71,13 @@ bool luas__task_look(luas__task_view *v);
 
 /* Pushes the input that it has inherited; or gives false. */
 bool luas__task_push_input(lua_State *L);
+/* The chunk whose task runs in this process now, or NULL. */
+luas__chunk_run *luas__task_running(void);
+
+/* Tells the host how far the running task is: a total of 0 is unknown. What comes too
+   soon after what was told before is left out, but for the end. */
+void luas__task_tell(lua_State *L, luas__chunk_run *s, double done, double total,
+                     const char *note, size_t len);
 
 /* Runs and answers all of it. On the top of the stack, and popped: the
    function, the space, the inherited inputs or nil. */

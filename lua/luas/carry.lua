@@ -41,7 +41,7 @@ end
 -- May the host change while the job runs? Where it waits for an array's tasks
 -- it stands still, but for what it calls back.
 local function goes_on(job)
-    return job.lazy or job.async or job.source ~= nil or job.report ~= nil
+    return job.lazy or job.async or job.source ~= nil or job.meter ~= nil and job.meter.call
         or next(job.pool.watched) ~= nil
 end
 
@@ -65,6 +65,7 @@ end
 local function restart(job)
     job.handle:drop()
     job.handle = job.pool.core:job(job.policy)
+    job:introduce()
 end
 
 --- May the workers use these modules as they have them?

@@ -50,6 +50,16 @@ function M.argument(v, position, what, expected)
         position, what, expected, v == nil and "no value" or t))
 end
 
+--- Raises unless `v` is a number that is not NaN.
+---@param v any
+---@param position integer
+---@param what string
+function M.number(v, position, what)
+    if type(v) == "number" and v == v then return end
+    M.fail(("bad argument #%d to '%s' (number expected, got %s)"):format(
+        position, what, type(v) == "number" and "NaN" or v == nil and "no value" or type(v)))
+end
+
 --- Can it be called?
 ---@param f any
 ---@return boolean

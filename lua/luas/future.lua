@@ -3,6 +3,7 @@
 local check = require "luas.check"
 local core = require "luas.core"
 local outcome = require "luas.outcome"
+local progress = require "luas.progress"
 
 local pack, traceback, unpack = table.pack, debug.traceback, table.unpack
 
@@ -207,6 +208,7 @@ function wait(futures, timeout, enough)
         again = true
         if left == 0 then return enough(futures) end
     end
+    if pool and pool.meters then progress.hide() end
     return true
 end
 

@@ -5,6 +5,7 @@
 
 local check = require "luas.check"
 local core = require "luas.core"
+local inspect = require "luas.inspect"
 
 local pack, unpack, randomseed = table.pack, table.unpack, math.randomseed
 
@@ -14,6 +15,9 @@ Pool.__index = Pool
 
 local Job = {}
 Job.__index = Job
+
+-- The tasks that run now, in all pools: one waits for the next.
+local stack = {}
 
 -- A task in hand. Whatever leaves its call, it has one outcome in the end.
 local Task = {}
@@ -83,6 +87,16 @@ Pool.close = Pool.terminate
 
 function Pool:resize() end
 
+--- Readers are told of the tasks that run here.
+function Pool:listen(reader, tag)
+    self.readers = self.readers or {}
+    self.readers[reader] = tag
+end
+
+function Pool:ignore(reader)
+    self.readers[reader] = nil
+end
+
 function Pool:forget() end
 
 function Pool:stats()
@@ -131,6 +145,25 @@ end
 --- Is there nothing to run but what runs already, further down the stack?
 function Pool:stuck()
     return #self.running > 0 and not next_job(self)
+end
+
+local ids = 0
+
+function Job:id()
+    if not self.number then
+        ids = ids + 1
+        self.number = ids
+    end
+    return self.number
+end
+
+function Job:label(text) self.text = text end
+
+function Job:running() return {} end
+
+function Job:pace()
+    return self.settled_count, self.cancelled_count or 0, self.failures, self.first_start,
+        self.last_end, self.slowest
 end
 
 function Job:carry(f, forced)
@@ -228,6 +261,9 @@ function Job:post(o)
     self.outcomes[self.posted] = o
     self.settled_count = self.settled_count + 1
     self.pool:count("tasks", 1)
+    if o.fields and o.fields.kind == "cancelled" then
+        self.cancelled_count = (self.cancelled_count or 0) + 1
+    end
     self.pool:count(counters[o.fields and o.fields.kind or "value"], 1)
     self:leave_if_done()
 end
@@ -241,6 +277,7 @@ end
 
 function Task:__close()
     table.remove(self.job.pool.running)
+    table.remove(stack)
     if not self.settled then self:fail { kind = "cancelled" } end
 end
 
@@ -249,7 +286,45 @@ local function start(self)
     self.queue[self.first] = nil
     self.first = self.first + 1
     table.insert(self.pool.running, task)
+    stack[#stack + 1] = task
     return task
+end
+
+-- MessagePack of one string, and of what a task raises.
+local function packed(text)
+    return "\x91\xdb" .. (">s4"):pack(text)
+end
+
+local function packed_raised(message)
+    return "\x93\xc0\xdb" .. (">s4"):pack(message) .. "\xc0"
+end
+
+local function describe_arguments(arguments)
+    if arguments.n == 1 and type(arguments[1]) == "string" then return arguments[1] end
+    local texts = {}
+    for i = 1, arguments.n do
+        texts[i] = inspect(arguments[i], { depth = 2 }):gsub("%s+", " ")
+    end
+    core.called() -- __tostring
+    return table.concat(texts, ", ")
+end
+
+-- Those who watch its job, or its pool, hear of its end.
+function Task:tell(kind, _, message)
+    local job, now = self.job, core.now()
+    local took = now - self.start
+    job.first_start = job.first_start or self.start
+    job.last_end, job.slowest = now, math.max(job.slowest or 0, took)
+    for reader, tag in pairs(job.pool.readers or {}) do
+        reader:ended {
+            tag = tag, job = job:id(), label = job.text, index = self.index, start = self.start,
+            took = took, kind = kind == "stopped" and "cancelled" or kind, attempts = self.attempts,
+            input = packed(describe_arguments(self.arguments)),
+            raised = kind == "error" and packed_raised(tostring(message)) or nil,
+            retried = self:again(kind),
+        }
+    end
+    self.start = nil
 end
 
 function Task:again(kind)
@@ -259,6 +334,7 @@ end
 
 function Task:settle(kind, ...)
     if kind == "timeout" and self.cancelled then kind = "cancelled" end
+    if self.start then self:tell(kind, ...) end
     if self:again(kind) then
         self.job.pool:count("retries", 1)
         return self:call()
@@ -280,6 +356,7 @@ end
 function Task:call()
     local policy, arguments = self.job.policy, self.arguments
     self.attempts = self.attempts + 1
+    if policy.stamped or self.job.pool.readers then self.start = core.now() end
     if policy.seed then randomseed(policy.seed, self.index) end
     return self:settle(core.guard(self, policy.timeout, policy.discard, self.job.f,
         unpack(arguments, 1, arguments.n)))
@@ -374,4 +451,12 @@ function Job:drop()
     self:leave_if_done()
 end
 
-return { new = new }
+--- What `pool.task` is in the task that runs here, if any.
+---@return table?
+local function task()
+    local here = stack[#stack]
+    if not here then return nil end
+    return { index = here.index, attempt = here.attempts, worker = 0, progress = function() end }
+end
+
+return { new = new, task = task }

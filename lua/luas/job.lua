@@ -6,9 +6,12 @@
 local carry = require "luas.carry"
 local core = require "luas.core"
 local fail = require("luas.check").fail
+local observe = require "luas.observe"
 local outcome = require "luas.outcome"
+local progress = require "luas.progress"
 
 local min, max, huge = math.min, math.max, math.huge
+local getinfo = debug.getinfo
 
 -- An array this long is inherited by fresh workers rather than encoded, if that
 -- makes this many items for each that short tasks are for: so many can be sent
@@ -51,9 +54,26 @@ local function policy(options, how)
         timeout = options.timeout, retries = options.retries, chunk = options.chunk,
         halt = options.halt, seed = options.seed, priority = options.priority,
         star = how.star, discard = how.discard, process = how.process,
-        each = how.each, async = how.async,
+        each = how.each, async = how.async, stamped = options.progress or options.report,
         room = how.lazy and ROOM or nil,
     }
+end
+
+-- What its function is called, for people.
+local function label(f)
+    local info = type(f) == "function" and getinfo(f, "S")
+    return info and ("%s:%d"):format(info.short_src, info.linedefined) or "(callable)"
+end
+
+local function is_watched(self)
+    return self.options.progress or self.options.report or self.pool.observer
+end
+
+--- Those who watch the job, or its pool, are told what it is called. Its handle is a
+--- new one.
+function Job:introduce()
+    if self.options.report then observe.job(self, self.options.report) end
+    if is_watched(self) then self.handle:label(label(self.f)) end
 end
 
 local function feed_all(self, items, n)
@@ -102,6 +122,23 @@ local function start_source(self)
     end
 end
 
+-- Has those who want to see the job see it.
+local function watch(self)
+    local given = self.options.progress
+    self:introduce()
+    if not given then return end
+    local pool = self.pool
+    observe.join(pool)
+    self.meter = progress.meter(self, given)
+    pool.meters = pool.meters or {}
+    pool.meters[self.meter] = true
+end
+
+local function start_input(self, items, n)
+    if is_watched(self) then watch(self) end
+    if items then start_array(self, items, n) else start_source(self) end
+end
+
 --- Starts a job of `f` over `items` (an array of `n`) or `source` (a function).
 ---@param pool table       a pool's state
 ---@param f function
@@ -115,13 +152,12 @@ function Job.start(pool, f, input, options, how)
         items = input.items, source = input.source, policy = policy(options, how),
         fed = 0, taken = 0, failed = 0, batch = 1, exhausted = false,
         window = options.window or WINDOW * max(1, pool.size),
-        report = options.progress, reported = 0, starting = true,
+        starting = true,
     }, Job)
     self.alone = not pool.core:busy()
     self.handle = pool.core:job(self.policy)
     enter(self)
-    local ok, message = pcall(input.items and start_array or start_source,
-        self, input.items, input.n)
+    local ok, message = pcall(start_input, self, input.items, input.n)
     self.starting = nil
     if not ok then
         self:close()
@@ -157,6 +193,11 @@ local function ship_call(self, ...)
     return false
 end
 
+local function start_call(self, ...)
+    if is_watched(self) then watch(self) end
+    return ship_call(self, ...)
+end
+
 --- Starts a job of one task: f(...). Its arguments go straight to the engine
 --- unless they cannot be sent; then a worker inherits them.
 ---@param pool table
@@ -173,7 +214,7 @@ function Job.call(pool, f, options, async, ...)
             fed = 1, taken = 0, exhausted = true, single = true, starting = true,
         }, Job)
         enter(self)
-        local ok, sent = pcall(ship_call, self, ...)
+        local ok, sent = pcall(start_call, self, ...)
         self.starting = nil
         if sent == true then return self end
         self:close()
@@ -254,6 +295,12 @@ end
 ---@param again boolean?  as of State:drive
 function Job:step(timeout, again)
     self.pool:step(self:hungry() and 0 or timeout, again)
+    if self.meter then self.meter:check() end
+end
+
+--- All its outcomes were taken: who watches is told so.
+function Job:finish_meter()
+    if self.meter then self.meter:finish() end
 end
 
 local function describe(self, fields)
@@ -263,15 +310,6 @@ local function describe(self, fields)
     if o.kind == "timeout" then o.limit = self.options.timeout end
     o.traceback = o.traceback and outcome.own_lines(o.traceback)
     return o
-end
-
-function Job:progress()
-    local now = core.now()
-    if now - self.reported >= 0.1 or self:over() then
-        self.reported = now
-        self.report(self.taken, self.total)
-        core.called()
-    end
 end
 
 -- After as many failures as `halt` has nothing more is taken from the source.
@@ -300,7 +338,6 @@ function Job:collect(results)
     local n, fields = self.handle:collect(results)
     self.taken = self.taken + n
     if fields then note_failure(self, fields) end
-    if self.report then self:progress() end
     return fields and describe(self, fields)
 end
 
@@ -385,10 +422,18 @@ function Job:detach()
     self:pump()
 end
 
+local function stop_watching(self)
+    self.meter:close()
+    self.pool.meters[self.meter] = nil
+    if next(self.pool.meters) == nil then self.pool.meters = nil end
+end
+
 --- Cancels what is not over and frees what the job held.
 function Job:close()
     if self.lazy then self.pool.lazy[self] = nil end
+    if self.meter then stop_watching(self) end
     self.handle:drop()
+    if self.watch then observe.end_job(self) end
     leave(self)
 end
 Job.__close = Job.close

@@ -39,11 +39,15 @@ end
 local function await(job, values, others, order)
     local again
     while not job:gather(values, others, order) do
-        if job:over() then return false end
+        if job:over() then
+            job:finish_meter()
+            return false
+        end
         job:fill()
         job:step(nil, again)
         again = true
     end
+    if job.meter then job.meter:hide() end -- the loop's body may print
     return true
 end
 

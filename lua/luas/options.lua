@@ -60,6 +60,20 @@ local function size(v)
     return bytes ~= nil and bytes >= 1 << 20, 'a size of at least 1M: bytes, or text such as "200M"'
 end
 
+local function path(v)
+    return type(v) == "string" and v ~= "", "a file's name"
+end
+
+local EVERY <const> = "true, a function, or a table {every = seconds}"
+
+local function progress(v)
+    if type(v) ~= "table" then return type(v) == "boolean" or type(v) == "function", EVERY end
+    for name in pairs(v) do
+        if name ~= "every" then return false, EVERY end
+    end
+    return v.every == nil or seconds(v.every), EVERY
+end
+
 --- Options of one job; those of a pool are the defaults of its jobs.
 M.job = {
     chunk = whole(1, 1 << 20),
@@ -70,7 +84,8 @@ M.job = {
     halt = whole(1),
     seed = integer,
     priority = whole(-1000000, 1000000),
-    progress = kind("boolean", "function"),
+    progress = progress,
+    report = path,
     carry = one_of("auto", "ship", "inherit"),
 }
 
@@ -84,6 +99,9 @@ M.pool = {
     output = one_of("inherit", "tag", "capture"),
     max_memory = size,
     start = one_of("fork"),
+    stats = kind("boolean"),
+    trace = path,
+    joblog = path,
 }
 
 for name, check in pairs(M.job) do

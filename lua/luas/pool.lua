@@ -26,7 +26,8 @@ local AHEAD <const> = 1 << 22
 ---@field halt integer?       stop dealing after so many failures
 ---@field seed integer?       math.random in task i starts from (seed, i)
 ---@field priority integer?   higher goes first (default 0)
----@field progress boolean|fun(done: integer, total: integer?)|nil
+---@field progress boolean|fun(done: integer, total: integer?, info: table)|{every: number}|nil
+---@field report string?      a file for a report of the job, .html or .json
 ---@field carry "auto"|"ship"|"inherit"|nil
 
 ---@class luas.pooloptions: luas.joboptions
@@ -39,6 +40,10 @@ local AHEAD <const> = 1 << 22
 ---@field memory integer|string|nil      bytes that a worker may allocate ("200M")
 ---@field max_memory integer|string|nil  bytes above which a worker is replaced
 ---@field start "fork"|nil
+---@field stats boolean?      have stats() give times as well
+---@field report string?      a file for a report of all its jobs, .html or .json
+---@field trace string?       a file for Chrome trace events
+---@field joblog string?      a file with a line for each task, as GNU parallel has it
 
 ---@class luas.pool
 local Pool = {}
@@ -96,9 +101,6 @@ local function start(self, what, f, source, given, how)
     callable(f, what)
     local given_input = input(source, what)
     local all = job_options(self, given, what, source)
-    if all.progress then
-        all = options.merge(all, { progress = progress.reporter(all.progress) })
-    end
     return Job.start(state_of(self), f, given_input, all, how), all
 end
 
@@ -137,6 +139,7 @@ local function gather(job, all)
         job:step(nil, again)
         again = true
     end
+    job:finish_meter()
     return results, job.fed, first or cancelled, failures
 end
 
@@ -249,6 +252,9 @@ function Pool:reduce(f, source, combine, init, opts)
     local size = reduce.size(all, given.n, self:size())
     local inner = options.merge(all, { on_error = "collect" })
     if size > 1 then inner.chunk = 1 end
+    if size > 1 and inner.progress then
+        inner.progress = progress.scaled(inner.progress, size, given.n)
+    end
     local view = setmetatable({ state = self.state, defaults = inner }, getmetatable(self))
     local total, started, failures = init, init ~= nil, {}
     local parts = size > 1 and reduce.lists(given, size) or source
@@ -403,7 +409,11 @@ function Pool:resize(n)
 end
 
 --- Counts since it was opened: tasks by outcome, forks, retries, chunks and
---- steals, and how many jobs were carried which way (`carried`).
+--- steals, and how many jobs were carried which way (`carried`). Where something
+--- listens (progress, report, trace, joblog, `stats = true`) also, in seconds:
+--- `wall`, `busy`, `wait`, `startup` (of all workers together; `shares` has them as
+--- shares), `times` (`min`, `median`, `mean`, `p95`, `max` of tasks), `slowest` (a
+--- list of tasks with `index`, `input`, `seconds`), `speedup` and `efficiency`.
 ---@return table
 function Pool:stats()
     return present(self):stats()
@@ -488,6 +498,8 @@ function M.new(n_or_options)
     given = options.check(options.pool, given, "pool.new")
     local defaults = {}
     for name in pairs(options.job) do defaults[name] = given[name] end
+    defaults.report = nil -- the pool's own, of all its jobs
+    if defaults.progress == nil and core.run then defaults.progress = core.run.progress end
     return setmetatable({ state = State.new(given), defaults = defaults }, methods)
 end
 

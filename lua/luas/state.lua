@@ -6,7 +6,9 @@ local core = require "luas.core"
 local future = require "luas.future"
 local inline = require "luas.inline"
 local modules = require "luas.modules"
+local observe = require "luas.observe"
 local options = require "luas.options"
+local progress = require "luas.progress"
 
 ---@class luas.poolstate
 ---@field size integer        how many workers it may have
@@ -36,14 +38,18 @@ end
 ---@return luas.poolstate
 function State.new(given)
     local size = math.tointeger(given.workers or core.cpus())
+    local output = given.output or core.run and core.run.output
     local engine = size == 0 and inline.new(given) or core.pool {
         workers = size, init = given.init, exit = given.exit, max_tasks = given.max_tasks,
-        output = given.output, name = given.name,
+        output = output, name = given.name,
         memory = given.memory and options.bytes(given.memory),
         max_memory = given.max_memory and options.bytes(given.max_memory),
     }
     local self = State.over(engine, size)
-    self.name, self.output = given.name, given.output
+    self.name, self.output = given.name, output
+    if core.run or given.stats or given.report or given.trace or given.joblog or given.progress then
+        observe.open(self, given)
+    end
     return self
 end
 
@@ -64,12 +70,14 @@ function State:drive(timeout, again)
     if not news then self:check_owner() end -- an engine of no workers does not
     if forked then modules.compare(self) end
     if next(self.watched) then future.notify(self) end
+    if self.meters and timeout ~= 0 then progress.tick(self.meters) end
     return news
 end
 
 -- From inside another call: what it takes in for other jobs must not leave
 -- the application's poll loop waiting.
 function State:step(timeout, again)
+    if self.meters and (not timeout or timeout > progress.EACH) then timeout = progress.EACH end
     local news = self:drive(timeout, again)
     if news and self.polled and not self.ended then self.core:wake() end
     return news
@@ -106,6 +114,7 @@ local function release(state)
     future.settle(state)
     future.notify(state)
     state.under_way[state] = nil
+    if state.observer then state.observer:finish() end
     if next(state.under_way) == nil then state.core:close() end
 end
 
@@ -126,6 +135,7 @@ function State:stats()
     local stats = self.core:stats()
     stats.carried = { ship = self.carried.ship, inherit = self.carried.inherit }
     stats.workers = self.core:live()
+    if self.observer then self.observer:add(stats) end
     return stats
 end
 

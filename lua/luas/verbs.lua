@@ -1,6 +1,7 @@
 --- The modules `pool`, `process` and `shared` as scripts have them: tables of functions,
 --- which open what does the work when one of them is called first. A script
---- that calls none does not wait for it, nor does a worker that only serves.
+--- that calls none does not wait for it, nor does a worker that only serves. The
+--- field `pool.task` is there while a task runs.
 
 -- All at once, or else workers that were forked in between would lack a module.
 local function open(called)
@@ -21,10 +22,18 @@ local function verbs(called, names)
     return module
 end
 
-return {
+local function field(_, name)
+    if name ~= "task" then return nil end
+    open "pool"
+    return require "luas.task"()
+end
+
+local modules = {
     pool = verbs("pool", [[apply apply_async broadcast close cpus each fileno imap imap_unordered
         iter join map map_async new reduce resize size starmap starmap_async stats step terminate
         wait_all wait_any with]]),
     process = verbs("process", "children current new parent pipe spawn"),
     shared = verbs("shared", "array barrier condition event lock queue semaphore table value"),
 }
+setmetatable(modules.pool, { __index = field })
+return modules

@@ -561,7 +561,7 @@ end)
 helpers.each_interpreter(function(by)
     describe("a host under " .. by .. " that took from its scripts what is dangerous", function()
         it("has all that a pool does", function()
-            assert.are.equal("9 16 14 here 5 9 4\n", helpers.output([[
+            local output = helpers.output([[
                 local luas, print = require "luas", print
                 for _, name in ipairs { "package", "debug", "io", "os", "require", "load", "loadfile",
                         "dofile", "collectgarbage" } do
@@ -583,7 +583,8 @@ helpers.each_interpreter(function(by)
                 print(("%d %d %d %s %d %d %d"):format(pool.map(square, { 1, 2, 3 }, { progress = true })[3],
                     pool.apply(square, 4), pool.reduce(square, { 1, 2, 3 }, add), o.message, five,
                     pool.map_async(square, { 3 }):get()[1], last))
-            ]], by))
+            ]], by)
+            assert.are.equal("9 16 14 here 5 9 4\n", (output:gsub("3 tasks in %d+%.%d s\n", "")))
         end)
 
         it("may have done so before it took luas", function()

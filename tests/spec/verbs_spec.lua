@@ -23,8 +23,9 @@ helpers.each_interpreter(function(by)
         it("are plain tables of functions, before and after", function()
             check([[
                 local function look()
-                    for _, module in ipairs { pool, process } do
-                        assert(type(module) == "table" and getmetatable(module) == nil)
+                    for _, module in ipairs { pool, process, shared } do
+                        assert(type(module) == "table")
+                        assert(getmetatable(module) == nil or module == pool) -- for pool.task
                         assert(type(next(module)) == "string")
                         for name, verb in pairs(module) do
                             assert(type(name) == "string" and type(verb) == "function")
@@ -48,6 +49,19 @@ helpers.each_interpreter(function(by)
                     for name in pairs(behind) do assert(module[name], called .. " lacks " .. name) end
                     for name in pairs(module) do assert(behind[name], name .. " in " .. called) end
                 end ]], by)
+        end)
+
+        it("have a field for the task that runs, also where none was called before", function()
+            check([[
+                assert(pool.task == nil and rawget(pool, "task") == nil)
+                local function here() return pool.task and pool.task.index, pool.task and pool.task.worker end
+                local index, worker = pool.apply(here)
+                assert(index == 1 and worker == 1)
+                assert(pool.task == nil)
+                index, worker = pool.new { workers = 0 }:apply(here)
+                assert(index == 1 and worker == 0 and pool.task == nil)
+                assert(process.spawn(function() return pool.task == nil end):result())
+                for name in pairs(pool) do assert(name ~= "task") end ]], by)
         end)
 
         it("say that they want a dot, at the first call, too", function()

@@ -1,0 +1,26 @@
+/*
+ * Readers of a pool's events as Lua sees them.
+ *
+ *   core.tally([job]) -> R          counts (core/pool/tally.h), of one job or all
+ *   P:listen(R, tag, all)           tells R what happens from now on; `tag` tells
+ *                                   pools apart; `all`: every job is stamped
+ *   P:ignore(R)                     no more
+ *   R:figures() -> table            of a tally; times in seconds
+ *   R:ended{start, took, kind, index, attempts, label, input, message}
+ *                                   tells R of a task that ran in the caller
+ *   J:id() -> integer   J:label(text)
+ *   J:pace() -> settled, cancelled, failures [, first_start, last_end, slowest]
+ *                                   seconds of core.now()'s clock; nil where there
+ *                                   is none yet
+ *   J:running() -> list             of {index, worker, seconds, done, total, note}
+ */
+#ifndef LUAS_READERS_H
+#define LUAS_READERS_H
+
+#include <lauxlib.h>
+
+/* The class of readers, and those methods of pools and jobs. */
+void luas__readers_open(lua_State *L);
+extern const luaL_Reg luas__readers_core[], luas__readers_pool[], luas__readers_job[];
+
+#endif

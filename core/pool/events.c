@@ -1,0 +1,331 @@
+/* Telling listeners what tasks and workers do. */
+#define _GNU_SOURCE
+#include "events.h"
+
+#include <stdlib.h>
+
+#include "clock.h"
+#include "error.h"
+#include "state.h"
+
+/* ---- listeners ---- */
+
+void luas__reader_init(luas__reader *r, unsigned wants,
+                       void (*hear)(luas__reader *, int, const luas__pool_event *),
+                       void (*close)(luas__reader *))
+{
+    r->wants = wants;
+    r->hear = hear;
+    r->close = close;
+    atomic_init(&r->users, 1);
+    pthread_mutex_init(&r->lock, NULL);
+}
+
+void luas__reader_drop(luas__reader *r)
+{
+    if (r == NULL || atomic_fetch_sub(&r->users, 1) > 1)
+        return;
+    pthread_mutex_destroy(&r->lock);
+    r->close(r);
+}
+
+int luas__events_listen(luas__pool *p, luas__reader *reader, int tag, bool all)
+{
+    luas__listener *l = malloc(sizeof *l);
+    if (l == NULL)
+        return LUAS_ENOMEM;
+    atomic_fetch_add(&reader->users, 1);
+    pthread_mutex_lock(&p->lock);
+    *l = (luas__listener){.next = p->events.listeners, .reader = reader, .tag = tag};
+    p->events.listeners = l;
+    p->events.all |= all;
+    pthread_mutex_unlock(&p->lock);
+    return 0;
+}
+
+static void drop_first(luas__listener **at)
+{
+    luas__listener *l = *at;
+    *at = l->next;
+    luas__reader_drop(l->reader);
+    free(l);
+}
+
+void luas__events_ignore(luas__pool *p, const luas__reader *reader)
+{
+    pthread_mutex_lock(&p->lock);
+    for (luas__listener **at = &p->events.listeners; *at != NULL;)
+        if ((*at)->reader == reader)
+            drop_first(at);
+        else
+            at = &(*at)->next;
+    p->events.all &= p->events.listeners != NULL;
+    pthread_mutex_unlock(&p->lock);
+}
+
+void luas__events_release(luas__events *e)
+{
+    while (e->listeners != NULL)
+        drop_first(&e->listeners);
+}
+
+/* Readers are locked once for all that is told of a run of tasks. */
+static void lock_readers(const luas__pool *p)
+{
+    for (const luas__listener *l = p->events.listeners; l != NULL; l = l->next)
+        pthread_mutex_lock(&l->reader->lock);
+}
+
+static void unlock_readers(const luas__pool *p)
+{
+    for (const luas__listener *l = p->events.listeners; l != NULL; l = l->next)
+        pthread_mutex_unlock(&l->reader->lock);
+}
+
+static void tell_locked(const luas__pool *p, const luas__pool_event *event)
+{
+    for (const luas__listener *l = p->events.listeners; l != NULL; l = l->next)
+        if (l->reader->wants & 1u << event->type)
+            l->reader->hear(l->reader, l->tag, event);
+}
+
+static void tell(const luas__pool *p, const luas__pool_event *event)
+{
+    lock_readers(p);
+    tell_locked(p, event);
+    unlock_readers(p);
+}
+
+static bool is_wanted(const luas__pool *p, enum luas__event_type type)
+{
+    for (const luas__listener *l = p->events.listeners; l != NULL; l = l->next)
+        if (l->reader->wants & 1u << type)
+            return true;
+    return false;
+}
+
+/* ---- tasks ---- */
+
+static bool is_stamped(const luas__job *job)
+{
+    return job->policy.flags & LUAS__JOB_STAMPED;
+}
+
+static luas__pool_event about(enum luas__event_type type, const luas__job *job,
+                              const luas__worker *w)
+{
+    return (luas__pool_event){
+        .type = type, .job = job->id, .label = job->seen.label, .fed = job->input.fed,
+        .waiting = job->input.waiting, .worker = w != NULL ? w->number : 0,
+        .pid = w != NULL ? (int32_t)w->pid : 0, .took = -1, .status = -1};
+}
+
+void luas__events_dealt(luas__pool *p, const luas__worker *w, const luas__job *job,
+                        uint64_t index, uint64_t count)
+{
+    if (!is_stamped(job) || !is_wanted(p, LUAS__EVENT_DEALT))
+        return;
+    luas__pool_event e = about(LUAS__EVENT_DEALT, job, w);
+    e.at = luas__now();
+    e.index = index;
+    e.count = count;
+    tell(p, &e);
+}
+
+const char *luas__event_input(const luas__pool_event *e, size_t *len)
+{
+    *len = e->input_len;
+    const luas__batch *b = e->source != NULL ? luas__job_batch(e->source, e->index) : NULL;
+    if (b == NULL)
+        return e->input;
+    luas__mp_reader r;
+    r.at = (const unsigned char *)luas__job_batch_bytes(b, e->index, 1, len);
+    r.end = r.at + *len;
+    int64_t size;
+    if (luas__mp_read_int(&r, &size) < 0)
+        return NULL;
+    *len = (size_t)(r.end - r.at);
+    return (const char *)r.at;
+}
+
+static void keep_pace(luas__job *job, const luas__pool_event *e)
+{
+    if (job->seen.first_start == 0 || e->start < job->seen.first_start)
+        job->seen.first_start = e->start;
+    if (e->at > job->seen.last_end)
+        job->seen.last_end = e->at;
+    if (e->took > job->seen.slowest)
+        job->seen.slowest = e->took;
+}
+
+static void tell_start(const luas__pool *p, luas__worker *w, const luas__pool_event *ended,
+                       uint32_t seq)
+{
+    if (w->seen.told_seq == seq)
+        return;
+    w->seen.told_seq = seq;
+    luas__pool_event e = *ended;
+    e.type = LUAS__EVENT_STARTED;
+    e.at = e.start;
+    e.took = -1;
+    tell_locked(p, &e);
+}
+
+/* With the readers locked. */
+static void tell_end(luas__pool *p, luas__worker *w, luas__pool_event *e, uint32_t seq,
+                     bool starts)
+{
+    e->took = e->at - e->start;
+    keep_pace(e->source, e);
+    if (starts)
+        tell_start(p, w, e, seq);
+    tell_locked(p, e);
+}
+
+static void read_stamp(luas__pool_event *e, const char *bytes)
+{
+    e->start = (int64_t)luas__mp_get_8((const unsigned char *)bytes);
+    e->at = (int64_t)luas__mp_get_8((const unsigned char *)bytes + 8);
+}
+
+static bool are_stamped(const char *frames, uint64_t count)
+{
+    uint32_t len;
+    for (uint64_t i = 0; i < count; i++) {
+        luas__frame_next_value(&frames, &len);
+        if (len < LUAS__STAMP)
+            return false;
+    }
+    return true;
+}
+
+static int tell_run(luas__pool *p, luas__worker *w, luas__pool_event *e, const char *frames,
+                    uint64_t count)
+{
+    const luas__chunk *c = &w->tasks.chunks[0];
+    bool starts = is_wanted(p, LUAS__EVENT_STARTED);
+    if (!are_stamped(frames, count))
+        return LUAS_EPROTO;
+    lock_readers(p);
+    for (uint64_t i = 0; i < count; i++, e->index++) {
+        uint32_t len;
+        const char *value = luas__frame_next_value(&frames, &len);
+        e->size = len - LUAS__STAMP;
+        read_stamp(e, value + e->size);
+        e->ends_chunk = i + 1 == c->count;
+        tell_end(p, w, e, c->seq + (uint32_t)i, starts);
+    }
+    unlock_readers(p);
+    return 0;
+}
+
+static void tell_one(luas__pool *p, luas__worker *w, luas__pool_event *e)
+{
+    const luas__chunk *c = &w->tasks.chunks[0];
+    e->ends_chunk = c->count == 1;
+    lock_readers(p);
+    tell_end(p, w, e, c->seq, is_wanted(p, LUAS__EVENT_STARTED));
+    unlock_readers(p);
+}
+
+/* A task that says nothing any more: it was seen to start, and not to end. */
+static void tell_silent(luas__pool *p, luas__worker *w, luas__pool_event *e)
+{
+    int64_t since = atomic_load(&w->scoreboard->since);
+    e->at = luas__now();
+    e->start = luas__worker_tasks_running(w) != NULL && since != 0 ? since : e->at;
+    tell_one(p, w, e);
+}
+
+int luas__events_ended(luas__pool *p, luas__worker *w, const luas__outcome *o,
+                       const char *payload, bool retried)
+{
+    const luas__chunk *c = &w->tasks.chunks[0];
+    luas__pool_event e = about(LUAS__EVENT_ENDED, c->job, w);
+    e.index = o->index;
+    e.count = 1;
+    e.kind = (enum luas__kind)o->kind;
+    e.attempts = o->attempts;
+    e.retried = retried;
+    e.source = c->job;
+    e.status = o->kind == LUAS__KIND_VALUE || o->kind == LUAS__KIND_ERROR ? -1 : o->status;
+    if (o->framed)
+        return tell_run(p, w, &e, payload, o->count);
+    if (payload == NULL) {
+        tell_silent(p, w, &e);
+        return 0;
+    }
+    e.size = o->len;
+    if (o->kind != LUAS__KIND_VALUE) {
+        e.raised = payload;
+        e.raised_len = o->len;
+    }
+    read_stamp(&e, payload + o->len);
+    tell_one(p, w, &e);
+    return 0;
+}
+
+void luas__events_cancelled(luas__pool *p, luas__job *job, uint64_t count)
+{
+    if (count == 0 || !is_stamped(job))
+        return;
+    luas__pool_event e = about(LUAS__EVENT_ENDED, job, NULL);
+    e.at = luas__now();
+    e.count = count;
+    e.kind = LUAS__KIND_CANCELLED;
+    tell(p, &e);
+}
+
+/* ---- workers ---- */
+
+static luas__pool_event about_worker(enum luas__event_type type, const luas__worker *w)
+{
+    return (luas__pool_event){.type = type, .at = luas__now(), .label = "", .worker = w->number,
+                              .pid = (int32_t)w->pid, .took = -1, .status = -1};
+}
+
+void luas__events_forked(luas__pool *p, const luas__worker *w)
+{
+    bool is_first = w->number > p->events.numbers;
+    if (is_first)
+        p->events.numbers = w->number;
+    luas__pool_event e = about_worker(is_first ? LUAS__EVENT_FORKED : LUAS__EVENT_REPLACED, w);
+    tell(p, &e);
+}
+
+void luas__events_died(luas__pool *p, const luas__worker *w)
+{
+    luas__pool_event e = about_worker(LUAS__EVENT_DIED, w);
+    e.status = w->child.status;
+    tell(p, &e);
+}
+
+/* A task that runs is told of once it is seen to. */
+static void look_at(luas__pool *p, luas__worker *w)
+{
+    const luas__chunk *c = luas__worker_tasks_running(w);
+    uint32_t seq = c != NULL ? luas__scoreboard_started(w->scoreboard) : 0;
+    if (c == NULL || !is_stamped(c->job) || seq - c->seq >= c->count || seq == w->seen.told_seq)
+        return;
+    luas__pool_event e = about(LUAS__EVENT_STARTED, c->job, w);
+    e.index = c->index + (seq - c->seq);
+    e.count = 1;
+    e.attempts = (int32_t)c->attempts + 1;
+    e.start = atomic_load(&w->scoreboard->since);
+    e.source = c->job;
+    lock_readers(p);
+    tell_start(p, w, &e, seq);
+    unlock_readers(p);
+}
+
+void luas__events_tick(luas__pool *p)
+{
+    bool starts = is_wanted(p, LUAS__EVENT_STARTED);
+    for (int i = 0; i < p->nworkers && starts; i++)
+        if (p->workers[i]->state < LUAS__WORKER_REAPED)
+            look_at(p, p->workers[i]);
+    if (!is_wanted(p, LUAS__EVENT_TICK))
+        return;
+    luas__pool_event e = {.type = LUAS__EVENT_TICK, .at = luas__now(), .label = "", .took = -1};
+    tell(p, &e);
+}

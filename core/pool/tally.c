@@ -1,0 +1,246 @@
+/* Counting what the events of pools tell. */
+#define _GNU_SOURCE
+#include "tally.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "error.h"
+#include "mp_text.h"
+
+/* Bytes of an input or a message that a report has. */
+enum { MOST_TEXT = 1000 };
+
+/* ---- lanes ---- */
+
+static luas__lane *find_lane(luas__tally *t, int pool, int number)
+{
+    for (int i = 0, at = t->last_lane; i < t->nlanes; i++, at = at + 1 < t->nlanes ? at + 1 : 0)
+        if (t->lanes[at].number == number && t->lanes[at].pool == pool)
+            return &t->lanes[t->last_lane = at];
+    return NULL;
+}
+
+static int reserve_lane(luas__tally *t)
+{
+    if (t->nlanes < t->cap_lanes)
+        return 0;
+    int cap = t->cap_lanes > 0 ? 2 * t->cap_lanes : 8;
+    luas__lane *lanes = realloc(t->lanes, (size_t)cap * sizeof *lanes);
+    if (lanes == NULL)
+        return LUAS_ENOMEM;
+    t->lanes = lanes;
+    t->cap_lanes = cap;
+    return 0;
+}
+
+/* NULL without memory. */
+static luas__lane *lane_of(luas__tally *t, int pool, int number)
+{
+    luas__lane *lane = find_lane(t, pool, number);
+    if (lane != NULL || reserve_lane(t) < 0)
+        return lane;
+    int row = luas__timeline_row(&t->timeline);
+    if (row < 0)
+        return NULL;
+    lane = &t->lanes[t->nlanes++];
+    *lane = (luas__lane){.pool = pool, .number = number, .row = row};
+    return lane;
+}
+
+static void on_fork(luas__lane *lane, const luas__pool_event *e)
+{
+    if (lane->forked_at > 0 && lane->died_at > 0)
+        lane->alive += lane->died_at - lane->forked_at;
+    lane->forked_at = e->at;
+    lane->died_at = 0;
+    lane->begun = false;
+    lane->forks++;
+}
+
+static void on_death(luas__tally *t, luas__lane *lane, const luas__pool_event *e)
+{
+    lane->died_at = e->at;
+    if (lane->forked_at == 0)
+        lane->forked_at = t->first;
+    bool was_asked = e->status != -1 && WIFEXITED(e->status) && WEXITSTATUS(e->status) == 0;
+    if (was_asked)
+        return;
+    lane->deaths++;
+    if (lane->nmarks < LUAS__MARKS)
+        lane->marks[lane->nmarks++] = (luas__mark){.at = e->at, .status = e->status};
+}
+
+/* ---- tasks worth telling of ---- */
+
+static char *copy_text(const char *bytes, size_t len, size_t (*write)(const char *, size_t, char *, size_t))
+{
+    char text[MOST_TEXT];
+    return bytes == NULL ? NULL : (write(bytes, len, text, sizeof text), strdup(text));
+}
+
+/* The message of [value, message, traceback]. */
+static char *copy_message(const luas__pool_event *e)
+{
+    luas__mp_reader r = {(const unsigned char *)e->raised,
+                         (const unsigned char *)e->raised + e->raised_len};
+    luas__mp_token t;
+    if (e->raised_len == 0 || luas__mp_read(&r, &t) != 1 || luas__mp_skip(&r) < 0
+        || luas__mp_read(&r, &t) != 1 || (t.type != MP_STR && t.type != MP_BIN))
+        return NULL;
+    return copy_text(t.bytes, t.len, luas__mp_text_line);
+}
+
+static void note(luas__notable *n, int pool, const luas__pool_event *e)
+{
+    *n = (luas__notable){.start = e->start, .took = e->took, .index = e->index, .pool = pool,
+                         .worker = e->worker, .attempts = e->attempts, .status = e->status,
+                         .kind = e->kind};
+    memcpy(n->label, e->label, strnlen(e->label, sizeof n->label - 1));
+    size_t len;
+    const char *input = luas__event_input(e, &len);
+    n->input = copy_text(input, len, luas__mp_text);
+    n->message = copy_message(e);
+}
+
+static void forget(luas__notable *n)
+{
+    free(n->input);
+    free(n->message);
+}
+
+static void consider_slow(luas__tally *t, int pool, const luas__pool_event *e)
+{
+    if (t->nslowest == LUAS__SLOWEST && e->took <= t->slowest[LUAS__SLOWEST - 1].took)
+        return;
+    if (t->nslowest == LUAS__SLOWEST)
+        forget(&t->slowest[--t->nslowest]);
+    int at = t->nslowest++;
+    for (; at > 0 && t->slowest[at - 1].took < e->took; at--)
+        t->slowest[at] = t->slowest[at - 1];
+    note(&t->slowest[at], pool, e);
+}
+
+static int reserve_failure(luas__tally *t)
+{
+    if (t->nfailures < t->cap_failures)
+        return 0;
+    int cap = t->cap_failures > 0 ? 2 * t->cap_failures : 8;
+    luas__notable *failures = cap > LUAS__FAILURES * 2 ? NULL
+        : realloc(t->failures, (size_t)cap * sizeof *failures);
+    if (failures == NULL)
+        return LUAS_ENOMEM;
+    t->failures = failures;
+    t->cap_failures = cap;
+    return 0;
+}
+
+static void note_failure(luas__tally *t, int pool, const luas__pool_event *e)
+{
+    if (t->nfailures == LUAS__FAILURES || reserve_failure(t) < 0)
+        t->unlisted++;
+    else
+        note(&t->failures[t->nfailures++], pool, e);
+}
+
+/* ---- hearing ---- */
+
+static void on_task(luas__tally *t, luas__lane *lane, const luas__pool_event *e)
+{
+    if (!lane->begun && lane->forked_at > 0 && e->start > lane->forked_at)
+        lane->startup += e->start - lane->forked_at;
+    lane->begun = true;
+    lane->tasks++;
+    lane->in_chunk++;
+    if (e->ends_chunk) {
+        t->chunks++;
+        lane->last_chunk = lane->in_chunk;
+        lane->in_chunk = 0;
+    }
+    lane->last_end = e->at;
+    lane->busy += e->took;
+    luas__timeline_span(&t->timeline, lane->row, e->start, e->at);
+}
+
+static void on_end(luas__tally *t, int pool, const luas__pool_event *e)
+{
+    bool is_failure = e->kind != LUAS__KIND_VALUE && e->kind != LUAS__KIND_CANCELLED;
+    if (e->retried)
+        t->retries++;
+    else
+        t->kinds[e->kind] += e->count;
+    if (e->at > t->last)
+        t->last = e->at;
+    if (e->took < 0)
+        return;
+    luas__lane *lane = lane_of(t, pool, e->worker);
+    if (lane != NULL)
+        on_task(t, lane, e);
+    luas__timeline_count(&t->timeline, t->ended_row, e->at, 1);
+    luas__histogram_add(&t->times, e->took);
+    consider_slow(t, pool, e);
+    if (is_failure && !e->retried) {
+        luas__timeline_count(&t->timeline, t->failed_row, e->at, 1);
+        note_failure(t, pool, e);
+    }
+}
+
+static void hear(luas__tally *t, int pool, const luas__pool_event *e)
+{
+    luas__lane *lane = NULL;
+    if (t->first == 0)
+        t->first = e->at;
+    luas__timeline_start(&t->timeline, t->first);
+    if (e->type != LUAS__EVENT_ENDED && (lane = lane_of(t, pool, e->worker)) == NULL)
+        return;
+    switch (e->type) {
+    case LUAS__EVENT_ENDED: on_end(t, pool, e); break;
+    case LUAS__EVENT_FORKED:
+    case LUAS__EVENT_REPLACED: on_fork(lane, e); break;
+    case LUAS__EVENT_DIED: on_death(t, lane, e); break;
+    case LUAS__EVENT_DEALT:
+    case LUAS__EVENT_STARTED:
+    case LUAS__EVENT_TICK: break;
+    }
+}
+
+static void on_event(luas__reader *self, int tag, const luas__pool_event *e)
+{
+    luas__tally *t = (luas__tally *)self;
+    if (t->only != 0 && e->job != 0 && e->job != t->only)
+        return;
+    hear(t, tag, e);
+}
+
+/* ---- making and freeing ---- */
+
+static void close_tally(luas__reader *self)
+{
+    luas__tally *t = (luas__tally *)self;
+    for (int i = 0; i < t->nslowest; i++)
+        forget(&t->slowest[i]);
+    for (int i = 0; i < t->nfailures; i++)
+        forget(&t->failures[i]);
+    free(t->failures);
+    free(t->lanes);
+    luas__timeline_release(&t->timeline);
+    free(t);
+}
+
+luas__tally *luas__tally_new(int64_t only)
+{
+    luas__tally *t = calloc(1, sizeof *t);
+    if (t == NULL)
+        return NULL;
+    luas__reader_init(&t->reader, 1u << LUAS__EVENT_ENDED | 1u << LUAS__EVENT_FORKED
+                      | 1u << LUAS__EVENT_REPLACED | 1u << LUAS__EVENT_DIED, on_event, close_tally);
+    t->only = only;
+    t->ended_row = luas__timeline_row(&t->timeline);
+    t->failed_row = luas__timeline_row(&t->timeline);
+    if (t->ended_row < 0 || t->failed_row < 0) {
+        luas__reader_drop(&t->reader);
+        return NULL;
+    }
+    return t;
+}

@@ -1,0 +1,68 @@
+/*
+ * A tally: what is kept of a run for its figures and its report, however long it
+ * is: times in a histogram, a row of time bins for each worker, the slowest tasks
+ * and the first failures, with their inputs as text. About 1 MB for any number of
+ * tasks on 64 workers.
+ *
+ * It is a reader of the events of one or more pools. Whoever looks at it locks the reader.
+ */
+#ifndef LUAS_TALLY_H
+#define LUAS_TALLY_H
+
+#include "events.h"
+#include "histogram.h"
+#include "timeline.h"
+
+enum { LUAS__SLOWEST = 20, LUAS__FAILURES = 1000, LUAS__MARKS = 32 };
+
+/* A task that is worth telling of. */
+typedef struct luas__notable {
+    int64_t start, took;    /* ns; took -1: nobody knows */
+    uint64_t index;
+    int pool, worker, attempts, status;
+    enum luas__kind kind;
+    char label[48];
+    char *input, *message;  /* malloc'ed, or NULL */
+} luas__notable;
+
+typedef struct luas__mark {
+    int64_t at;             /* a worker's death that nobody asked for */
+    int status;
+} luas__mark;
+
+/* A worker's place; one that is replaced leaves it to its successor. */
+typedef struct luas__lane {
+    int pool, number, row;
+    int64_t forked_at;      /* 0: before anybody listened */
+    int64_t died_at;        /* 0: it lives */
+    int64_t alive;          /* ns, of those before */
+    int64_t busy, startup;  /* ns, of all */
+    int64_t last_end;
+    bool begun;             /* it has started a task */
+    uint64_t tasks, forks, deaths;
+    uint64_t in_chunk, last_chunk;  /* tasks ended of its chunk; of the one before */
+    luas__mark marks[LUAS__MARKS];
+    int nmarks;
+} luas__lane;
+
+typedef struct luas__tally {
+    luas__reader reader;
+    int64_t only;           /* the id of the one job that counts; 0: all */
+    int64_t first, last;    /* ns; of the first event, and of the last end of a task */
+    uint64_t kinds[5], retries, chunks;
+    luas__histogram times;
+    luas__timeline timeline;
+    int ended_row, failed_row;
+    luas__lane *lanes;
+    int nlanes, cap_lanes, last_lane;
+    luas__notable slowest[LUAS__SLOWEST];   /* the slowest first */
+    int nslowest;
+    luas__notable *failures;
+    int nfailures, cap_failures;
+    uint64_t unlisted;      /* failures beyond those */
+} luas__tally;
+
+/* NULL without memory. Without memory for more it counts what it can. */
+luas__tally *luas__tally_new(int64_t only);
+
+#endif

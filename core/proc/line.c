@@ -1,0 +1,81 @@
+/* A line of progress, and what is written above it. */
+#define _GNU_SOURCE
+#include "line.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "fd.h"
+
+#define ERASE "\r\33[K"
+
+luas__line *luas__line_new(void)
+{
+    luas__line *l = calloc(1, sizeof *l);
+    if (l == NULL)
+        return NULL;
+    atomic_init(&l->users, 1);
+    pthread_mutex_init(&l->lock, NULL);
+    return l;
+}
+
+void luas__line_use(luas__line *l)
+{
+    atomic_fetch_add(&l->users, 1);
+}
+
+void luas__line_drop(luas__line *l)
+{
+    if (l == NULL || atomic_fetch_sub(&l->users, 1) > 1)
+        return;
+    pthread_mutex_destroy(&l->lock);
+    free(l);
+}
+
+/* A terminal that is gone shows nothing: that is nobody's failure. */
+static void show(const char *text, size_t len)
+{
+    (void)luas__fd_write_waiting(STDERR_FILENO, text, len);
+}
+
+static void erase(const luas__line *l)
+{
+    if (l->len > 0)
+        show(ERASE, sizeof ERASE - 1);
+}
+
+/* In one piece, the rest of an older and longer line erased after it. */
+void luas__line_draw(luas__line *l, const char *text, size_t len)
+{
+    char piece[sizeof l->text + 16] = "\r";
+    if (len > sizeof l->text)
+        len = sizeof l->text;
+    pthread_mutex_lock(&l->lock);
+    memcpy(piece + 1, text, len);
+    memcpy(piece + 1 + len, "\33[K", 3);
+    if (len > 0)
+        show(piece, len + 4);
+    else
+        erase(l);
+    memcpy(l->text, text, len);
+    l->len = len;
+    pthread_mutex_unlock(&l->lock);
+}
+
+void luas__line_lift(luas__line *l)
+{
+    if (l == NULL)
+        return;
+    pthread_mutex_lock(&l->lock);
+    erase(l);
+}
+
+void luas__line_lower(luas__line *l)
+{
+    if (l == NULL)
+        return;
+    if (l->len > 0)
+        show(l->text, l->len);
+    pthread_mutex_unlock(&l->lock);
+}

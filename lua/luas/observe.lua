@@ -1,0 +1,152 @@
+--- Who listens to a pool: figures for `stats`, reports, traces and logs, which
+--- are written at its end, whatever that end is.
+
+local core = require "luas.core"
+local fail = require("luas.check").fail
+
+local M = {}
+
+---@class luas.observer
+---@field tally table?    counts what the pool does
+local Observer = {}
+Observer.__index = Observer
+
+-- Pools are told apart by a number, in the order in which they are first watched.
+local pools = 0
+
+--- Opens a file that will be written to at the end; raises where that cannot be.
+---@param path string
+---@param what string  the option, for the message
+---@return table
+function M.file(path, what)
+    local file, why = core.file(path)
+    if not file then fail(("%s: cannot write %s: %s"):format(what, path, why)) end
+    return { file = file, path = path }
+end
+
+--- Writes a report; what goes wrong then is said, and is no failure of the run.
+---@param target { file: table, path: string }
+---@param figures table
+function M.write(target, figures)
+    if target.written then return end
+    target.written = true
+    local text = require("luas.report").text(target.path, figures)
+    local ok, why = target.file:replace(text)
+    target.file:close()
+    if not ok then core.report(("cannot write %s: %s"):format(target.path, why)) end
+end
+
+local function listen(self, state, reader, all)
+    self.readers[#self.readers + 1] = reader
+    state.core:listen(reader, self.tag, all)
+end
+
+--- What writes as the run goes on: a trace or a log.
+---@param name "trace"|"joblog"
+---@param path string
+---@param what string
+---@return table reader
+function M.writer(name, path, what)
+    local reader, why = core[name](path)
+    if not reader then fail(("%s: cannot write %s: %s"):format(what, path, why)) end
+    return { reader = reader, path = path }
+end
+
+--- Ends it: what could not be written is said.
+---@param writer { reader: table, path: string }
+function M.end_writer(writer)
+    local ok, why = writer.reader:finish()
+    if not ok then core.report(("cannot write all of %s: %s"):format(writer.path, why)) end
+end
+
+local function new(state)
+    pools = pools + 1
+    return setmetatable({ tag = pools, readers = {}, writers = {}, owner = core.pid() }, Observer)
+end
+
+local function wants(given)
+    return given.stats or given.report or given.trace or given.joblog or given.progress
+end
+
+--- Listens to a pool as its options and the program's say, from its beginning.
+---@param state luas.poolstate
+---@param given luas.pooloptions
+function M.open(state, given)
+    local run = core.run
+    if not wants(given) and not (run and run.owner == core.pid()) then return end
+    local self = new(state)
+    for _, name in ipairs { "trace", "joblog" } do
+        if given[name] then
+            local writer = M.writer(name, given[name], "pool.new: option '" .. name .. "'")
+            self.writers[#self.writers + 1] = writer
+            listen(self, state, writer.reader, true)
+        end
+    end
+    if given.report then self.target = M.file(given.report, "pool.new: option 'report'") end
+    if wants(given) then
+        self.tally = core.tally()
+        listen(self, state, self.tally, true)
+    end
+    if run and run.owner == core.pid() then
+        for _, reader in ipairs(run.readers) do listen(self, state, reader, true) end
+        self.tally = self.tally or run.tally
+    end
+    state.observer = self
+end
+
+--- Listens for the jobs of a pool that ask for it.
+---@param state luas.poolstate
+function M.join(state)
+    if state.observer and state.observer.tally or not state.core.listen then return end
+    local self = state.observer or new(state)
+    self.tally = core.tally()
+    listen(self, state, self.tally, false)
+    state.observer = self
+end
+
+--- The figures, in the fields of `stats`.
+---@param stats table
+function Observer:add(stats)
+    local figures = self.tally and self.tally:figures()
+    if not figures then return end
+    for _, name in ipairs { "wall", "busy", "wait", "startup", "speedup", "efficiency", "times",
+        "slowest" } do
+        stats[name] = figures[name]
+    end
+    local all = math.max(figures.alive, figures.busy)
+    stats.shares = all > 0 and { busy = figures.busy / all, wait = figures.wait / all,
+        startup = figures.startup / all } or {}
+end
+
+--- The pool is over, or nobody has it any more.
+function Observer:finish()
+    if self.finished or self.owner ~= core.pid() then return end
+    self.finished = true
+    for _, writer in ipairs(self.writers) do M.end_writer(writer) end
+    if self.target then M.write(self.target, self.tally:figures()) end
+end
+Observer.__gc = Observer.finish
+
+-- ---- one job's report ----
+
+--- Counts what one job does, which has this handle now.
+---@param job luas.job
+---@param path string
+function M.job(job, path)
+    local watch = job.watch or { target = M.file(path, "option 'report'") }
+    if watch.tally then job.pool.core:ignore(watch.tally) end
+    watch.tally = core.tally(job.handle:id())
+    job.pool.core:listen(watch.tally, 0, false)
+    job.watch = watch
+end
+
+--- The job is over.
+---@param job luas.job
+function M.end_job(job)
+    local watch = job.watch
+    job.watch = nil
+    if not job.pool.ended then job.pool.core:ignore(watch.tally) end
+    M.write(watch.target, watch.tally:figures())
+end
+
+return M
