@@ -45,6 +45,12 @@ static void end_reading(luas__job_handle *h)
     h->pool->readers--;
 }
 
+/* Is each input a list of arguments? */
+static bool is_list(const luas__job_handle *h)
+{
+    return h->job->policy.flags & LUAS__JOB_STAR;
+}
+
 static const luas__outcome *next_outcome(lua_State *L, luas__job_handle *h, const char **payload)
 {
     luas__job_check_alive(L, h); /* reading the last one may have run anything */
@@ -100,7 +106,7 @@ static void read_outcome(lua_State *L, luas__job_handle *h, const luas__outcome 
                          const char *payload, int space)
 {
     begin_reading(h);
-    luas__outcome_push(L, o, payload, space);
+    luas__outcome_push(L, o, payload, space, is_list(h));
     end_reading(h);
 }
 

@@ -39,7 +39,27 @@ static int set_raised(lua_State *L, const luas__outcome *o, const char *payload,
     return n;
 }
 
-void luas__outcome_push(lua_State *L, const luas__outcome *o, const char *payload, int space)
+/* What a source gave: the value, or several in a table that has their number; with
+   `list` they are the elements of a list. What cannot be read is not named. */
+static void set_input(lua_State *L, const luas__outcome *o, const char *payload, int space, bool list)
+{
+    int table = lua_gettop(L);
+    int n = o->input == 0 ? -1
+        : luas__decode(L, payload + o->len + o->printed, o->input, space, LUAS__FUNCTIONS);
+    if (n >= 0 && (n != 1 || list)) {
+        lua_createtable(L, n, 1);
+        lua_insert(L, table + 1);
+        for (int i = n; i > 0; i--)
+            lua_rawseti(L, table + 1, i);
+        lua_pushinteger(L, n);
+        lua_setfield(L, table + 1, "n");
+    }
+    if (n >= 0)
+        lua_setfield(L, table, "input");
+    lua_settop(L, table);
+}
+
+void luas__outcome_push(lua_State *L, const luas__outcome *o, const char *payload, int space, bool list)
 {
     static const char *const kinds[] = {"value", "error", "timeout", "crash", "cancelled"};
     lua_createtable(L, 0, 10);
@@ -59,6 +79,7 @@ void luas__outcome_push(lua_State *L, const luas__outcome *o, const char *payloa
     if (o->kind == LUAS__KIND_CRASH || (o->kind != LUAS__KIND_VALUE && o->status != 0))
         set_status(L, o->status);
     set_raised(L, o, payload, space);
+    set_input(L, o, payload, space, list);
 }
 
 /* A value whose payload this host cannot read is that task's error. */
@@ -66,8 +87,8 @@ void luas__outcome_push_unreadable(lua_State *L, const luas__outcome *o, int spa
 {
     luas__outcome error = *o;
     error.kind = LUAS__KIND_ERROR;
-    error.len = 0;
-    luas__outcome_push(L, &error, NULL, space);
+    error.len = error.input = 0;
+    luas__outcome_push(L, &error, NULL, space, false);
     lua_insert(L, -2);
     lua_pushvalue(L, -1);
     lua_setfield(L, -3, "message");

@@ -7,11 +7,13 @@
 #define LUAS_LUA_OUTCOME_H
 
 #include <lua.h>
+#include <stdbool.h>
 
 #include "outcome.h"
 
 /* Pushes the table; `space` is the stack index of the job's space. */
-void luas__outcome_push(lua_State *L, const luas__outcome *o, const char *payload, int space);
+void luas__outcome_push(lua_State *L, const luas__outcome *o, const char *payload, int space,
+                        bool list);
 
 /* For a value that cannot be read here: the message on the top becomes the
    table of that task's error. */

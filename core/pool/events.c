@@ -34,12 +34,16 @@ int luas__events_listen(luas__pool *p, luas__reader *reader, int tag, bool all)
     luas__listener *l = malloc(sizeof *l);
     if (l == NULL)
         return LUAS_ENOMEM;
+    int rc = luas__state_lock(p);
+    if (rc < 0) {
+        free(l);
+        return rc;
+    }
     atomic_fetch_add(&reader->users, 1);
-    pthread_mutex_lock(&p->lock);
     *l = (luas__listener){.next = p->events.listeners, .reader = reader, .tag = tag};
     p->events.listeners = l;
     p->events.all |= all;
-    pthread_mutex_unlock(&p->lock);
+    luas__state_unlock(p);
     return 0;
 }
 
@@ -53,14 +57,15 @@ static void drop_first(luas__listener **at)
 
 void luas__events_ignore(luas__pool *p, const luas__reader *reader)
 {
-    pthread_mutex_lock(&p->lock);
+    if (luas__state_lock(p) < 0)
+        return; /* this copy of the pool tells nobody */
     for (luas__listener **at = &p->events.listeners; *at != NULL;)
         if ((*at)->reader == reader)
             drop_first(at);
         else
             at = &(*at)->next;
     p->events.all &= p->events.listeners != NULL;
-    pthread_mutex_unlock(&p->lock);
+    luas__state_unlock(p);
 }
 
 void luas__events_release(luas__events *e)
@@ -135,17 +140,7 @@ void luas__events_dealt(luas__pool *p, const luas__worker *w, const luas__job *j
 const char *luas__event_input(const luas__pool_event *e, size_t *len)
 {
     *len = e->input_len;
-    const luas__batch *b = e->source != NULL ? luas__job_batch(e->source, e->index) : NULL;
-    if (b == NULL)
-        return e->input;
-    luas__mp_reader r;
-    r.at = (const unsigned char *)luas__job_batch_bytes(b, e->index, 1, len);
-    r.end = r.at + *len;
-    int64_t size;
-    if (luas__mp_read_int(&r, &size) < 0)
-        return NULL;
-    *len = (size_t)(r.end - r.at);
-    return (const char *)r.at;
+    return e->source != NULL ? luas__job_input(e->source, e->index, len) : e->input;
 }
 
 static void keep_pace(luas__job *job, const luas__pool_event *e)

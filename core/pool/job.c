@@ -277,6 +277,21 @@ static void set_posting(luas__job *j, bool is_so)
     atomic_thread_fence(memory_order_release);
 }
 
+const char *luas__job_input(luas__job *j, uint64_t index, size_t *len)
+{
+    const luas__batch *b = luas__job_batch(j, index);
+    if (b == NULL)
+        return NULL;
+    luas__mp_reader r;
+    int64_t size;
+    r.at = (const unsigned char *)luas__job_batch_bytes(b, index, 1, len);
+    r.end = r.at + *len;
+    if (luas__mp_read_int(&r, &size) < 0)
+        return NULL;
+    *len = (size_t)(r.end - r.at);
+    return (const char *)r.at;
+}
+
 static uint32_t count_printed(const luas__buffer *printed)
 {
     if (printed == NULL)
@@ -284,13 +299,32 @@ static uint32_t count_printed(const luas__buffer *printed)
     return printed->len < UINT32_MAX / 2 ? (uint32_t)printed->len : UINT32_MAX / 2;
 }
 
+/* The outcome as it is kept, with the sizes of what goes with it. */
+static luas__outcome complete(luas__job *j, const luas__outcome *o, const luas__buffer *printed,
+                              const char **input)
+{
+    luas__outcome full = *o;
+    size_t len = 0;
+    bool names = j->policy.flags & LUAS__JOB_NAMES && o->kind != LUAS__KIND_VALUE && o->count == 1;
+    full.printed = count_printed(printed);
+    *input = names ? luas__job_input(j, o->index, &len) : NULL;
+    full.input = *input != NULL && len < UINT32_MAX / 2 ? (uint32_t)len : 0;
+    return full;
+}
+
+static size_t size_of(const luas__outcome *o)
+{
+    return sizeof *o + padded((size_t)o->len + o->printed + o->input);
+}
+
 int luas__job_reserve_outcome(luas__job *j, const luas__outcome *o, const luas__buffer *printed)
 {
     if (j->closed)
         return 0;
-    size_t size = (size_t)o->len + count_printed(printed);
+    const char *input;
+    luas__outcome full = complete(j, o, printed, &input);
     set_posting(j, true);
-    int rc = luas__buffer_reserve(&j->output.inbox, sizeof *o + padded(size));
+    int rc = luas__buffer_reserve(&j->output.inbox, size_of(&full));
     set_posting(j, false);
     return rc;
 }
@@ -298,11 +332,10 @@ int luas__job_reserve_outcome(luas__job *j, const luas__outcome *o, const luas__
 static int post(luas__job *j, const luas__outcome *o, const char *payload,
                 const luas__buffer *printed)
 {
-    luas__outcome full = *o;
-    full.printed = count_printed(printed);
-    size_t size = sizeof full + padded((size_t)full.len + full.printed);
+    const char *input;
+    luas__outcome full = complete(j, o, printed, &input);
     set_posting(j, true);
-    int rc = luas__buffer_reserve(&j->output.inbox, size);
+    int rc = luas__buffer_reserve(&j->output.inbox, size_of(&full));
     if (rc == 0) {
         char *at = luas__buffer_end(&j->output.inbox);
         memcpy(at, &full, sizeof full);
@@ -310,7 +343,9 @@ static int post(luas__job *j, const luas__outcome *o, const char *payload,
             memcpy(at + sizeof full, payload, full.len);
         if (full.printed > 0)
             memcpy(at + sizeof full + full.len, luas__buffer_bytes(printed), full.printed);
-        j->output.inbox.len += size;
+        if (full.input > 0)
+            memcpy(at + sizeof full + full.len + full.printed, input, full.input);
+        j->output.inbox.len += size_of(&full);
     }
     set_posting(j, false);
     return rc;
@@ -438,6 +473,6 @@ const luas__outcome *luas__job_next(luas__job *j, const char **payload)
         return NULL;
     const luas__outcome *o = (const luas__outcome *)(void *)luas__buffer_bytes(&j->output.taken);
     *payload = (const char *)(o + 1);
-    luas__buffer_consume(&j->output.taken, sizeof *o + padded((size_t)o->len + o->printed));
+    luas__buffer_consume(&j->output.taken, size_of(o));
     return o->framed ? first_value(j, o, payload) : o;
 }

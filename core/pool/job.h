@@ -163,6 +163,10 @@ luas__batch *luas__job_batch(luas__job *j, uint64_t index);
 /* The encoded inputs of some tasks of a batch. */
 const char *luas__job_batch_bytes(const luas__batch *b, uint64_t first, uint64_t count, size_t *len);
 
+/* What a task was given that is not settled: MessagePack of its arguments; NULL where
+   it was inherited. */
+const char *luas__job_input(luas__job *j, uint64_t index, size_t *len);
+
 /* Makes sure that luas__job_settle cannot fail for the next outcome. */
 int luas__job_reserve_outcome(luas__job *j, const luas__outcome *o, const luas__buffer *printed);
 

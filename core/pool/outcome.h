@@ -20,6 +20,8 @@ typedef struct luas__outcome {
     uint64_t count;
     uint32_t len;       /* of the payload */
     uint32_t printed;   /* bytes behind the payload: what the task printed */
+    uint32_t input;     /* bytes behind these: MessagePack of the arguments, of a task that
+                           has no value where the job names inputs; else 0 */
     uint8_t kind;
     uint8_t over_memory : 1;    /* a crash: killed for passing its memory limit */
     uint8_t framed : 1; /* the payload is `count` VALUE frames (frame.h) */

@@ -69,6 +69,7 @@ enum luas__job_flags {
     LUAS__JOB_DISCARD = 128, /* nobody wants the results: an empty array will do */
     LUAS__JOB_EACH = 256,   /* the host's: a worker gets one of its tasks */
     LUAS__JOB_ASYNC = 512,  /* the host's: it goes on where nobody can fork workers */
+    LUAS__JOB_NAMES = 2048, /* the host's: outcomes that are no value have the input */
     LUAS__JOB_STAMPED = 1024 /* results end in when their task started and ended */
 };
 

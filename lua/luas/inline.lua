@@ -269,7 +269,13 @@ function Job:post(o)
 end
 
 function Task:fail(fields)
+    local arguments = self.arguments
     fields.index, fields.count, fields.attempts = self.index, 1, self.attempts
+    if self.job.policy.names then
+        local alone = arguments.n == 1 and not self.job.policy.star
+        fields.input = arguments
+        if alone then fields.input = arguments[1] end
+    end
     if self.attempts > 0 then fields.pid, fields.worker = core.pid(), 0 end
     self.settled = true
     self.job:post { index = self.index, fields = fields }

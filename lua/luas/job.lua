@@ -49,13 +49,13 @@ local function leave(self)
     if pool.ended and next(pool.under_way) == nil then pool.core:close() end
 end
 
-local function policy(options, how)
+local function policy(options, how, names)
     return {
         timeout = options.timeout, retries = options.retries, chunk = options.chunk,
         halt = options.halt, seed = options.seed, priority = options.priority,
         star = how.star, discard = how.discard, process = how.process,
-        each = how.each, async = how.async, stamped = options.progress or options.report,
-        room = how.lazy and ROOM or nil,
+        each = how.each, async = how.async, room = how.lazy and ROOM or nil,
+        stamped = options.progress or options.report, names = names,
     }
 end
 
@@ -149,7 +149,8 @@ end
 function Job.start(pool, f, input, options, how)
     local self = setmetatable({
         pool = pool, f = f, options = options, star = how.star, lazy = how.lazy, async = how.async,
-        items = input.items, source = input.source, policy = policy(options, how),
+        items = input.items, source = input.source,
+        policy = policy(options, how, input.source ~= nil),
         fed = 0, taken = 0, failed = 0, batch = 1, exhausted = false,
         window = options.window or WINDOW * max(1, pool.size),
         starting = true,

@@ -227,4 +227,28 @@ describe("a failing task of reduce", function()
         assert.are.same({ n = 3, 3, nil, 30 }, input_of(p, counting(5, function(i) return i, nil, i * 10 end)))
         assert.are.same({ n = 2, 3, nil }, input_of(p, counting(5, function(i) return i, nil end)))
     end)
+
+    for _, workers in ipairs { 2, 0 } do
+        it("is named by the outcome of a failing task, with " .. workers .. " workers", function()
+            local p <close> = pool.new { workers = workers, on_error = "collect" }
+            local function three(give)
+                local n = 0
+                return function()
+                    n = n + 1
+                    if n <= 3 then return give(n) end
+                end
+            end
+            local function fail() error "no" end
+            local _, _, failures = p:map(fail, three(function(n) return "line " .. n end))
+            assert.are.same({ "line 1", "line 3" }, { failures[1].input, failures[3].input })
+            assert.is_truthy(tostring(failures[2]):find('task 2 (input "line 2")', 1, true))
+            _, _, failures = p:starmap(fail, three(function(n) return { n, 2 * n } end))
+            assert.are.same({ n = 2, 3, 6 }, failures[3].input)
+            for i, _, o in p:imap(fail, three(function(n) return n, nil, { n } end)) do
+                assert.are.same({ n = 3, i, nil, { i } }, o.input)
+            end
+            _, failures = p:each(function() os.exit(3) end, three(function(n) return n / 2 end))
+            assert.are.equal(1.5, failures[3].input)
+        end)
+    end
 end)
