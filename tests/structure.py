@@ -38,6 +38,7 @@ FLOORS = {
 CALLS_UP = {
     ("core/pool/events.h", "hear"): "a reader of events, from whichever floor",
     ("core/pool/events.h", "close"): "the same",
+    ("core/host/readers.c", "finish"): "pool/trace.c or joblog.c: completes its file",
     ("core/pool/state.h", "main"): "worker/, by way of host/: what a forked worker runs",
     ("core/pool/pump.c", "drive"): "pool/drive.c: what the thread does with the lock",
     ("core/host/share.h", "hook"): "nobody: it is compared",

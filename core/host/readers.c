@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "readers.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "clock.h"
@@ -10,19 +11,23 @@
 #include "fail.h"
 #include "job_handle.h"
 #include "mp_text.h"
+#include "item_text.h"
+#include "joblog.h"
 #include "pool.h"
+#include "trace.h"
 
 #define READER "luas.core.reader"
 
 typedef struct handle {
     luas__reader *reader;   /* NULL once closed */
     luas__tally *tally;     /* the same, if it is one */
+    int (*finish)(luas__reader *);  /* of one that writes a file */
 } handle;
 
 static handle *new_handle(lua_State *L)
 {
     handle *h = lua_newuserdatauv(L, sizeof *h, 0);
-    *h = (handle){NULL, NULL};
+    *h = (handle){.reader = NULL};
     luaL_setmetatable(L, READER);
     return h;
 }
@@ -45,11 +50,45 @@ static int core_tally(lua_State *L)
     return 1;
 }
 
+/* Opens what writes a file: pushes nil and why not where that fails. */
+static int open_writer(lua_State *L, int (*open)(luas__reader **, const char *),
+                       int (*finish)(luas__reader *))
+{
+    const char *path = luaL_checkstring(L, 1);
+    handle *h = new_handle(L);
+    int rc = open(&h->reader, path);
+    h->finish = finish;
+    if (rc == 0)
+        return 1;
+    lua_pushnil(L);
+    lua_pushstring(L, luas_strerror(rc));
+    return 2;
+}
+
+static int core_trace(lua_State *L)
+{
+    return open_writer(L, luas__trace_open, luas__trace_finish);
+}
+
+static int core_joblog(lua_State *L)
+{
+    return open_writer(L, luas__joblog_open, luas__joblog_finish);
+}
+
+static int reader_finish(lua_State *L)
+{
+    handle *h = check_handle(L, 1);
+    int rc = h->finish != NULL ? h->finish(h->reader) : 0;
+    lua_pushboolean(L, rc == 0);
+    lua_pushstring(L, rc < 0 ? luas_strerror(rc) : "");
+    return 2;
+}
+
 static int reader_close(lua_State *L)
 {
     handle *h = luaL_checkudata(L, 1, READER);
     luas__reader_drop(h->reader);
-    *h = (handle){NULL, NULL};
+    *h = (handle){.reader = NULL};
     return 0;
 }
 
@@ -106,7 +145,7 @@ static int reader_ended(lua_State *L)
     luas__pool_event e = {
         .type = LUAS__EVENT_ENDED, .at = start + took, .start = start, .took = took,
         .index = (uint64_t)number_of(L, "index"), .count = 1, .job = (int64_t)number_of(L, "job"),
-        .attempts = (int32_t)number_of(L, "attempts"), .kind = kind_of(L), .status = -1,
+        .worker = (int32_t)number_of(L, "worker"), .attempts = (int32_t)number_of(L, "attempts"), .kind = kind_of(L), .status = -1,
         .ends_chunk = true};
     lua_getfield(L, 2, "retried");
     e.retried = lua_toboolean(L, -1);
@@ -139,6 +178,102 @@ static int pool_ignore(lua_State *L)
     return 0;
 }
 
+/* ---- what inherited inputs are called ---- */
+
+enum { MOST_TEXT = 200 };
+
+static void name(lua_State *L, luas__notable *list, int n, int pool, int64_t job)
+{
+    char text[MOST_TEXT];
+    bool is_list = lua_toboolean(L, 5);
+    for (int i = 0; i < n; i++) {
+        if (list[i].job != job || list[i].pool != pool || list[i].input != NULL)
+            continue;
+        lua_rawgeti(L, 4, (lua_Integer)list[i].index);
+        luas__item_text(L, -1, is_list, text, sizeof text);
+        lua_pop(L, 1);
+        list[i].input = strdup(text); /* without memory it has none */
+    }
+}
+
+static int name_all(lua_State *L)
+{
+    luas__tally *t = lua_touserdata(L, 1);
+    int pool = (int)luaL_checkinteger(L, 2);
+    int64_t job = luaL_checkinteger(L, 3);
+    name(L, t->slowest, t->nslowest, pool, job);
+    name(L, t->failures, t->nfailures, pool, job);
+    return 0;
+}
+
+/* Arguments: tally, tag, job's id, items, whether these are lists. */
+static int reader_name(lua_State *L)
+{
+    luas__tally *t = check_handle(L, 1)->tally;
+    luaL_argcheck(L, t != NULL, 1, "a tally expected");
+    luaL_checktype(L, 4, LUA_TTABLE);
+    lua_settop(L, 5);
+    lua_pushcfunction(L, name_all);
+    lua_pushlightuserdata(L, t);
+    for (int i = 2; i <= 5; i++)
+        lua_pushvalue(L, i);
+    pthread_mutex_lock(&t->reader.lock);
+    int rc = lua_pcall(L, 5, 0, 0);
+    pthread_mutex_unlock(&t->reader.lock);
+    return rc == LUA_OK ? 0 : lua_error(L);
+}
+
+/* As an input that is fed: a size, and an array of one string. */
+static int put_name(luas__buffer *b, const char *text, size_t len)
+{
+    luas__buffer one = LUAS__BUFFER_INIT;
+    int rc = luas__mp_write_array(&one, 1);
+    if (rc == 0)
+        rc = luas__mp_write_string(&one, text, len);
+    if (rc == 0)
+        rc = luas__mp_write_int(b, (int64_t)one.len);
+    if (rc == 0)
+        rc = luas__buffer_append(b, luas__buffer_bytes(&one), one.len);
+    luas__buffer_release(&one);
+    return rc;
+}
+
+static int put_names(lua_State *L, luas__job_handle *h, uint32_t n)
+{
+    char text[MOST_TEXT];
+    int rc = 0;
+    luas__buffer_truncate(&h->bytes, 0);
+    for (uint32_t i = 0; i < n && rc == 0; i++) {
+        lua_rawgeti(L, 2, i + 1);
+        size_t len = luas__item_text(L, -1, lua_toboolean(L, 4), text, sizeof text);
+        lua_pop(L, 1);
+        rc = put_name(&h->bytes, text, len);
+        h->ends[i] = h->bytes.len;
+    }
+    return rc;
+}
+
+/* Arguments: job, items, how many, whether these are lists. Not for want of memory does
+   the job fail: then its inputs have no names. */
+static int job_name(lua_State *L)
+{
+    luas__job_handle *h = luas__job_handle_check(L);
+    uint32_t n = (uint32_t)luaL_checkinteger(L, 3);
+    luas__pool *p = h->pool->pool;
+    lua_settop(L, 4);
+    free(h->ends);
+    h->cap = h->count = 0;
+    h->ends = malloc((n > 0 ? n : 1) * sizeof *h->ends);
+    int rc = h->ends == NULL ? LUAS_ENOMEM : put_names(L, h, n);
+    if (rc == 0 && (rc = luas__state_lock(p)) == 0) {
+        rc = luas__job_name_inputs(h->job, &h->bytes, h->ends, n);
+        luas__state_unlock(p);
+    }
+    if (rc == 0)
+        h->ends = NULL; /* the job's now */
+    return 0;
+}
+
 /* ---- jobs ---- */
 
 static int job_id(lua_State *L)
@@ -165,11 +300,11 @@ static int job_pace(lua_State *L)
 {
     luas__job_handle *h = luas__job_handle_check(L);
     luas__pool *p = h->pool->pool;
-    pthread_mutex_lock(&p->lock);
+    luas__job_try(L, h, luas__state_lock(p));
     uint64_t settled = h->job->output.settled, cancelled = h->job->output.cancelled, failures = h->job->output.failures;
     int64_t first = h->job->seen.first_start, last = h->job->seen.last_end;
     int64_t slowest = h->job->seen.slowest;
-    pthread_mutex_unlock(&p->lock);
+    luas__state_unlock(p);
     lua_pushinteger(L, (lua_Integer)settled);
     lua_pushinteger(L, (lua_Integer)cancelled);
     lua_pushinteger(L, (lua_Integer)failures);
@@ -234,9 +369,9 @@ static int job_running(lua_State *L)
 {
     luas__job_handle *h = luas__job_handle_check(L);
     running *found = lua_newuserdatauv(L, MOST_RUNNING * sizeof *found, 0);
-    pthread_mutex_lock(&h->pool->pool->lock);
+    luas__job_try(L, h, luas__state_lock(h->pool->pool));
     int n = find_running(h->pool->pool, h->job, found);
-    pthread_mutex_unlock(&h->pool->pool->lock);
+    luas__state_unlock(h->pool->pool);
     lua_createtable(L, n, 0);
     for (int i = 0; i < n; i++) {
         push_running(L, &found[i]);
@@ -247,17 +382,19 @@ static int job_running(lua_State *L)
 
 /* ---- the classes ---- */
 
-const luaL_Reg luas__readers_core[] = {{"tally", core_tally}, {NULL, NULL}};
+const luaL_Reg luas__readers_core[] = {
+    {"tally", core_tally}, {"trace", core_trace}, {"joblog", core_joblog}, {NULL, NULL}};
 
 const luaL_Reg luas__readers_pool[] = {
     {"listen", pool_listen}, {"ignore", pool_ignore}, {NULL, NULL}};
 
 const luaL_Reg luas__readers_job[] = {
-    {"id", job_id}, {"label", job_label}, {"pace", job_pace}, {"running", job_running},
+    {"id", job_id}, {"label", job_label}, {"name", job_name}, {"pace", job_pace}, {"running", job_running},
     {NULL, NULL}};
 
 static const luaL_Reg methods[] = {
-    {"figures", reader_figures}, {"ended", reader_ended}, {"close", reader_close}, {NULL, NULL}};
+    {"figures", reader_figures}, {"name", reader_name}, {"ended", reader_ended}, {"finish", reader_finish},
+    {"close", reader_close}, {NULL, NULL}};
 
 static const luaL_Reg meta[] = {{"__gc", reader_close}, {NULL, NULL}};
 

@@ -2,12 +2,20 @@
  * Readers of a pool's events as Lua sees them.
  *
  *   core.tally([job]) -> R          counts (core/pool/tally.h), of one job or all
+ *   core.trace(path) -> R           writes Chrome trace events; core.joblog(path)
+ *                                   GNU parallel's log: nil and why not where it
+ *                                   cannot; R:finish() -> true, or false and why
+ *                                   something is missing
  *   P:listen(R, tag, all)           tells R what happens from now on; `tag` tells
  *                                   pools apart; `all`: every job is stamped
  *   P:ignore(R)                     no more
  *   R:figures() -> table            of a tally; times in seconds
- *   R:ended{start, took, kind, index, attempts, label, input, message}
- *                                   tells R of a task that ran in the caller
+ *   R:ended{tag, job, label, index, worker, start, took, kind, attempts, retried,
+ *           input, raised}          tells R of a task that ran elsewhere, as in the
+ *                                   caller; the last two are MessagePack
+ *   R:name(tag, job, items, star)   of a tally: what inherited inputs are called, of
+ *                                   those tasks of a job that it tells of
+ *   J:name(items, n, star)          the same for all of the job, as it runs
  *   J:id() -> integer   J:label(text)
  *   J:pace() -> settled, cancelled, failures [, first_start, last_end, slowest]
  *                                   seconds of core.now()'s clock; nil where there

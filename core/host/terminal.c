@@ -65,8 +65,9 @@ static int line_gc(lua_State *L)
 
 static int pool_line(lua_State *L)
 {
-    luas__pool_set_line(luas__handles_pool(L, 1)->pool, check_line(L, 2));
-    return 0;
+    luas__pool *p = luas__handles_pool(L, 1)->pool;
+    int rc = luas__pool_set_line(p, check_line(L, 2));
+    return rc < 0 ? luas__handles_raise(L, p, rc) : 0;
 }
 
 static int core_columns(lua_State *L)
@@ -103,8 +104,9 @@ static int file_replace(lua_State *L)
     const int *fd = luaL_checkudata(L, 1, FILE_);
     size_t len;
     const char *text = luaL_checklstring(L, 2, &len);
-    if (lseek(*fd, 0, SEEK_SET) >= 0 && ftruncate(*fd, 0) < 0)
-        return push_reason(L, errno); /* what is no file, such as a pipe, is just written to */
+    /* A pipe or a device is just written to. */
+    if (lseek(*fd, 0, SEEK_SET) >= 0 && ftruncate(*fd, 0) < 0 && errno != EINVAL)
+        return push_reason(L, errno);
     int rc = luas__fd_write_waiting(*fd, text, len);
     if (rc < 0)
         return push_reason(L, -rc);

@@ -98,6 +98,8 @@ void luas__job_free(luas__job *j)
     free_batches(j);
     free(j->definitions);
     free(j->input.pending);
+    if (j->seen.names != NULL)
+        free_batch(j->seen.names);
     luas__buffer_release(&j->output.inbox);
     luas__buffer_release(&j->output.taken);
     free(j);
@@ -154,6 +156,19 @@ int luas__job_feed(luas__job *j, luas__buffer *bytes, size_t *ends, uint32_t cou
                        .bytes = *bytes, .ends = ends};
     *bytes = (luas__buffer)LUAS__BUFFER_INIT;
     append_batch(j, b);
+    return 0;
+}
+
+int luas__job_name_inputs(luas__job *j, luas__buffer *bytes, size_t *ends, uint32_t count)
+{
+    luas__batch *b = malloc(sizeof *b);
+    if (b == NULL || j->seen.names != NULL) {
+        free(b);
+        return LUAS_ENOMEM;
+    }
+    *b = (luas__batch){.first = 1, .count = count, .bytes = *bytes, .ends = ends};
+    *bytes = (luas__buffer)LUAS__BUFFER_INIT;
+    j->seen.names = b;
     return 0;
 }
 
@@ -281,6 +296,8 @@ const char *luas__job_input(luas__job *j, uint64_t index, size_t *len)
 {
     const luas__batch *b = luas__job_batch(j, index);
     if (b == NULL)
+        b = j->seen.names;
+    if (b == NULL || index - b->first >= b->count)
         return NULL;
     luas__mp_reader r;
     int64_t size;

@@ -110,6 +110,7 @@ typedef struct luas__job {
         uint32_t stamp;         /* bytes at the end of each result */
         char label[48];         /* what its function is called, for people */
         int64_t first_start, last_end, slowest;
+        luas__batch *names;     /* what inherited inputs are called, or NULL */
     } seen;
     int process_status;         /* LUAS__JOB_PROCESS: how its worker ended */
     atomic_bool process_gone;   /* and its outcome is there */
@@ -163,8 +164,12 @@ luas__batch *luas__job_batch(luas__job *j, uint64_t index);
 /* The encoded inputs of some tasks of a batch. */
 const char *luas__job_batch_bytes(const luas__batch *b, uint64_t first, uint64_t count, size_t *len);
 
-/* What a task was given that is not settled: MessagePack of its arguments; NULL where
-   it was inherited. */
+/* Says what inherited inputs are called, as they would be fed. Takes over and fails as
+   luas__job_feed. */
+int luas__job_name_inputs(luas__job *j, luas__buffer *bytes, size_t *ends, uint32_t count);
+
+/* What a task was given that is not settled: MessagePack of its arguments, or of what
+   its inherited input is called; NULL where that is not known. */
 const char *luas__job_input(luas__job *j, uint64_t index, size_t *len);
 
 /* Makes sure that luas__job_settle cannot fail for the next outcome. */

@@ -94,7 +94,7 @@ static char *copy_message(const luas__pool_event *e)
 
 static void note(luas__notable *n, int pool, const luas__pool_event *e)
 {
-    *n = (luas__notable){.start = e->start, .took = e->took, .index = e->index, .pool = pool,
+    *n = (luas__notable){.start = e->start, .took = e->took, .job = e->job, .index = e->index, .pool = pool,
                          .worker = e->worker, .attempts = e->attempts, .status = e->status,
                          .kind = e->kind};
     memcpy(n->label, e->label, strnlen(e->label, sizeof n->label - 1));

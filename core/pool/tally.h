@@ -18,6 +18,7 @@ enum { LUAS__SLOWEST = 20, LUAS__FAILURES = 1000, LUAS__MARKS = 32 };
 /* A task that is worth telling of. */
 typedef struct luas__notable {
     int64_t start, took;    /* ns; took -1: nobody knows */
+    int64_t job;
     uint64_t index;
     int pool, worker, attempts, status;
     enum luas__kind kind;

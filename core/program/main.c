@@ -16,6 +16,7 @@
 #include "alloc_huge.h"
 #include "luas.h"
 #include "prompt.h"
+#include "reports.h"
 #include "signals.h"
 
 #define EXIT_USAGE 2
@@ -28,6 +29,7 @@ typedef struct command {
     int script; /* index in argv; argc when there is none */
     int workers; /* of -j; -1 when not given */
     bool ignore_environment, interactive, version, execute, help;
+    luas__reports reports;
 } command;
 
 /* ---- Running Lua ---------------------------------------------------------- */
@@ -128,6 +130,8 @@ static void print_usage(void)
           "  -v        show version information (also --version)\n"
           "  -E        ignore environment variables\n"
           "  -W        turn warnings on\n"
+          "  --bar     show progress; --report FILE, --trace FILE, --joblog FILE write what was done\n"
+          "  --tag     have lines that tasks print say whose they are (--output tag, capture or inherit)\n"
           "  -h        show this help\n"
           "  --        stop handling options\n"
           "  -         stop handling options and execute stdin\n",
@@ -194,8 +198,13 @@ static bool parse_option(command *cmd, int *i)
 {
     const char *option = cmd->argv[*i];
 
+    const char *why;
     if (option[1] == 'e' || option[1] == 'l' || option[1] == 'j') {
         return parse_option_with_argument(cmd, i);
+    }
+    int taken = luas__reports_parse(&cmd->reports, cmd->argv, i, &why);
+    if (taken != 0) {
+        return taken > 0 || refuse(cmd, why, option);
     }
     if (strcmp(option, "-h") == 0 || strcmp(option, "--help") == 0) {
         cmd->help = true;
@@ -312,6 +321,10 @@ static int run_options(lua_State *L, const command *cmd)
 
     for (int i = 1; i < cmd->script && code == EXIT_SUCCESS; i++) {
         char option = cmd->argv[i][1];
+        const char *why;
+        if (luas__reports_parse(NULL, cmd->argv, &i, &why) != 0) {
+            continue;
+        }
         if (option == 'W') {
             lua_warning(L, "@on", 0);
         } else if (option == 'e') {
@@ -394,7 +407,13 @@ static int protected_main(lua_State *L)
     const command *cmd = lua_touserdata(L, 1);
 
     open_state(L, cmd);
+    bool asks = cmd->interactive || cmd->script == cmd->argc;
+    if (!luas__reports_begin(L, &cmd->reports, asks)) {
+        lua_pushinteger(L, report(L, cmd, LUA_ERRRUN));
+        return 1;
+    }
     lua_pushinteger(L, run_command(L, cmd));
+    luas__reports_end(L);
     return 1;
 }
 

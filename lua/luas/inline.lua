@@ -159,6 +159,8 @@ end
 
 function Job:label(text) self.text = text end
 
+function Job:name() end
+
 function Job:running() return {} end
 
 function Job:pace()

@@ -112,6 +112,10 @@ local function start_array(self, items, n)
     end
     if self.star then check_lists(items, n) end
     carry.inherit(self, items, n)
+    if is_watched(self) then
+        self.named = items
+        observe.inherited(self, items, n)
+    end
     self.handle:feed_inherited(n)
     self.handle:seal()
 end
@@ -433,6 +437,7 @@ end
 function Job:close()
     if self.lazy then self.pool.lazy[self] = nil end
     if self.meter then stop_watching(self) end
+    if self.named then observe.closing(self) end
     self.handle:drop()
     if self.watch then observe.end_job(self) end
     leave(self)

@@ -61,7 +61,7 @@ end
 
 local function new(state)
     pools = pools + 1
-    return setmetatable({ tag = pools, readers = {}, writers = {}, owner = core.pid() }, Observer)
+    return { tag = pools, readers = {}, writers = {}, owner = core.pid() }
 end
 
 local function wants(given)
@@ -79,6 +79,7 @@ function M.open(state, given)
         if given[name] then
             local writer = M.writer(name, given[name], "pool.new: option '" .. name .. "'")
             self.writers[#self.writers + 1] = writer
+            self.streams = true
             listen(self, state, writer.reader, true)
         end
     end
@@ -89,9 +90,9 @@ function M.open(state, given)
     end
     if run and run.owner == core.pid() then
         for _, reader in ipairs(run.readers) do listen(self, state, reader, true) end
-        self.tally = self.tally or run.tally
+        self.tally, self.streams = self.tally or run.tally, self.streams or #run.writers > 0
     end
-    state.observer = self
+    state.observer = setmetatable(self, Observer) -- now, to be collected before its readers
 end
 
 --- Listens for the jobs of a pool that ask for it.
@@ -101,7 +102,7 @@ function M.join(state)
     local self = state.observer or new(state)
     self.tally = core.tally()
     listen(self, state, self.tally, false)
-    state.observer = self
+    state.observer = getmetatable(self) and self or setmetatable(self, Observer)
 end
 
 --- The figures, in the fields of `stats`.
@@ -116,6 +117,32 @@ function Observer:add(stats)
     local all = math.max(figures.alive, figures.busy)
     stats.shares = all > 0 and { busy = figures.busy / all, wait = figures.wait / all,
         startup = figures.startup / all } or {}
+end
+
+-- Of so many inherited inputs what they are called is noted for traces and logs.
+local MOST_NAMED <const> = 200000
+
+--- The job's workers have inherited its array.
+---@param job luas.job
+function M.inherited(job, items, n)
+    local observer = job.pool.observer
+    if observer and observer.streams and n <= MOST_NAMED then job.handle:name(items, n, job.star) end
+end
+
+-- What a tally tells of is called by what the array has.
+local function name(job)
+    local observer, items = job.pool.observer, job.named
+    if observer and observer.tally then
+        observer.tally:name(observer.tag, job.handle:id(), items, job.star)
+    end
+    if job.watch then job.watch.tally:name(0, job.handle:id(), items, job.star) end
+end
+
+--- The job is about to be closed.
+---@param job luas.job
+function M.closing(job)
+    pcall(name, job) -- one that is dropped already has no names
+    job.named = nil
 end
 
 --- The pool is over, or nobody has it any more.

@@ -2,8 +2,8 @@
 -- is none, what a function is told, what a task says of itself.
 
 local luas = require "luas"
-local helpers = require "tests.helpers"
-local sh = require "tests.shell"
+local helpers = require "tests.support.helpers"
+local sh = require "tests.support.shell"
 
 local pool = luas.pool
 local range = helpers.range
@@ -15,7 +15,7 @@ local NAP = "local function nap(s) os.execute('sleep ' .. s) end "
 local function watch(columns, script, how)
     how = how or {}
     local path = helpers.write_script(NAP .. script)
-    local text = sh.run(("timeout -s KILL 40 python3 tests/terminal.py %d %s env %s %s %s %s"):format(
+    local text = sh.run(("timeout -s KILL 40 python3 tests/support/terminal.py %d %s env %s %s %s %s"):format(
         columns, how.actions or "", how.env or "TERM=xterm", how.program or helpers.program,
         how.options or "", path))
     os.remove(path)

@@ -1,0 +1,172 @@
+/* Options about what is seen of a run. */
+#include "reports.h"
+
+#include <lauxlib.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Registry: the module, for a script may take `require` away. */
+#define RUN "luas.run"
+
+/* For the end of a process that os.exit brings about: who else would tell? */
+static lua_State *ending;
+
+static const struct option {
+    const char *name, *value;   /* of an option that is short for another */
+    size_t at;                  /* where in luas__reports; 0: a flag, of its own */
+} options[] = {
+    {"--report", NULL, offsetof(luas__reports, report)},
+    {"--trace", NULL, offsetof(luas__reports, trace)},
+    {"--joblog", NULL, offsetof(luas__reports, joblog)},
+    {"--output", NULL, offsetof(luas__reports, output)},
+    {"--tag", "tag", offsetof(luas__reports, output)},
+    {"--bar", NULL, 0},
+};
+
+enum { OPTIONS = sizeof options / sizeof *options };
+
+/* What comes behind `--name=`; "" for the name alone; NULL: another name. */
+static const char *match(const char *word, const char *name)
+{
+    size_t len = strlen(name);
+    if (strncmp(word, name, len) != 0 || (word[len] != '=' && word[len] != '\0'))
+        return NULL;
+    return word[len] == '=' ? word + len + 1 : word + len;
+}
+
+static bool is_output_mode(const char *text)
+{
+    return strcmp(text, "inherit") == 0 || strcmp(text, "tag") == 0 || strcmp(text, "capture") == 0;
+}
+
+static int take(luas__reports *r, const struct option *o, char **argv, int *i, const char **why)
+{
+    const char *word = argv[*i], *value = match(word, o->name);
+    bool attached = strchr(word, '=') != NULL, wants = o->at > 0 && o->value == NULL;
+    *why = attached ? "'%s': this option takes no argument" : "'%s' needs an argument";
+    if (attached && !wants)
+        return -1;
+    if (wants && !attached && argv[*i + 1] != NULL)
+        value = argv[++*i];
+    if (wants && *value == '\0')
+        return -1;
+    *why = "'%s': an output is inherit, tag or capture";
+    if (wants && strcmp(o->name, "--output") == 0 && !is_output_mode(value))
+        return -1;
+    if (r == NULL)
+        return 1;
+    if (o->at == 0)
+        r->bar = true;
+    else
+        *(const char **)(void *)((char *)r + o->at) = o->value != NULL ? o->value : value;
+    return 1;
+}
+
+int luas__reports_parse(luas__reports *r, char **argv, int *i, const char **why)
+{
+    for (int k = 0; k < OPTIONS; k++)
+        if (match(argv[*i], options[k].name) != NULL)
+            return take(r, &options[k], argv, i, why);
+    return 0;
+}
+
+static void set_string(lua_State *L, const char *name, const char *value)
+{
+    if (value == NULL)
+        return;
+    lua_pushstring(L, value);
+    lua_setfield(L, -2, name);
+}
+
+static void set_flag(lua_State *L, const char *name, bool value)
+{
+    lua_pushboolean(L, value);
+    lua_setfield(L, -2, name);
+}
+
+/* Calls a function of luas.run, the arguments of which are on the top. */
+static int call_run(lua_State *L, const char *name, int nargs)
+{
+    lua_getfield(L, LUA_REGISTRYINDEX, RUN);
+    if (lua_isnil(L, -1)) {
+        lua_pop(L, 1);
+        lua_getglobal(L, "require");
+        lua_pushliteral(L, "luas.run");
+        lua_call(L, 1, 1);
+        lua_pushvalue(L, -1);
+        lua_setfield(L, LUA_REGISTRYINDEX, RUN);
+    }
+    lua_getfield(L, -1, name);
+    lua_remove(L, -2);
+    lua_insert(L, -1 - nargs);
+    lua_call(L, nargs, 0);
+    return 0;
+}
+
+static int begin(lua_State *L)
+{
+    const luas__reports *r = lua_touserdata(L, 1);
+    lua_createtable(L, 0, 6);
+    set_flag(L, "bar", r->bar);
+    set_flag(L, "prompt", lua_toboolean(L, 2));
+    set_string(L, "report", r->report);
+    set_string(L, "trace", r->trace);
+    set_string(L, "joblog", r->joblog);
+    set_string(L, "output", r->output);
+    return call_run(L, "begin", 1);
+}
+
+static int end(lua_State *L)
+{
+    return call_run(L, "finish", 0);
+}
+
+/* What it raises nobody can be told any more. */
+void luas__reports_end(lua_State *L)
+{
+    if (ending == NULL || !lua_checkstack(L, LUA_MINSTACK))
+        return;
+    ending = NULL;
+    lua_pushcfunction(L, end);
+    if (lua_pcall(L, 0, 0, 0) != LUA_OK)
+        lua_pop(L, 1);
+}
+
+static void end_at_exit(void)
+{
+    if (ending != NULL)
+        luas__reports_end(ending);
+}
+
+/* The state is being closed: what was made last is collected first, so all is there. */
+static int end_at_close(lua_State *L)
+{
+    luas__reports_end(L);
+    return 0;
+}
+
+static void notice_close(lua_State *L)
+{
+    lua_newuserdatauv(L, 0, 0);
+    lua_createtable(L, 0, 1);
+    lua_pushcfunction(L, end_at_close);
+    lua_setfield(L, -2, "__gc");
+    lua_setmetatable(L, -2);
+    lua_setfield(L, LUA_REGISTRYINDEX, "luas.reports");
+}
+
+bool luas__reports_begin(lua_State *L, const luas__reports *r, bool prompt)
+{
+    bool any = r->bar || r->report != NULL || r->trace != NULL || r->joblog != NULL || r->output != NULL;
+    if (!any)
+        return true;
+    lua_pushcfunction(L, begin);
+    lua_pushlightuserdata(L, (void *)r);
+    lua_pushboolean(L, prompt);
+    if (lua_pcall(L, 2, 0, 0) != LUA_OK)
+        return false;
+    notice_close(L);
+    ending = L;
+    return atexit(end_at_exit) == 0;
+}
