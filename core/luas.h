@@ -97,6 +97,9 @@ LUAS_API void luas_openlibs(struct lua_State *L);
 
 typedef struct luas_pool luas_pool;
 
+typedef struct luas_event luas_event;
+typedef void luas_listener(void *data, const luas_event *event);
+
 typedef struct luas_options {
     size_t size;            /* of this struct; luas_pool_open sets it */
     const char *script;     /* a file of Lua that defines functions; each worker
@@ -106,6 +109,9 @@ typedef struct luas_options {
     int retries;            /* further tries after a crash or a timeout */
     struct luas_shared *shared; /* what the script's `shared` makes is in there; NULL:
                                in memory of each worker's own */
+    luas_listener *on_event;    /* is told what calls and workers do; NULL: nobody is, and
+                               calls are not timed */
+    void *event_data;       /* goes to it */
 } luas_options;
 
 typedef enum luas_type {
@@ -168,6 +174,34 @@ typedef struct luas_outcome {
     int pid;                /* of the worker, or 0 */
     int exitcode, signal;   /* of a crash, or -1 and 0 */
 } luas_outcome;
+
+typedef enum luas_event_type {
+    LUAS_EVENT_DEALT,       /* `count` calls from `call` on went to a worker */
+    LUAS_EVENT_STARTED,     /* told when it is noticed, at the latest before its end */
+    LUAS_EVENT_ENDED,       /* also of a try after which there is another one */
+    LUAS_EVENT_FORKED,      /* a worker, the first with its number */
+    LUAS_EVENT_REPLACED,    /* a worker that has the number of one before it */
+    LUAS_EVENT_DIED         /* a worker, also of its own will */
+} luas_event_type;
+
+/*
+ * What on_event is told, from inside calls on the pool: it must not make any, and
+ * what it points to is valid until it returns. Times are seconds of CLOCK_MONOTONIC.
+ * `size` says how much of the struct the library knows.
+ */
+struct luas_event {
+    size_t size;
+    luas_event_type type;
+    uint64_t call, count;   /* of calls that were cancelled before they were dealt the
+                               number is 0 */
+    double time;            /* of the event */
+    double start, took;     /* ENDED: of the try; took is -1 where it never began */
+    luas_kind kind;         /* ENDED */
+    int attempts;           /* ENDED: how often the call was started so far */
+    int retried;            /* ENDED: 1 if it will be started again */
+    int worker, pid;        /* 0: none */
+    int exitcode, signal;   /* of a crash, or DIED; else -1 and 0 */
+};
 
 /*
  * Forks the workers and has them load the script. On failure *pool is NULL

@@ -15,6 +15,7 @@
 
 #include "clock.h"
 #include "cpus.h"
+#include "embed_events.h"
 #include "error.h"
 #include "serve.h"
 #include "alloc_huge.h"
@@ -118,6 +119,16 @@ static int start_job(luas_pool *p, const luas_options *o)
     return rc;
 }
 
+static int listen(luas_pool *p, const luas_options *o)
+{
+    if (o->on_event == NULL)
+        return 0;
+    luas__reader *reader = luas__embed_events_new(o->on_event, o->event_data);
+    int rc = reader == NULL ? LUAS_ENOMEM : luas__events_listen(p->pool, reader, 0, true);
+    luas__reader_drop(reader);
+    return rc;
+}
+
 static int open_pool(luas_pool **pool, const luas_options *o)
 {
     luas_pool *p = calloc(1, sizeof *p);
@@ -132,6 +143,8 @@ static int open_pool(luas_pool **pool, const luas_options *o)
     p->script = strdup(o->script);
     p->shared = o->shared;
     int rc = p->script == NULL ? LUAS_ENOMEM : luas__pool_open(&p->pool, &options);
+    if (rc == 0)
+        rc = listen(p, o);
     if (rc == 0)
         rc = start_job(p, o);
     if (rc == 0)

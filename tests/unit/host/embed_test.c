@@ -466,6 +466,57 @@ static void test_every_call_ends_once(void)
     close_pool(pool);
 }
 
+/* ---- events ---- */
+
+typedef struct heard {
+    int counts[LUAS_EVENT_DIED + 1], kinds[LUAS_CANCELLED + 1], retried;
+    double slowest;
+    uint64_t slowest_call;
+} heard;
+
+static void hear(void *data, const luas_event *e)
+{
+    heard *h = data;
+    CHECK_INT(e->size, sizeof *e);
+    h->counts[e->type]++;
+    if (e->type != LUAS_EVENT_ENDED)
+        return;
+    CHECK(e->call >= 1 && e->call <= 4 && e->attempts >= 1);
+    h->retried += e->retried;
+    h->kinds[e->kind] += !e->retried;
+    if (e->took > h->slowest) {
+        h->slowest = e->took;
+        h->slowest_call = e->call;
+    }
+}
+
+static void test_who_listens_is_told_what_happens(void)
+{
+    heard h = {.slowest = 0};
+    luas_outcome o;
+    write_script(functions);
+    luas_pool *pool = open_pool(&(luas_options){.script = script, .workers = 1, .retries = 1,
+                                                .on_event = hear, .event_data = &h});
+    luas_value seven = luas_integer(7), moment = luas_number(0.02);
+    CHECK_INT(luas_submit(pool, "echo", 1, &seven, NULL), 0);
+    CHECK_INT(luas_submit(pool, "wait", 1, &moment, NULL), 0);
+    CHECK_INT(luas_submit(pool, "die", 1, &seven, NULL), 0);
+    CHECK_INT(luas_submit(pool, "fail", 1, &seven, NULL), 0);
+    for (int i = 0; i < 4; i++)
+        await(pool, &o);
+    close_pool(pool);
+    CHECK_INT(h.kinds[LUAS_VALUE], 2);
+    CHECK_INT(h.kinds[LUAS_CRASH], 1);
+    CHECK_INT(h.kinds[LUAS_ERROR], 1);
+    CHECK_INT(h.retried, 1);
+    CHECK_INT(h.counts[LUAS_EVENT_STARTED], 5);
+    CHECK_INT(h.counts[LUAS_EVENT_FORKED], 1);
+    CHECK(h.counts[LUAS_EVENT_REPLACED] >= 1);
+    CHECK(h.counts[LUAS_EVENT_DEALT] > 0 && h.counts[LUAS_EVENT_DIED] >= 2);
+    CHECK_INT(h.slowest_call, 2);
+    CHECK(h.slowest >= 0.02);
+}
+
 int main(void)
 {
     RUN(test_arguments_come_back_as_results);
@@ -487,4 +538,5 @@ int main(void)
     RUN(test_a_newer_program);
     RUN(test_sizes_that_are_none);
     RUN(test_every_call_ends_once);
+    RUN(test_who_listens_is_told_what_happens);
 }
