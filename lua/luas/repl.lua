@@ -9,6 +9,7 @@
 -- here is local.
 
 local complete = require("luas.complete")
+local help = require("luas.help")
 local inspect = require("luas.inspect")
 
 local concat, pack, unpack = table.concat, table.pack, table.unpack
@@ -156,6 +157,10 @@ end
 
 -- Returns the chunk; or nil, the message, and whether more lines could help.
 local function compile(text)
+    local answer = rawget(globals, "help") == nil and help.answer(text)
+    if answer then
+        return function() stdout:write(answer, "\n") end
+    end
     local expression = match(text, "^=(.*)$")
     local chunk, reason = load("return " .. (expression or text), "=stdin", "t")
     if chunk or expression then

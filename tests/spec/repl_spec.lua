@@ -75,6 +75,19 @@ describe("the prompt through a pipe", function()
         assert.are.equal("> > a 1\na bb 2\na ", (session("_PROMPT2 = 'bb '", "_PROMPT = 'a '", "1", "(", "2)"):gsub("\n$", "")))
     end)
 
+    it("says what a verb does", function()
+        assert.are.equal([[> pool.map(f, items [, opts]) --> results, n
+Calls f on every item, in worker processes; results in input order.
+> no help on 'nothing'; help alone says on what there is
+]], session("help pool.map", "help nothing"))
+        assert.are.equal(session("help map"), session("help pool:map"))
+        local verbs = session("help")
+        for _, verb in ipairs { "imap_unordered", "reduce", "task", "with" } do
+            assert.is_truthy(verbs:find("pool." .. verb, 1, true))
+        end
+        assert.are.equal("> > 3\n", session("help = 3", "help"))
+    end)
+
     it("survives the loss of its globals", function()
         assert.are.equal("> > {1}\n", session("string, table, print, require, io, debug = nil", "{1}"))
     end)
