@@ -217,7 +217,8 @@ describe("a trace", function()
         local futures = {}
         for i = 1, 30 do futures[i] = p:apply_async(spin, 0.001) end
         pool.wait_all(futures)
-        assert.are.equal(before + 30, p:stats().tasks)
+        local late = p:stats().tasks - before - 30 -- what ran as the loop was left
+        assert.is_true(late >= 0 and late <= 2, late)
         p:close()
         p:join()
         local trace = read_trace(name)
