@@ -271,6 +271,7 @@ static int job_seal(lua_State *L)
 {
     luas__job_handle *h = luas__job_handle_check(L);
     luas__pool_seal(h->pool->pool, h->job);
+    luas__job_return_memo(L, h);
     return 0;
 }
 

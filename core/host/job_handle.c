@@ -48,8 +48,7 @@ static int push_recalled(lua_State *L)
     return lua_gettop(L);
 }
 
-/* The job's memo can serve another one, if it was not to be forgotten. */
-static void return_memo(lua_State *L, const luas__job_handle *h)
+void luas__job_return_memo(lua_State *L, const luas__job_handle *h)
 {
     if (h->forgotten != h->pool->forgotten)
         return;
@@ -59,6 +58,8 @@ static void return_memo(lua_State *L, const luas__job_handle *h)
     else
         lua_pop(L, 1);
     lua_pop(L, 1);
+    lua_pushnil(L);
+    lua_setiuservalue(L, AT_JOB, JOB_MEMO);
 }
 
 static void release_scratch(luas__job_handle *h)
@@ -93,7 +94,7 @@ static int job_drop(lua_State *L)
         luas__pool_drop(h->pool->pool, job);
         if (inherits)
             forget_carried(L, id);
-        return_memo(L, h);
+        luas__job_return_memo(L, h);
     }
     return 0;
 }

@@ -55,6 +55,10 @@ static inline int luas__job_try(lua_State *L, luas__job_handle *h, int rc)
 /* Pushes the job's space, made if need be, and gives its index. */
 int luas__job_handle_space(lua_State *L);
 
+/* The memo of a job into which nothing more is encoded can serve another one, if it
+   was not to be forgotten. */
+void luas__job_return_memo(lua_State *L, const luas__job_handle *h);
+
 /* With a message at the top: nil and the message, for the method to return. */
 int luas__job_handle_refuse(lua_State *L);
 

@@ -6,7 +6,7 @@
  * carried anew, for tables change inside.
  *
  * A memo is {space, message, modules, function, size, checks...}; a job has it to itself as
- * long as it lives, for jobs extend their spaces. Idle memos wait in a cache,
+ * long as it is fed, for that extends its space. Idle memos wait in a cache,
  * a table with weak keys: function -> memo.
  */
 #ifndef LUAS_LUA_RECALL_H
