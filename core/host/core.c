@@ -58,6 +58,13 @@ static int core_parent(lua_State *L)
     return 1;
 }
 
+/* Of this worker's running task, or 0. */
+static int core_task_seq(lua_State *L)
+{
+    lua_pushinteger(L, luas__task_seq());
+    return 1;
+}
+
 /* The number of this worker in its pool, nil in a host; and whether it is a
    process that was spawned. */
 static int core_worker(lua_State *L)
@@ -147,11 +154,13 @@ static int core_now(lua_State *L)
 
 static const luaL_Reg functions[] = {
     {"pool", luas__pool_handle_new}, {"policy", luas__job_handle_policy},
-    {"cpus", core_cpus}, {"parent", core_parent}, {"worker", core_worker},
+    {"cpus", core_cpus}, {"parent", core_parent}, {"worker", core_worker}, {"task", core_task},
+    {"task_seq", core_task_seq},
     {"workers", core_workers}, {"now", core_now}, {"isatty", core_isatty},
     {"guard", luas__inline_call}, {"stop", luas__inline_call_stop},
+    {"stopped", luas__inline_call_stopped},
     {"watch", luas__table_watch}, {"same", luas__table_watch_same},
-    {"task", core_task}, {"tell", core_tell}, {"check", core_check}, {"length", core_length},
+    {"tell", core_tell}, {"check", core_check}, {"length", core_length},
     {"check_list", luas__feed_check_list}, {"report", luas__fail_report}, {"caller", core_caller},
     {"called", core_called}, {"joining", luas__share_joining}, {NULL, NULL},
 };

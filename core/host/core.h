@@ -10,7 +10,7 @@
  *   core.check(...) -> message or nothing       can these values travel?
  *   core.length(list) -> n, or nil and a message    list.h
  *   core.check_list(list, index) -> n       job_handle.h
- *   core.guard, core.stop           inline_call.h
+ *   core.guard, core.stop, core.stopped     inline_call.h
  *   core.watch, core.same           table_watch.h
  *   core.report(message)            tells people, by way of the program or else
  *                                   as a warning of Lua's
@@ -21,6 +21,8 @@
  *   core.pid()   core.parent()      of this process
  *   core.worker() -> number, spawned    in its pool, nil in a host; whether it is
  *                                   a process that was spawned
+ *   core.task() -> number           of the task that runs here: not the last one's; 0
+ *                                   between tasks, and in a host
  *   core.workers() -> n or nil      that the program's -j asks for
  *   core.now() -> seconds           of a clock that only goes forward
  *   core.joining([pid])             this process waits for that one's end, however
@@ -42,6 +44,8 @@
  *                                   one more where there may be further ones
  *                                   of what was kept at a job's submission
  *   P:busy() -> boolean             is any job unfinished?
+ *   P:ended() -> id or nil          of a watched job that is over: each once, in
+ *                                   the order in which they ended
  *   P:forget()                      functions that were carried are carried anew
  *   P:stats() -> table   P:fileno() -> fd
  *   P:wake()                        makes the descriptor readable until a step
@@ -80,6 +84,7 @@
  *                                   the index of each, as they ended
  *   J:printed() -> table            index -> what the task printed, when captured
  *   J:cancel([from [, to]])   J:drop()   J:done() -> boolean
+ *   J:watch() -> id                 has P:ended say when it is over
  *   J:rests() -> boolean            has all that was fed its outcome, or must the
  *                                   rest wait for the consumer?
  *   J:process() -> pid, gone, exitcode, signal   J:signal(number)

@@ -319,13 +319,29 @@ static bool interrupted(lua_State *L)
     return found;
 }
 
+/* Does it end more than the calls of the host, which have their guards? */
+static bool meant_for_all(lua_State *L)
+{
+    return luas__task_stopped() || (lua_type(L, -1) == LUA_TSTRING && interrupted(L));
+}
+
 /* Was it raised for somebody further out? */
 static bool meant_for_more(lua_State *L, const guard *g)
 {
     for (const guard *outer = g->outer; outer != NULL; outer = outer->outer)
         if (outer->killed || outer->stopped_at > g->began)
             return true;
-    return luas__task_stopped() || (lua_type(L, -1) == LUA_TSTRING && interrupted(L));
+    return meant_for_all(L);
+}
+
+int luas__inline_call_stopped(lua_State *L)
+{
+    bool stopped = false;
+    lua_settop(L, 1);
+    for (const guard *g = innermost(L); g != NULL && !stopped; g = g->outer)
+        stopped = g->killed || g->exited || g->stopped_at > 0;
+    lua_pushboolean(L, stopped || meant_for_all(L));
+    return 1;
 }
 
 static int push_crash(lua_State *L, const guard *g)

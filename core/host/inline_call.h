@@ -12,6 +12,8 @@
  *                              (Ctrl-C, the end of the task around it): the
  *                              caller raises it again
  *   core.stop(token)     stops the running calls with that token (a table)
+ *   core.stopped(value) -> boolean     was this raised to stop what runs here (a
+ *                        task, or all of it: Ctrl-C)? Who caught it raises it again
  *
  * The call is in the caller's own thread, so that debuggers, and the hooks with
  * which programs raise an error at Ctrl-C, reach it. It cannot yield. Calls
@@ -37,6 +39,7 @@
 
 int luas__inline_call(lua_State *L);
 int luas__inline_call_stop(lua_State *L);
+int luas__inline_call_stopped(lua_State *L);
 
 /* Can the `count` values from index `first`, each called so (luas__encode_options), travel?
    0; or negative, and pushes why not. */

@@ -373,6 +373,15 @@ static int job_done(lua_State *L)
     return 1;
 }
 
+static int job_watch(lua_State *L)
+{
+    luas__job_handle *h = luas__job_handle_check(L);
+    int64_t id = luas__pool_watch(h->pool->pool, h->job);
+    luas__job_try(L, h, (int)(id < 0 ? id : 0));
+    lua_pushinteger(L, id);
+    return 1;
+}
+
 /* Has all that was fed its outcome, or must the rest wait for the consumer? */
 static int job_rests(lua_State *L)
 {
@@ -417,7 +426,7 @@ static int job_signal(lua_State *L)
 static const luaL_Reg methods[] = {
     {"carry", job_carry}, {"inherit", job_inherit}, {"renew", job_renew},
     {"pump", job_pump}, {"cancel", job_cancel}, {"drop", job_drop}, {"done", job_done},
-    {"rests", job_rests}, {"process", job_process}, {"signal", job_signal}, {NULL, NULL},
+    {"watch", job_watch}, {"rests", job_rests}, {"process", job_process}, {"signal", job_signal}, {NULL, NULL},
 };
 
 static const luaL_Reg meta[] = {

@@ -243,6 +243,16 @@ static int pool_busy(lua_State *L)
     return 1;
 }
 
+static int pool_ended(lua_State *L)
+{
+    const luas__handle *h = luas__handles_check(L, 1, LUAS__POOL_CLASS);
+    int64_t id = h->pool != NULL ? luas__pool_ended(h->pool) : 0;
+    if (id == 0)
+        return 0;
+    lua_pushinteger(L, id);
+    return 1;
+}
+
 static int pool_stats(lua_State *L)
 {
     luas__pool *p = check_locked(L);
@@ -291,8 +301,8 @@ static int pool_forget(lua_State *L)
 static const luaL_Reg methods[] = {
     {"step", pool_step}, {"stop", pool_stop}, {"terminate", pool_terminate},
     {"close", pool_close_method}, {"resize", pool_resize}, {"live", pool_live},
-    {"busy", pool_busy}, {"stats", pool_stats}, {"fileno", pool_fileno},
-    {"wake", pool_wake}, {"forget", pool_forget}, {NULL, NULL},
+    {"busy", pool_busy}, {"ended", pool_ended}, {"stats", pool_stats},
+    {"fileno", pool_fileno}, {"wake", pool_wake}, {"forget", pool_forget}, {NULL, NULL},
 };
 
 static const luaL_Reg meta[] = {

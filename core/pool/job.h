@@ -68,6 +68,7 @@ typedef struct luas__job {
     luas__policy policy;
     bool pumped;                /* goes on while no call drives the pool */
     atomic_bool done;           /* all outcomes are known, and in the inbox */
+    bool watched;               /* the owner wants to be told of that */
     atomic_bool posting;        /* one is being added: a copy finds the inbox torn */
     bool closed;                /* nobody wants outcomes any more */
     uint64_t dealt;             /* tasks in workers now */

@@ -78,8 +78,24 @@ void luas__jobs_done(luas__pool *p, luas__job *job)
     end_process(p, job);
     luas__jobs_leave_workers(p, job);
     p->broadcasts -= is_broadcast(job);
-    luas__job_move(job, &p->done);
+    luas__job_move(job, job->watched ? &p->ended : &p->done);
     p->progress++;
+}
+
+void luas__jobs_watch(luas__pool *p, luas__job *job)
+{
+    if (job->done && !job->watched)
+        luas__job_move(job, &p->ended);
+    job->watched = true;
+}
+
+int64_t luas__jobs_next_ended(luas__pool *p)
+{
+    luas__job *job = p->ended.first;
+    if (job == NULL)
+        return 0;
+    luas__job_move(job, &p->done);
+    return job->id;
 }
 
 static void free_job(luas__pool *p, luas__job *job)
@@ -125,6 +141,7 @@ static void free_list(luas__job_list *list)
 void luas__jobs_free_all(luas__pool *p)
 {
     free_list(&p->jobs);
+    free_list(&p->ended);
     free_list(&p->done);
 }
 

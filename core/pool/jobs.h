@@ -13,6 +13,11 @@ void luas__jobs_add(luas__pool *p, luas__job *job);
 /* All its outcomes are known: it moves to the finished, and its workers hear of it. */
 void luas__jobs_done(luas__pool *p, luas__job *job);
 
+/* Of a watched one luas__jobs_next_ended gives the id once it is over: each once, in
+   the order in which they ended; 0: no other is over. */
+void luas__jobs_watch(luas__pool *p, luas__job *job);
+int64_t luas__jobs_next_ended(luas__pool *p);
+
 /* No worker that was forked from its snapshot is of use to the job any more. */
 void luas__jobs_leave_workers(luas__pool *p, const luas__job *job);
 

@@ -56,6 +56,7 @@ int luas__pool_open(luas__pool **pool, const luas__pool_options *options)
         return rc;
     }
     p->jobs.last = &p->jobs.first;
+    p->ended.last = &p->ended.first;
     p->done.last = &p->done.first;
     p->concurrency.round = 1;
     p->concurrency.retry_at = INT64_MAX;
@@ -382,6 +383,24 @@ int luas__pool_step(luas__pool *p, int64_t timeout, void *host)
     if (rc != LUAS_EFOREIGN)
         luas__state_unlock(p);
     return rc;
+}
+
+int64_t luas__pool_watch(luas__pool *p, luas__job *job)
+{
+    if (luas__state_lock(p) < 0)
+        return LUAS_EFOREIGN;
+    luas__jobs_watch(p, job);
+    luas__state_unlock(p);
+    return job->id;
+}
+
+int64_t luas__pool_ended(luas__pool *p)
+{
+    if (luas__state_lock(p) < 0)
+        return 0;
+    int64_t id = luas__jobs_next_ended(p);
+    luas__state_unlock(p);
+    return id;
 }
 
 /* Without room for a thread the calls that wait for the job do its work. */

@@ -82,6 +82,13 @@ int luas__pool_step(luas__pool *p, int64_t timeout, void *host);
    these are the ones that had come whole when it was forked. */
 bool luas__pool_take(luas__pool *p, luas__job *job);
 
+/* Has luas__pool_ended say when the job is finished: its id. */
+int64_t luas__pool_watch(luas__pool *p, luas__job *job);
+
+/* The id of a watched job that is finished: each once, in the order in which they
+   were, unless it was dropped before. 0: none has finished since, or this is a copy. */
+int64_t luas__pool_ended(luas__pool *p);
+
 /* A LUAS__JOB_PROCESS job's worker: its pid, 0 once it is gone, and in a copy, which
    does not hear of its end; signals it. */
 pid_t luas__pool_process(luas__pool *p, const luas__job *job);

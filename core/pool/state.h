@@ -57,7 +57,8 @@ typedef struct luas__pool {
     uint64_t progress;          /* counts what an owner could wait for */
     uint64_t noticed;           /* what the owner has had a chance to see */
     luas__job_list jobs;        /* unfinished */
-    luas__job_list done;        /* finished, and not dropped yet */
+    luas__job_list ended;       /* finished, and luas__pool_ended has to say so yet */
+    luas__job_list done;        /* finished, and not dropped yet: all others */
     luas__job *dropped;         /* and to be freed when no worker has a task of them */
     luas__queue ready;          /* with tasks to deal, for any worker */
     luas__queue inherited;      /* the same, for workers of their own */

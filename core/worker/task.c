@@ -43,6 +43,11 @@ static struct {
 
 static const char traceback_key = 't', inputs_key = 'i';
 
+uint32_t luas__task_seq(void)
+{
+    return serving.busy ? serving.seq : 0;
+}
+
 /* ---- stopping a task politely ---- */
 
 bool luas__task_stopped(void)

@@ -52,6 +52,10 @@ void luas__task_watch_forks(void);
    and what is forked in a task is told from the worker. */
 void luas__task_catch_stop(lua_State *L, luas__scoreboard *scoreboard);
 
+/* The number of this worker's running task: no other task's in this process for a
+   long time. 0 between tasks, and in a host. */
+uint32_t luas__task_seq(void);
+
 /* Does this worker's running task have to end? False in a host. */
 bool luas__task_stopped(void);
 
@@ -71,6 +75,7 @@ bool luas__task_look(luas__task_view *v);
 
 /* Pushes the input that it has inherited; or gives false. */
 bool luas__task_push_input(lua_State *L);
+
 /* The chunk whose task runs in this process now, or NULL. */
 luas__chunk_run *luas__task_running(void);
 

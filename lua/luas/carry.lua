@@ -3,6 +3,7 @@
 --- refers to are in the workers what they are in the host: if not, workers are
 --- forked for it, too.
 
+local due = require "luas.due"
 local fail = require("luas.check").fail
 local watched = require "luas.modules"
 
@@ -42,7 +43,7 @@ end
 -- it stands still, but for what it calls back.
 local function goes_on(job)
     return job.lazy or job.async or job.source ~= nil or job.meter ~= nil and job.meter.call
-        or next(job.pool.watched) ~= nil
+        or job.pool.listeners > 0 or due.any()
 end
 
 --- Workers are forked for the job, which have its function and these inputs: as

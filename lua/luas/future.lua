@@ -2,6 +2,7 @@
 
 local check = require "luas.check"
 local core = require "luas.core"
+local due = require "luas.due"
 local outcome = require "luas.outcome"
 local progress = require "luas.progress"
 
@@ -13,8 +14,6 @@ Future.__index = Future
 Future.__name = "luas.future"
 
 local M = {}
-
-local wait, all
 
 -- A job goes on though nobody keeps its future: the pool does until it has
 -- ended. The ended are looked for when there are twice as many as last time.
@@ -53,14 +52,58 @@ local function settled(ok, ...)
     return pack(false, ...)
 end
 
--- Outcomes wait as bytes until somebody asks; then the job is not needed.
+-- From now on `tell` says when it has ended; no other process hears of its end.
+local function watch(self)
+    local pool = self.job.pool
+    pool:check_owner()
+    if self.id then return end
+    self.id = self.job.handle:watch()
+    pool.watched[self.id] = self
+    pool.watching = pool.watching + 1
+end
+
+local function hand_over(self, pool)
+    for wait in pairs(pool.waits) do
+        wait.ended = wait.ended or wait.futures[self]
+    end
+    if not self.callbacks then return end
+    pool.listeners = pool.listeners - 1
+    for _, call in ipairs(self.callbacks) do due.add(call) end
+    self.callbacks = nil
+end
+
+--- Takes in which of the watched futures of a pool have ended, in that order:
+--- their callbacks are due then.
+---@param pool luas.poolstate
+function M.tell(pool)
+    while pool.watching > 0 do
+        local id = pool.core:ended()
+        if not id then return end
+        local future = pool.watched[id]
+        pool.watched[id], future.id = nil, nil
+        pool.watching = pool.watching - 1
+        hand_over(future, pool)
+    end
+end
+
+-- What waited for the end of the reading.
+local function end_reading(self)
+    local late = self.late or {}
+    self.resolving, self.late = nil, nil
+    for _, call in ipairs(late) do due.add(call) end
+end
+
+-- Outcomes wait as bytes until somebody asks; then the job is not needed, and
+-- nobody could be told of it any more.
 local function resolve(self)
     if self.result or not self.job.handle:done() then return self.result ~= nil end
     if self.resolving then check.fail("the future is being read already") end
+    if self.id then M.tell(self.job.pool) end
     self.resolving = true
     self.job:take_up()
     self.result = settled(pcall(self.settle, self.job))
     self.job:close()
+    end_reading(self)
     return true
 end
 
@@ -71,26 +114,112 @@ function Future:__tostring()
 end
 
 --- Reads all that have ended, for the engine of their pool is about to go.
----@param pool table
+---@param pool luas.poolstate
 function M.settle(pool)
     for future in pairs(pool.futures) do
         if not future.resolving then resolve(future) end
     end
 end
 
+-- ---- waiting ----
+
+-- Futures by their pools, of which each is to be driven.
+local function by_pool(futures)
+    local groups, of = {}, {}
+    for _, future in ipairs(futures) do
+        local pool = future.job.pool
+        if not of[pool] then
+            of[pool] = { pool = pool, at = 1 }
+            groups[#groups + 1] = of[pool]
+        end
+        table.insert(of[pool], future)
+    end
+    return groups
+end
+
+local function drive(groups, left, again)
+    if #groups == 1 then return groups[1].pool:await(left, again) end
+    for _, group in ipairs(groups) do
+        group.pool:step(math.min(left or 1, 0.01), again)
+    end
+end
+
+local function wait(groups, timeout, enough)
+    local deadline, again = timeout and core.now() + timeout, nil
+    while not enough(groups) do
+        local left = deadline and math.max(0, deadline - core.now())
+        drive(groups, left, again)
+        again = true
+        if left == 0 then return enough(groups) end
+    end
+    progress.hide() -- what waits may print next
+    return true
+end
+
+-- Looks at each only until it has ended, and drives no pool whose futures all have.
+local function all_ended(groups)
+    for i = #groups, 1, -1 do
+        local group = groups[i]
+        while group[group.at] and resolve(group[group.at]) do group.at = group.at + 1 end
+        if not group[group.at] then table.remove(groups, i) end
+    end
+    return #groups == 0
+end
+
+local function wait_for_all(futures, timeout)
+    local ended = wait(by_pool(futures), timeout, all_ended)
+    due.run()
+    return ended
+end
+
+local function first_ended(futures)
+    for i, future in ipairs(futures) do
+        if resolve(future) then return future, i end
+    end
+end
+
+-- A wait for one of many, which `tell` ends: it is looked for among all of them
+-- only before and after.
+local Wait = {}
+
+function Wait:__close()
+    for _, group in ipairs(self.groups) do group.pool.waits[self] = nil end
+end
+
+local function listen(futures)
+    local self = setmetatable({ groups = by_pool(futures), futures = {} }, Wait)
+    for _, future in ipairs(futures) do
+        watch(future)
+        self.futures[future] = true
+    end
+    for _, group in ipairs(self.groups) do group.pool.waits[self] = true end
+    return self
+end
+
+local function wait_for_any(futures, timeout)
+    local listening <close> = listen(futures)
+    wait(listening.groups, timeout, function() return listening.ended end)
+end
+
+-- ---- what a script has of it ----
+
 --- Has it ended? Does not wait.
 ---@return boolean
 function Future:ready()
-    if resolve(self) then return true end
-    self.job.pool:step(0)
-    return resolve(self)
+    if not resolve(self) then self.job.pool:step(0) end
+    local ended = resolve(self)
+    due.run()
+    return ended
 end
 
 --- Waits until it has ended, at most `timeout` seconds: false if it has not.
 ---@param timeout number?
 ---@return boolean
 function Future:wait(timeout)
-    return wait({ self }, check.timeout(timeout, 1, "wait"), all())
+    timeout = check.timeout(timeout, 1, "wait")
+    if not resolve(self) then return wait_for_all({ self }, timeout) end
+    due.run()
+    return true
 end
 
 --- Its results; raises its outcome if it has none, or one of kind "timeout"
@@ -117,50 +246,58 @@ end
 --- stopped. False if it had ended already.
 ---@return boolean
 function Future:cancel()
-    if resolve(self) then return false end
+    local pool = self.job.pool
+    if resolve(self) then
+        due.run()
+        return false
+    end
     self.job:cancel()
+    if pool.polled and not pool.ended then pool.core:wake() end -- it may have ended by that
     return true
 end
 
--- Without what called the callback.
-local function own_traceback(message)
-    return (traceback(message, 2):gsub("\n%s*%[C%]: in function 'xpcall'.*", ""))
+-- With the traceback that ends where the callback was called. What was raised to stop
+-- the task that runs here, or the script, is no callback's: it goes on from `call_back`.
+local function describe(raised)
+    if core.stopped(raised) then return { stop = raised } end
+    return (traceback(tostring(raised), 2):gsub("\n%s*%[C%]: in function 'xpcall'.*", ""))
 end
 
 local function call_back(self, callback)
-    local ok, message = xpcall(callback, own_traceback, self)
+    if self.resolving then -- by a call further out, or in a coroutine
+        self.late = self.late or {}
+        table.insert(self.late, due.bind(call_back, self, callback))
+        return
+    end
+    resolve(self)
+    local ok, message = xpcall(callback, describe, self)
     core.called()
-    if not ok then core.report("a callback raised: " .. tostring(message)) end
+    if ok then return end
+    if type(message) == "table" then error(message.stop, 0) end
+    core.report("a callback raised: " .. tostring(message))
 end
 
---- Calls `callback(future)` once it has ended: at once if it has, else from
---- the next call that drives the pool. An error in it is reported and
---- disturbs nothing.
+--- Calls `callback(future)` once it has ended: at once if it has, else from a
+--- call that waits for it or drives the pool. Callbacks run one after the other,
+--- in the order in which their futures ended, and none inside another: what a
+--- callback's own calls lead to comes after it, so that it must not wait for
+--- another callback (for a future, or by a verb, it may). An error in one is
+--- reported and disturbs nothing.
 ---@param callback fun(future: luas.future)
 function Future:on_done(callback)
     check.argument(callback, 1, "on_done", "function")
-    if resolve(self) then return call_back(self, callback) end
-    self.job.pool:check_owner() -- no other hears of its end
-    self.callbacks = self.callbacks or {}
-    table.insert(self.callbacks, callback)
-    self.job.pool.watched[self] = true
-end
-
---- Runs the callbacks of those futures of a pool that have ended.
----@param pool table
-function M.notify(pool)
-    local ended
-    for future in pairs(pool.watched) do
-        if resolve(future) then
-            ended = ended or {}
-            ended[#ended + 1] = future
-        end
+    local pool, call = self.job.pool, due.bind(call_back, self, callback)
+    if self.callbacks and pool.owner == core.pid() then
+        table.insert(self.callbacks, call)
+    elseif resolve(self) then
+        due.add(call)
+    else
+        watch(self)
+        self.callbacks = { call }
+        pool.listeners = pool.listeners + 1
     end
-    for _, future in ipairs(ended or {}) do
-        local theirs = pool.watched[future] and future.callbacks or {}
-        pool.watched[future] = nil -- a callback may come here again
-        for _, callback in ipairs(theirs) do call_back(future, callback) end
-    end
+    M.tell(pool)
+    due.run()
 end
 
 local function check_futures(futures, what)
@@ -175,66 +312,13 @@ local function check_futures(futures, what)
     end
 end
 
--- The pool of all of them, if it is one.
-local function common_pool(futures)
-    local pool = futures[1] and futures[1].job.pool
-    for _, future in ipairs(futures) do
-        if future.job.pool ~= pool then return nil end
-    end
-    return pool
-end
-
--- Futures may be of several pools: each is driven in turn.
-local function drive(futures, left, again)
-    local pools, n = {}, 0
-    for _, future in ipairs(futures) do
-        local pool = future.job.pool
-        if not resolve(future) and not pools[pool] then
-            pools[pool] = true
-            n = n + 1
-        end
-    end
-    for pool in pairs(pools) do
-        pool:step(n == 1 and left or math.min(left or 1, 0.01), again)
-    end
-end
-
-function wait(futures, timeout, enough)
-    local deadline = timeout and core.now() + timeout
-    local pool, again = common_pool(futures), nil
-    while not enough(futures) do
-        local left = deadline and math.max(0, deadline - core.now())
-        if pool then pool:await(left, again) else drive(futures, left, again) end
-        again = true
-        if left == 0 then return enough(futures) end
-    end
-    if pool and pool.meters then progress.hide() end
-    return true
-end
-
--- Looks at each only until it has ended.
-function all()
-    local at = 1
-    return function(futures)
-        while futures[at] and resolve(futures[at]) do at = at + 1 end
-        return not futures[at]
-    end
-end
-
-local function any(futures)
-    for _, future in ipairs(futures) do
-        if resolve(future) then return true end
-    end
-    return #futures == 0
-end
-
 --- Waits until all have ended, at most `timeout` seconds: false if not.
 ---@param futures luas.future[]
 ---@param timeout number?
 ---@return boolean
 function M.wait_all(futures, timeout)
     check_futures(futures, "wait_all")
-    return wait(futures, check.timeout(timeout, 2, "wait_all"), all())
+    return wait_for_all(futures, check.timeout(timeout, 2, "wait_all"))
 end
 
 --- Waits until one has ended: that future and its place in the list, or nil
@@ -244,10 +328,14 @@ end
 ---@return luas.future?, integer?
 function M.wait_any(futures, timeout)
     check_futures(futures, "wait_any")
-    wait(futures, check.timeout(timeout, 2, "wait_any"), any)
-    for i, future in ipairs(futures) do
-        if resolve(future) then return future, i end
+    timeout = check.timeout(timeout, 2, "wait_any")
+    local future, place = first_ended(futures)
+    if not future and #futures > 0 then
+        wait_for_any(futures, timeout)
+        future, place = first_ended(futures)
     end
+    due.run()
+    return future, place
 end
 
 check.methods(Future, Future, "future")

@@ -5,6 +5,7 @@
 
 local check = require "luas.check"
 local core = require "luas.core"
+local due = require "luas.due"
 local inspect = require "luas.inspect"
 
 local pack, unpack, randomseed = table.pack, table.unpack, math.randomseed
@@ -23,14 +24,15 @@ local stack = {}
 local Task = {}
 Task.__index = Task
 
---- A pool with the methods of luas.core's (core/lua_pool.h). Its tasks run when
+--- A pool with the methods of luas.core's (core/host/core.h). Its tasks run when
 --- a call drives it; those that nobody waits for yet run at their submission, as
 --- they shall see what is there now.
 ---@param given {init: function?, exit: function?}
 ---@return table
 local function new(given)
     local self = setmetatable({
-        jobs = {}, running = {}, counts = {},
+        jobs = {}, running = {}, counts = {}, last_id = 0,
+        ended_ids = {}, first_ended = 1, last_ended = 0,
         init = given.init, exit = given.exit,
     }, Pool)
     self.jobs.before, self.jobs.after = self.jobs, self.jobs -- a ring of those not done
@@ -46,8 +48,9 @@ end
 
 function Pool:job(policy)
     if self.broken then error(self.broken, 0) end
+    self.last_id = self.last_id + 1
     local job = setmetatable({
-        pool = self, policy = policy, depth = #self.running, queue = {}, first = 1, last = 0,
+        id = self.last_id, pool = self, policy = policy, depth = #self.running, queue = {}, first = 1, last = 0,
         outcomes = {}, taken = 0, posted = 0, fed = 0, settled_count = 0, failures = 0,
     }, Job)
     local before = self.jobs.before
@@ -58,6 +61,14 @@ function Pool:job(policy)
 end
 
 function Pool:live() return 0 end
+
+function Pool:ended()
+    local id = self.ended_ids[self.first_ended]
+    if not id then return nil end
+    self.ended_ids[self.first_ended] = nil
+    self.first_ended = self.first_ended + 1
+    return id
+end
 
 function Pool:busy() return self.jobs.after ~= self.jobs end
 
@@ -247,10 +258,23 @@ function Job:detach()
     end
 end
 
+local function note_end(self)
+    local pool = self.pool
+    pool.last_ended = pool.last_ended + 1
+    pool.ended_ids[pool.last_ended] = self.id
+end
+
 function Job:leave_if_done()
     if not self.after or not self:done() then return end
     self.before.after, self.after.before = self.after, self.before
     self.before, self.after = nil, nil
+    if self.watched then note_end(self) end
+end
+
+function Job:watch()
+    if not self.watched and not self.after then note_end(self) end
+    self.watched = true
+    return self.id
 end
 
 local counters = {
@@ -286,6 +310,7 @@ end
 function Task:__close()
     table.remove(self.job.pool.running)
     table.remove(stack)
+    if self.entered then due.leave(true) end
     if not self.settled then self:fail { kind = "cancelled" } end
 end
 
@@ -341,6 +366,8 @@ function Task:again(kind)
 end
 
 function Task:settle(kind, ...)
+    due.leave(kind ~= "value" and kind ~= "error")
+    self.entered = false
     if kind == "timeout" and self.cancelled then kind = "cancelled" end
     if self.start then self:tell(kind, ...) end
     if self:again(kind) then
@@ -366,6 +393,8 @@ function Task:call()
     self.attempts = self.attempts + 1
     if policy.stamped or self.job.pool.readers then self.start = core.now() end
     if policy.seed then randomseed(policy.seed, self.index) end
+    due.enter()
+    self.entered = true
     return self:settle(core.guard(self, policy.timeout, policy.discard, self.job.f,
         unpack(arguments, 1, arguments.n)))
 end

@@ -259,9 +259,10 @@ end
 --- The processes that this one started and that have not ended.
 ---@return luas.process[]
 function M.children()
-    local list = {}
-    for process in pairs(own_state().running) do
-        if process:is_alive() then list[#list + 1] = process end
+    local list, own = {}, own_state()
+    if next(own.running) then own:step(0) end
+    for process in pairs(own.running) do
+        if not settle(process) then list[#list + 1] = process end
     end
     table.sort(list, function(a, b) return a.known_pid < b.known_pid end)
     return list

@@ -3,6 +3,7 @@
 
 local check = require "luas.check"
 local core = require "luas.core"
+local due = require "luas.due"
 local future = require "luas.future"
 local inline = require "luas.inline"
 local modules = require "luas.modules"
@@ -17,6 +18,10 @@ local progress = require "luas.progress"
 ---@field closed boolean?     it takes no further jobs
 ---@field ended boolean?      all outcomes are known
 ---@field polled boolean?     a poll loop of the application's drives it
+---@field watched table       futures, by the ids of their jobs, whose end is told of:
+---@field watching integer    how many
+---@field listeners integer   how many have callbacks
+---@field waits table         waits for one of some futures: a set
 local State = {}
 State.__index = State
 
@@ -26,7 +31,8 @@ State.__index = State
 ---@return luas.poolstate
 function State.over(engine, size)
     return setmetatable({
-        core = engine, size = size, owner = core.pid(), known = {}, watched = {}, images = {},
+        core = engine, size = size, owner = core.pid(), known = {}, images = {},
+        watched = {}, watching = 0, listeners = 0, waits = {},
         kept = { jobs = {}, n = 0, most = 64 }, carried = { ship = 0, inherit = 0 },
         futures = setmetatable({}, { __mode = "k" }), lazy = setmetatable({}, { __mode = "k" }),
         under_way = setmetatable({}, { __mode = "k" }),
@@ -58,19 +64,22 @@ function State:check_owner()
     if self.owner ~= core.pid() then check.fail("pool belongs to another process") end
 end
 
---- Drives the pool once, and calls back for what has ended by that. `again`: the
---- same call did so the last time, and has given nobody control since. Then no
---- module need be compared again.
+--- Drives the pool once, unless all outcomes are known, and calls back for what
+--- has ended by that. `again`: the same call did so the last time, and has given
+--- nobody control since. Then no module need be compared again.
 ---@param timeout number?
 ---@param again boolean?
 ---@return boolean news
 function State:drive(timeout, again)
-    if self.ended then return false end -- all outcomes are known
-    local news, forked = self.core:step(timeout, again)
-    if not news then self:check_owner() end -- an engine of no workers does not
+    local news, forked = false, false
+    if not self.ended then
+        news, forked = self.core:step(timeout, again)
+        if not news then self:check_owner() end -- an engine of no workers does not
+    end
     if forked then modules.compare(self) end
-    if next(self.watched) then future.notify(self) end
+    if self.watching > 0 then future.tell(self) end
     if self.meters and timeout ~= 0 then progress.tick(self.meters) end
+    due.run()
     return news
 end
 
@@ -112,7 +121,8 @@ local function release(state)
     state.counts = state:stats()
     state.ended, state.under_way[state] = true, true
     future.settle(state)
-    future.notify(state)
+    future.tell(state)
+    due.run()
     state.under_way[state] = nil
     if state.observer then state.observer:finish() end
     if next(state.under_way) == nil then state.core:close() end

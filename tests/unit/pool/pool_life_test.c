@@ -380,6 +380,30 @@ static void test_jobs_that_are_over_hold_no_definitions(void)
     luas__pool_close(pool);
 }
 
+static void test_says_which_watched_jobs_have_ended(void)
+{
+    enum { JOBS = 4 };
+    luas__pool *pool = open_pool(1, serve);
+    luas__job *jobs[JOBS];
+    for (int i = 0; i < JOBS; i++)
+        jobs[i] = start_job(pool, &(luas__policy){0});
+    for (int i = JOBS; i-- > 0;)
+        if (i != 2)
+            CHECK_INT(luas__pool_watch(pool, jobs[i]), jobs[i]->id);
+    CHECK_INT(luas__pool_ended(pool), 0);
+    const int order[] = {3, 2, 0, 1};
+    for (int i = 0; i < JOBS; i++)
+        luas__pool_seal(pool, jobs[order[i]]);
+    luas__pool_drop(pool, jobs[0]); /* who knows of it already need not be told */
+    CHECK_INT(luas__pool_ended(pool), jobs[3]->id);
+    CHECK_INT(luas__pool_watch(pool, jobs[2]), jobs[2]->id);
+    CHECK_INT(luas__pool_watch(pool, jobs[3]), jobs[3]->id); /* each once */
+    CHECK_INT(luas__pool_ended(pool), jobs[1]->id);
+    CHECK_INT(luas__pool_ended(pool), jobs[2]->id);
+    CHECK_INT(luas__pool_ended(pool), 0);
+    luas__pool_close(pool);
+}
+
 static void test_a_job_without_tasks_is_done_when_sealed(void)
 {
     luas__pool *pool = open_pool(1, serve);
@@ -406,5 +430,6 @@ int main(void)
     RUN(test_many_jobs_at_once);
     RUN(test_a_definition_is_sent_to_a_worker_once);
     RUN(test_jobs_that_are_over_hold_no_definitions);
+    RUN(test_says_which_watched_jobs_have_ended);
     RUN(test_a_job_without_tasks_is_done_when_sealed);
 }
