@@ -21,7 +21,7 @@
  *   core.pid()   core.parent()      of this process
  *   core.worker() -> number, spawned    in its pool, nil in a host; whether it is
  *                                   a process that was spawned
- *   core.task() -> number           of the task that runs here: not the last one's; 0
+ *   core.task_seq() -> number           of the task that runs here: not the last one's; 0
  *                                   between tasks, and in a host
  *   core.workers() -> n or nil      that the program's -j asks for
  *   core.now() -> seconds           of a clock that only goes forward

@@ -96,21 +96,31 @@ function M.any()
     return calls ~= nil and calls.first ~= false and present().first ~= false
 end
 
+--- Where calls are due now, for `leave`.
+---@return integer
+function M.level() return depth end
+
 --- A task begins to run here: what is due for it is its own.
 function M.enter()
     depth = depth + 1
 end
 
---- It is over. What it left to be called back its caller does, unless the task
---- was stopped: then that would go on with what was to stop.
----@param stopped boolean
-function M.leave(stopped)
-    local calls = levels[depth]
-    levels[depth] = nil
-    depth = depth - 1
-    if not calls then return end
+local function close(calls, stopped)
     calls.over, calls.outer = stopped and "dropped" or "left", present()
     while calls.first do M.add(take(calls)) end
+end
+
+--- It is over, if it had begun. What it left to be called back its caller does,
+--- unless the task was stopped: then that would go on with what was to stop.
+---@param level integer     before it began
+---@param stopped boolean
+function M.leave(level, stopped)
+    while depth > level do
+        local calls = levels[depth]
+        levels[depth] = nil
+        depth = depth - 1
+        if calls then close(calls, stopped) end
+    end
 end
 
 return M

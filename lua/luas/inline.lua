@@ -6,6 +6,7 @@
 local check = require "luas.check"
 local core = require "luas.core"
 local due = require "luas.due"
+local heap = require "luas.heap"
 local inspect = require "luas.inspect"
 
 local pack, unpack, randomseed = table.pack, table.unpack, math.randomseed
@@ -24,6 +25,14 @@ local stack = {}
 local Task = {}
 Task.__index = Task
 
+-- What a task submitted is before what was there, for the task may wait for it;
+-- then comes what has a higher priority, then what was first.
+local function goes_before(a, b)
+    if a.depth ~= b.depth then return a.depth > b.depth end
+    if a.priority ~= b.priority then return a.priority > b.priority end
+    return a.id < b.id
+end
+
 --- A pool with the methods of luas.core's (core/host/core.h). Its tasks run when
 --- a call drives it; those that nobody waits for yet run at their submission, as
 --- they shall see what is there now.
@@ -31,7 +40,7 @@ Task.__index = Task
 ---@return table
 local function new(given)
     local self = setmetatable({
-        jobs = {}, running = {}, counts = {}, last_id = 0,
+        jobs = {}, waiting = heap.new(goes_before), running = {}, counts = {}, last_id = 0,
         ended_ids = {}, first_ended = 1, last_ended = 0,
         init = given.init, exit = given.exit,
     }, Pool)
@@ -39,24 +48,16 @@ local function new(given)
     return self
 end
 
--- What a task submitted is before what was there, for the task may wait for it;
--- then comes what has a higher priority, then what was first.
-local function goes_before(a, b)
-    if a.depth ~= b.depth then return a.depth > b.depth end
-    return (a.policy.priority or 0) >= (b.policy.priority or 0)
-end
-
 function Pool:job(policy)
     if self.broken then error(self.broken, 0) end
     self.last_id = self.last_id + 1
     local job = setmetatable({
-        id = self.last_id, pool = self, policy = policy, depth = #self.running, queue = {}, first = 1, last = 0,
+        id = self.last_id, pool = self, policy = policy, priority = policy.priority or 0,
+        depth = #self.running, queue = {}, first = 1, last = 0,
         outcomes = {}, taken = 0, posted = 0, fed = 0, settled_count = 0, failures = 0,
     }, Job)
-    local before = self.jobs.before
-    while before ~= self.jobs and not goes_before(before, job) do before = before.before end
-    job.before, job.after = before, before.after
-    before.after, job.after.before = job, job
+    job.before, job.after = self.jobs.before, self.jobs
+    job.before.after, self.jobs.before = job, job
     return job
 end
 
@@ -138,15 +139,9 @@ local function prepare(self)
     error(self.broken, 0)
 end
 
-local function next_job(self)
-    local job = self.jobs.after
-    while job ~= self.jobs and job.first > job.last do job = job.after end
-    return job ~= self.jobs and job or nil
-end
-
 --- Runs one task: false when there is none.
 function Pool:step()
-    local job = next_job(self)
+    local job = self.waiting:first()
     if not job then return false end
     prepare(self)
     job:run()
@@ -155,7 +150,7 @@ end
 
 --- Is there nothing to run but what runs already, further down the stack?
 function Pool:stuck()
-    return #self.running > 0 and not next_job(self)
+    return #self.running > 0 and not self.waiting:first()
 end
 
 local ids = 0
@@ -207,6 +202,7 @@ local function push(self, arguments)
     self.queue[self.last] = setmetatable({
         job = self, index = self.fed, arguments = arguments, attempts = 0,
     }, Task)
+    if not self.place then self.pool.waiting:add(self) end
 end
 
 function Job:feed(items, first, last, star)
@@ -310,7 +306,7 @@ end
 function Task:__close()
     table.remove(self.job.pool.running)
     table.remove(stack)
-    if self.entered then due.leave(true) end
+    due.leave(self.level, true)
     if not self.settled then self:fail { kind = "cancelled" } end
 end
 
@@ -318,6 +314,8 @@ local function start(self)
     local task = self.queue[self.first]
     self.queue[self.first] = nil
     self.first = self.first + 1
+    if self.first > self.last then self.pool.waiting:remove(self) end
+    task.level = due.level()
     table.insert(self.pool.running, task)
     stack[#stack + 1] = task
     return task
@@ -366,8 +364,7 @@ function Task:again(kind)
 end
 
 function Task:settle(kind, ...)
-    due.leave(kind ~= "value" and kind ~= "error")
-    self.entered = false
+    due.leave(self.level, kind ~= "value" and kind ~= "error")
     if kind == "timeout" and self.cancelled then kind = "cancelled" end
     if self.start then self:tell(kind, ...) end
     if self:again(kind) then
@@ -394,7 +391,6 @@ function Task:call()
     if policy.stamped or self.job.pool.readers then self.start = core.now() end
     if policy.seed then randomseed(policy.seed, self.index) end
     due.enter()
-    self.entered = true
     return self:settle(core.guard(self, policy.timeout, policy.discard, self.job.f,
         unpack(arguments, 1, arguments.n)))
 end
@@ -422,6 +418,7 @@ function Job:cancel_queued(from, to)
         end
     end
     self.last = kept - 1
+    if self.first > self.last then self.pool.waiting:remove(self) end
 end
 
 function Job:cancel(from, to)

@@ -143,6 +143,20 @@ local function start_input(self, items, n)
     if items then start_array(self, items, n) else start_source(self) end
 end
 
+-- The job counts as about to start while `work` is done. All of this is called in
+-- protected mode: what stops a task, wherever that is then, leaves no such job behind.
+local function begin(self, work, ...)
+    enter(self)
+    local done = work(self, ...)
+    self.starting = nil
+    return done
+end
+
+local function give_up(self)
+    self.starting = nil -- closing it may want memory, and fail
+    self:close()
+end
+
 --- Starts a job of `f` over `items` (an array of `n`) or `source` (a function).
 ---@param pool table       a pool's state
 ---@param f function
@@ -161,11 +175,9 @@ function Job.start(pool, f, input, options, how)
     }, Job)
     self.alone = not pool.core:busy()
     self.handle = pool.core:job(self.policy)
-    enter(self)
-    local ok, message = pcall(start_input, self, input.items, input.n)
-    self.starting = nil
+    local ok, message = pcall(begin, self, start_input, input.items, input.n)
     if not ok then
-        self:close()
+        give_up(self)
         error(message, 0)
     end
     return self
@@ -218,11 +230,9 @@ function Job.call(pool, f, options, async, ...)
             pool = pool, f = f, options = options, handle = pool.core:job(policy), policy = policy,
             fed = 1, taken = 0, exhausted = true, single = true, starting = true,
         }, Job)
-        enter(self)
-        local ok, sent = pcall(start_call, self, ...)
-        self.starting = nil
+        local ok, sent = pcall(begin, self, start_call, ...)
         if sent == true then return self end
-        self:close()
+        give_up(self)
         if not ok then error(sent, 0) end
     end
     return Job.start(pool, f, { items = { table.pack(...) }, n = 1 }, options,

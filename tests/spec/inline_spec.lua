@@ -213,6 +213,19 @@ describe("a pool without workers", function()
         assert.are.equal(0, p:size())
     end)
 
+    it("runs what has the highest priority first, then what was submitted first", function()
+        local p, log, expected, iterators = pool.new(0), {}, {}, {}
+        for i = 1, 60 do
+            local priority = i * 7 % 5
+            iterators[i] = p:with { priority = priority }:imap(function(x) log[#log + 1] = x end, { i, i + 0.5 })
+            for x = i, i + 0.5, 0.5 do expected[#expected + 1] = { x, priority } end
+        end
+        table.sort(expected, function(a, b) return a[2] > b[2] or (a[2] == b[2] and a[1] < b[1]) end)
+        while p:step() do end
+        for i, each in ipairs(expected) do expected[i] = each[1] end
+        assert.are.same(expected, log)
+    end)
+
     it("reads a lazy source no further than workers would", function()
         local p <close> = pool.new(0)
         local read = 0

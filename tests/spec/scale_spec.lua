@@ -58,6 +58,21 @@ local function get_all(futures)
     for i, future in ipairs(futures) do assert(future:get() == i) end
 end
 
+-- Two at a time of the four that each of many sources gives.
+local function take_in_turn(p, n)
+    local iterators = {}
+    for i = 1, n do
+        local given = 0
+        iterators[i] = p:imap(id, function()
+            given = given + 1
+            if given <= 4 then return given end
+        end, { window = 2 })
+    end
+    for k = 1, 4 do
+        for i = 1, n do assert(iterators[i]() == k) end
+    end
+end
+
 local works = {
     ["submit and get futures"] = { many = 12000, run = function(p, n) get_all(submit(p, n)) end },
     ["submit and get futures with a timeout"] = {
@@ -158,6 +173,12 @@ local works = {
             for i = 1, n do p:apply_async(id, i):on_done(function() done = done + 1 end) end
             assert(done == n)
         end,
+    },
+    ["go on with each of many iterators in turn"] = {
+        run = function(p, n) take_in_turn(p, n) end,
+    },
+    ["go on with each of many iterators whose tasks run in the caller"] = {
+        run = function(_, n) take_in_turn(pool.new(0), n) end,
     },
     ["get futures whose tasks ran in the caller"] = {
         run = function(_, n) get_all(submit(pool.new(0), n)) end,
