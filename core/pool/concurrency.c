@@ -28,7 +28,7 @@ static int64_t deadline(const luas__pool *p, const luas__job *job)
 
 static bool is_known_as_long(const luas__job *job)
 {
-    return job->pace.steady_ns >= SHORT || job->input.pending[job->input.npending - 1].attempts > 0;
+    return job->pace.steady_ns >= SHORT || luas__pending_for(&job->input.pending, 0)->attempts > 0;
 }
 
 static bool is_limited(luas__pool *p, luas__job *job)

@@ -26,12 +26,10 @@ static void free_batch(luas__batch *b)
 
 static void free_batches(luas__job *j)
 {
-    while (j->input.batches != NULL) {
-        luas__batch *b = j->input.batches;
-        j->input.batches = b->next;
-        free_batch(b);
-    }
-    j->input.last_batch = j->input.cursor = NULL;
+    for (size_t i = j->input.first_batch; i < j->input.nbatches; i++)
+        if (j->input.batches[i].batch != NULL)
+            free_batch(j->input.batches[i].batch);
+    free(j->input.batches);
 }
 
 void luas__job_move(luas__job *j, luas__job_list *list)
@@ -97,7 +95,7 @@ void luas__job_free(luas__job *j)
     luas__job_move(j, NULL);
     free_batches(j);
     free(j->definitions);
-    free(j->input.pending);
+    luas__pending_release(&j->input.pending);
     if (j->seen.names != NULL)
         free_batch(j->seen.names);
     luas__buffer_release(&j->output.inbox);
@@ -107,38 +105,34 @@ void luas__job_free(luas__job *j)
 
 int luas__job_reserve(luas__job *j, size_t extra)
 {
-    return luas__array_reserve(&j->input.pending, &j->input.cap_pending,
-                               j->input.npending + extra, sizeof *j->input.pending);
+    return luas__pending_reserve(&j->input.pending, extra);
 }
 
-/* New tasks go to the bottom of the stack, joined with the youngest there. */
 static int add_pending(luas__job *j, uint64_t count)
 {
-    uint64_t first = j->input.fed + 1;
-    luas__range *bottom = j->input.pending;
-    if (j->input.npending > 0 && bottom->first + bottom->count == first && bottom->attempts == 0) {
-        bottom->count += count;
-    } else {
-        int rc = luas__job_reserve(j, 1);
-        if (rc < 0)
-            return rc;
-        memmove(j->input.pending + 1, j->input.pending, j->input.npending * sizeof *j->input.pending);
-        j->input.pending[0] = (luas__range){.first = first, .count = count};
-        j->input.npending++;
-    }
+    int rc = luas__pending_append(&j->input.pending, j->input.fed + 1, count);
+    if (rc < 0)
+        return rc;
     j->input.fed += count;
     j->input.waiting += count;
     requeue(j);
     return 0;
 }
 
-static void append_batch(luas__job *j, luas__batch *b)
+/* Room for one more, of that which those that are gone at the front have left, or new. */
+static int reserve_batch(luas__job *j)
 {
-    if (j->input.last_batch != NULL)
-        j->input.last_batch->next = b;
-    else
-        j->input.batches = b;
-    j->input.last_batch = b;
+    if (j->input.nbatches < j->input.cap_batches)
+        return 0;
+    size_t left = j->input.nbatches - j->input.first_batch;
+    if (left <= j->input.cap_batches / 2 && left > 0) {
+        memmove(j->input.batches, j->input.batches + j->input.first_batch, left * sizeof *j->input.batches);
+        j->input.first_batch = 0;
+        j->input.nbatches = left;
+        return 0;
+    }
+    return luas__array_reserve(&j->input.batches, &j->input.cap_batches, j->input.nbatches + 1,
+                               sizeof *j->input.batches);
 }
 
 int luas__job_feed(luas__job *j, luas__buffer *bytes, size_t *ends, uint32_t count)
@@ -147,7 +141,9 @@ int luas__job_feed(luas__job *j, luas__buffer *bytes, size_t *ends, uint32_t cou
     if (b == NULL)
         return LUAS_ENOMEM;
     uint64_t first = j->input.fed + 1;
-    int rc = add_pending(j, count);
+    int rc = reserve_batch(j);
+    if (rc == 0)
+        rc = add_pending(j, count);
     if (rc < 0) {
         free(b);
         return rc;
@@ -155,7 +151,7 @@ int luas__job_feed(luas__job *j, luas__buffer *bytes, size_t *ends, uint32_t cou
     *b = (luas__batch){.first = first, .count = count, .unsettled = count,
                        .bytes = *bytes, .ends = ends};
     *bytes = (luas__buffer)LUAS__BUFFER_INIT;
-    append_batch(j, b);
+    j->input.batches[j->input.nbatches++] = (luas__batch_place){.first = first, .batch = b};
     return 0;
 }
 
@@ -179,62 +175,53 @@ int luas__job_feed_inherited(luas__job *j, uint64_t count)
 
 int luas__job_return(luas__job *j, luas__range range)
 {
-    int rc = luas__job_reserve(j, 1);
+    int rc = luas__pending_add(&j->input.pending, range);
     if (rc < 0)
         return rc;
-    j->input.pending[j->input.npending++] = range;
     j->input.waiting += range.count;
     requeue(j);
     return 0;
 }
 
-/* Tasks are mostly dealt in order, so the last batch found is a good guess. */
+/* Where the batch of a task is, or NULL: it has none, or no more. */
+static luas__batch_place *find_batch(luas__job *j, uint64_t index)
+{
+    size_t from = j->input.first_batch, to = j->input.nbatches; /* the place is before `to` */
+    while (from < to) {
+        size_t middle = from + (to - from) / 2;
+        if (j->input.batches[middle].first <= index)
+            from = middle + 1;
+        else
+            to = middle;
+    }
+    luas__batch_place *at = from > j->input.first_batch ? &j->input.batches[from - 1] : NULL;
+    bool has_it = at != NULL && at->batch != NULL && index - at->first < at->batch->count;
+    return has_it ? at : NULL;
+}
+
 luas__batch *luas__job_batch(luas__job *j, uint64_t index)
 {
-    luas__batch *b = j->input.cursor != NULL && j->input.cursor->first <= index ? j->input.cursor : j->input.batches;
-    while (b != NULL && index - b->first >= b->count)
-        b = b->next;
-    return j->input.cursor = b;
-}
-
-/* The topmost range that this worker may have. */
-static luas__range *top_for(luas__job *j, uint32_t worker)
-{
-    for (size_t i = j->input.npending; i > 0; i--) {
-        luas__range *r = &j->input.pending[i - 1];
-        if (r->avoid == 0 || r->avoid != worker)
-            return r;
-    }
-    return NULL;
-}
-
-static void drop_pending(luas__job *j, luas__range *r)
-{
-    size_t above = (size_t)(j->input.pending + j->input.npending - (r + 1));
-    memmove(r, r + 1, above * sizeof *r);
-    j->input.npending--;
+    const luas__batch_place *at = find_batch(j, index);
+    return at != NULL ? at->batch : NULL;
 }
 
 bool luas__job_take(luas__job *j, uint32_t worker, uint32_t most, luas__range *range,
                     luas__batch **batch)
 {
-    luas__range *top = top_for(j, worker);
-    if (top == NULL)
+    const luas__range *next = luas__pending_for(&j->input.pending, worker);
+    if (next == NULL)
         return false;
-    *range = *top;
-    *batch = luas__job_batch(j, top->first);
+    *range = *next;
+    *batch = luas__job_batch(j, next->first);
     if (range->count > most)
         range->count = most;
     if (*batch != NULL) {
-        uint64_t rest = (*batch)->first + (*batch)->count - top->first;
+        uint64_t rest = (*batch)->first + (*batch)->count - next->first;
         if (range->count > rest)
             range->count = rest;
     }
-    top->first += range->count;
-    top->count -= range->count;
+    luas__pending_take(&j->input.pending, next, range->count);
     j->input.waiting -= range->count;
-    if (top->count == 0)
-        drop_pending(j, top);
     requeue(j);
     return true;
 }
@@ -247,35 +234,30 @@ const char *luas__job_batch_bytes(const luas__batch *b, uint64_t first, uint64_t
     return luas__buffer_bytes(&b->bytes) + from;
 }
 
-static void drop_batch(luas__job *j, luas__batch **link, luas__batch *before)
+static void drop_batch(luas__job *j, luas__batch_place *at)
 {
-    luas__batch *b = *link;
-    *link = b->next;
-    if (j->input.last_batch == b)
-        j->input.last_batch = before;
-    if (j->input.cursor == b)
-        j->input.cursor = NULL;
-    free_batch(b);
+    free_batch(at->batch);
+    at->batch = NULL;
+    while (j->input.first_batch < j->input.nbatches && j->input.batches[j->input.first_batch].batch == NULL)
+        j->input.first_batch++;
+    if (j->input.first_batch == j->input.nbatches)
+        j->input.first_batch = j->input.nbatches = 0;
 }
 
 /* Inputs are kept until their whole batch is settled, for retries. Gives how
    many of the tasks from `index` on were in that batch. */
 static uint64_t settle_inputs(luas__job *j, uint64_t index, uint64_t count)
 {
-    luas__batch **link = &j->input.batches, *before = NULL;
-    while (*link != NULL && index - (*link)->first >= (*link)->count) {
-        before = *link;
-        link = &before->next;
-    }
-    luas__batch *b = *link;
-    if (b == NULL)
+    luas__batch_place *at = find_batch(j, index);
+    if (at == NULL)
         return count;
+    luas__batch *b = at->batch;
     uint64_t rest = b->first + b->count - index;
     if (count > rest)
         count = rest;
     b->unsettled -= (uint32_t)count;
     if (b->unsettled == 0)
-        drop_batch(j, link, before);
+        drop_batch(j, at);
     return count;
 }
 
@@ -374,7 +356,7 @@ int luas__job_settle(luas__job *j, const luas__outcome *o, const char *payload,
     int rc = j->closed ? 0 : post(j, o, payload, printed);
     if (rc < 0)
         return rc;
-    for (uint64_t i = 0; i < o->count && j->input.batches != NULL;)
+    for (uint64_t i = 0; i < o->count && j->input.nbatches > 0;)
         i += settle_inputs(j, o->index + i, o->count - i);
     j->output.settled += o->count;
     if (o->kind != LUAS__KIND_VALUE && o->kind != LUAS__KIND_CANCELLED)
@@ -397,45 +379,33 @@ static uint64_t clamp(uint64_t x, uint64_t low, uint64_t high)
     return x < low ? low : x > high ? high : x;
 }
 
-/* Cancels the middle of the range at `i`; what is left goes before and after. */
-static int cancel_within(luas__job *j, size_t i, uint64_t from, uint64_t to)
+/* Cancels what of the range is between `from` and `past`. */
+static int cancel_within(luas__job *j, const luas__range *range, uint64_t from, uint64_t past)
 {
-    luas__range r = j->input.pending[i], rest = r;
-    uint64_t end = r.first + r.count;
-    uint64_t low = clamp(from, r.first, end), high = clamp(to, low, end);
-    if (low == high)
-        return 0;
+    uint64_t end = range->first + range->count;
+    uint64_t low = clamp(from, range->first, end), high = clamp(past, low, end);
     int rc = luas__job_reserve(j, 1);
     if (rc == 0)
-        rc = cancel_range(j, low, high - low, r.attempts);
+        rc = cancel_range(j, low, high - low, range->attempts);
     if (rc < 0)
         return rc;
+    luas__pending_cut(&j->input.pending, range, low, high - low);
     j->input.waiting -= high - low;
     requeue(j);
-    j->input.pending[i].count = low - r.first;
-    rest.first = high;
-    rest.count = end - high;
-    memmove(&j->input.pending[i + 1], &j->input.pending[i], (j->input.npending++ - i) * sizeof r);
-    j->input.pending[i] = rest; /* below the lower indices, which come first */
     return 0;
-}
-
-static void drop_empty_ranges(luas__job *j)
-{
-    size_t kept = 0;
-    for (size_t i = 0; i < j->input.npending; i++)
-        if (j->input.pending[i].count > 0)
-            j->input.pending[kept++] = j->input.pending[i];
-    j->input.npending = kept;
 }
 
 int luas__job_cancel_pending(luas__job *j, uint64_t from, uint64_t to)
 {
     uint64_t past = to < UINT64_MAX ? to + 1 : to;
+    const luas__range *range;
     int rc = 0;
-    for (size_t i = j->input.npending; i-- > 0 && rc == 0;)
-        rc = cancel_within(j, i, from, past);
-    drop_empty_ranges(j);
+    while (rc == 0 && from < past && (range = luas__pending_from(&j->input.pending, from)) != NULL
+           && range->first < past) {
+        uint64_t next = range->first + range->count;
+        rc = cancel_within(j, range, from, past);
+        from = next;
+    }
     return rc;
 }
 

@@ -20,11 +20,11 @@
 #include "definition.h"
 #include "frame.h"
 #include "outcome.h"
+#include "pending.h"
 #include "queue.h"
 
 /* Inputs that were fed together: for each a size and its arguments. */
 typedef struct luas__batch {
-    struct luas__batch *next;
     uint64_t first;         /* index of the first task */
     uint32_t count;
     uint32_t unsettled;     /* tasks without an outcome; at 0 it is freed */
@@ -32,12 +32,11 @@ typedef struct luas__batch {
     size_t *ends;           /* count offsets: where each task's bytes end */
 } luas__batch;
 
-/* Tasks first .. first + count - 1 that wait to be dealt. */
-typedef struct luas__range {
-    uint64_t first, count;
-    uint32_t attempts;      /* times they were started before */
-    uint32_t avoid;         /* serial of the worker that they failed on, or 0 */
-} luas__range;
+/* The batch whose tasks have indices from `first` on, until it is freed; NULL then. */
+typedef struct luas__batch_place {
+    uint64_t first;
+    luas__batch *batch;
+} luas__batch_place;
 
 typedef struct luas__policy {
     int64_t timeout;        /* ns for a task; 0: none */
@@ -84,9 +83,9 @@ typedef struct luas__job {
     struct {
         uint64_t fed;           /* tasks 1 .. fed exist */
         bool sealed;            /* nothing more will be fed */
-        luas__batch *batches, *last_batch, *cursor;
-        luas__range *pending;   /* a stack: the next to deal is on top */
-        size_t npending, cap_pending;
+        luas__batch_place *batches; /* by index, from first_batch to nbatches - 1 */
+        size_t first_batch, nbatches, cap_batches;
+        luas__pending pending;
         uint64_t waiting;       /* tasks in pending */
     } input;
     struct {
@@ -150,7 +149,7 @@ int luas__job_feed_inherited(luas__job *j, uint64_t count);
 /* Makes sure that luas__job_return cannot fail `extra` times. */
 int luas__job_reserve(luas__job *j, size_t extra);
 
-/* Puts tasks back to be dealt next. */
+/* Puts tasks back to where they were. */
 int luas__job_return(luas__job *j, luas__range range);
 
 /* Takes up to `most` consecutive tasks off the pending ones, all from one

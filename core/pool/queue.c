@@ -75,6 +75,14 @@ luas__queue_node *luas__queue_first(const luas__queue *q)
     return t;
 }
 
+luas__queue_node *luas__queue_last(const luas__queue *q)
+{
+    luas__queue_node *t = q->root;
+    while (t != NULL && t->behind != NULL)
+        t = t->behind;
+    return t;
+}
+
 luas__queue_node *luas__queue_next(const luas__queue *q, const luas__queue_node *n)
 {
     luas__queue_node *found = NULL;

@@ -24,8 +24,9 @@ typedef struct luas__queue {
 void luas__queue_add(luas__queue *q, luas__queue_node *n);
 void luas__queue_remove(luas__queue *q, const luas__queue_node *n);
 
-/* The first one, and the one behind `n`, which may have left meanwhile; or NULL. */
+/* The first one, the last one, and the one behind `n`, which need not be in it; or NULL. */
 luas__queue_node *luas__queue_first(const luas__queue *q);
+luas__queue_node *luas__queue_last(const luas__queue *q);
 luas__queue_node *luas__queue_next(const luas__queue *q, const luas__queue_node *n);
 
 /* Does `a` go before `b`? */

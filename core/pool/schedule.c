@@ -103,7 +103,7 @@ static bool idle(const luas__worker *w)
    serial numbers, for a new worker with an old one's place is another. */
 static uint32_t whom_to_avoid(luas__pool *p, const luas__worker *w, luas__job *job)
 {
-    if (job->input.pending[job->input.npending - 1].avoid != w->serial)
+    if (luas__pending_for(&job->input.pending, 0)->avoid != w->serial)
         return 0;
     for (int i = 0; i < p->nworkers; i++) {
         const luas__worker *other = p->workers[i];

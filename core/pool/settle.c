@@ -56,7 +56,7 @@ static int settle(luas__pool *p, luas__worker *w, const luas__outcome *o, const 
     return 0;
 }
 
-/* Retries go to the front, elsewhere if there is an elsewhere. */
+/* A retry goes where its task was, to another worker if there is one. */
 static int retry(luas__pool *p, luas__worker *w, const luas__outcome *o, const char *payload)
 {
     const luas__chunk *c = &w->tasks.chunks[0];

@@ -64,7 +64,7 @@ static void test_values_settled_together_are_read_one_by_one(void)
     CHECK_INT(settle(job, 13, LUAS__KIND_ERROR, "13"), 0);
     CHECK_INT(settle_values(job, 14, 20), 0);
     CHECK_INT(job->output.settled, 20);
-    CHECK(job->input.batches == NULL);
+    CHECK_INT(job->input.nbatches, 0);
     luas__job_swap(job);
     for (uint64_t i = 1; i <= 20; i++) {
         CHECK(luas__job_has_taken(job));
@@ -137,23 +137,66 @@ static void test_returned_tasks_go_first_and_elsewhere(void)
     luas__job_free(job);
 }
 
+static void test_returned_tasks_are_where_they_were(void)
+{
+    luas__job *job = new_job(0);
+    luas__range ranges[3], range;
+    luas__batch *batch;
+    feed(job, 10);
+    for (int i = 0; i < 3; i++)
+        CHECK(luas__job_take(job, 1, 2, &ranges[i], &batch));
+    static const int returned[] = {2, 0, 1};
+    for (int i = 0; i < 3; i++)
+        CHECK_INT(luas__job_return(job, ranges[returned[i]]), 0);
+    for (uint64_t first = 1; first < 7; first += 2) {
+        CHECK(luas__job_take(job, 1, 10, &range, &batch));
+        CHECK(range.first == first && range.count == 2);
+    }
+    luas__job_free(job);
+}
+
+/* One by one, so that each but the last leaves a range more than there was. */
+static void test_any_can_be_cancelled_alone(void)
+{
+    enum { TASKS = 1000 };
+    luas__job *job = new_job(0);
+    luas__range range;
+    luas__batch *batch;
+    for (int i = 0; i < TASKS; i++)
+        feed(job, 1);
+    for (uint64_t i = 2; i <= TASKS; i += 2)
+        CHECK_INT(luas__job_cancel_pending(job, i, i), 0);
+    CHECK_INT(job->input.pending.count, TASKS / 2);
+    CHECK_INT(luas__job_cancel_pending(job, 7, 5), 0); /* none */
+    CHECK_INT(job->input.waiting, TASKS / 2);
+    for (uint64_t i = 1; i <= TASKS; i += 2) {
+        CHECK(luas__job_take(job, 1, 10, &range, &batch));
+        CHECK(range.first == i && range.count == 1 && batch->first == i);
+        CHECK_INT(settle(job, i, LUAS__KIND_VALUE, "x"), 0);
+    }
+    CHECK_INT(job->input.nbatches, 0);
+    CHECK_INT(job->output.settled, TASKS);
+    luas__job_free(job);
+}
+
 static void test_a_batch_is_freed_when_all_of_it_is_settled(void)
 {
     luas__job *job = new_job(0);
     feed(job, 2);
     feed(job, 2);
-    luas__batch *second = job->input.batches->next;
+    const luas__batch *second = job->input.batches[1].batch;
     luas__range range;
     luas__batch *batch;
     while (luas__job_take(job, 1, 1, &range, &batch))
         continue;
     CHECK_INT(settle(job, 1, LUAS__KIND_VALUE, "x"), 0);
     CHECK_INT(settle(job, 3, LUAS__KIND_VALUE, "x"), 0);
-    CHECK(job->input.batches != second);
+    CHECK(job->input.batches[job->input.first_batch].batch != second);
     CHECK_INT(settle(job, 2, LUAS__KIND_ERROR, "x"), 0);
-    CHECK(job->input.batches == second && job->input.last_batch == second);
+    CHECK(job->input.batches[job->input.first_batch].batch == second);
+    CHECK_INT(job->input.first_batch + 1, job->input.nbatches);
     CHECK_INT(settle(job, 4, LUAS__KIND_CRASH, "x"), 0);
-    CHECK(job->input.batches == NULL && job->input.last_batch == NULL);
+    CHECK(job->input.first_batch == 0 && job->input.nbatches == 0);
     CHECK_INT(job->output.failures, 2);
     CHECK(!luas__job_finished(job));
     job->input.sealed = true;
@@ -402,8 +445,10 @@ static void check_counts(const model *m)
     }
     CHECK_INT(m->job->input.waiting, waiting);
     CHECK_INT(m->job->output.settled, settled);
-    for (const luas__batch *b = m->job->input.batches; b != NULL; b = b->next)
-        CHECK(b->unsettled > 0);
+    for (size_t i = m->job->input.first_batch; i < m->job->input.nbatches; i++) {
+        const luas__batch *b = m->job->input.batches[i].batch;
+        CHECK(b == NULL || (b->unsettled > 0 && b->first == m->job->input.batches[i].first));
+    }
 }
 
 static void play(uint64_t seed)
@@ -426,8 +471,8 @@ static void play(uint64_t seed)
     model_read(&m);
     for (uint64_t i = 1; i <= m.job->input.fed; i++)
         CHECK_INT(m.state[i], READ);
-    CHECK(m.job->input.batches == NULL);
-    CHECK_INT(m.job->input.npending, 0);
+    CHECK_INT(m.job->input.nbatches, 0);
+    CHECK_INT(m.job->input.pending.count, 0);
     luas__job_free(m.job);
 }
 
@@ -443,6 +488,8 @@ int main(void)
     RUN(test_dealt_in_order);
     RUN(test_batches_hold_the_bytes_of_their_tasks);
     RUN(test_returned_tasks_go_first_and_elsewhere);
+    RUN(test_returned_tasks_are_where_they_were);
+    RUN(test_any_can_be_cancelled_alone);
     RUN(test_a_batch_is_freed_when_all_of_it_is_settled);
     RUN(test_outcomes_are_read_as_they_were_settled);
     RUN(test_full_when_too_much_waits);

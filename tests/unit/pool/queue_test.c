@@ -21,9 +21,10 @@ static void test_priority_goes_before_age(void)
                                 {.priority = 7, .age = 5}};
     const int expected[] = {2, 4, 0, 3, 1};
     luas__queue q = {0};
-    CHECK(luas__queue_first(&q) == NULL);
+    CHECK(luas__queue_first(&q) == NULL && luas__queue_last(&q) == NULL);
     for (int i = 0; i < 5; i++)
         luas__queue_add(&q, &nodes[i]);
+    CHECK(luas__queue_last(&q) == &nodes[1]);
     const luas__queue_node *n = luas__queue_first(&q);
     for (int i = 0; i < 5; i++, n = luas__queue_next(&q, n))
         CHECK(n == &nodes[expected[i]]);
