@@ -36,6 +36,20 @@ int luas__buffer_grow(luas__buffer *b, size_t extra)
     return 0;
 }
 
+void luas__buffer_trim(luas__buffer *b)
+{
+    size_t cap = b->start + b->len;
+    if (b->len == 0) {
+        luas__buffer_release(b);
+        return;
+    }
+    char *data = cap < b->cap ? realloc(b->data, cap) : NULL;
+    if (data == NULL)
+        return; /* nothing to give back, or it could not be */
+    b->data = data;
+    b->cap = cap;
+}
+
 void luas__buffer_release(luas__buffer *b)
 {
     free(b->data);

@@ -22,6 +22,9 @@ typedef struct luas__buffer {
 /* Makes room for `extra` bytes after the contents. */
 int luas__buffer_grow(luas__buffer *b, size_t extra);
 
+/* Gives back the room after the contents. */
+void luas__buffer_trim(luas__buffer *b);
+
 /* Frees the storage; the buffer is empty and usable again. */
 void luas__buffer_release(luas__buffer *b);
 

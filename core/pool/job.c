@@ -414,6 +414,17 @@ bool luas__job_finished(const luas__job *j)
     return j->input.sealed && j->output.settled == j->input.fed;
 }
 
+void luas__job_trim(luas__job *j)
+{
+    luas__pending_release(&j->input.pending);
+    free(j->input.batches);
+    j->input.batches = NULL;
+    j->input.first_batch = j->input.nbatches = j->input.cap_batches = 0;
+    set_posting(j, true);
+    luas__buffer_trim(&j->output.inbox);
+    set_posting(j, false);
+}
+
 bool luas__job_full(const luas__job *j)
 {
     return j->policy.room > 0 && j->output.inbox.len > j->policy.room;

@@ -68,7 +68,7 @@ typedef struct luas__job {
     bool pumped;                /* goes on while no call drives the pool */
     atomic_bool done;           /* all outcomes are known, and in the inbox */
     bool watched;               /* the owner wants to be told of that */
-    atomic_bool posting;        /* one is being added: a copy finds the inbox torn */
+    atomic_bool posting;        /* the inbox is being changed: a copy finds it torn */
     bool closed;                /* nobody wants outcomes any more */
     uint64_t dealt;             /* tasks in workers now */
     int failed_starts;          /* workers in a row that ended before they began a task */
@@ -185,6 +185,9 @@ int luas__job_settle(luas__job *j, const luas__outcome *o, const char *payload,
 int luas__job_cancel_pending(luas__job *j, uint64_t from, uint64_t to);
 
 bool luas__job_finished(const luas__job *j);
+
+/* Frees what a finished job needs no more, as its outcomes may wait for long. */
+void luas__job_trim(luas__job *j);
 
 /* More outcomes wait than the policy has room for. */
 bool luas__job_full(const luas__job *j);

@@ -70,7 +70,8 @@ void luas__jobs_done(luas__pool *p, luas__job *job)
 {
     if (job->done)
         return;
-    job->done = true;
+    luas__job_trim(job);
+    job->done = true; /* from here on a copy takes the inbox as it is */
     luas__snapshots_end(p, job);
     luas__jobs_stop_pumping(p, job);
     forget(p, job);

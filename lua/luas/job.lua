@@ -32,6 +32,10 @@ local BATCH <const> = 4096
 local Job = { __name = "luas.job" }
 Job.__index = Job
 
+-- A job of one task, of which there may be many: what all have alike is in their class.
+local Call = { fed = 1, taken = 0, exhausted = true, single = true }
+Call.__index = Call
+
 function Job:__tostring()
     return ("job: %d of %s tasks taken"):format(self.taken, self.total or "?")
 end
@@ -228,8 +232,8 @@ function Job.call(pool, f, options, async, ...)
         local policy = call_policy(pool, options)
         local self = setmetatable({
             pool = pool, f = f, options = options, handle = pool.core:job(policy), policy = policy,
-            fed = 1, taken = 0, exhausted = true, single = true, starting = true,
-        }, Job)
+            starting = true,
+        }, Call)
         local ok, sent = pcall(begin, self, start_call, ...)
         if sent == true then return self end
         give_up(self)
@@ -453,5 +457,7 @@ function Job:close()
     leave(self)
 end
 Job.__close = Job.close
+
+for name, method in pairs(Job) do Call[name] = Call[name] or method end
 
 return Job

@@ -6,7 +6,7 @@ local pool = luas.pool
 local helpers = require("tests.support.helpers")
 
 -- More than Lua has room for calls of C inside each other.
-local LINKS <const> = 250
+local LINKS <const> = 210
 
 local function id(x) return x end
 

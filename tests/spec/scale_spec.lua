@@ -213,7 +213,7 @@ describe("it costs as much for each of many as of few to", function()
 end)
 
 describe("an unread future", function()
-    it("takes about a kilobyte", function()
+    it("takes little more than a kilobyte", function()
         if helpers.sanitized then return pending("a sanitizer has memory of its own for each block") end
         local N <const> = 4000
         local output = helpers.output(([[
@@ -239,7 +239,7 @@ describe("an unread future", function()
             submit(%d)
             print((lua() - own) // %d, (resident() - all) // %d)]]):format(N, N, N))
         local own, all = output:match("^(%d+)%.0\t(%-?%d+)")
-        assert.is_true(tonumber(own) < 1200, output)
-        assert.is_true(tonumber(all) < 2600, output)
+        assert.is_true(tonumber(own) < 900, output)
+        assert.is_true(tonumber(all) < 2000, output)
     end)
 end)

@@ -111,6 +111,10 @@ static void test_random_operations(void)
             end -= (end - start) / 2;
             luas__buffer_truncate(&b, end - start);
         }
+        if (draw(&random, 8) == 0) {
+            luas__buffer_trim(&b);
+            CHECK_INT(luas__buffer_room(&b), 0);
+        }
         CHECK_INT(b.len, end - start);
         CHECK(b.len == 0 || memcmp(luas__buffer_bytes(&b), model + start, b.len) == 0);
     }
