@@ -36,13 +36,16 @@ local HANDLES = [[
     local run = process.spawn(later)
     local fresh = process.new { target = double, args = { 4 } }
     local a, b = process.pipe()
+    local called, heard, heard_pending = p:apply_async(double, 4), {}, nil
+    local function hear(future) heard[#heard + 1] = future end
+    called:on_done(hear)
     local inline, inline_read = pool.new(0), 0
     local inline_ended = inline:apply_async(double, 4)
     local inline_it = inline:imap(double, function() inline_read = inline_read + 1 return inline_read end)
     pool.apply(double, 1)
     for i = 1, 3 do assert(from_source() == i) end
     -- All this has come, though nobody has looked at it.
-    eventually(function() return p:stats().values >= 10 + read and p:stats().errors >= 4 end)
+    eventually(function() return p:stats().values >= 11 + read and p:stats().errors >= 4 end)
     eventually(function() return not io.open(("/proc/%d/stat"):format(done.pid)) end)
     eventually(function() return not io.open(("/proc/%d/stat"):format(raised.pid)) end)
     os.execute "sleep 0.05"
@@ -53,7 +56,8 @@ local HANDLES = [[
         p:close()
         assert(p:join(10))
     else
-        pending = p:apply_async(later, 4)
+        pending, heard_pending = p:apply_async(later, 4), p:apply_async(later, 4)
+        heard_pending:on_done(hear)
         local other = pool.new(1)
         other:apply(double, 1)
     end
@@ -85,6 +89,16 @@ local HANDLES = [[
         local value
         ended:on_done(function(future) value = future:get() end)
         return value
+    end)
+    -- Those of its host are called back there.
+    case("one that has a callback: on_done", "^8 true$", function()
+        local before, value = #heard, nil
+        called:on_done(function(future) value = future:get() end)
+        return ("%d %s"):format(value, #heard == before or "the host's were called")
+    end)
+    case("get, wait_any", "^8 1 true$", function()
+        local before = #heard
+        return ("%d %d %s"):format(called:get(), select(2, pool.wait_any { called }), #heard == before)
     end)
     case("tostring", "^future: ended$", function() return tostring(ended) end)
     case("twice", "^16$", function() return ended:get() + ended:get() end)
@@ -131,6 +145,11 @@ local HANDLES = [[
         end
         case("get with a timeout", ELSEWHERE, function() return pending:get(0) end)
         case("on_done", ELSEWHERE, function() return pending:on_done(print) end)
+        for _, verb in ipairs { "on_done", "wait", "ready" } do
+            case("one that has a callback: " .. verb, ELSEWHERE, function()
+                return heard_pending[verb](heard_pending, verb == "on_done" and print or nil)
+            end)
+        end
         case("tostring", "^future: not ended yet$", function() return tostring(pending) end)
         case("wait_all", ELSEWHERE, function() return pool.wait_all { ended, pending } end)
         case("wait_any", ELSEWHERE, function() return pool.wait_any { pending } end)
@@ -209,8 +228,8 @@ local HANDLES = [[
     end
     case("all of them: #, pairs, inspect", "^true$", walk)
     case("all of them: collected", "^true$", function()
-        p, view, ended, failed, mapped, failing, it, it_job, unordered, from_source = nil
-        pending, done, raised, run, fresh, a, b, inline_ended, inline_it, cases = nil
+        p, view, ended, called, failed, mapped, failing, it, it_job, unordered, from_source = nil
+        pending, heard_pending, done, raised, run, fresh, a, b, inline_ended, inline_it, cases = nil
         collectgarbage() collectgarbage()
         return true
     end)
@@ -236,6 +255,7 @@ local HANDLES = [[
         assert(walk())
         assert(ended:get() == 8 and failed:successful() == false and #mapped:get() == 3)
         assert(all(it) == "2 4 6" and all(unordered) == "2 4 6")
+        assert(called:get() == 8 and #heard == 1 and heard[1] == called)
         assert(inline_it() == 1)
         assert(done:result() == 8 and run:is_alive())
         assert(run.exitcode == nil)
@@ -245,7 +265,8 @@ local HANDLES = [[
         assert(a:send(5) == nil and b:recv(5) == 5)
         if state == "ended" then return end
         assert(p:size() == 2 and p:stats().crashes == 0)
-        assert(pending:cancel())
+        assert(pending:cancel() and heard_pending:cancel())
+        assert(not pcall(heard_pending.get, heard_pending) and #heard == 2)
         assert(p:apply(double, 4) == 8)
         local n = 3
         for i, v in from_source do

@@ -54,6 +54,7 @@ static bool refuses_to_drive(luas__pool *pool, luas__job *job)
         && luas__pool_resize(pool, 7) == LUAS_EFOREIGN
         && luas__pool_terminate(pool) == LUAS_EFOREIGN
         && luas__pool_live(pool, true) == LUAS_EFOREIGN
+        && luas__pool_watch(pool, job) == LUAS_EFOREIGN
         && luas__pool_signal_process(pool, job, SIGKILL) == LUAS_EFOREIGN;
 }
 
@@ -122,6 +123,28 @@ static void test_what_had_come_can_be_taken(void)
     luas__pool_close(pool);
 }
 
+static bool is_told_of_none(luas__pool *pool, luas__job *job)
+{
+    return luas__pool_ended(pool) == 0 && luas__pool_watch(pool, job) == LUAS_EFOREIGN
+        && is_over(pool, job);
+}
+
+static void test_only_the_owner_is_told_of_an_end(void)
+{
+    luas__pool *pool = open_pool(1, serve);
+    luas__job *job = start_job(pool, &(luas__policy){0});
+    CHECK_INT(luas__pool_watch(pool, job), job->id);
+    feed(pool, job, "echo", 3);
+    luas__pool_seal(pool, job);
+    await_settled(pool, job, 3);
+    check_in_copy(pool, job, is_told_of_none);
+    CHECK_INT(luas__pool_ended(pool), job->id);
+    tally *t = finish(pool, job);
+    CHECK_INT(t->kinds[LUAS__KIND_VALUE], 3);
+    free(t);
+    luas__pool_close(pool);
+}
+
 static void test_what_was_coming_is_left_alone(void)
 {
     luas__pool *pool = open_pool(1, serve);
@@ -164,6 +187,7 @@ int main(void)
 {
     RUN(test_a_copy_is_refused);
     RUN(test_what_had_come_can_be_taken);
+    RUN(test_only_the_owner_is_told_of_an_end);
     RUN(test_what_was_coming_is_left_alone);
     RUN(test_how_a_process_ended_can_be_read);
 }
