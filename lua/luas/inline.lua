@@ -30,7 +30,7 @@ Task.__index = Task
 local function goes_before(a, b)
     if a.depth ~= b.depth then return a.depth > b.depth end
     if a.priority ~= b.priority then return a.priority > b.priority end
-    return a.id < b.id
+    return a.serial < b.serial
 end
 
 --- A pool with the methods of luas.core's (core/host/core.h). Its tasks run when
@@ -52,7 +52,7 @@ function Pool:job(policy)
     if self.broken then error(self.broken, 0) end
     self.last_id = self.last_id + 1
     local job = setmetatable({
-        id = self.last_id, pool = self, policy = policy, priority = policy.priority or 0,
+        serial = self.last_id, pool = self, policy = policy, priority = policy.priority or 0,
         depth = #self.running, queue = {}, first = 1, last = 0,
         outcomes = {}, taken = 0, posted = 0, fed = 0, settled_count = 0, failures = 0,
     }, Job)
@@ -257,7 +257,7 @@ end
 local function note_end(self)
     local pool = self.pool
     pool.last_ended = pool.last_ended + 1
-    pool.ended_ids[pool.last_ended] = self.id
+    pool.ended_ids[pool.last_ended] = self.serial
 end
 
 function Job:leave_if_done()
@@ -270,7 +270,7 @@ end
 function Job:watch()
     if not self.watched and not self.after then note_end(self) end
     self.watched = true
-    return self.id
+    return self.serial
 end
 
 local counters = {

@@ -326,8 +326,8 @@ describe("callbacks", function()
         local log = {}
         local future
         future = p:map_async(id, { 1, 2, 3 }, { progress = function()
-            p:step(0)
             log[#log + 1] = "progress"
+            p:step(0)
         end })
         future:on_done(function(f) log[#log + 1] = "done " .. select(2, f:get()) end)
         assert.are.equal(3, select(2, future:get()))

@@ -132,7 +132,7 @@ static int run_task(luas__channel *c, luas__mp_reader *body)
         return LUAS_EPROTO;
     memcpy(input, body->at, (size_t)fields[4]);
     input[fields[4]] = '\0';
-    if (!luas__scoreboard_claim(c->page, (uint32_t)fields[1]))
+    if (!luas__scoreboard_claim(c->scoreboard, (uint32_t)fields[1]))
         return 0;
     return do_task(c, (uint32_t)fields[1], input[0], strtol(input + 1, NULL, 10));
 }
