@@ -284,6 +284,7 @@ static void reply_value(lua_State *L, luas__chunk_run *s)
     int rc = luas__encode(L, TASK_BASE, lua_gettop(L) - TASK_BASE + 1, reply, &options);
     if (rc < 0)
         lua_error(L);
+    leave_fork(EXIT_SUCCESS); /* what packed itself may have forked, too */
     serving.busy = 0;
     account(L, s);
     append_stamp(L, s);
@@ -437,6 +438,7 @@ static void reply_raised(lua_State *L, luas__chunk_run *s, int space)
         luas__buffer_truncate(&s->channel->reply, body);
         encode_bare(L, s);
     }
+    leave_fork(EXIT_FAILURE);
     account(L, s);
     append_stamp(L, s);
     luas__task_check(L, luas__channel_reply(s->channel, mark));

@@ -19,9 +19,12 @@ static const char in_tasks[] =
     "    local t = os.clock() + s\n"
     "    while os.clock() < t do end\n"
     "end\n"
+    "local Packing = {__luas_unpack = function(i) return i end}\n"
+    "function Packing.__luas_pack(o) return fork() == 0 and 'of the child' or o[1] end\n"
     "local function task(i)\n"
     "    spin(i % 10 == 0 and 1e-5 or 0)\n"
     "    if i % 500 ~= 0 then return i end\n"
+    "    if how == 'packs' then return setmetatable({i}, Packing) end\n"
     "    local is_child = fork() == 0\n"
     "    if is_child and how == 'raises' then error('in the child') end\n"
     "    if is_child == (how == 'lags') then spin(1e-4) end\n"
@@ -80,6 +83,11 @@ static void run_script(const char *script, const char *how)
 static void test_a_child_that_lags(void)
 {
     run_script(in_tasks, "lags");
+}
+
+static void test_a_child_of_a_result_that_packs_itself(void)
+{
+    run("packs");
 }
 
 static void test_a_child_that_is_faster(void)
@@ -150,6 +158,7 @@ static void test_forks_in_several_threads(void)
 int main(void)
 {
     RUN(test_a_child_that_lags);
+    RUN(test_a_child_of_a_result_that_packs_itself);
     RUN(test_a_child_that_is_faster);
     RUN(test_a_child_that_raises);
     if (under_valgrind())
