@@ -87,7 +87,7 @@ static void test_a_child_that_lags(void)
 
 static void test_a_child_of_a_result_that_packs_itself(void)
 {
-    run("packs");
+    run_script(in_tasks, "packs");
 }
 
 static void test_a_child_that_is_faster(void)
