@@ -69,10 +69,10 @@ def run(what, *command):
         with subprocess.Popen([*valgrind, *command], stdout=subprocess.DEVNULL,
                               stderr=subprocess.PIPE, text=True) as host:
             try:
-                said = host.communicate(timeout=60)[1]
+                said = host.communicate(timeout=300)[1]
             except subprocess.TimeoutExpired:
                 host.kill()
-                sys.exit(f"instructions: {what}: no end within 60 s")
+                sys.exit(f"instructions: {what}: no end within 300 s")
         files = {int(file.name): file.read_text() for file in pathlib.Path(folder).iterdir()}
         if host.returncode != 0 or host.pid not in files:
             sys.exit(f"instructions: {what}: {said}")

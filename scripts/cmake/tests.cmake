@@ -66,17 +66,17 @@ set(memcheck ${VALGRIND} -q --error-exitcode=99 --leak-check=full
     --suppressions=${PROJECT_SOURCE_DIR}/tests/support/valgrind.supp)
 foreach(test IN LISTS unit_tests)
     add_test(NAME ${test} COMMAND tests_${test})
-    set_tests_properties(${test} PROPERTIES TIMEOUT 120)
+    set_tests_properties(${test} PROPERTIES TIMEOUT 300)
     if(VALGRIND AND NOT LUAS_SANITIZE)
         add_test(NAME valgrind_${test} COMMAND ${memcheck} $<TARGET_FILE:tests_${test}>)
-        set_tests_properties(valgrind_${test} PROPERTIES TIMEOUT 240 LABELS valgrind)
+        set_tests_properties(valgrind_${test} PROPERTIES TIMEOUT 900 LABELS valgrind)
     endif()
 endforeach()
 # Debian's Python, which has Debian's msgpack, whatever else is in PATH.
 add_test(NAME msgpack_peer COMMAND /usr/bin/python3
     ${PROJECT_SOURCE_DIR}/tests/codec/msgpack_peer.py $<TARGET_FILE:tests_codec_test>
     $<TARGET_FILE:tests_embed_results_test>)
-set_tests_properties(msgpack_peer PROPERTIES TIMEOUT 120)
+set_tests_properties(msgpack_peer PROPERTIES TIMEOUT 300)
 
 add_programs(benchmarks benchmarks scripts/benchmarks/*.c
     ${lua_floors} ${core_floors} ${whole_lua})

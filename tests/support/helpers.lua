@@ -49,7 +49,7 @@ function helpers.run(text, how)
     local command = ("%s exec env %s %s %s"):format(how.before or "",
         helpers.interpreters[how.by or "luas"], path, how.after or "")
     local output, status = sh.run(("timeout -s KILL %g sh -c %s"):format(
-        how.seconds or 30, sh.quote(command)))
+        how.seconds or 120, sh.quote(command)))
     os.remove(path)
     return (output:gsub(path:gsub("%p", "%%%0"), "SCRIPT")), status
 end
