@@ -116,10 +116,7 @@ void luas__atfork_remove(luas__pool *p)
 static void give_up_memory(luas__pool *p, const luas__worker *self)
 {
     const luas__worker *w = p->atfork.bearing;
-    if (self != NULL)
-        luas__bulk_keep(&p->bulk, self->slot);
-    else
-        luas__bulk_abandon(&p->bulk, w != NULL ? w->slot : (luas__slot){.bytes = NULL});
+    luas__bulk_keep(&p->bulk, self != NULL ? self->slot : (luas__slot){.bytes = NULL});
     if (w != NULL && w != self)
         luas__scoreboard_unmap(w->scoreboard);
 }

@@ -129,7 +129,6 @@ static int fork_next(luas__pool *p, void *host, pid_t *pids, int most)
 {
     luas__child_forks forks;
     int n = 0;
-    luas__bulk_hide(&p->bulk);
     luas__atfork_leave(p);
     luas__child_forks_begin(&forks);
     for (int at = 0; n < most; at++, n++) {
@@ -142,7 +141,6 @@ static int fork_next(luas__pool *p, void *host, pid_t *pids, int most)
     }
     luas__child_forks_end(&forks);
     luas__atfork_return(p);
-    luas__bulk_show(&p->bulk); /* a zygote must have it, and asks for it again */
     return n;
 }
 
@@ -191,7 +189,7 @@ static _Noreturn void be_zygote(luas__pool *p, luas__snapshot *k, void *host)
     luas__zygote_request wanted;
     luas__channel channel;
     luas__zygote z = luas__zygote_become(&k->zygote);
-    luas__atfork_close_copies(p);
+    luas__atfork_close_copies(p); /* its workers will have slots that nobody has yet */
     luas__atfork_abandon_all();
     luas__zygote_serve(&z, &wanted);
     luas__bulk_keep(&p->bulk, wanted.slot);
@@ -213,12 +211,9 @@ static pid_t fork_zygote(luas__pool *p, luas__snapshot *k, void *host)
     return pid;
 }
 
-/* Its workers will have slots that nobody has yet. */
 static int open_zygote(luas__pool *p, luas__snapshot *k, void *host)
 {
-    int rc = luas__bulk_show(&p->bulk);
-    if (rc == 0)
-        rc = luas__zygote_prepare(&k->zygote);
+    int rc = luas__zygote_prepare(&k->zygote);
     if (rc == 0)
         rc = fork_zygote(p, k, host);
     if (rc > 0)

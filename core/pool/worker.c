@@ -154,14 +154,12 @@ int luas__worker_prepare(luas__worker **worker, luas__poller *poller, const luas
 
 int luas__worker_show(const luas__worker *w)
 {
-    int rc = luas__scoreboard_show(w->scoreboard);
-    return rc < 0 ? rc : luas__slot_show(w->slot);
+    return luas__scoreboard_show(w->scoreboard);
 }
 
 void luas__worker_hide(const luas__worker *w)
 {
     luas__scoreboard_hide(w->scoreboard);
-    luas__slot_hide(w->slot);
 }
 
 /* Without `watch` its end is noticed where its pipe ends. */

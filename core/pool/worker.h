@@ -140,10 +140,9 @@ typedef int luas__child_main(void *host, luas__channel *channel);
 /* 0, or negative with nothing left behind. */
 int luas__worker_prepare(luas__worker **worker, luas__poller *poller, const luas__spawn_request *birth);
 
-/* While all of the area is hidden: children that are forked from now on have what the
-   worker shares with its host (0, or negative, and then perhaps a part of it), or have
-   it no more. Both leave the struct alone, and so must the child: what either writes to
-   is copied first. */
+/* Children that are forked from now on have the worker's scoreboard (0, or negative), or
+   have it no more. Both leave the struct alone, and so must the child: what either
+   writes to is copied first. */
 int luas__worker_show(const luas__worker *w);
 void luas__worker_hide(const luas__worker *w);
 

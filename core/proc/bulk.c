@@ -2,7 +2,6 @@
 #define _GNU_SOURCE
 #include "bulk.h"
 
-#include <errno.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -27,55 +26,18 @@ static size_t most_bytes(void)
     return WHOLE;
 }
 
+static size_t whole(const luas__bulk *a)
+{
+    return a->size * (size_t)a->count;
+}
+
 static void map(luas__bulk *a)
 {
     a->taken = calloc((size_t)a->count, 1);
     void *bytes = a->taken == NULL ? MAP_FAILED
-        : mmap(NULL, a->size * (size_t)a->count, PROT_READ | PROT_WRITE,
+        : mmap(NULL, whole(a), PROT_READ | PROT_WRITE,
                MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     a->bytes = bytes == MAP_FAILED ? NULL : bytes;
-}
-
-static luas__slot whole(const luas__bulk *a)
-{
-    return (luas__slot){a->bytes, a->bytes != NULL ? a->size * (size_t)a->count : 0};
-}
-
-static bool hide(luas__slot slot)
-{
-#ifdef MADV_DONTFORK
-    return slot.bytes != NULL && madvise(slot.bytes, slot.size, MADV_DONTFORK) == 0;
-#else
-    return (void)slot, false;
-#endif
-}
-
-void luas__slot_hide(luas__slot slot)
-{
-    (void)hide(slot); /* if not, children give it up */
-}
-
-int luas__slot_show(luas__slot slot)
-{
-#ifdef MADV_DOFORK
-    if (slot.bytes != NULL && madvise(slot.bytes, slot.size, MADV_DOFORK) != 0)
-        return -errno;
-#else
-    (void)slot;
-#endif
-    return 0;
-}
-
-void luas__bulk_hide(luas__bulk *a)
-{
-    a->hidden |= hide(whole(a));
-}
-
-int luas__bulk_show(luas__bulk *a)
-{
-    int rc = luas__slot_show(whole(a));
-    a->hidden &= rc < 0;
-    return rc;
 }
 
 void luas__bulk_open(luas__bulk *a, int workers)
@@ -96,7 +58,7 @@ void luas__bulk_open(luas__bulk *a, int workers)
 void luas__bulk_close(luas__bulk *a)
 {
     if (a->bytes != NULL)
-        munmap(a->bytes, whole(a).size);
+        munmap(a->bytes, whole(a));
     free(a->taken);
     *a = (luas__bulk){.bytes = NULL};
 }
@@ -121,19 +83,12 @@ void luas__bulk_keep(const luas__bulk *a, luas__slot slot)
 {
     if (a->bytes == NULL)
         return;
-    char *end = a->bytes + whole(a).size;
+    char *end = a->bytes + whole(a);
     char *from = slot.bytes != NULL ? slot.bytes : end, *to = from + slot.size;
     if (from > a->bytes)
         munmap(a->bytes, (size_t)(from - a->bytes));
     if (to < end)
         munmap(to, (size_t)(end - to));
-}
-
-void luas__bulk_abandon(const luas__bulk *a, luas__slot shown)
-{
-    luas__slot all = a->hidden ? shown : whole(a);
-    if (all.bytes != NULL)
-        munmap(all.bytes, all.size);
 }
 
 char *luas__bulk_room(luas__slot slot, const luas__scoreboard *scoreboard, uint64_t *next, size_t len)

@@ -5,18 +5,16 @@
  * piece, and sends a LARGE frame that says where; the host copies it and
  * returns the room.
  *
- * The host: 1. luas__bulk_open; for each worker 2. luas__bulk_take, 3. at its fork
- * luas__slot_show, where all is hidden, 4. luas__bulk_got and luas__bulk_return,
- * 5. luas__bulk_free when it has taken all that the worker sent; 6. luas__bulk_close.
- * The child: luas__bulk_keep. So no worker reaches the slot of another.
+ * The host: 1. luas__bulk_open; for each worker 2. luas__bulk_take, 3. luas__bulk_got
+ * and luas__bulk_return, 4. luas__bulk_free when it has taken all that the worker
+ * sent; 5. luas__bulk_close. The child: luas__bulk_keep. So no worker reaches the slot
+ * of another.
  *
  * A slot is a ring of bytes whose positions are counted from 0. Memory is used
  * when large results come, and then stays the pool's.
  */
 #ifndef LUAS_AREA_H
 #define LUAS_AREA_H
-
-#include <stdbool.h>
 
 #include "scoreboard.h"
 
@@ -29,7 +27,6 @@ typedef struct luas__bulk {
     char *bytes;        /* NULL: there is none */
     size_t size;        /* of one slot */
     int count;
-    bool hidden;        /* children do not have it, but for slots that are shown to them */
     unsigned char *taken;   /* by slot */
 } luas__bulk;
 
@@ -41,22 +38,8 @@ void luas__bulk_close(luas__bulk *a);
 luas__slot luas__bulk_take(luas__bulk *a);
 void luas__bulk_free(luas__bulk *a, luas__slot slot);
 
-/* Children that are forked from now on do not have it, or have it again: 0, or
-   negative. What is not copied takes no time to copy, and none to give up. */
-void luas__bulk_hide(luas__bulk *a);
-int luas__bulk_show(luas__bulk *a);
-
-/* The same for one slot of what is hidden. */
-void luas__slot_hide(luas__slot slot);
-int luas__slot_show(luas__slot slot);
-
-/* In the child that has this slot, at once: gives up all others, hidden or not.
-   (Valgrind does not know what was hidden, and would look for leaks there.) */
+/* In a forked child, once: gives up all but this slot. */
 void luas__bulk_keep(const luas__bulk *a, luas__slot slot);
-
-/* In another child: gives up what it has of the area, which is all, or the slot that
-   was shown. What is hidden may be something else there by now. */
-void luas__bulk_abandon(const luas__bulk *a, luas__slot shown);
 
 /* Worker: where the next `len` bytes of its slot are, if they are free, or NULL; their
    position goes to *next, at first 0. What is written there is to be added to it. */

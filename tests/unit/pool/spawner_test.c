@@ -153,6 +153,34 @@ static void test_where_descriptors_run_out(void)
     }
 }
 
+/* What a library maps in a child, by a handler, may lie anywhere. */
+static bool maps;
+static char *mapped;
+
+static void map_in_child(void)
+{
+    if (maps)
+        mapped = mmap(NULL, 8 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+}
+
+static int serve_with_what_is_mapped(void *host, luas__channel *c)
+{
+    if (mapped == NULL || mapped == MAP_FAILED)
+        return 97;
+    memset(mapped, 1, 8 << 20);
+    return serve(host, c);
+}
+
+static void test_a_child_unmaps_what_it_shares_and_no_more(void)
+{
+    CHECK_INT(pthread_atfork(NULL, NULL, map_in_child), 0);
+    maps = true;
+    luas__pool *pool = open_pool(WORKERS, serve_with_what_is_mapped);
+    check_each(pool, "s20", 2 * WORKERS);
+    luas__pool_close(pool);
+    maps = false;
+}
+
 /* ---- what a child closes ---- */
 
 /* Any of them, in any order, some of them missing. */
@@ -193,5 +221,6 @@ int main(void)
     RUN(test_a_hundred_at_once);
     RUN(test_who_comes_has_the_number_of_one_that_left);
     RUN(test_where_descriptors_run_out);
+    RUN(test_a_child_unmaps_what_it_shares_and_no_more);
     RUN(test_closes_what_it_is_given);
 }

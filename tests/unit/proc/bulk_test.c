@@ -156,19 +156,15 @@ static void test_there_are_slots_for_any_number_of_workers(void)
     }
 }
 
-/* The status of a child that is shown so much, or keeps so much of all, and writes
-   at the address. */
-static int write_in_child(luas__bulk *a, luas__slot own, bool keeps, char *address)
+/* The status of a child that keeps so much, and writes at the address. */
+static int write_in_child(const luas__bulk *a, luas__slot own, char *address)
 {
     int status;
-    luas__bulk_hide(a);
-    CHECK_INT(keeps ? luas__bulk_show(a) : luas__slot_show(own), 0);
     pid_t pid = fork();
     CHECK(pid >= 0);
     if (pid == 0) {
         signal(SIGSEGV, SIG_DFL);
-        if (keeps)
-            luas__bulk_keep(a, own);
+        luas__bulk_keep(a, own);
         *(volatile char *)address = 7;
         _exit(0);
     }
@@ -176,7 +172,7 @@ static int write_in_child(luas__bulk *a, luas__slot own, bool keeps, char *addre
     return status;
 }
 
-static void check_that_children_reach_their_own(bool keeps)
+static void test_a_child_keeps_its_own_slot_only(void)
 {
     luas__bulk a;
     luas__bulk_open(&a, 3);
@@ -187,52 +183,10 @@ static void check_that_children_reach_their_own(bool keeps)
         for (int other = 0; other < 3; other++) {
             char *last = slots[other].bytes + slots[other].size - 1;
             *last = 0;
-            CHECK_INT(write_in_child(&a, slots[own], keeps, last) == 0, own == other);
+            CHECK_INT(write_in_child(&a, slots[own], last) == 0, own == other);
             CHECK_INT(*last, own == other ? 7 : 0);
         }
-    CHECK(write_in_child(&a, none, keeps, slots[0].bytes) != 0);
-    luas__bulk_close(&a);
-}
-
-/* Valgrind does not know of it, and takes seconds to look for what is not there. */
-static void test_a_child_is_shown_its_own_slot_only(void)
-{
-    if (!under_valgrind())
-        check_that_children_reach_their_own(false);
-}
-
-static void test_a_child_keeps_its_own_slot_only(void)
-{
-    check_that_children_reach_their_own(true);
-}
-
-/* It was another one's turn to be forked. What lies where the child has nothing may
-   be its own by now. */
-static void test_a_child_gives_up_what_was_shown_to_another(void)
-{
-    int status;
-    luas__bulk a;
-    if (under_valgrind())
-        return;
-    luas__bulk_open(&a, 3);
-    luas__slot first = luas__bulk_take(&a), shown = luas__bulk_take(&a);
-    luas__bulk_hide(&a);
-    CHECK(a.hidden);
-    CHECK_INT(luas__slot_show(shown), 0);
-    pid_t pid = fork();
-    CHECK(pid >= 0);
-    if (pid == 0) {
-        void *own = mmap(first.bytes, 4096, PROT_READ | PROT_WRITE,
-                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
-        luas__bulk_abandon(&a, shown);
-        bool is_gone = msync(shown.bytes, 4096, MS_ASYNC) < 0 && errno == ENOMEM;
-        *(volatile char *)own = 7;
-        _exit(!is_gone);
-    }
-    CHECK_INT(waitpid(pid, &status, 0), pid);
-    CHECK_INT(status, 0);
-    CHECK_INT(luas__bulk_show(&a), 0);
-    CHECK(!a.hidden);
+    CHECK(write_in_child(&a, none, slots[0].bytes) != 0);
     luas__bulk_close(&a);
 }
 
@@ -282,7 +236,5 @@ int main(void)
     RUN(test_room_is_not_used_before_it_is_returned);
     RUN(test_slots_are_taken_and_freed);
     RUN(test_there_are_slots_for_any_number_of_workers);
-    RUN(test_a_child_is_shown_its_own_slot_only);
     RUN(test_a_child_keeps_its_own_slot_only);
-    RUN(test_a_child_gives_up_what_was_shown_to_another);
 }
