@@ -15,41 +15,53 @@
 
 static struct {
     pthread_mutex_t lock;
+    _Atomic(pthread_t) holder;
+    _Atomic int depth;      /* forks of the holder: several where a handler forks */
     luas__pool *first;
     bool installed;         /* the handlers are */
 } registry = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
-/* Forks of this thread that are under way: more than one where a handler of the
-   application's forks itself. */
-static _Thread_local int depth;
+/* The pool that this thread has left, or NULL: it rests, and its lock is free. */
+static _Thread_local const luas__pool *left_here;
 
-static bool lock_in_time(luas__pool *p)
+static bool holds_all(void)
+{
+    return registry.depth > 0 && pthread_equal(registry.holder, pthread_self());
+}
+
+static bool bring_to_rest(luas__pool *p)
 {
     struct timespec end;
-    if (pthread_mutex_trylock(&p->lock) == 0)
+    if (p == left_here || pthread_mutex_trylock(&p->lock) == 0)
         return true;
     clock_gettime(CLOCK_REALTIME, &end);
-    int64_t ns = end.tv_nsec + (p->atfork.held ? PATIENCE : LITTLE_PATIENCE);
+    int64_t ns = end.tv_nsec + (p->atfork.rests ? PATIENCE : LITTLE_PATIENCE);
     end.tv_sec += (time_t)(ns / LUAS__SECOND);
     end.tv_nsec = (long)(ns % LUAS__SECOND);
     return pthread_mutex_timedlock(&p->lock, &end) == 0;
 }
 
+/* What is written here is copied after each fork: no more than must be. */
 static void before_fork(void)
 {
-    if (depth++ > 0)
+    if (holds_all()) {
+        registry.depth++;
         return;
+    }
     pthread_mutex_lock(&registry.lock);
+    registry.holder = pthread_self();
+    registry.depth = 1;
     for (luas__pool *p = registry.first; p != NULL; p = p->atfork.next)
-        p->atfork.held = lock_in_time(p);
+        if (bring_to_rest(p) != p->atfork.rests)
+            p->atfork.rests = !p->atfork.rests;
 }
 
 static void after_fork_in_parent(void)
 {
-    if (depth == 0 || --depth > 0)
-        return; /* the inner one's child, or the outer one is not over */
+    if (!holds_all() || --registry.depth > 0)
+        return; /* the child of an inner one, or the outer one is not over */
     for (luas__pool *p = registry.first; p != NULL; p = p->atfork.next)
-        if (p->atfork.held)
+        if (p->atfork.rests && p != left_here)
             pthread_mutex_unlock(&p->lock);
     pthread_mutex_unlock(&registry.lock);
 }
@@ -63,12 +75,13 @@ static void unlink_pool(luas__pool *p)
 
 static void after_fork_in_child(void)
 {
-    depth = 0;
     pthread_mutex_init(&registry.lock, NULL);
+    registry.depth = 0;
+    left_here = NULL;
     for (luas__pool *p = registry.first; p != NULL; p = p->atfork.next) {
         pthread_mutex_init(&p->lock, NULL);
         luas__pump_renew(p);
-        if (!p->atfork.held)
+        if (!p->atfork.rests)
             unlink_pool(p);
     }
 }
@@ -94,7 +107,7 @@ int luas__atfork_add(luas__pool *p)
     pthread_mutex_lock(&registry.lock);
     int rc = install();
     if (rc == 0) {
-        p->atfork.held = true;
+        p->atfork.rests = true;
         p->atfork.next = registry.first;
         p->atfork.link = &registry.first;
         if (p->atfork.next != NULL)
@@ -110,15 +123,6 @@ void luas__atfork_remove(luas__pool *p)
     pthread_mutex_lock(&registry.lock);
     unlink_pool(p);
     pthread_mutex_unlock(&registry.lock);
-}
-
-/* What another thread showed to a child of its own may have come along. */
-static void give_up_memory(luas__pool *p, const luas__worker *self)
-{
-    const luas__worker *w = p->atfork.bearing;
-    luas__bulk_keep(&p->bulk, self != NULL ? self->slot : (luas__slot){.bytes = NULL});
-    if (w != NULL && w != self)
-        luas__scoreboard_unmap(w->scoreboard);
 }
 
 static void close_copies(luas__pool *p, const luas__worker *self)
@@ -140,9 +144,9 @@ void luas__atfork_close_copies(luas__pool *p)
    fork has left. */
 void luas__atfork_abandon(luas__pool *p, const luas__worker *self)
 {
-    if (!p->atfork.held || p->poller.fd < 0)
+    if (!p->atfork.rests || p->poller.fd < 0)
         return;
-    give_up_memory(p, self);
+    luas__bulk_keep(&p->bulk, self != NULL ? self->slot : (luas__slot){.bytes = NULL});
     close_copies(p, self);
 }
 
@@ -155,12 +159,14 @@ void luas__atfork_abandon_all(void)
 void luas__atfork_leave(luas__pool *p)
 {
     p->atfork.left = true;
+    left_here = p;
     pthread_mutex_unlock(&p->lock);
 }
 
 void luas__atfork_return(luas__pool *p)
 {
     pthread_mutex_lock(&p->lock);
+    left_here = NULL;
     p->atfork.left = false;
     luas__pump_resume(p);
 }

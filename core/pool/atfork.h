@@ -46,7 +46,8 @@ void luas__atfork_close_copies(luas__pool *p);
 void luas__atfork_abandon_all(void);
 
 /* With the pool's lock: gives it back so that this thread can fork, and takes it again.
-   Meanwhile the pool stays as it is, but for what this thread does with the lock. */
+   Meanwhile the pool stays as it is: the library's thread does not touch it, nor may
+   this one. */
 void luas__atfork_leave(luas__pool *p);
 void luas__atfork_return(luas__pool *p);
 

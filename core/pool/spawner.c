@@ -107,24 +107,8 @@ static luas__worker *next_to_fork(const luas__pool *p, int *at)
     return p->workers[*at];
 }
 
-/* While the pool is left. Children of other threads' forks know whose memory they have. */
-static pid_t fork_worker(luas__pool *p, const luas__worker *w, const luas__child_forks *forks)
-{
-    pthread_mutex_lock(&p->lock);
-    pid_t pid = luas__worker_show(w);
-    p->atfork.bearing = pid == 0 ? w : NULL;
-    pthread_mutex_unlock(&p->lock);
-    if (pid == 0 && (pid = luas__child_fork(forks)) == 0)
-        return 0;
-    pthread_mutex_lock(&p->lock);
-    p->atfork.bearing = NULL;
-    luas__worker_hide(w);
-    pthread_mutex_unlock(&p->lock);
-    return pid;
-}
-
-/* The host touches its stack here and what the forks of any thread touch, the locks of
-   its pools, and no other memory. */
+/* The host touches its stack here, and no other memory; the handlers (atfork.c) touch
+   what they must. */
 static int fork_next(luas__pool *p, void *host, pid_t *pids, int most)
 {
     luas__child_forks forks;
@@ -133,7 +117,7 @@ static int fork_next(luas__pool *p, void *host, pid_t *pids, int most)
     luas__child_forks_begin(&forks);
     for (int at = 0; n < most; at++, n++) {
         const luas__worker *w = next_to_fork(p, &at);
-        pids[n] = fork_worker(p, w, &forks);
+        pids[n] = luas__worker_fork(w, &forks);
         if (pids[n] == 0)
             live(p, w, host);
         if (pids[n] < 0)

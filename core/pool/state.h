@@ -40,9 +40,8 @@ typedef struct luas__pool {
     luas__fork_detect fork_detect;
     struct {
         struct luas__pool *next, **link;    /* of all pools of the process */
-        bool held;              /* it rested when the process forked last */
+        bool rests;             /* or did not, when the process forked last */
         bool left;              /* its owner forks, and has given the lock up for that */
-        const luas__worker *bearing;    /* whose memory is shown to children now, or NULL */
     } atfork;
     luas__pool_options options;
     luas__bulk bulk;

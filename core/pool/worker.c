@@ -152,14 +152,13 @@ int luas__worker_prepare(luas__worker **worker, luas__poller *poller, const luas
     return prepare(worker, poller, birth, NULL);
 }
 
-int luas__worker_show(const luas__worker *w)
+pid_t luas__worker_fork(const luas__worker *w, const luas__child_forks *forks)
 {
-    return luas__scoreboard_show(w->scoreboard);
-}
-
-void luas__worker_hide(const luas__worker *w)
-{
+    pid_t pid = luas__scoreboard_show(w->scoreboard);
+    if (pid == 0 && (pid = luas__child_fork(forks)) == 0)
+        return 0;
     luas__scoreboard_hide(w->scoreboard);
+    return pid;
 }
 
 /* Without `watch` its end is noticed where its pipe ends. */

@@ -131,21 +131,19 @@ typedef int luas__child_main(void *host, luas__channel *channel);
 
 /*
  * The host: 1. luas__worker_prepare makes all of it but the process; it can be
- * given tasks from then on. 2. luas__worker_show, the fork, 3. in the child
- * luas__worker_become, in the host luas__worker_hide, and luas__worker_begin, by when
- * it may have forked others. Or in place of all these luas__worker_spawn, and in the
- * child luas__worker_wake. 4. luas__worker_close.
+ * given tasks from then on. 2. luas__worker_fork, 3. in the child
+ * luas__worker_become, in the host luas__worker_begin, by when it may have forked
+ * others. Or in place of all these luas__worker_spawn, and in the child
+ * luas__worker_wake. 4. luas__worker_close.
  */
 
 /* 0, or negative with nothing left behind. */
 int luas__worker_prepare(luas__worker **worker, luas__poller *poller, const luas__spawn_request *birth);
 
-/* Children that are forked from now on have the worker's scoreboard (0, or negative), or
-   have it no more. Both leave the struct alone, and so must the child: what either
-   writes to is copied first. */
-int luas__worker_show(const luas__worker *w);
-void luas__worker_hide(const luas__worker *w);
-
+/* The pid, 0 in the child, or negative, as before then. It leaves the struct alone, and
+   so must the child: what either writes to is copied first. (A child that another
+   thread forks meanwhile has the scoreboard, too, and does not know of it.) */
+pid_t luas__worker_fork(const luas__worker *w, const luas__child_forks *forks);
 void luas__worker_begin(luas__worker *w, pid_t pid, luas__poller *poller);
 
 /* In the child, once all other descriptors are closed. */

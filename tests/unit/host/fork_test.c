@@ -115,7 +115,7 @@ static const char besides[] =
     "    assert(p:apply(same, 3) == 3)\n"
     "    assert(pool.apply(same, 4) == 4)\n"
     "end\n"
-    "for round = 1, 8 do\n"
+    "for round = 1, tonumber((...)) do\n"
     "    local p <close> = pool.new { workers = 3, max_tasks = 500 }\n"
     "    local ended = p:apply_async(same, 7)\n"
     "    repeat os.execute \"sleep 0.01\" until p:stats().values == 1 -- which nobody has taken\n"
@@ -136,7 +136,7 @@ static const char besides[] =
 static void *fork_besides(void *unused)
 {
     (void)unused;
-    run_script(besides, NULL);
+    run_script(besides, under_valgrind() ? "1" : "8");
     return NULL;
 }
 
@@ -154,15 +154,14 @@ static void test_forks_in_several_threads(void)
         CHECK_INT(pthread_join(threads[i], NULL), 0);
 }
 
-/* Valgrind searches for leaks in every child. */
+/* For valgrind a child has lost what only another thread knew. */
 int main(void)
 {
     RUN(test_a_child_that_lags);
     RUN(test_a_child_of_a_result_that_packs_itself);
     RUN(test_a_child_that_is_faster);
     RUN(test_a_child_that_raises);
-    if (under_valgrind())
-        return 0;
     RUN(test_forks_beside_a_pool_at_work);
-    RUN(test_forks_in_several_threads);
+    if (!under_valgrind())
+        RUN(test_forks_in_several_threads);
 }
