@@ -31,7 +31,7 @@ local function list()
     for name in pairs(texts) do names[#names + 1] = name end
     sort(names)
     return "help NAME says what one of these does:\n" .. (concat(names, " "):gsub("(" .. ("."):rep(60) .. "%S*) ", "%1\n"))
-        .. "\nman luas has all of it."
+        .. "\nlua/README.md has all of it."
 end
 
 --- What a line asks, if it asks for help: the text to show.

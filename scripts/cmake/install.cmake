@@ -1,5 +1,5 @@
 # cmake --install: the program, the library with its header, pkg-config file
-# and CMake package, the Lua module, the man page, the README. All of it may be moved.
+# and CMake package, the Lua module, the man page, the READMEs. All of it may be moved.
 
 set(cmake_dir ${CMAKE_INSTALL_LIBDIR}/cmake/luas)
 set(packaging ${PROJECT_SOURCE_DIR}/scripts/packaging)
@@ -7,6 +7,7 @@ set(packaging ${PROJECT_SOURCE_DIR}/scripts/packaging)
 install(TARGETS luas_module
     LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/lua/5.4)
 install(FILES README.md LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
+install(FILES lua/README.md DESTINATION ${CMAKE_INSTALL_DOCDIR}/lua)
 
 if(LUAS_PROGRAM)
     install(TARGETS luas_program RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
