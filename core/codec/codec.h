@@ -62,7 +62,7 @@ int luas__encode_value(lua_State *L, int index, luas__buffer *out,
 
 typedef struct luas__carried {
     int dynamic;    /* may use globals that nobody can tell from its constants */
-    int *held;      /* in: what luas__gc_hold gave, if the caller has called it, as who asks afterwards
+    bool *held;     /* in: what luas__gc_hold gave, if the caller has called it, as who asks afterwards
                        what the function has must; or NULL */
 } luas__carried;
 

@@ -256,7 +256,7 @@ static int call_protected(luas__encoder *e, lua_State *L, int space, int modules
     }
     for (int i = 0; i < count; i++)
         lua_pushvalue(L, first + i);
-    int held = -1;
+    bool held = false;
     if (e->held == NULL) {
         held = luas__gc_hold(L);
         e->held = &held;

@@ -99,7 +99,7 @@ typedef struct luas__encoder {
     int packs;                  /* some object has packed itself */
     int anchors;                /* user code may run: whatever has a number is kept alive */
     int again;                  /* it would have to run, but there are no anchors */
-    int *held;                  /* the collector: for luas__gc_hold_end while user code runs */
+    bool *held;                 /* the collector: for luas__gc_hold_end while user code runs */
     int refreshed;              /* names are up to date */
     int described;              /* what is wrong is said at the top of the stack */
     int total, offset;          /* values in all, and those before the first frame's */

@@ -5,23 +5,23 @@
 enum { HELD = 1 << 20 };
 
 /* Where it is stopped nobody need hold it: in a finalizer, where lua_gc gives -1, or by the user. */
-int luas__gc_hold(lua_State *L)
+bool luas__gc_hold(lua_State *L)
 {
-    if (lua_gc(L, LUA_GCISRUNNING) != 1)
-        return -1;
-    lua_gc(L, LUA_GCSTEP, -HELD);
-    return lua_gc(L, LUA_GCCOUNT);
+    bool held = lua_gc(L, LUA_GCISRUNNING) == 1;
+    if (held)
+        lua_gc(L, LUA_GCSTEP, -HELD);
+    return held;
 }
 
-void luas__gc_hold_end(lua_State *L, int held)
+void luas__gc_hold_end(lua_State *L, bool held)
 {
-    if (held >= 0 && lua_gc(L, LUA_GCISRUNNING) == 1 && lua_gc(L, LUA_GCCOUNT) - held < HELD)
+    if (held)
         lua_gc(L, LUA_GCSTEP, HELD);
 }
 
 void luas__gc_hold_call(lua_State *L, int arguments, int results)
 {
-    int held = luas__gc_hold(L);
+    bool held = luas__gc_hold(L);
     int status = lua_pcall(L, arguments, results, 0);
     luas__gc_hold_end(L, held);
     if (status != LUA_OK)

@@ -6,11 +6,12 @@
 #define LUAS_GC_HOLD_H
 
 #include <lua.h>
+#include <stdbool.h>
 
 /* From here to luas__gc_hold_end, to which what this gives is to be passed. No error may leave between the
    two, and user code may not run. What ends it may be a step of the collector. */
-int luas__gc_hold(lua_State *L);
-void luas__gc_hold_end(lua_State *L, int held);
+bool luas__gc_hold(lua_State *L);
+void luas__gc_hold_end(lua_State *L, bool held);
 
 /* As lua_call, of what calls no user code. */
 void luas__gc_hold_call(lua_State *L, int arguments, int results);

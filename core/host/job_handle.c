@@ -269,7 +269,7 @@ static int job_carry(lua_State *L)
     if (luas__ship_cache_take(L, cache, 2))
         return carry_again(L, h);
     lua_settop(L, 3);
-    int held = luas__gc_hold(L);
+    bool held = luas__gc_hold(L);
     lua_pushcfunction(L, carry_anew);
     lua_insert(L, 1);
     lua_pushlightuserdata(L, &held);
