@@ -117,7 +117,6 @@ static void encode_message(lua_State *L, channel_handle *c)
     if (rc < 0)
         luas__fail(L, "%s%s", rc == LUAS_EUNSENT ? "" : "cannot send: ",
                    lua_gettop(L) > top ? lua_tostring(L, -1) : luas_strerror(rc));
-    check_open(L);
 }
 
 /* As write, but a reader that is gone raises no signal. */
@@ -133,10 +132,8 @@ static int send_some(channel_handle *c)
     return 0;
 }
 
-/* Goes on with what is not sent yet. */
-static int channel_flush(lua_State *L)
+static int flush(lua_State *L, channel_handle *c)
 {
-    channel_handle *c = check_open(L);
     int rc;
     while ((rc = send_some(c)) == -EAGAIN)
         if (wait_for(c->fd, POLLOUT, INT64_MAX) == -EINTR) {
@@ -154,8 +151,16 @@ static int channel_flush(lua_State *L)
 
 static int channel_send(lua_State *L)
 {
-    encode_message(L, check_open(L));
-    return channel_flush(L);
+    channel_handle *c = check_open(L);
+    encode_message(L, c);
+    if (c->fd < 0)
+        check_open(L); /* it was closed meanwhile */
+    return flush(L, c);
+}
+
+static int channel_flush(lua_State *L)
+{
+    return flush(L, check_open(L));
 }
 
 /* Moves the message to the top of the stack: a __luas_unpack may receive here itself, or close this end. */
