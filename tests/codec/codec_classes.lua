@@ -283,6 +283,27 @@ case("packing may change the class that is being written", function()
     assert(back.class == 1, message)
 end)
 
+case("packing may change a class whose method refers to what is packed", function()
+    for at = 1, 20 do
+        local Class = {__luas_unpack = function() return {} end}
+        local packed = changing(function()
+            for key in next, Class do Class[key] = nil end
+            for i = 1, 100 do Class["new" .. i] = i end
+            return at
+        end)
+        for i = 1, 20 do
+            Class["table" .. i], Class["method" .. i] = {i}, function() return i end
+        end
+        Class["method" .. at] = function() return packed end
+        local _, class = sent(changing(function() end), Class)
+        for i = 1, 20 do
+            local result = class["method" .. i]()
+            assert(class["table" .. i][1] == i and (i == at and result[1] or result) == i)
+        end
+        assert(class.__luas_unpack and not class.new1)
+    end
+end)
+
 case("what packing leaves to the collector is not mistaken for what it makes then", function()
     for _ = 1, codec.slow and 5 or 50 do
         local list = {}
@@ -303,24 +324,29 @@ end)
 
 case("an upvalue that packing takes from a function is not mistaken for another one", function()
     local function holder(value) return function() return value end end
-    for _ = 1, codec.slow and 5 or 50 do
-        local functions = {}
+    for round = 1, codec.slow and 5 or 50 do
+        local functions, others = {}, {}
+        collectgarbage() -- so that there is not much else to be freed
         for i = 1, 20 do functions[i] = holder(i) end
+        for i = 1, 50 do others[i] = holder(-i) end
         functions[21] = changing(function()
-            local made = {}
             for i = 1, 20 do debug.upvaluejoin(functions[i], 1, holder(0), 1) end
             collectgarbage()
-            for i = 1, 50 do made[i] = i % 2 == 0 and holder(-i) or {-i} end
-            return made
+            local new, old = {}, others
+            for i = 1, 50 do new[i] = holder(-i) end
+            if round % 2 == 0 then old, new = new, old end
+            for i = 1, 50 do debug.upvaluejoin(new[i], 1, old[i], 1) end
+            package.loaded["kept for this case"] = old -- where it does not travel
+            return new
         end)
         local arrived, message = codec.bytes(functions)
         arrived = arrived and codec.decode(arrived)
         assert(arrived or message:find("a function changed while it was encoded", 1, true), message)
         for i = 1, arrived and 50 or 0 do
-            local one = arrived[21][1][i]
-            assert((i % 2 == 0 and one() or one[1]) == -i)
+            assert(arrived[21][1][i]() == -i)
         end
     end
+    package.loaded["kept for this case"] = nil
 end)
 
 case("whatever packing and unpacking raise is told as text, with the place", function()
@@ -394,6 +420,42 @@ case("no finalizer changes a table while it is read, be it sent, named or survey
     collectgarbage("setpause", pause)
     collectgarbage("setstepmul", speed)
     assert(type(message) ~= "string", message)
+end)
+
+case("a debug hook that raises in the middle of a message leaves the job as it was", function()
+    local n, failed = 0, 0
+    local function raise_at(at)
+        n = 0
+        debug.sethook(function()
+            n = n + 1
+            if n == at then
+                debug.sethook()
+                error({})
+            end
+        end, "cr")
+    end
+    for at = 1, 40 do
+        local Class, Packed = {__index = {}}, {__luas_unpack = function(...) return {...} end}
+        function Packed.__luas_pack(o) return o[1], {} end
+        local j = job(function(...) return ... end)
+        local value = {setmetatable({at}, Class), setmetatable({at}, Packed), {math.floor}}
+        for _ = 1, 2 do
+            local ok, result, message = pcall(function()
+                raise_at(at)
+                local first, second = j(value)
+                debug.sethook()
+                return first, second
+            end)
+            if not ok or result == nil then
+                failed = failed + 1
+                assert(type(result) == "table" or type(message) == "string")
+            end
+            result, message = j(value)
+            assert(result, message)
+            assert(getmetatable(result[1]) == Class and result[2][1] == at and result[3][1] == math.floor)
+        end
+    end
+    assert(failed > 10)
 end)
 
 case("objects that pack themselves as others, without an end, are too deep", function()
