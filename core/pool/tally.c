@@ -83,10 +83,12 @@ static char *copy_text(const char *bytes, size_t len, size_t (*write)(const char
 /* The message of [value, message, traceback]. */
 static char *copy_message(const luas__pool_event *e)
 {
-    luas__mp_reader r = {(const unsigned char *)e->raised,
-                         (const unsigned char *)e->raised + e->raised_len};
+    luas__mp_reader r = {(const unsigned char *)e->raised, (const unsigned char *)e->raised};
     luas__mp_token t;
-    if (e->raised_len == 0 || luas__mp_read(&r, &t) != 1 || luas__mp_skip(&r) < 0
+    if (e->raised_len == 0)
+        return NULL;
+    r.end += e->raised_len;
+    if (luas__mp_read(&r, &t) != 1 || luas__mp_skip(&r) < 0
         || luas__mp_read(&r, &t) != 1 || (t.type != MP_STR && t.type != MP_BIN))
         return NULL;
     return copy_text(t.bytes, t.len, luas__mp_text_line);
