@@ -22,4 +22,8 @@ bool luas__keeper_add(lua_State *L);
 /* The same; raises where that is false. */
 void luas__keeper_must_add(lua_State *L);
 
+/* In the finalizer of the object at 1, which lua_close calls: true when the keeper will call it again, after all
+   that was added, for that may depend on it. */
+bool luas__keeper_postpone(lua_State *L);
+
 #endif

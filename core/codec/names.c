@@ -11,6 +11,7 @@
 #include "error.h"
 #include "describe.h"
 #include "gc_hold.h"
+#include "keeper.h"
 #include "msgpack.h"
 #include "standard.h"
 #include "user_calls.h"
@@ -23,7 +24,6 @@ typedef struct luas__names {
     uint32_t standards;         /* numbers 1 to this are of the standard library */
     uint32_t count;
     uint64_t loaded;            /* fingerprint of package.loaded at the last reading; 0: none */
-    int released;               /* its finalizer was called: nothing has a name any more */
     luas__buffer text;          /* the payload being built */
 } luas__names;
 
@@ -34,7 +34,8 @@ static int release(lua_State *L)
     luas__names *n = lua_touserdata(L, 1);
     luas__ptrmap_release(&n->known);
     luas__buffer_release(&n->text);
-    n->released = 1;
+    lua_pushnil(L); /* the state is closing: who still asks makes others */
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &names_key);
     return 0;
 }
 
@@ -138,6 +139,7 @@ static int make_names(lua_State *L)
     lua_pushcfunction(L, release);
     lua_setfield(L, -2, "__gc");
     lua_setmetatable(L, names);
+    luas__keeper_must_add(L);
     for (int i = 1; i <= USER_VALUES; i++) {
         lua_newtable(L);
         lua_setiuservalue(L, names, i);
@@ -163,7 +165,7 @@ void luas__names_push(lua_State *L)
 uint64_t *luas__names_stamp(lua_State *L, int names)
 {
     luas__names *n = lua_touserdata(L, names);
-    return n->released ? NULL : &n->loaded;
+    return &n->loaded;
 }
 
 const luas__ptrmap *luas__names_map(lua_State *L, int names)

@@ -70,8 +70,7 @@ int luas__names_inherited(lua_State *L, int name);
 
 /* ---- for names_scan.c ---- */
 
-/* Which modules were read last: 0 for none; or NULL, when the state is closing and nothing has a
-   name any more. */
+/* Which modules were read last: 0 for none. */
 uint64_t *luas__names_stamp(lua_State *L, int names);
 
 /* Leaves the standard library alone. */

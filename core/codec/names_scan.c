@@ -258,7 +258,7 @@ void luas__names_scan(lua_State *L, int names)
     names = lua_absindex(L, names);
     luaL_checkstack(L, 20, NULL);
     luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
-    if (stamp != NULL && fingerprint(L) != *stamp) {
+    if (fingerprint(L) != *stamp) {
         lua_pushcfunction(L, read_modules);
         lua_pushvalue(L, names);
         lua_pushvalue(L, -3);
@@ -270,7 +270,7 @@ void luas__names_scan(lua_State *L, int names)
 const luas__ptrmap *luas__names_scan_known(lua_State *L, int names)
 {
     const uint64_t *stamp = luas__names_stamp(L, names);
-    if (stamp != NULL && *stamp == 0)
+    if (*stamp == 0)
         luas__names_scan(L, names);
     return luas__names_map(L, names);
 }

@@ -10,6 +10,7 @@
 #include "handles.h"
 #include "inline_call.h"
 #include "job_handle.h"
+#include "keeper.h"
 #include "list.h"
 #include "luas.h"
 #include "names.h"
@@ -44,11 +45,13 @@ static int close_fork_detect(lua_State *L)
 static void push_pid_function(lua_State *L)
 {
     luas__fork_detect *here = lua_newuserdatauv(L, sizeof *here, 0);
-    luas__fork_detect_open(here);
+    *here = (luas__fork_detect){.pid = getpid()};
     lua_createtable(L, 0, 1);
     lua_pushcfunction(L, close_fork_detect);
     lua_setfield(L, -2, "__gc");
     lua_setmetatable(L, -2);
+    if (luas__keeper_add(L))
+        luas__fork_detect_open(here);
     lua_pushcclosure(L, core_pid, 1);
 }
 

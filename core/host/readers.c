@@ -29,6 +29,7 @@ static handle *new_handle(lua_State *L)
     handle *h = lua_newuserdatauv(L, sizeof *h, 0);
     *h = (handle){.reader = NULL};
     luaL_setmetatable(L, READER);
+    luas__handles_keep(L);
     return h;
 }
 

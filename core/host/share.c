@@ -11,6 +11,7 @@
 #include "error.h"
 #include "fail.h"
 #include "handles.h"
+#include "keeper.h"
 #include "holds.h"
 #include "serve.h"
 #include "shared_condition.h"
@@ -44,26 +45,6 @@ static const char box_key = 'b', tick_key = 't';
 
 /* ---- the box ---- */
 
-static int close_box(lua_State *L)
-{
-    box *b = lua_touserdata(L, 1);
-    luas__holds_close(&b->arena);
-    luas__buffer_release(&b->input);
-    return 0;
-}
-
-/* Born closed. */
-static box *push_new_box(lua_State *L)
-{
-    box *b = lua_newuserdatauv(L, sizeof *b, BOX_VALUES);
-    *b = (box){.arena = LUAS__ARENA_INIT};
-    lua_createtable(L, 0, 1);
-    lua_pushcfunction(L, close_box);
-    lua_setfield(L, -2, "__gc");
-    lua_setmetatable(L, -2);
-    return b;
-}
-
 /* NULL: there is none; else it is pushed. */
 static box *push_box(lua_State *L)
 {
@@ -78,6 +59,30 @@ static box *find_box(lua_State *L)
     box *b = push_box(L);
     if (b != NULL)
         lua_pop(L, 1);
+    return b;
+}
+
+/* Objects that finalizers make meanwhile are in its arena. */
+static int close_box(lua_State *L)
+{
+    box *b = lua_touserdata(L, 1);
+    if (find_box(L) == b && luas__keeper_postpone(L))
+        return 0;
+    luas__holds_close(&b->arena);
+    luas__buffer_release(&b->input);
+    return 0;
+}
+
+/* Born closed. */
+static box *push_new_box(lua_State *L)
+{
+    box *b = lua_newuserdatauv(L, sizeof *b, BOX_VALUES);
+    *b = (box){.arena = LUAS__ARENA_INIT};
+    lua_createtable(L, 0, 1);
+    lua_pushcfunction(L, close_box);
+    lua_setfield(L, -2, "__gc");
+    lua_setmetatable(L, -2);
+    luas__handles_keep(L);
     return b;
 }
 
@@ -127,6 +132,8 @@ int luas__share_check(lua_State *L, const luas__arena *a, int rc)
                           (int)(luas__arena_used(a) >> 20));
     if (rc == LUAS_ETOOBIG)
         return luas__fail(L, "this process holds too many locks and permits (%d)", LUAS__MOST_HELD);
+    if (rc == LUAS_ECLOSED)
+        return luas__fail(L, "the shared memory is gone");
     return luas__fail(L, "shared memory: %s", luas_strerror(rc));
 }
 
@@ -181,6 +188,7 @@ luas__share *luas__share_new(lua_State *L, luas__shared_kind kind)
     luas__share *s = lua_newuserdatauv(L, sizeof *s, LUAS__SHARE_UPDATING);
     *s = (luas__share){.object = {.at = NULL}};
     luaL_setmetatable(L, luas__share_names[kind]);
+    luas__handles_keep(L);
     push_box(L); /* its arena outlives it */
     lua_setiuservalue(L, -2, LUAS__SHARE_ARENA);
     return s;
@@ -490,6 +498,7 @@ luas__share_scratch *luas__share_take_scratch(lua_State *L)
         lua_pushnil(L);
         lua_setiuservalue(L, -3, BOX_SCRATCH);
         lua_remove(L, -2);
+        luas__handles_keep(L); /* its finalizer may have been called already */
         return lua_touserdata(L, -1);
     }
     lua_pop(L, 2);
@@ -499,6 +508,7 @@ luas__share_scratch *luas__share_take_scratch(lua_State *L)
     lua_pushcfunction(L, release_scratch);
     lua_setfield(L, -2, "__gc");
     lua_setmetatable(L, -2);
+    luas__handles_keep(L);
     return s;
 }
 

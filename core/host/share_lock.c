@@ -5,6 +5,7 @@
 #include "codec.h"
 #include "error.h"
 #include "fail.h"
+#include "handles.h"
 #include "share.h"
 #include "shared_lock.h"
 #include "shared_semaphore.h"
@@ -161,6 +162,7 @@ static int lock_hold(lua_State *L)
     lua_settop(L, 1);
     lua_newuserdatauv(L, 0, 1);
     luaL_setmetatable(L, GUARD);
+    luas__handles_keep(L);
     int rc = take(L, o, 3, &death);
     lua_pushvalue(L, 1);
     lua_setiuservalue(L, 2, 1);

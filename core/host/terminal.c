@@ -23,13 +23,16 @@ static int core_line(lua_State *L)
     luas__line **l = lua_newuserdatauv(L, sizeof *l, 0);
     *l = NULL;
     luaL_setmetatable(L, LINE);
+    luas__handles_keep(L);
     *l = luas__line_new();
     return *l != NULL ? 1 : luas__fail(L, "luas: %s", luas_strerror(LUAS_ENOMEM));
 }
 
 static luas__line *check_line(lua_State *L, int index)
 {
-    return *(luas__line **)luaL_checkudata(L, index, LINE);
+    luas__line *l = *(luas__line **)luaL_checkudata(L, index, LINE);
+    luaL_argcheck(L, l != NULL, index, "line is closed");
+    return l;
 }
 
 static int line_draw(lua_State *L)
@@ -95,6 +98,7 @@ static int core_file(lua_State *L)
     int *fd = lua_newuserdatauv(L, sizeof *fd, 0);
     *fd = -1;
     luaL_setmetatable(L, FILE_);
+    luas__handles_keep(L);
     *fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
     return *fd >= 0 ? 1 : push_reason(L, errno);
 }
