@@ -130,20 +130,22 @@ static int name_object(luas__encoder *e)
     return type == 0 ? 0 : put_name(e, type);
 }
 
-static void refresh_names(luas__encoder *e)
+/* Looks at the loaded modules: once a message, after user code, and where a name led elsewhere. */
+static int refresh_names(luas__encoder *e)
 {
-    if (!e->refreshed)
-        luas__names_scan(e->L, SLOT_NAMES);
+    if (e->refreshed && luas__names_scan_is_done(e->L, SLOT_NAMES))
+        return 0;
+    luas__names_scan(e->L, SLOT_NAMES);
     e->refreshed = 1;
+    return 1;
 }
 
-/* The same for what is worth a look at the loaded modules, once a message. */
+/* The same as name_object for what is worth that look. */
 static int name_code(luas__encoder *e)
 {
     int rc = name_object(e);
-    if (rc != 0 || e->refreshed || e->plain)
+    if (rc != 0 || e->plain || !refresh_names(e))
         return rc;
-    refresh_names(e);
     return name_object(e);
 }
 
@@ -182,6 +184,7 @@ static int call_pack(luas__encoder *e)
     luas__user_calls_note(L);
     int status = lua_pcall(L, 1, LUA_MULTRET, 0);
     *e->held = luas__gc_hold(L);
+    e->refreshed = 0;
     if (status == LUA_OK)
         return lua_checkstack(L, SLOTS) ? 0 : LUAS_EDEEP;
     luas__describe_error(L, lua_gettop(L));

@@ -114,6 +114,6 @@ int luas__encode_run_define(luas__encoder *e)
     e->packs |= d.packs;
     e->again |= d.again;
     e->described |= d.described;
-    e->refreshed |= d.refreshed;
+    e->refreshed = d.refreshed;
     return rc;
 }

@@ -282,6 +282,7 @@ int luas__names_find(lua_State *L, int names, int object)
         return WIRE_STANDARD;
     if (leads_to(L, payload, len, object))
         return WIRE_NAME;
+    n->loaded = 0; /* it may have another one */
     lua_pop(L, 1);
     return 0;
 }

@@ -267,10 +267,14 @@ void luas__names_scan(lua_State *L, int names)
     lua_pop(L, 1);
 }
 
+int luas__names_scan_is_done(lua_State *L, int names)
+{
+    return *luas__names_stamp(L, names) != 0;
+}
+
 const luas__ptrmap *luas__names_scan_known(lua_State *L, int names)
 {
-    const uint64_t *stamp = luas__names_stamp(L, names);
-    if (*stamp == 0)
+    if (!luas__names_scan_is_done(L, names))
         luas__names_scan(L, names);
     return luas__names_map(L, names);
 }

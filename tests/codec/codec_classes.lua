@@ -422,6 +422,33 @@ case("no finalizer changes a table while it is read, be it sent, named or survey
     assert(type(message) ~= "string", message)
 end)
 
+case("names outlive a message inside a message that has no stack left to look for them", function()
+    local module, depth, failures = {}, 0, 0
+    local function new() return setmetatable({}, {__luas_pack = module.pack, __luas_unpack = module.unpack}) end
+    local unsendable = coroutine.create(print)
+    function module.named() return unsendable end
+    function module.unpack(x) return {x} end
+    function module.pack()
+        depth = depth + 1
+        package.loaded["met at depth " .. depth] = {}
+        if depth < 200 and not codec.bytes({new(), module.named}) then failures = failures + 1 end
+        return 1
+    end
+    package.loaded["a module of this case"] = module
+    local function send_from(level)
+        if level > 0 then return select(2, pcall(send_from, level - 1)) end
+        return {codec.bytes({new(), module.named})}
+    end
+    for level = 0, 12 do
+        local result = send_from(level)
+        for i = 1, depth do package.loaded["met at depth " .. i] = nil end
+        assert(result[1], result[2])
+        assert(failures > level and depth > 20 and codec.decode(result[1])[2] == module.named)
+        depth = 0
+    end
+    package.loaded["a module of this case"] = nil
+end)
+
 case("a debug hook that raises in the middle of a message leaves the job as it was", function()
     local n, failed = 0, 0
     local function raise_at(at)

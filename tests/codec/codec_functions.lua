@@ -117,6 +117,28 @@ case("a module's field that changed is not taken for the old one", function()
     package.loaded.changing = nil
 end)
 
+case("what had a name that leads elsewhere now has its other one", function()
+    local module, secret = {}, coroutine.create(print)
+    local class = {__index = {}}
+    for i = 1, 20 do
+        local function f() return secret end
+        module["f" .. i], class["f" .. i] = f, f
+        module["g" .. i] = function() return class end -- its methods may be named first
+    end
+    package.loaded["a module of this case"] = module
+    assert(codec.bytes(module.g1))
+    class = nil
+    for i = 1, 20 do
+        local f, bytes = module["f" .. i], codec.bytes({function() end, module["f" .. i]})
+        assert(bytes and codec.decode(bytes)[2] == f)
+        class = {__index = {}, ["f" .. i] = f}
+        package.loaded["another one"] = {}
+        assert(codec.bytes(module.g2))
+        package.loaded["another one"], class = nil, nil
+    end
+    package.loaded["a module of this case"] = nil
+end)
+
 case("a small table of scalars that has a name or a number goes by it", function()
     local settings, captured = {depth = 3}, {1, 2}
     package.loaded.settings = settings
