@@ -149,9 +149,10 @@ static inline int rig_call(lua_State *L)
     rig_enter_job(L, key);
     if (rc == 0)
         rc = rig_define(&defines);
-    lua_pushvalue(rig_worker, 2);
-    if (rc == 0)
+    if (rc == 0) {
+        lua_pushvalue(rig_worker, 2);
         rc = luas__decode(rig_worker, luas__buffer_bytes(&b), b.len, 1, LUAS__FUNCTIONS);
+    }
     luas__buffer_release(&b);
     luas__buffer_release(&defines);
     if (rc < 0)
