@@ -205,12 +205,10 @@ luas__batch *luas__job_batch(luas__job *j, uint64_t index)
     return at != NULL ? at->batch : NULL;
 }
 
-bool luas__job_take(luas__job *j, uint32_t worker, uint32_t most, luas__range *range,
-                    luas__batch **batch)
+/* Takes up to `most` tasks off the front of a range. */
+static void take_front(luas__job *j, const luas__range *next, uint64_t most, luas__range *range,
+                       luas__batch **batch)
 {
-    const luas__range *next = luas__pending_for(&j->input.pending, worker);
-    if (next == NULL)
-        return false;
     *range = *next;
     *batch = luas__job_batch(j, next->first);
     if (range->count > most)
@@ -223,6 +221,25 @@ bool luas__job_take(luas__job *j, uint32_t worker, uint32_t most, luas__range *r
     luas__pending_take(&j->input.pending, next, range->count);
     j->input.waiting -= range->count;
     requeue(j);
+}
+
+bool luas__job_take(luas__job *j, uint32_t worker, uint32_t most, luas__range *range,
+                    luas__batch **batch)
+{
+    const luas__range *next = luas__pending_for(&j->input.pending, worker);
+    if (next == NULL)
+        return false;
+    take_front(j, next, most, range, batch);
+    return true;
+}
+
+bool luas__job_take_within(luas__job *j, uint64_t first, uint64_t count, luas__range *range,
+                           luas__batch **batch)
+{
+    const luas__range *next = luas__pending_from(&j->input.pending, first);
+    if (next == NULL || next->first < first || next->first - first >= count)
+        return false;
+    take_front(j, next, count - (next->first - first), range, batch);
     return true;
 }
 

@@ -158,6 +158,11 @@ int luas__job_return(luas__job *j, luas__range range);
 bool luas__job_take(luas__job *j, uint32_t worker, uint32_t most, luas__range *range,
                     luas__batch **batch);
 
+/* Takes the first of what is pending among `count` tasks from `first` on, as far as it is
+   consecutive and from one batch: false when nothing is. */
+bool luas__job_take_within(luas__job *j, uint64_t first, uint64_t count, luas__range *range,
+                           luas__batch **batch);
+
 /* The batch of a task that is not settled; NULL: its input is inherited. */
 luas__batch *luas__job_batch(luas__job *j, uint64_t index);
 

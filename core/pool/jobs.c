@@ -3,6 +3,7 @@
 #include "jobs.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "snapshots.h"
 
@@ -146,21 +147,10 @@ void luas__jobs_free_all(luas__pool *p)
     free_list(&p->done);
 }
 
-int luas__jobs_revoke(luas__pool *p, const luas__job *job)
-{
-    int rc = 0;
-    for (int i = 0; i < p->nworkers && rc == 0; i++) {
-        luas__worker *w = p->workers[i];
-        for (int k = 0; k < w->tasks.nchunks; k++)
-            if (w->tasks.chunks[k].job == job) {
-                rc = luas__worker_tasks_revoke(w);
-                break;
-            }
-    }
-    return rc;
-}
+/* ---- cancelling ---- */
 
-int luas__jobs_cancel_pending(luas__pool *p, luas__job *job, uint64_t from, uint64_t to)
+/* As luas__job_cancel_pending, and counts. */
+static int cancel_pending(luas__pool *p, luas__job *job, uint64_t from, uint64_t to)
 {
     uint64_t settled = job->output.settled;
     int rc = luas__job_cancel_pending(job, from, to);
@@ -171,4 +161,65 @@ int luas__jobs_cancel_pending(luas__pool *p, luas__job *job, uint64_t from, uint
     if (luas__events_wanted(&p->events))
         luas__events_cancelled(p, job, settled);
     return rc;
+}
+
+static bool is_of(const luas__chunk *c, const luas__job *job, uint64_t from, uint64_t to)
+{
+    return c->job == job && c->index <= to && c->index + c->count > from;
+}
+
+static bool has_any(const luas__worker *w, const luas__job *job, uint64_t from, uint64_t to)
+{
+    for (int i = 0; i < w->tasks.nchunks; i++)
+        if (is_of(&w->tasks.chunks[i], job, from, to))
+            return true;
+    return false;
+}
+
+static bool runs_any(const luas__worker *w, const luas__job *job, uint64_t from, uint64_t to)
+{
+    const luas__chunk *c = luas__worker_tasks_running(w);
+    return c != NULL && c->job == job && c->index >= from && c->index <= to;
+}
+
+/* Gives the worker again what is pending of a chunk that it had. */
+static int give_again(luas__pool *p, luas__worker *w, const luas__chunk *had)
+{
+    luas__job *job = had->job;
+    luas__range range;
+    luas__batch *batch;
+    int rc = luas__job_reserve(job, 2 + (size_t)p->spawn.pending); /* it may come back */
+    while (rc == 0 && luas__job_take_within(job, had->index, had->count, &range, &batch)) {
+        rc = luas__worker_tasks_give(w, job, range, batch);
+        if (rc < 0)
+            luas__job_return(job, range);
+    }
+    return rc;
+}
+
+static int cancel_in(luas__pool *p, luas__worker *w, luas__job *job, uint64_t from, uint64_t to, bool stops)
+{
+    int had = w->tasks.nchunks;
+    luas__chunk *chunks = malloc((size_t)had * sizeof *chunks);
+    if (chunks == NULL)
+        return LUAS_ENOMEM;
+    memcpy(chunks, w->tasks.chunks, (size_t)had * sizeof *chunks);
+    int rc = luas__worker_tasks_revoke(w);
+    if (rc == 0)
+        rc = cancel_pending(p, job, from, to);
+    bool keeps = w->state < LUAS__WORKER_STOPPING && w->deadline.stop_seq == 0
+        && !(stops && runs_any(w, job, from, to));
+    for (int i = 0; i < had && rc == 0 && keeps; i++)
+        rc = give_again(p, w, &chunks[i]);
+    free(chunks);
+    return rc;
+}
+
+int luas__jobs_cancel(luas__pool *p, luas__job *job, uint64_t from, uint64_t to, bool stops)
+{
+    int rc = 0;
+    for (int i = 0; i < p->nworkers && rc == 0; i++)
+        if (has_any(p->workers[i], job, from, to))
+            rc = cancel_in(p, p->workers[i], job, from, to, stops);
+    return rc == 0 ? cancel_pending(p, job, from, to) : rc;
 }

@@ -30,11 +30,10 @@ void luas__jobs_free_all(luas__pool *p);
 /* Nobody waits for the library's thread to go on with it any more. */
 void luas__jobs_stop_pumping(luas__pool *p, luas__job *job);
 
-/* Takes back what no worker has begun of a job. */
-int luas__jobs_revoke(luas__pool *p, const luas__job *job);
-
-/* As luas__job_cancel_pending, and counts. */
-int luas__jobs_cancel_pending(luas__pool *p, luas__job *job, uint64_t from, uint64_t to);
+/* Cancels the job's tasks with an index between `from` and `to` that no worker has begun.
+   What else had to be taken back for that goes where it was; not behind one of these
+   tasks that runs, if the caller is about to stop it (`stops`). */
+int luas__jobs_cancel(luas__pool *p, luas__job *job, uint64_t from, uint64_t to, bool stops);
 
 #endif
 

@@ -306,9 +306,7 @@ static void stop_running(luas__pool *p, const luas__job *job, uint64_t from, uin
 
 static int cancel(luas__pool *p, luas__job *job, uint64_t from, uint64_t to)
 {
-    int rc = luas__jobs_revoke(p, job);
-    if (rc == 0)
-        rc = luas__jobs_cancel_pending(p, job, from, to);
+    int rc = luas__jobs_cancel(p, job, from, to, true);
     stop_running(p, job, from, to);
     if (luas__job_finished(job))
         luas__jobs_done(p, job);
@@ -321,7 +319,7 @@ int luas__pool_cancel(luas__pool *p, luas__job *job, uint64_t from, uint64_t to)
         return job->done ? 0 : LUAS_EFOREIGN; /* there is nothing to cancel, or no way */
     int rc = cancel(p, job, from, to);
     if (rc == 0)
-        rc = luas__schedule_deal(p, false); /* what was taken back and not cancelled */
+        rc = luas__schedule_deal(p, false); /* in place of what was cancelled */
     luas__state_unlock(p);
     return rc;
 }

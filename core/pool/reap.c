@@ -104,9 +104,7 @@ static int give_up_job(luas__pool *p, luas__job *job)
 {
     if (job->policy.flags & LUAS__JOB_CALL)
         return 0;
-    int rc = luas__jobs_revoke(p, job);
-    if (rc == 0)
-        rc = luas__jobs_cancel_pending(p, job, 0, UINT64_MAX);
+    int rc = luas__jobs_cancel(p, job, 0, UINT64_MAX, false);
     if (luas__job_finished(job))
         luas__jobs_done(p, job);
     return rc;

@@ -27,8 +27,7 @@ static luas__buffer *captured(luas__pool *p, luas__worker *w)
    led here is settled all the same. */
 static void halt(luas__pool *p, luas__job *job)
 {
-    if (luas__jobs_revoke(p, job) == 0)
-        luas__jobs_cancel_pending(p, job, 0, UINT64_MAX);
+    luas__jobs_cancel(p, job, 0, UINT64_MAX, false);
 }
 
 static int settle(luas__pool *p, luas__worker *w, const luas__outcome *o, const char *payload)
