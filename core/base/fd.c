@@ -7,6 +7,8 @@
 #include <poll.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -49,6 +51,30 @@ int luas__fd_set_nonblocking(int fd)
     if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
         return -errno;
     return 0;
+}
+
+int luas__fd_open_unblocking(int fd)
+{
+    char path[32];
+    struct stat st;
+    if (fstat(fd, &st) < 0)
+        return -errno;
+    if (!S_ISFIFO(st.st_mode) && !S_ISCHR(st.st_mode))
+        return -EINVAL; /* it would have another offset */
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    int own = open(path, O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    if (own < 0)
+        return -errno;
+    int rc = luas__fd_lift(&own);
+    if (rc < 0)
+        luas__fd_close(&own);
+    return rc < 0 ? rc : own;
+}
+
+int luas__fd_copy(int fd)
+{
+    int copy = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    return copy < 0 ? -errno : copy;
 }
 
 void luas__fd_close(int *fd)
@@ -131,4 +157,17 @@ int luas__fd_write_waiting(int fd, const char *bytes, size_t len)
         }
     }
     return 0;
+}
+
+void luas__fd_show(int fd, const char *bytes, size_t len)
+{
+    struct pollfd p = {.fd = fd, .events = POLLOUT};
+    int own = luas__fd_open_unblocking(fd);
+    ssize_t n = 0;
+    if (own >= 0)
+        n = write(own, bytes, len);
+    else if (poll(&p, 1, 0) > 0)
+        n = write(fd, bytes, len);
+    (void)n;
+    luas__fd_close(&own);
 }

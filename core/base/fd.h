@@ -20,6 +20,13 @@ int luas__fd_lift_both(int rc, int fds[2]);
 
 int luas__fd_set_nonblocking(int fd);
 
+/* Opens a pipe or a terminal anew, for writes that do not wait; whoever else has it is
+   not concerned. */
+int luas__fd_open_unblocking(int fd);
+
+/* Another descriptor for the same open file, close-on-exec and above stderr. */
+int luas__fd_copy(int fd);
+
 /* Closes *fd if it is open and makes it -1. */
 void luas__fd_close(int *fd);
 
@@ -45,5 +52,8 @@ int luas__fd_write_some(int fd, luas__buffer *b);
 
 /* Waits until all is written. For workers, whose host always reads. */
 int luas__fd_write_waiting(int fd, const char *bytes, size_t len);
+
+/* Writes it to a terminal, unless that takes nothing now: then it is not shown. */
+void luas__fd_show(int fd, const char *bytes, size_t len);
 
 #endif

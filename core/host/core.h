@@ -48,6 +48,8 @@
  *                                   the order in which they ended
  *   P:forget()                      functions that were carried are carried anew
  *   P:stats() -> table   P:fileno() -> fd
+ *   P:unwritten() -> waiting, written   bytes that workers printed with output
+ *                                   "tag", and that the host's stdout and stderr take
  *   P:wake()                        makes the descriptor readable until a step
  *
  * `modules` below is a table whose keys are the names of the modules referred

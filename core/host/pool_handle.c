@@ -281,6 +281,17 @@ static int pool_fileno(lua_State *L)
     return 1;
 }
 
+static int pool_unwritten(lua_State *L)
+{
+    luas__pool *p = luas__handles_pool(L, 1)->pool;
+    size_t waiting;
+    uint64_t written;
+    try(L, p, luas__pool_unwritten(p, &waiting, &written));
+    lua_pushinteger(L, (lua_Integer)waiting);
+    lua_pushinteger(L, (lua_Integer)written);
+    return 2;
+}
+
 static int pool_wake(lua_State *L)
 {
     luas__pool *p = check_locked(L);
@@ -302,7 +313,8 @@ static const luaL_Reg methods[] = {
     {"step", pool_step}, {"stop", pool_stop}, {"terminate", pool_terminate},
     {"close", pool_close_method}, {"resize", pool_resize}, {"live", pool_live},
     {"busy", pool_busy}, {"ended", pool_ended}, {"stats", pool_stats},
-    {"fileno", pool_fileno}, {"wake", pool_wake}, {"forget", pool_forget}, {NULL, NULL},
+    {"fileno", pool_fileno}, {"wake", pool_wake}, {"forget", pool_forget},
+    {"unwritten", pool_unwritten}, {NULL, NULL},
 };
 
 static const luaL_Reg meta[] = {

@@ -48,6 +48,7 @@ int luas__pool_open(luas__pool **pool, const luas__pool_options *options)
         return LUAS_ENOMEM;
     p->options = *options;
     p->poller = (luas__poller)LUAS__POLLER_INIT;
+    p->sinks = (luas__sinks)LUAS__SINKS_INIT;
     pthread_mutex_init(&p->lock, NULL);
     int rc = open_known(p);
     if (rc < 0) {
@@ -89,6 +90,7 @@ static void close_shared(luas__pool *p)
     for (int i = 0; i < p->nworkers; i++)
         luas__worker_close(p->workers[i], &p->poller);
     p->nworkers = 0;
+    luas__sinks_close(&p->sinks, &p->poller);
     luas__poller_close(&p->poller);
     luas__bulk_close(&p->bulk);
     pthread_mutex_unlock(&p->lock);
@@ -105,7 +107,6 @@ void luas__pool_close(luas__pool *p)
     luas__jobs_free_all(p);
     luas__definition_release_all(&p->definitions);
     luas__events_release(&p->events);
-    luas__line_drop(p->line);
     luas__buffer_release(&p->health.why);
     luas__buffer_release(&p->health.exit_error);
     pthread_mutex_destroy(&p->lock);
@@ -184,13 +185,27 @@ int luas__pool_set_line(luas__pool *p, luas__line *line)
 {
     if (luas__state_lock(p) < 0)
         return LUAS_EFOREIGN;
-    luas__line *before = p->line;
+    luas__line *before = p->sinks.line;
     luas__line_use(line);
-    p->line = line;
-    for (int i = 0; i < p->nworkers; i++)
-        p->workers[i]->output.line = line;
+    p->sinks.line = line;
     luas__state_unlock(p);
     luas__line_drop(before);
+    return 0;
+}
+
+int luas__pool_unwritten(luas__pool *p, size_t *waiting, uint64_t *written)
+{
+    *waiting = 0;
+    *written = 0;
+    if (luas__state_lock(p) < 0)
+        return LUAS_EFOREIGN;
+    for (int i = 0; i < 2; i++) {
+        *waiting += p->sinks.of[i].text.len;
+        *written += p->sinks.of[i].written;
+    }
+    for (int i = 0; i < p->nworkers; i++)
+        *waiting += luas__output_waiting(&p->workers[i]->output);
+    luas__state_unlock(p);
     return 0;
 }
 

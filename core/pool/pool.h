@@ -110,6 +110,9 @@ bool luas__pool_is_only(luas__pool *p, const luas__job *job);
 /* What its workers print and is passed on goes above this line. */
 int luas__pool_set_line(luas__pool *p, luas__line *line);
 
+/* Bytes of that which wait for a reader, and how many were written so far. */
+int luas__pool_unwritten(luas__pool *p, size_t *waiting, uint64_t *written);
+
 /* Tells all workers to exit once they have done what they were given. */
 int luas__pool_stop(luas__pool *p);
 int luas__pool_resize(luas__pool *p, int workers);

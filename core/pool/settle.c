@@ -43,7 +43,7 @@ static int settle(luas__pool *p, luas__worker *w, const luas__outcome *o, const 
         return rc;
     count(&p->stats, o);
     if (text != NULL)
-        luas__buffer_truncate(text, 0);
+        luas__output_forget(&w->output);
     luas__worker_tasks_answered(w, (uint32_t)o->count);
     job->failed_starts = 0;
     w->deadline.stop_seq = 0;
@@ -66,9 +66,8 @@ static int retry(luas__pool *p, luas__worker *w, const luas__outcome *o, const c
         return rc;
     if (c->job->seen.stamp > 0)
         luas__events_ended(p, w, o, payload, true);
-    luas__buffer *text = captured(p, w); /* the last attempt's is what counts */
-    if (text != NULL)
-        luas__buffer_truncate(text, 0);
+    if (captured(p, w) != NULL)
+        luas__output_forget(&w->output); /* the last attempt's is what counts */
     c->job->failed_starts = 0;
     p->stats.retries++;
     luas__worker_tasks_answered(w, 1);

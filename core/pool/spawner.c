@@ -73,7 +73,7 @@ int luas__spawner_prepare(luas__pool *p, luas__job *snapshot_job)
     luas__zygote *zygote = luas__snapshots_find(p, snapshot, &definitions);
     luas__spawn_request request = {
         .number = free_number(p), .serial = ++p->spawn.last_serial, .output = p->options.output,
-        .label = p->options.label, .bulk = &p->bulk, .line = p->line, .snapshot = snapshot,
+        .label = p->options.label, .bulk = &p->bulk, .sinks = &p->sinks, .snapshot = snapshot,
         .inherited_definitions = definitions};
     if (zygote != NULL)
         return spawn_from_zygote(p, &request, snapshot_job, zygote);

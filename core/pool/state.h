@@ -49,7 +49,7 @@ typedef struct luas__pool {
     luas__definitions definitions;
     luas__stats stats;
     luas__events events;
-    luas__line *line;           /* where progress is shown, or NULL */
+    luas__sinks sinks;          /* for what workers print with a tag; the line of progress */
     int cpus;                   /* that there are; 0: not asked yet */
     bool closing;               /* no new jobs, no new workers */
     bool alarmed;               /* the alarm went off and nobody looked yet */

@@ -139,7 +139,7 @@ static int prepare(luas__worker **worker, luas__poller *poller, const luas__spaw
         rc = open_pipes(w);
     if (rc == 0)
         rc = luas__output_open(&w->output, birth->output, birth->label, birth->number, w->link.prints);
-    w->output.line = birth->line;
+    w->output.sinks = birth->sinks;
     if (rc == 0)
         rc = watch(w, poller);
     if (rc < 0)

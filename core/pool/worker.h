@@ -121,7 +121,7 @@ typedef struct luas__spawn_request {
     luas__output_mode output;
     const char *label;
     luas__bulk *bulk;       /* the pool's */
-    luas__line *line;       /* the pool's, or NULL */
+    luas__sinks *sinks;     /* the pool's */
     uint32_t snapshot;
     int inherited_definitions;
 } luas__spawn_request;

@@ -33,10 +33,10 @@ void luas__line_drop(luas__line *l)
     free(l);
 }
 
-/* A terminal that is gone shows nothing: that is nobody's failure. */
+/* A terminal that is gone, or stopped, shows nothing: that is nobody's failure. */
 static void show(const char *text, size_t len)
 {
-    (void)luas__fd_write_waiting(STDERR_FILENO, text, len);
+    luas__fd_show(STDERR_FILENO, text, len);
 }
 
 static void erase(const luas__line *l)

@@ -4,13 +4,14 @@
 
 #include <errno.h>
 #include <stdio.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "error.h"
 #include "fd.h"
 
 /* A line longer than this is passed on in pieces. */
-enum { LONGEST_LINE = 1 << 16, READ_SIZE = 1 << 15 };
+enum { LONGEST_LINE = 1 << 16 };
 
 static int open_pipe(luas__output *o, int i, int ends[2])
 {
@@ -62,68 +63,116 @@ void luas__output_become(int ends[2])
     luas__fd_close(&ends[1]);
 }
 
-/* The tag and the line go in one piece, so that lines stay whole. */
-static int pass_line(const luas__output *o, int fd, const char *line, size_t len)
-{
-    luas__buffer b = LUAS__BUFFER_INIT;
-    int rc = luas__buffer_append(&b, o->tag, strlen(o->tag));
-    if (rc == 0)
-        rc = luas__buffer_append(&b, line, len);
-    if (rc == 0 && line[len - 1] != '\n')
-        rc = luas__buffer_append(&b, "\n", 1);
-    if (rc == 0)
-        rc = luas__fd_write_waiting(fd, luas__buffer_bytes(&b), b.len);
-    luas__buffer_release(&b);
-    return rc;
-}
+/* ---- passing on ---- */
 
-static void pass_whole_lines(luas__output *o, int i, int all)
+static void pass_whole_lines(luas__output *o, int i, bool all)
 {
     luas__buffer *text = &o->text[i];
-    fflush(i == 0 ? stdout : stderr); /* what the host printed before */
     while (text->len > 0) {
         const char *line = luas__buffer_bytes(text);
         const char *end = memchr(line, '\n', text->len);
         size_t len = end != NULL ? (size_t)(end - line) + 1 : text->len;
         if (end == NULL && !all && len < LONGEST_LINE)
             return;
-        pass_line(o, i == 0 ? STDOUT_FILENO : STDERR_FILENO, line, len);
+        luas__sink_add(&o->sinks->of[i], o->tag, line, len);
         luas__buffer_consume(text, len);
     }
 }
 
-static void pass_lines(luas__output *o, int i, int all)
+static void pass_lines(luas__output *o, int i, bool all, luas__poller *poller)
 {
-    if (o->text[i].len == 0)
-        return;
-    luas__line *line = isatty(i == 0 ? STDOUT_FILENO : STDERR_FILENO) ? o->line : NULL;
-    luas__line_lift(line);
     pass_whole_lines(o, i, all);
-    luas__line_lower(line);
+    luas__sinks_flush(o->sinks, i, poller);
 }
 
+/* ---- keeping ---- */
+
+/* In place of what is taken out of the middle, and of the mark that was there. */
+static void cut_middle(luas__output *o)
+{
+    luas__buffer *text = &o->text[0];
+    char words[80], *at = luas__buffer_bytes(text) + LUAS__OUTPUT_END;
+    size_t out = text->len - 2 * LUAS__OUTPUT_END;
+    o->cut += out - o->mark;
+    int len = snprintf(words, sizeof words, "\n[luas: %zu bytes left out]\n", o->cut);
+    o->mark = (size_t)len;
+    memcpy(at, words, o->mark);
+    memmove(at + o->mark, at + out, LUAS__OUTPUT_END);
+    luas__buffer_truncate(text, 2 * LUAS__OUTPUT_END + o->mark);
+}
+
+void luas__output_forget(luas__output *o)
+{
+    luas__buffer_truncate(&o->text[0], 0);
+    o->mark = o->cut = 0;
+}
+
+/* ---- reading ---- */
+
+/* A task may print faster than anyone reads: so much, and then others have their turn. */
 static int read_pipe(luas__output *o, int i, luas__poller *poller)
 {
-    ssize_t n = 1;
-    while (n > 0)
-        n = luas__fd_read_some(o->pipes[i], &o->text[i], READ_SIZE);
+    int there = 0;
+    if (ioctl(o->pipes[i], FIONREAD, &there) < 0 || there <= 0)
+        there = 1; /* or its end */
+    ssize_t n = luas__fd_read_some(o->pipes[i], &o->text[i], (size_t)there);
     if (n == 0) {
         luas__poller_remove(poller, o->pipes[i]);
         luas__fd_close(&o->pipes[i]);
     }
+    if (n > 0 && o->mode == LUAS__OUTPUT_CAPTURE && o->text[i].len > LUAS__OUTPUT_MOST)
+        cut_middle(o);
     return n < 0 && n != -EAGAIN ? (int)n : 0;
+}
+
+static bool must_rest(const luas__output *o, int i)
+{
+    return o->mode == LUAS__OUTPUT_TAG && luas__sink_is_full(&o->sinks->of[i]);
+}
+
+static int read_or_rest(luas__output *o, int i, luas__poller *poller)
+{
+    if (o->pipes[i] < 0 || o->rests[i])
+        return 0;
+    if (must_rest(o, i)) {
+        luas__poller_remove(poller, o->pipes[i]);
+        o->rests[i] = true;
+        return 0;
+    }
+    int rc = read_pipe(o, i, poller);
+    if (rc == 0 && o->mode == LUAS__OUTPUT_TAG)
+        pass_lines(o, i, false, poller);
+    return rc;
 }
 
 int luas__output_read(luas__output *o, luas__poller *poller)
 {
+    int rc = read_or_rest(o, 0, poller);
+    return rc == 0 ? read_or_rest(o, 1, poller) : rc;
+}
+
+int luas__output_go_on(luas__output *o, luas__poller *poller, uint64_t key)
+{
     for (int i = 0; i < 2; i++) {
-        int rc = o->pipes[i] >= 0 ? read_pipe(o, i, poller) : 0;
+        if (!o->rests[i] || must_rest(o, i))
+            continue;
+        int rc = luas__poller_add(poller, o->pipes[i], 0, key);
         if (rc < 0)
             return rc;
-        if (o->mode == LUAS__OUTPUT_TAG)
-            pass_lines(o, i, 0);
+        o->rests[i] = false;
     }
     return 0;
+}
+
+size_t luas__output_waiting(const luas__output *o)
+{
+    size_t all = 0;
+    for (int i = 0; i < 2; i++) {
+        int there = 0;
+        if (o->rests[i] && ioctl(o->pipes[i], FIONREAD, &there) == 0 && there > 0)
+            all += (size_t)there;
+    }
+    return all;
 }
 
 void luas__output_abandon(const luas__output *o, luas__fd_closing *closing)
@@ -132,13 +181,15 @@ void luas__output_abandon(const luas__output *o, luas__fd_closing *closing)
     luas__fd_closing_add(closing, o->pipes[1]);
 }
 
+/* Of an ended worker no more can come than is in the pipes. */
 void luas__output_close(luas__output *o, luas__poller *poller)
 {
-    luas__output_read(o, poller);
     for (int i = 0; i < 2; i++) {
+        if (o->pipes[i] >= 0)
+            (void)read_pipe(o, i, poller);
         luas__poller_remove(poller, o->pipes[i]);
-        if (o->mode == LUAS__OUTPUT_TAG)
-            pass_lines(o, i, 1);
+        if (o->mode == LUAS__OUTPUT_TAG && o->text[i].len > 0)
+            pass_lines(o, i, true, poller);
         luas__buffer_release(&o->text[i]);
         luas__fd_close(&o->pipes[i]);
     }

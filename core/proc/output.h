@@ -12,8 +12,8 @@
 
 #include "buffer.h"
 #include "fd.h"
-#include "line.h"
 #include "poller.h"
+#include "sink.h"
 
 typedef enum luas__output_mode {
     LUAS__OUTPUT_INHERIT,   /* workers have the host's stdout and stderr */
@@ -24,13 +24,20 @@ typedef enum luas__output_mode {
 typedef struct luas__output {
     luas__output_mode mode;
     int pipes[2];           /* reading ends, -1: none; [1] only for tags */
+    bool rests[2];          /* not read, as its sink is full: the poller does not watch it */
     luas__buffer text[2];   /* read and not passed on yet */
+    size_t mark, cut;       /* bytes of text[0] where some are left out; how many were */
     char tag[64];
-    luas__line *line;       /* what is passed on goes above it; NULL: there is none */
+    luas__sinks *sinks;     /* for what is passed on */
 } luas__output;
 
-#define LUAS__OUTPUT_INIT {LUAS__OUTPUT_INHERIT, {-1, -1}, \
-                           {LUAS__BUFFER_INIT, LUAS__BUFFER_INIT}, "", NULL}
+#define LUAS__OUTPUT_INIT {LUAS__OUTPUT_INHERIT, {-1, -1}, {false, false}, \
+                           {LUAS__BUFFER_INIT, LUAS__BUFFER_INIT}, 0, 0, "", NULL}
+
+/* Of what a task prints no more than so many bytes are kept: of more, the first and
+   the last LUAS__OUTPUT_END, and between them a line that says how much there was. */
+#define LUAS__OUTPUT_MOST ((size_t)1 << 20)
+#define LUAS__OUTPUT_END (LUAS__OUTPUT_MOST / 4)
 
 /* Makes the pipes; the child's ends go to `ends`. On failure all are -1. */
 int luas__output_open(luas__output *o, luas__output_mode mode, const char *label,
@@ -39,9 +46,18 @@ int luas__output_open(luas__output *o, luas__output_mode mode, const char *label
 /* In the child: makes them its stdout and stderr, and closes them. */
 void luas__output_become(int ends[2]);
 
-/* Reads what there is; passes on whole lines when they are to be tagged. A
-   pipe at its end is closed. */
+/* Reads what is there now, which a pipe bounds, and not what comes meanwhile; passes
+   on whole lines when they are to be tagged. A pipe at its end is closed. */
 int luas__output_read(luas__output *o, luas__poller *poller);
+
+/* Once a sink is full no more; when it is not, the poller is to watch again. */
+int luas__output_go_on(luas__output *o, luas__poller *poller, uint64_t key);
+
+/* Bytes in the pipes that rest. */
+size_t luas__output_waiting(const luas__output *o);
+
+/* What was kept of a task is forgotten. */
+void luas__output_forget(luas__output *o);
 
 /* Reads the rest and passes on lines that never ended. */
 void luas__output_close(luas__output *o, luas__poller *poller);

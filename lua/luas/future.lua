@@ -166,8 +166,21 @@ local function all_ended(groups)
     return #groups == 0
 end
 
+-- What their tasks printed is written, too, where that is passed on.
+local function write_out(futures, hurry)
+    local hurries = {}
+    for _, future in ipairs(futures) do
+        local pool = future.job.pool
+        if pool.output == "tag" then
+            hurries[pool] = hurries[pool] or hurry or not future.result[1]
+        end
+    end
+    for pool, hurried in pairs(hurries) do pool:write_out(hurried) end
+end
+
 local function wait_for_all(futures, timeout)
     local ended = wait(by_pool(futures), timeout, all_ended)
+    if ended then write_out(futures, timeout ~= nil) end
     due.run()
     return ended
 end

@@ -41,6 +41,7 @@ local function await(job, values, others, order)
     while not job:gather(values, others, order) do
         if job:over() then
             job:finish_meter()
+            job.pool:write_out(job.failed > 0)
             return false
         end
         job:fill()

@@ -152,14 +152,16 @@ local function finish_map(self, job, all)
     return true, results, n
 end
 
-local function given_or_raised(ok, first, ...)
+-- When what its tasks printed is written, too.
+local function given_or_raised(job, ok, first, ...)
+    job.pool:write_out(job.failed > 0)
     if not ok then error(first, 0) end
     return first, ...
 end
 
 local function map(self, what, f, source, given, star)
     local job <close>, all = start(self, what, f, source, given, { star = star })
-    return given_or_raised(finish_map(self, job, all))
+    return given_or_raised(job, finish_map(self, job, all))
 end
 
 --- Calls `f` on every item, in worker processes: a table of the (first)
@@ -225,6 +227,7 @@ end
 function Pool:each(f, source, opts)
     local job <close>, all = start(self, "each", f, source, opts, { discard = true })
     local _, n, first, failures = gather(job, all)
+    job.pool:write_out(job.failed > 0)
     if first then error(first, 0) end
     if all.on_error == "collect" then return n, failures end
     return n
@@ -291,6 +294,7 @@ local function settle_one(job)
 end
 
 local function give(job, ok, ...)
+    job.pool:write_out(not ok)
     job:close()
     if not ok then error(..., 0) end
     return ...
@@ -336,6 +340,7 @@ function Pool:broadcast(f, ...)
         { star = true, each = true })
     job.items = nil -- the same for all, so no outcome need name it
     local results, count, first, failures = gather(job, self.defaults)
+    job.pool:write_out(job.failed > 0)
     if first then error(first, 0) end
     if self.defaults.on_error == "collect" then return results, count, failures end
     return results, count

@@ -112,6 +112,25 @@ local function drive_while(state, is_so, deadline)
     return true
 end
 
+-- What tasks printed is written, or nobody has read it for so long after a failure.
+local PATIENCE <const> = 1
+
+--- Waits until what tasks have printed so far is written, where the pool tags it. A
+--- reader that pauses is waited for, unless the caller has a failure to tell of.
+---@param failed boolean
+function State:write_out(failed)
+    if self.output ~= "tag" or self.ended or self.size == 0 then return end
+    local waiting, written = self.core:unwritten()
+    local goal, since = written + waiting, core.now()
+    while waiting > 0 and written < goal and not (failed and core.now() - since > PATIENCE) do
+        self:step(0.1)
+        if self.ended then return end
+        local before = written
+        waiting, written = self.core:unwritten()
+        if written > before then since = core.now() end
+    end
+end
+
 local function is_busy(engine) return engine:busy() end
 local function has_workers(engine) return engine:live() > 0 end
 
@@ -160,6 +179,7 @@ function State:join(timeout)
     if not drive_while(self, is_busy, deadline) then return false end
     if not self.ended then self.core:stop() end
     if not drive_while(self, has_workers, deadline) then return false end
+    self:write_out(timeout ~= nil)
     release(self)
     return true
 end
