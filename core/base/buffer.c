@@ -45,7 +45,7 @@ void luas__buffer_trim(luas__buffer *b)
     }
     char *data = cap < b->cap ? realloc(b->data, cap) : NULL;
     if (data == NULL)
-        return; /* nothing to give back, or it could not be */
+        return; /* nothing to free, or realloc failed: the buffer stays as it is */
     b->data = data;
     b->cap = cap;
 }

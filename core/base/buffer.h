@@ -22,7 +22,7 @@ typedef struct luas__buffer {
 /* Makes room for `extra` bytes after the contents. */
 int luas__buffer_grow(luas__buffer *b, size_t extra);
 
-/* Gives back the room after the contents. */
+/* Frees the room after the contents. */
 void luas__buffer_trim(luas__buffer *b);
 
 /* Frees the storage; the buffer is empty and usable again. */
@@ -36,7 +36,7 @@ static inline char *luas__buffer_bytes(const luas__buffer *b)
     return b->data + b->start;
 }
 
-/* Where the next byte goes; only as much as was reserved may be written. */
+/* Where the next byte goes. The caller may write as many bytes as it has reserved. */
 static inline char *luas__buffer_end(const luas__buffer *b)
 {
     return b->data + b->start + b->len;

@@ -15,7 +15,7 @@ static inline int64_t luas__now(void)
     return (int64_t)t.tv_sec * LUAS__SECOND + t.tv_nsec;
 }
 
-/* A few milliseconds coarse and several times cheaper. */
+/* Several times cheaper, but only precise to a few milliseconds. */
 static inline int64_t luas__now_coarse(void)
 {
     struct timespec t;
@@ -27,7 +27,7 @@ static inline int64_t luas__now_coarse(void)
     return (int64_t)t.tv_sec * LUAS__SECOND + t.tv_nsec;
 }
 
-/* Seconds, as people give them, to nanoseconds; beyond 30 years is for ever. */
+/* Seconds to nanoseconds. More than 30 years means for ever. */
 static inline int64_t luas__seconds(double s)
 {
     return s < 1e9 ? (int64_t)(s * 1e9) : INT64_MAX / 4;

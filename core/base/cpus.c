@@ -56,7 +56,7 @@ static int quota_v1(const char *group)
     return read_numbers(path, &period, &unused) >= 1 ? ratio(quota, period) : INT_MAX;
 }
 
-/* A group is bound by those above it as well. */
+/* The quotas of all groups above a group limit it as well. */
 static int tightest(char *group, int quota(const char *))
 {
     int least = INT_MAX;

@@ -1,4 +1,4 @@
-/* What went wrong, in words; and which version says so. */
+/* Error codes in words, and the version of the library. */
 #include "error.h"
 
 #include <errno.h>

@@ -1,7 +1,7 @@
 /*
- * Error codes of the core: 0 or more is success, these negatives are failures.
- * A failed system call is its own negated errno (-ENFILE, -EAGAIN...); the
- * LUAS_E codes lie below all of those. luas_strerror (luas.h) names both.
+ * Error codes of the core. 0 or more is success, a negative number is a failure:
+ * the negated errno of a system call (-ENFILE, -EAGAIN...), or a LUAS_E code, which
+ * lies below all of those. luas_strerror (luas.h) has words for both.
  */
 #ifndef LUAS_ERROR_H
 #define LUAS_ERROR_H
@@ -12,8 +12,7 @@
 
 #define LUAS__IS_ERRNO(rc) ((rc) < 0 && (rc) > LUAS_EFIRST)
 
-/* Was there not enough of something that there may be enough of later: processes,
-   descriptors, memory? */
+/* Did it fail for want of processes, descriptors or memory? It may succeed later. */
 bool luas__error_is_shortage(int rc);
 
 #endif

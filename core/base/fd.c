@@ -80,7 +80,7 @@ int luas__fd_copy(int fd)
 void luas__fd_close(int *fd)
 {
     if (*fd >= 0)
-        close(*fd); /* after EINTR Linux has closed it all the same */
+        close(*fd); /* Linux closes it even when it reports EINTR */
     *fd = -1;
 }
 

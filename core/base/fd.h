@@ -1,6 +1,6 @@
 /*
- * File descriptors as the core uses them: close-on-exec, and no call here
- * waits unless its name says so. Results are counts or negated errno.
+ * File descriptors. All are close-on-exec. No function here waits, unless its name
+ * says so. Functions return a count, or a negated errno.
  */
 #ifndef LUAS_FD_H
 #define LUAS_FD_H
@@ -12,9 +12,10 @@
 /* Both ends close-on-exec and above stderr; on failure both are -1. */
 int luas__fd_pipe(int fds[2]);
 
-/* Moves *fd out of the way of stdin, stdout and stderr, which a child replaces, also where
-   the application has closed its own. Or both of them, or none, after the call that made
-   them gave `rc`. */
+/* Gives *fd a number above those of stdin, stdout and stderr. A child replaces these three,
+   and where the application has closed one of them a new descriptor would get its number.
+   luas__fd_lift_both does it for a pair, where `rc`, the result of the call that made the
+   pair, says that it was made; on failure both are closed. */
 int luas__fd_lift(int *fd);
 int luas__fd_lift_both(int rc, int fds[2]);
 
@@ -30,11 +31,11 @@ int luas__fd_copy(int fd);
 /* Closes *fd if it is open and makes it -1. */
 void luas__fd_close(int *fd);
 
-/* Descriptors that a forked child closes, if the host had them open: those whose
-   numbers follow one another in one call. Starts as LUAS__FD_CLOSING_INIT; what was
-   added may be open until luas__fd_closing_end. */
+/* Closes a forked child's copies of the host's descriptors. Consecutive numbers are
+   closed by one system call. So a descriptor that was added may stay open until
+   luas__fd_closing_end. Starts as LUAS__FD_CLOSING_INIT. */
 typedef struct luas__fd_closing {
-    int first, next;    /* from the one, to before the other */
+    int first, next;    /* numbers from `first` to `next` - 1 are still to be closed */
 } luas__fd_closing;
 
 #define LUAS__FD_CLOSING_INIT {0, 0}
@@ -42,15 +43,15 @@ typedef struct luas__fd_closing {
 void luas__fd_closing_add(luas__fd_closing *c, int fd);
 void luas__fd_closing_end(luas__fd_closing *c);
 
-/* Reads what is there, at most `most` bytes, onto the end of `b`:
-   the count, 0 at end of file, -EAGAIN when there is nothing. */
+/* Reads what is there, at most `most` bytes, and appends it to `b`. Returns the number
+   of bytes, 0 at end of file, -EAGAIN when there is nothing. */
 ssize_t luas__fd_read_some(int fd, luas__buffer *b, size_t most);
 
-/* Writes what fits from the front of `b` and consumes it: 0 when all of it
-   went, -EAGAIN when some is left. */
+/* Writes as much of `b` as fits, from its front, and consumes that. Returns 0 when
+   all was written, -EAGAIN when some is left. */
 int luas__fd_write_some(int fd, luas__buffer *b);
 
-/* Waits until all is written. For workers, whose host always reads. */
+/* Waits until all is written. Only for workers: their host never stops reading. */
 int luas__fd_write_waiting(int fd, const char *bytes, size_t len);
 
 /* Writes it to a terminal, unless that takes nothing now: then it is not shown. */

@@ -42,8 +42,8 @@ int luas__fdpass_send(int fd, const void *bytes, size_t len, const int *fds, int
     return n < 0 ? -errno : 0;
 }
 
-/* What came with a message: all that were wanted, or none. Where none could be
-   delivered only the flag says that there were some. */
+/* Takes all descriptors of a message, or none. Where the kernel could not deliver them
+   only the flag MSG_CTRUNC tells that there were any. */
 static int take_fds(struct msghdr *message, int *fds, int most)
 {
     int rc = message->msg_flags & MSG_CTRUNC ? -EMFILE : 0;

@@ -1,11 +1,11 @@
-/* A scoreboard that is wiped on fork. */
+/* A page of memory that is wiped on fork. */
 #define _GNU_SOURCE
 #include "fork_detect.h"
 
 #include <stdint.h>
 #include <sys/mman.h>
 
-enum { SIZE = 4096 }; /* or whatever a scoreboard is: both calls round it up */
+enum { SIZE = 4096 }; /* where pages are larger, both system calls round it up */
 
 static char *map_mark(void)
 {

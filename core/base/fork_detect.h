@@ -1,7 +1,7 @@
 /*
- * Tells a process from those that are forked of it. Asked often, as in each
- * call into a pool, it costs no system call where memory can be had that a
- * fork finds empty (madvise(2), MADV_WIPEONFORK; Linux 4.14).
+ * Tells a process from its forked children. Every call into a pool asks this, so it
+ * must be cheap. Since Linux 4.14 it needs no system call: a page is mapped that is
+ * empty in a forked child (madvise(2), MADV_WIPEONFORK).
  */
 #ifndef LUAS_ORIGIN_H
 #define LUAS_ORIGIN_H
@@ -12,7 +12,7 @@
 
 typedef struct luas__fork_detect {
     pid_t pid;
-    const volatile char *mark;  /* 1 in this process, 0 in others; NULL: ask */
+    const volatile char *mark;  /* 1 in this process, 0 in children; NULL: ask getpid */
 } luas__fork_detect;
 
 void luas__fork_detect_open(luas__fork_detect *o);

@@ -78,7 +78,7 @@ void luas__poller_wake(luas__poller *p)
 {
     uint64_t one = 1;
     ssize_t n = write(p->wake, &one, sizeof one);
-    (void)n; /* fails only when it is already awake */
+    (void)n; /* fails only when it was woken already */
 }
 
 void luas__poller_acknowledge(luas__poller *p, uint64_t key)

@@ -1,7 +1,7 @@
 /*
- * Waiting for many descriptors and one alarm at once, itself behind one
- * descriptor that an application can poll. On Linux it is an epoll instance
- * with a timerfd in it; another system's (kqueue) would replace poller.c.
+ * Waits for many descriptors and one alarm at once. The poller has one descriptor of
+ * its own, which an application can poll. On Linux it is an epoll instance with a
+ * timerfd in it. For another system (kqueue) another poller.c would be written.
  */
 #ifndef LUAS_POLLER_H
 #define LUAS_POLLER_H
@@ -29,26 +29,26 @@ typedef struct luas__event {
 int luas__poller_open(luas__poller *p);
 void luas__poller_close(luas__poller *p);
 
-/* In a forked child: gives the descriptors to be closed; it is closed then. */
+/* In a forked child: adds its descriptors to `closing`. The poller counts as closed. */
 void luas__poller_abandon(luas__poller *p, luas__fd_closing *closing);
 
-/* Reports `key` while fd is readable (or writable). A descriptor must be
-   removed before it is closed: forked children may hold copies of it. */
+/* Reports `key` while fd is readable (or writable). Remove a descriptor before you
+   close it: where a forked child has a copy, epoll would go on reporting it. */
 int luas__poller_add(luas__poller *p, int fd, int writable, uint64_t key);
 void luas__poller_remove(luas__poller *p, int fd);
 
-/* Reports LUAS__ALARM at a time of luas__now(), unless an earlier one is set;
-   it is set once, and gone when it has been reported. */
+/* Reports LUAS__ALARM once, at this time of luas__now(). An earlier alarm that is set
+   already stays, and the later one is dropped. */
 int luas__poller_alarm(luas__poller *p, int64_t when);
 
 /* Ends a wait in another thread. */
 void luas__poller_wake(luas__poller *p);
 
-/* Waits at most `timeout` ns (negative: until something happens): the number
-   of events, 0 after the time, -EINTR after a signal. */
+/* Waits at most `timeout` ns (negative: until something happens). Returns the number of
+   events, 0 when the time is over, -EINTR after a signal. */
 int luas__poller_wait(luas__poller *p, luas__event *events, int most, int64_t timeout);
 
-/* After LUAS__ALARM or LUAS__WAKE was reported: makes ready for the next. */
+/* Call it after LUAS__ALARM or LUAS__WAKE was reported, so that the next one can be. */
 void luas__poller_acknowledge(luas__poller *p, uint64_t key);
 
 #endif

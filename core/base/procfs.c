@@ -33,8 +33,8 @@ static unsigned long long began(int pid)
     return ticks;
 }
 
-/* Kills the tree below `pid` from the leaves up, so that nobody is orphaned
-   on the way. Level 0 is this process, whose older children stay. */
+/* Kills the tree below `pid` from the leaves up, so that no process becomes an orphan
+   and escapes. Level 0 is this process; its older children stay. */
 static void end_below(int pid, unsigned long long oldest, int level)
 {
     char path[60];
@@ -58,7 +58,7 @@ void luas__procfs_kill_tree(int64_t since)
     long tick = LUAS__SECOND / sysconf(_SC_CLK_TCK);
     int64_t ago = luas__now() - since;
     int64_t began_at = (int64_t)boot.tv_sec * LUAS__SECOND + boot.tv_nsec - ago;
-    /* Ticks are rounded down. */
+    /* The kernel rounds ticks down, and so does this division. */
     end_below(getpid(), (unsigned long long)(began_at / tick), 0);
 #else
     (void)since;

@@ -1,6 +1,6 @@
 /*
- * What Linux's /proc tells of processes. Elsewhere nothing is known, and
- * nothing is ended.
+ * What /proc on Linux tells about processes. On other systems these functions do
+ * nothing.
  */
 #ifndef LUAS_PROCFS_H
 #define LUAS_PROCFS_H
@@ -10,15 +10,15 @@
 #include <sys/types.h>
 
 /*
- * Ends what a task has started: sends SIGKILL to the processes below this one
- * that began after `since` (ns of luas__now_coarse()), and to all below those.
- * What was there before (started by init, or kept by an earlier task) stays.
+ * Ends the processes that a task has started: sends SIGKILL to the children of this
+ * process that began after `since` (ns of luas__now_coarse()), and to all their
+ * descendants. Children that began earlier stay: init or an earlier task started them.
  * Does not wait.
  */
 void luas__procfs_kill_tree(int64_t since);
 
-/* Resident bytes that the process shares with no other; 0 where nobody can say, as
-   when it has ended. */
+/* Resident bytes that the process shares with no other. 0 when they are not known, for
+   example because it has ended. */
 size_t luas__procfs_rss(pid_t pid);
 
 #endif

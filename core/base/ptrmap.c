@@ -1,4 +1,4 @@
-/* Open addressing with linear probing; a slot of another age is free. */
+/* Open addressing with linear probing. A slot of another age is free. */
 #include "ptrmap.h"
 
 #include <stdlib.h>
@@ -8,9 +8,9 @@
 enum { FIRST_SLOTS = 16, KEPT_SLOTS = 1 << 16 };
 
 /*
- * What was allocated together is looked up together: each kilobyte of memory
- * has slots side by side, so that neighbours share cache lines. The
- * multiplication spreads the kilobytes.
+ * Objects that were allocated together are looked up together. So the addresses of one
+ * kilobyte get slots side by side, which share cache lines. The multiplication spreads
+ * the kilobytes.
  */
 static inline uint32_t slot_of(const luas__ptrmap *h, const void *key)
 {
