@@ -3,7 +3,7 @@
 
 #include "error.h"
 
-/* A longer run of values would keep others waiting. */
+/* Bytes of a run of values. During a longer one the other workers would wait. */
 enum { MOST_RUN = 1 << 18, UINT_32 = 0xce };
 
 static uint32_t load_size(const char *p)
@@ -61,7 +61,7 @@ int luas__frame_peek(const luas__buffer *b, luas__mp_reader *body)
     const char *p = luas__buffer_bytes(b);
     uint32_t size = load_size(p);
     if (b->len - LUAS__FRAME_HEAD < size)
-        return 0; /* so for all that is longer than a frame may be */
+        return 0; /* not complete; a length above LUAS__FRAME_MAX never is */
     body->at = (const unsigned char *)p + LUAS__FRAME_HEAD;
     body->end = body->at + size;
     return 1;
@@ -113,10 +113,10 @@ bool luas__frame_has_short(const luas__buffer *b)
     return p != NULL && luas__frame_is_short(p) && b->len >= short_size(p);
 }
 
-/* How many values in short form, of the tasks from `seq` on, there are at p, all of one
-   size, as those of one function mostly are. That size is only compared to what comes
-   next: where each value told where the next one is, the processor would have to wait
-   for one to look at the other. */
+/* Counts the values at p in short form, of the tasks from `seq` on, that all have the
+   size of the first one. The values of one function mostly do. The size is only compared:
+   if the loop took its next address from each value, the processor would have to wait for
+   one load before it could begin the next. */
 static uint32_t alike(const char *p, size_t left, uint32_t seq, uint32_t most, size_t *len)
 {
     const char head = *p;
@@ -129,7 +129,7 @@ static uint32_t alike(const char *p, size_t left, uint32_t seq, uint32_t most, s
     return n;
 }
 
-/* Bytes of the outcome frame at p, if it is a value of that task and whole. */
+/* The bytes of the outcome frame at p, if it is complete and a value of that task; else 0. */
 static size_t value_size(const char *p, size_t left, uint32_t seq)
 {
     if (left < LUAS__OUTCOME_HEAD)
@@ -140,7 +140,7 @@ static size_t value_size(const char *p, size_t left, uint32_t seq)
     return is_value && size <= left ? size : 0;
 }
 
-/* One value in long form, or those in short form that are alike. */
+/* Counts one value in long form, or several of one size in short form. */
 static uint32_t next_values(const char *p, size_t left, size_t room, uint32_t seq, uint32_t most,
                             size_t *len)
 {

@@ -23,19 +23,19 @@
  *     READY                             init has run
  *     FAILED  message                   init has failed; the worker exits
  *
- * A VALUE of few bytes, as most are, has a short form: a byte of 0x80 + n, the low
- * byte of seq, and n bytes of results (1 to 127).
+ * A VALUE with few bytes has a short form: a byte 0x80 + n, the low byte of seq, and
+ * n bytes of results (1 to 127). Most values are that short.
  *
- * In a job that is stamped the results of VALUE, and what ERROR has, are followed by
- * 16 bytes: when the task started and when it ended, in ns, big-endian.
+ * In a stamped job (LUAS__JOB_STAMPED) 16 bytes follow the results of a VALUE or the
+ * fields of an ERROR: when the task started and when it ended, in ns, big-endian.
  *
  * `seq` counts the tasks sent to one worker from 1 (32 bits, wrapping),
  * `index` counts a job's tasks from 1, `size` is the length in bytes of the
- * arguments that follow it. In VALUE and ERROR seq is always a uint 32, so
- * that their heads have one length and a run of values is quickly told.
+ * arguments that follow it. In VALUE and ERROR seq is always a uint 32: so all
+ * their heads have the same length, and a run of values is found quickly.
  *
- * A reader refuses a body longer than LUAS__FRAME_MAX, and never allocates
- * more than twice what has arrived.
+ * No body is longer than LUAS__FRAME_MAX: a longer one would look like a short form.
+ * A reader never allocates more than twice the bytes that have arrived.
  */
 #ifndef LUAS_FRAME_H
 #define LUAS_FRAME_H
@@ -59,40 +59,39 @@ enum luas__message {
 
 enum luas__job_flags {
     LUAS__JOB_TIMED = 1,    /* note in the scoreboard when each task starts */
-    LUAS__JOB_INHERIT = 2,  /* the function is in the forked image */
+    LUAS__JOB_INHERIT = 2,  /* the worker has the function since it was forked */
     LUAS__JOB_CALL = 4,     /* the first argument names a global function, for a host
                                without Lua */
     LUAS__JOB_SEEDED = 8,   /* math.random starts from (seed, index) */
     LUAS__JOB_CAPTURE = 16, /* what a task prints goes into its outcome */
     LUAS__JOB_PROCESS = 32, /* one task that owns its worker */
     LUAS__JOB_STAR = 64,    /* an inherited input is a table of arguments */
-    LUAS__JOB_DISCARD = 128, /* nobody wants the results: an empty array will do */
-    LUAS__JOB_EACH = 256,   /* the host's: a worker gets one of its tasks */
-    LUAS__JOB_ASYNC = 512,  /* the host's: it goes on where nobody can fork workers */
-    LUAS__JOB_NAMES = 2048, /* the host's: outcomes that are no value have the input */
+    LUAS__JOB_DISCARD = 128, /* nobody wants the results: send an empty array */
+    LUAS__JOB_EACH = 256,   /* for the host alone: each worker gets one task */
+    LUAS__JOB_ASYNC = 512,  /* for the host alone: it goes on while nobody can fork */
+    LUAS__JOB_NAMES = 2048, /* for the host alone: outcomes other than values name the input */
     LUAS__JOB_STAMPED = 1024 /* results end in when their task started and ended */
 };
 
-/* Bytes of that. */
+/* The length of that stamp in bytes. */
 enum { LUAS__STAMP = 16 };
 
-/* Starts a frame of the given message at the end of `b`; *mark is for end. */
+/* Starts a frame of the given message at the end of `b`. Pass *mark to luas__frame_end. */
 int luas__frame_begin(luas__buffer *b, enum luas__message code, size_t *mark);
 
-/* Completes it. On LUAS_ETOOBIG the frame is gone from `b`. */
+/* Completes the frame. On LUAS_ETOOBIG it removes the frame from `b`. */
 int luas__frame_end(luas__buffer *b, size_t mark);
 
-/* A whole frame of a code and integers. On failure `b` is as before. */
+/* Writes a whole frame of a code and integers. On failure `b` is as before. */
 int luas__frame_write(luas__buffer *b, enum luas__message code,
                       const int64_t *fields, int count);
 
-/* Looks at the frame at the front of `b`: 1 and its body, which stays in `b`
-   until luas__frame_drop, or 0 while it has not arrived whole. */
+/* Looks at the frame at the front of `b`. Returns 1 and its body, which stays in `b`
+   until luas__frame_drop; or 0 while the frame is not complete. */
 int luas__frame_peek(const luas__buffer *b, luas__mp_reader *body);
 void luas__frame_drop(luas__buffer *b);
 
-/* What a VALUE or ERROR frame has before the results and after its size; gives where
-   they go. */
+/* Writes the code and seq of a VALUE or ERROR frame at p; returns where the results go. */
 enum { LUAS__OUTCOME_BODY = LUAS__OUTCOME_HEAD - LUAS__FRAME_HEAD };
 char *luas__frame_put_outcome(char *p, enum luas__message code, uint32_t seq);
 
@@ -100,7 +99,7 @@ char *luas__frame_put_outcome(char *p, enum luas__message code, uint32_t seq);
 int luas__frame_begin_outcome(luas__buffer *b, enum luas__message code, uint32_t seq,
                               size_t *mark);
 
-/* The bytes of results that the short form has at most, and of what comes before them. */
+/* The short form: the largest number of bytes of results, and the bytes before them. */
 enum { LUAS__SHORT = 127, LUAS__SHORT_HEAD = 2 };
 
 static inline void luas__frame_put_short(char *head, uint32_t seq, size_t n)
@@ -114,18 +113,18 @@ static inline bool luas__frame_is_short(const char *frame)
     return *frame & 0x80;
 }
 
-/* Makes a whole outcome frame of this size short, in place, if it can be: where it
-   starts now. It ends where it did. */
+/* Turns a whole outcome frame into the short form, in place, if that is possible. The
+   frame still ends where it did; the result is where it starts now. */
 char *luas__frame_shorten(char *frame, size_t size);
 
-/* Is a short form at the front of `b`, whole? */
+/* Is there a complete short form at the front of `b`? */
 bool luas__frame_has_short(const luas__buffer *b);
 
-/* How many VALUE frames there are at the front of `b`, whole, of the tasks seq,
-   seq + 1 and so on; at most `most`. *len: their bytes, at most UINT32_MAX. */
+/* Counts the complete VALUE frames at the front of `b` that belong to the tasks seq,
+   seq + 1 and so on: at most `most`. *len gets their bytes, at most UINT32_MAX. */
 uint32_t luas__frame_values(const luas__buffer *b, uint32_t seq, uint32_t most, size_t *len);
 
-/* The results in the first of such frames; *at moves on to the next. */
+/* Returns the results in the first of these frames; *at moves on to the next frame. */
 static inline const char *luas__frame_next_value(const char **at, uint32_t *len)
 {
     const char *value = *at;

@@ -12,7 +12,7 @@
 #define ELLIPSIS "\xe2\x80\xa6"
 enum { ELLIPSIS_SIZE = 3, DEEPEST = 4, MOST_ELEMENTS = 32 };
 
-/* Text in the making; `full` once something was left out. */
+/* Text that is being written; `full` once something did not fit. */
 typedef struct line {
     char *at, *end;     /* the end leaves room for an ellipsis and a zero */
     bool full;
@@ -34,7 +34,7 @@ static size_t finish(line *l, const char *out)
     return (size_t)(l->at - out);
 }
 
-/* All of it or nothing: an escape or a character is never cut in two. */
+/* Writes all of it or nothing: so no escape and no character is cut in two. */
 static void put(line *l, const char *bytes, size_t n)
 {
     if (l->full || (size_t)(l->end - l->at) < n) {
@@ -55,8 +55,8 @@ static bool is_continuation(unsigned char c)
     return (c & 0xc0) == 0x80;
 }
 
-/* Bytes of the character at s, 0 where it is no UTF-8. Overlong forms and
-   surrogates are none, for a strict reader refuses a file that has them. */
+/* The length of the UTF-8 character at s, 0 if there is none. Overlong forms and
+   surrogates count as none: a strict reader refuses a file that has them. */
 static size_t character(const unsigned char *s, size_t len)
 {
     size_t n = s[0] < 0x80 ? 1 : s[0] < 0xc2 ? 0 : s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3
@@ -84,7 +84,7 @@ static void put_escaped(line *l, unsigned char c)
         put(l, escaped, (size_t)snprintf(escaped, sizeof escaped, "\\x%02x", c));
 }
 
-/* C1 controls, too, may move a terminal's cursor. */
+/* C1 controls can move a terminal's cursor, too. */
 static bool is_control(const unsigned char *s, size_t n)
 {
     return s[0] < 0x20 || s[0] == 0x7f || (n == 2 && s[0] == 0xc2 && s[1] < 0xa0);
@@ -131,7 +131,7 @@ static void put_key(line *l, luas__mp_reader *r, int depth)
     put_text(l, "=");
 }
 
-/* What is nested too deeply, or long, only has its beginning. */
+/* Shows only the beginning of a table that is long or too deep. */
 static void put_table(line *l, luas__mp_reader *r, const luas__mp_token *t, int depth)
 {
     put_text(l, "{");
@@ -185,7 +185,7 @@ static void put_value(line *l, luas__mp_reader *r, int depth)
     }
 }
 
-/* The array of arguments; one that shares objects is within an ext. */
+/* Opens the array of arguments. If it has references it is inside an ext. */
 static bool open_array(luas__mp_reader *r, luas__mp_token *t)
 {
     if (luas__mp_read(r, t) == 1 && t->type == MP_EXT && t->ext == WIRE_SHARED) {

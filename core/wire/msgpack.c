@@ -3,7 +3,7 @@
 
 #include "error.h"
 
-/* Bytes that are looked at and then copied. */
+/* Bytes that are checked and copied at a time. */
 enum { BLOCK = 1 << 13 };
 
 static unsigned char *put_sized(unsigned char *p, unsigned char lead, uint64_t value, int size)
@@ -51,14 +51,14 @@ int luas__mp_write_double(luas__buffer *b, double value)
     return luas__buffer_append(b, bytes, (size_t)(luas__mp_put_double(bytes, value) - bytes));
 }
 
-/* A head of one lead byte and `size` bytes of length. */
+/* Writes a head: the lead byte, and the length in `size` bytes. */
 static unsigned char *put_head(unsigned char *p, unsigned char lead, uint32_t len, int size)
 {
     *p = lead;
     return luas__mp_put_bytes(p + 1, len, size);
 }
 
-/* The bytes after a UTF-8 lead byte, 4 for no such lead. */
+/* How many bytes follow this UTF-8 lead byte; 4 if it is no lead byte. */
 static size_t following(unsigned char lead)
 {
     if (lead >= 0xc2 && lead <= 0xdf)
@@ -68,7 +68,7 @@ static size_t following(unsigned char lead)
     return lead >= 0xf0 && lead <= 0xf4 ? 3 : 4;
 }
 
-/* Overlong forms, surrogates and what lies beyond U+10FFFF show in the second byte. */
+/* The second byte tells overlong forms, surrogates, and numbers above U+10FFFF. */
 static int fits_lead(unsigned char lead, unsigned char second)
 {
     switch (lead) {
@@ -121,7 +121,7 @@ static unsigned char *put_string_head(unsigned char *p, uint32_t len, int text)
     return put_head(p, text ? 0xdb : 0xc6, len, 4);
 }
 
-/* Copies, and looks at each block while the cache has it: was all of it ASCII? */
+/* Copies the bytes, and checks each block while it is in the cache: was all ASCII? */
 static int copy_ascii(unsigned char *to, const unsigned char *from, size_t len)
 {
     int ascii = 1;
@@ -133,7 +133,7 @@ static int copy_ascii(unsigned char *to, const unsigned char *from, size_t len)
     return ascii;
 }
 
-/* The head of a long one is the same but for its lead byte. */
+/* Long strs and bins differ only in the lead byte of their head. */
 static unsigned char *put_long_string(unsigned char *head, const char *bytes, size_t len)
 {
     const unsigned char *from = (const unsigned char *)bytes;
@@ -201,13 +201,13 @@ int luas__mp_write_ext(luas__buffer *b, int8_t type, uint32_t len)
     return luas__buffer_append(b, head, (size_t)(end - head));
 }
 
-/* Bytes of the number or length that follow the lead bytes 0xc4 to 0xdf. */
+/* How many bytes of number or length follow each of the lead bytes 0xc4 to 0xdf. */
 static const unsigned char field_size[] = {
     /* c4 bin, c7 ext, ca float, cc uint */ 1, 2, 4, 1, 2, 4, 4, 8, 1, 2, 4, 8,
     /* d0 int, d4 fixext, d9 str, dc array, de map */ 1, 2, 4, 8, 0, 0, 0, 0, 0, 1, 2, 4, 2, 4, 2, 4,
 };
 
-/* Takes `len` bytes of payload that start at p: the new position, or NULL. */
+/* Takes `len` bytes of payload from p on. Returns the new position, or NULL. */
 static const unsigned char *take_payload(const luas__mp_reader *r, luas__mp_token *t,
                                          const unsigned char *p, uint64_t len)
 {
@@ -278,7 +278,7 @@ static const unsigned char *take_wide(const luas__mp_reader *r, luas__mp_token *
     return take_payload(r, t, p, field);
 }
 
-/* The forms that say all in one byte. */
+/* The forms whose lead byte holds the value or the length. */
 static const unsigned char *take_short(const luas__mp_reader *r, luas__mp_token *t,
                                        unsigned char lead, const unsigned char *p)
 {
@@ -323,7 +323,7 @@ int luas__mp_read(luas__mp_reader *r, luas__mp_token *token)
 
 int luas__mp_read_wide(luas__mp_reader *r, int64_t *value)
 {
-    if (r->end - r->at > 4 && *r->at == 0xce) { /* so sizes and outcomes begin */
+    if (r->end - r->at > 4 && *r->at == 0xce) { /* uint 32: seq in outcomes, and sizes */
         *value = luas__mp_get_4(r->at + 1);
         r->at += 5;
         return 0;
@@ -341,7 +341,8 @@ int luas__mp_skip(luas__mp_reader *r)
 {
     luas__mp_reader ahead = *r;
     luas__mp_token token;
-    /* 64 bits cannot overflow: each of at most 2^63 bytes adds less than 2^33. */
+    /* `left` cannot overflow: there are at most 2^63 bytes, and each token, of at least one
+       byte, adds less than 2^33. */
     for (uint64_t left = 1; left > 0; left--) {
         if (luas__mp_read(&ahead, &token) != 1)
             return LUAS_EPROTO;

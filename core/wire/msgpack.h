@@ -1,9 +1,9 @@
 /*
  * MessagePack (https://github.com/msgpack/msgpack/definition/master/spec.md), one
- * token at a time, over a luas__buffer. Writers choose the shortest form and
- * return 0, LUAS_ENOMEM or LUAS_ETOOBIG, the buffer unchanged on failure. The
- * reader trusts nothing: a token whose bytes are not all there is LUAS_EPROTO
- * and leaves the reader where it was.
+ * token at a time, over a luas__buffer. Writers choose the shortest form. They return
+ * 0, or LUAS_ENOMEM or LUAS_ETOOBIG with the buffer unchanged. The reader trusts
+ * nothing: if some bytes of a token are missing it returns LUAS_EPROTO and stays
+ * where it was.
  */
 #ifndef LUAS_MSGPACK_H
 #define LUAS_MSGPACK_H
@@ -36,16 +36,16 @@ int luas__mp_write_nil(luas__buffer *b);
 int luas__mp_write_bool(luas__buffer *b, int value);
 int luas__mp_write_int(luas__buffer *b, int64_t value);
 int luas__mp_write_double(luas__buffer *b, double value);
-/* str where the bytes are UTF-8, bin where not. len < 2^32 or LUAS_ETOOBIG. */
+/* Writes a str if the bytes are UTF-8, else a bin. LUAS_ETOOBIG from 2^32 bytes on. */
 int luas__mp_write_string(luas__buffer *b, const char *bytes, size_t len);
 int luas__mp_write_long_array(luas__buffer *b, uint32_t len);
-/* The head of an ext of `len` bytes, which the caller appends. */
+/* Writes the head of an ext of `len` bytes. The caller appends these. */
 int luas__mp_write_ext(luas__buffer *b, int8_t type, uint32_t len);
 
-/* Takes the next token: 1, 0 at the end of the input, or LUAS_EPROTO. */
+/* Takes the next token. Returns 1, 0 at the end of the input, or LUAS_EPROTO. */
 int luas__mp_read(luas__mp_reader *r, luas__mp_token *token);
-/* The next token must be an integer that fits (0), else LUAS_EPROTO. The other one reads
-   those of more than a byte. */
+/* luas__mp_read_int takes the next token, which must be an integer that fits. Returns
+   0, or LUAS_EPROTO. It leaves integers of more than one byte to luas__mp_read_wide. */
 int luas__mp_read_wide(luas__mp_reader *r, int64_t *value);
 static inline int luas__mp_read_int(luas__mp_reader *r, int64_t *value)
 {
@@ -55,18 +55,18 @@ static inline int luas__mp_read_int(luas__mp_reader *r, int64_t *value)
     return 0;
 }
 /*
- * Passes over one whole value (0), however nested, without recursion; an ext
- * is one value whatever is in it. LUAS_EPROTO leaves the reader where it was.
+ * Skips one value with all that is nested in it, without recursion. An ext counts as
+ * one value. Returns 0; on LUAS_EPROTO the reader stays where it was.
  */
 int luas__mp_skip(luas__mp_reader *r);
 
 /*
- * Unchecked writers for loops that reserve room first: they return where the
- * next byte goes, at most LUAS__MP_NUMBER bytes on.
+ * Unchecked writers, for loops that reserve room first. They write at most
+ * LUAS__MP_NUMBER bytes and return where the next byte goes.
  */
 enum { LUAS__MP_NUMBER = 9, LUAS__MP_HEAD = 6 };
 
-/* The head of an array of one. */
+/* The head of an array of one element. */
 enum { LUAS__MP_ALONE = 0x91 };
 
 unsigned char *luas__mp_put_wide(unsigned char *p, int64_t value);
@@ -80,7 +80,7 @@ static inline unsigned char *luas__mp_put_int(unsigned char *p, int64_t value)
     return p + 1;
 }
 
-/* Big-endian, as all of MessagePack. */
+/* Big-endian, like everything in MessagePack. */
 static inline void luas__mp_put_4(unsigned char *p, uint32_t v)
 {
     v = htobe32(v);
@@ -107,7 +107,7 @@ static inline uint64_t luas__mp_get_8(const unsigned char *p)
     return be64toh(v);
 }
 
-/* The low `size` bytes of value: 1, 2, 4 or 8. */
+/* Writes the low `size` bytes of value; `size` is 1, 2, 4 or 8. */
 static inline unsigned char *luas__mp_put_bytes(unsigned char *p, uint64_t value, int size)
 {
     if (size == 8) {
@@ -123,7 +123,7 @@ static inline unsigned char *luas__mp_put_bytes(unsigned char *p, uint64_t value
     return p + size;
 }
 
-/* Of 0 bytes: 0. */
+/* Reads a number of `size` bytes; of 0 bytes it is 0. */
 static inline uint64_t luas__mp_get_bytes(const unsigned char *p, size_t size)
 {
     switch (size) {
@@ -163,8 +163,9 @@ static inline unsigned char *luas__mp_put_double(unsigned char *p, double value)
     } while (0)
 
 /*
- * A string below LUAS__MP_SHORT bytes, if it is ASCII: where the next byte
- * goes, or NULL. Most strings are such: no loop and no call for them.
+ * Writes a string of fewer than LUAS__MP_SHORT bytes if it is ASCII. Returns where the
+ * next byte goes, or NULL if it is not. Most strings are short and ASCII: they need no
+ * loop and no call.
  */
 enum { LUAS__MP_SHORT = 32 };
 

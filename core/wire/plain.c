@@ -1,8 +1,8 @@
 /*
- * Bytes that are plain already are copied in as long pieces as there are; only
- * what an extension type stands for is put together. Nothing recurses: the
- * containers that are open are frames. In a message with references a first
- * pass finds where each object begins, also those in what is left out.
+ * Bytes that are plain already are copied, in pieces as long as possible. Only extension
+ * types are rewritten. Nothing recurses: open containers are frames on a stack. In a
+ * message with references a first pass finds where each object begins, including those
+ * inside parts that are left out.
  */
 #include "plain.h"
 
@@ -59,19 +59,19 @@ static bool is_object(const luas__mp_token *t)
     return t->type == MP_ARRAY || t->type == MP_MAP;
 }
 
-/* Extension types that have values in them. */
+/* Does this extension type contain values? */
 static bool has_values(const luas__mp_token *t)
 {
     return t->type == MP_EXT
         && (t->ext == WIRE_OBJECT || t->ext == WIRE_PACKED || t->ext == WIRE_FUNCTION);
 }
 
-/* One token after the other: how they are nested does not matter for their numbers. */
+/* Goes from token to token. The numbers of objects do not depend on the nesting. */
 static int find_objects(luas__plain *p)
 {
     luas__mp_reader in = p->in;
     luas__mp_token t;
-    bool is_packed = false; /* the array that comes is no object of its own */
+    bool is_packed = false; /* the next array belongs to a PACKED and has no number */
     const unsigned char *at = in.at;
     int rc = 0, more;
     while (rc == 0 && (more = luas__mp_read(&in, &t)) != 0) {
@@ -87,8 +87,8 @@ static int find_objects(luas__plain *p)
     return rc;
 }
 
-/* The number of the object that begins there, if something could refer to it. Their
-   places are in order. */
+/* The number of the object that begins at `at`, if something could refer to it. The
+   objects are ordered by place. */
 static uint32_t number_of(const luas__plain *p, const unsigned char *at)
 {
     uint32_t low = 0, high = p->count, from = (uint32_t)(at - p->start);
@@ -104,7 +104,7 @@ static uint32_t number_of(const luas__plain *p, const unsigned char *at)
 
 /* ---- the output ---- */
 
-/* Makes room for that much more. */
+/* Makes room for `len` more bytes. */
 static int reserve(luas__plain *p, size_t len)
 {
     if (len > p->room)
@@ -116,7 +116,7 @@ static int reserve(luas__plain *p, size_t len)
     return 0;
 }
 
-/* Copies what comes before `at`, and goes on with what is at `next`. */
+/* Copies the bytes up to `at`, and continues at `next`. */
 static int go_on(luas__plain *p, const unsigned char *at, const unsigned char *next)
 {
     size_t len = (size_t)(at - p->copied);
@@ -128,25 +128,25 @@ static int go_on(luas__plain *p, const unsigned char *at, const unsigned char *n
     return rc;
 }
 
-/* Where in the output the byte is, or will be, that is at `at` now. */
+/* Where the byte at `at` is, or will be, in the output. */
 static size_t place_of(const luas__plain *p, const unsigned char *at)
 {
     return p->out->len + (size_t)(at - p->copied);
 }
 
-/* What is open, or what comes next where nothing is, has such a height in it. */
+/* Raises the height of the innermost open container, if it is lower than this. */
 static void note_height(luas__plain *p, uint32_t height)
 {
     if (p->depth > 0 && top(p)->height < height)
         top(p)->height = height;
 }
 
-/* Once more what was given before. */
+/* Appends another copy of an object that is in the output already. */
 static int repeat(luas__plain *p, const luas__plain_object *o)
 {
     if (p->depth + o->height > LUAS__PLAIN_DEPTH)
         return refuse(p, LUAS_EDEEP);
-    int rc = reserve(p, o->len); /* after that the bytes stay where they are */
+    int rc = reserve(p, o->len); /* first: the copy must not move what it reads */
     if (rc == 0)
         rc = luas__buffer_append(p->out, luas__buffer_bytes(p->out) + o->at, o->len);
     note_height(p, o->height);
@@ -161,7 +161,7 @@ static int make_frames(luas__plain *p)
     return p->frames == NULL ? refuse(p, LUAS_ENOMEM) : 0;
 }
 
-/* A container with so many values next; its plain form begins with what is at `at`. */
+/* Opens a container of `count` values, whose plain form begins with the byte at `at`. */
 static int open_frame(luas__plain *p, int kind, uint32_t number, const unsigned char *at,
                       uint64_t values)
 {
@@ -206,13 +206,13 @@ static int open_table(luas__plain *p, const unsigned char *at, const luas__mp_to
 
 /* ---- extension types ---- */
 
-/* The rest of the ext that the innermost frame is in, its class, is left out. */
+/* Leaves out the rest of the ext around the innermost frame: its class. */
 static void leave_class(luas__plain *p, const luas__mp_token *ext)
 {
     top(p)->end = top(p)->next = (const unsigned char *)ext->bytes + ext->len;
 }
 
-/* Reads the head of the table that is to be next. */
+/* Reads the head of the table that must come next. */
 static int read_table(luas__plain *p, luas__mp_token *t)
 {
     if (luas__mp_read(&p->in, t) != 1 || (t->type != MP_ARRAY && t->type != MP_MAP))
@@ -233,7 +233,7 @@ static int open_object(luas__plain *p, const unsigned char *at, const luas__mp_t
     return rc;
 }
 
-/* Of an array of one the head is left out. */
+/* Leaves out the head of an array of one element. */
 static int open_packed(luas__plain *p, const unsigned char *at, const luas__mp_token *t)
 {
     luas__mp_token head;
@@ -252,13 +252,13 @@ static int open_packed(luas__plain *p, const unsigned char *at, const luas__mp_t
 
 static int take_item(luas__plain *p);
 
-/* An object that was left out where it stands, given where it is referred to. */
+/* Writes an object, where something refers to it, that was left out in its own place. */
 static int give_elsewhere(luas__plain *p, const unsigned char *at, const luas__plain_object *o)
 {
     const unsigned char *next = p->in.at;
     int rc = go_on(p, at, p->start + o->from);
     if (rc == 0)
-        rc = take_item(p); /* opens a frame, as every object does that has a plain form */
+        rc = take_item(p); /* opens a frame: every object with a plain form does */
     if (rc == 0)
         top(p)->next = next;
     return rc;
@@ -295,7 +295,7 @@ static int take_ext(luas__plain *p, const unsigned char *at, const luas__mp_toke
 
 /* ---- values ---- */
 
-/* Takes the next value, or begins it. */
+/* Takes the next value; of a container it only begins it. */
 static int take_item(luas__plain *p)
 {
     luas__mp_token t;
@@ -310,7 +310,7 @@ static int take_item(luas__plain *p)
     }
 }
 
-/* The bytes of the commonest scalars, by the lead byte; 0 of all else. */
+/* The length of the commonest scalars, by their lead byte; 0 for everything else. */
 static size_t scalar_size(unsigned char lead)
 {
     static const unsigned char sizes[] = {
@@ -322,7 +322,7 @@ static size_t scalar_size(unsigned char lead)
     return lead >= 0xca && lead <= 0xd3 ? sizes[lead - 0xca] : 0;
 }
 
-/* Passes over the scalars that come next in the frame. */
+/* Skips the scalars that come next in the frame. */
 static void pass_scalars(luas__plain *p, luas__plain_frame *f)
 {
     const unsigned char *at = p->in.at, *last = at;
@@ -368,13 +368,13 @@ int luas__plain_next(luas__plain *p, luas__buffer *out)
     return rc;
 }
 
-/* A message with references is an ext around the message proper. */
+/* A message with references is wrapped into an ext. */
 static int unwrap(luas__plain *p)
 {
     luas__mp_reader ahead = p->in;
     luas__mp_token t;
     if (ahead.at == ahead.end || *ahead.at < 0xc7 || *ahead.at > 0xd8)
-        return 0; /* no ext, as most are none */
+        return 0; /* not wrapped, like most messages */
     if (luas__mp_read(&ahead, &t) != 1 || t.type != MP_EXT || t.ext != WIRE_SHARED)
         return 0;
     if (ahead.at != ahead.end)
@@ -384,7 +384,7 @@ static int unwrap(luas__plain *p)
     return 0;
 }
 
-/* The outermost array is no object. Each value takes a byte at least. */
+/* The outermost array has no number. Each value takes at least one byte. */
 static int read_count(luas__plain *p)
 {
     luas__mp_token t;

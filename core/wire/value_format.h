@@ -20,19 +20,19 @@
  *   SHARED    one message: the whole input is this ext. Only inside it may
  *             REF and CELL occur, so that a reader of any other message need
  *             not remember its objects.
- *   REF       NUMBER: the object of that number, begun earlier.
+ *   REF       NUMBER: the object of that number, which has begun earlier.
  *   OBJECT    content, class: a table (array or map) and its metatable. To
  *             a host without Lua each class is nil, here and in PACKED, tables
  *             never go by name, and functions not at all (plain.h).
  *   PACKED    an array of values, class: the object that
  *             class.__luas_unpack(values...) returns. The array is not an
- *             object. It exists, and so can be referred to, only after its
- *             end: not among its own values, nor in its class where that
- *             travels within it.
+ *             object. The object exists only after the end of this ext. So
+ *             neither its own values nor a class that travels inside it can
+ *             refer to it.
  *   FUNCTION  bin, upvalue...: what lua_dump wrote, then as many upvalues as
- *             the function has. An upvalue is a value, which fills the next
- *             new cell (cells are numbered like objects, apart from them), or
- *             a CELL, or an UPVALUE.
+ *             the function has. An upvalue is a CELL, an UPVALUE, or a value,
+ *             for which a new cell is made. Cells are numbered like objects,
+ *             but with numbers of their own.
  *   CELL      NUMBER: shares the upvalue of an earlier FUNCTION in this
  *             message. Occurs as an upvalue only.
  *   UPVALUE   NUMBER, 256 * n + i: shares upvalue i, from 1, of the function
@@ -54,9 +54,9 @@
  *   absent      an array of names that the host has no global for
  *   standard    an array of names whose value is the receiver's own global
  *
- * where the objects of root and of the values of globals (not that map nor
- * the two arrays) take the next numbers of the space instead, and a reference
- * to any of them, in this message too, is a SPACE; it holds no SHARED or REF.
+ * The objects of root and of the values of globals (not that map nor the two arrays)
+ * take the next numbers of the space. A reference to any of them, in this message
+ * too, is a SPACE. So a define message holds no SHARED or REF.
  *
  * A reader refuses (LUAS_EPROTO): lengths and counts that run past the end;
  * bytes left over; other extension types; a nil or NaN key; a number of an
