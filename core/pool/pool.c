@@ -8,6 +8,7 @@
 
 #include "array.h"
 #include "atfork.h"
+#include "closing.h"
 #include "deadlines.h"
 #include "drive.h"
 #include "error.h"
@@ -70,8 +71,7 @@ static void end_children(luas__pool *p)
 {
     pthread_mutex_lock(&p->lock);
     luas__snapshots_end_all(p);
-    for (int i = 0; i < p->nworkers; i++)
-        luas__child_signal_group(&p->workers[i]->child, SIGKILL);
+    luas__closing_tell(p);
     pthread_mutex_unlock(&p->lock);
 }
 
@@ -79,8 +79,7 @@ static void end_children(luas__pool *p)
 static void await_children(luas__pool *p)
 {
     luas__snapshots_await(p);
-    for (int i = 0; i < p->nworkers; i++)
-        luas__child_await(&p->workers[i]->child);
+    luas__closing_await(p);
 }
 
 static void close_shared(luas__pool *p)

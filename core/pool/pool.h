@@ -27,7 +27,8 @@
 /* No worker runs yet. On failure *pool is NULL. */
 int luas__pool_open(luas__pool **pool, const luas__pool_options *options);
 
-/* Kills what still runs, reaps it, frees everything, jobs too. */
+/* Ends what still runs, reaps it, frees everything, jobs too. Idle workers have a second
+   to put what is buffered to their files. */
 void luas__pool_close(luas__pool *p);
 
 /* In a forked child: closes the descriptors of the pool and gives up what it

@@ -20,27 +20,67 @@
 #include <sched.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
+#include <ucontext.h>
 #endif
 
 static pid_t host;  /* in a child: the process that forked it */
+static volatile sig_atomic_t is_orphan;
 
-/* The parent-death signal also comes when just the forking thread has ended;
-   the process is then still there, and so is this one's parent. */
-static void on_parent_death(int signal)
+int luas__child_is_orphan(void)
 {
-    (void)signal;
-    if (getppid() != host)
-        kill(0, SIGKILL);
+    return is_orphan;
 }
 
-/* Not SIGKILL, for what the tasks have started must end, too. (A group that is
-   stopped is told to go on, and by SIGHUP to end, when its parent has.) */
+void luas__child_end_orphan(void)
+{
+    is_orphan = 1;
+    signal(SIGPIPE, SIG_IGN);
+    fflush(NULL);
+    kill(0, SIGKILL);
+    _exit(1);
+}
+
+#ifdef __linux__
+/* For so long (us) a child may go on without its parent. */
+enum { ORPHAN_TIME = 500000 };
+
+static void handle_parent_death(int signo);
+
+/* The parent-death signal also comes when just the forking thread has ended;
+   the process is then still there, and so is this one's parent. The second signal
+   is the timer's. */
+static void on_parent_death(int signo, siginfo_t *info, void *context)
+{
+    (void)signo;
+    (void)info;
+    if (getppid() == host)
+        return;
+    if (is_orphan)
+        kill(0, SIGKILL);
+    is_orphan = 1;
+    handle_parent_death(SIGALRM);
+    sigdelset(&((ucontext_t *)context)->uc_sigmask, SIGALRM);
+    signal(SIGPIPE, SIG_IGN);
+    setitimer(ITIMER_REAL, &(struct itimerval){.it_value = {.tv_usec = ORPHAN_TIME}}, NULL);
+    raise(SIGUSR1);
+}
+
+static void handle_parent_death(int signo)
+{
+    struct sigaction action = {.sa_sigaction = on_parent_death, .sa_flags = SA_RESTART | SA_SIGINFO};
+    sigaction(signo, &action, NULL);
+}
+#endif
+
+/* Not SIGKILL, for what the tasks have started must end, too, and what they wrote to
+   files is to be there. (A group that is stopped is told to go on, and by SIGHUP to
+   end, when its parent has.) */
 static void die_with_parent(pid_t parent)
 {
 #ifdef __linux__
     host = parent;
-    struct sigaction action = {.sa_handler = on_parent_death, .sa_flags = SA_RESTART};
-    sigaction(SIGUSR2, &action, NULL);
+    handle_parent_death(SIGUSR2);
     prctl(PR_SET_PDEATHSIG, SIGUSR2);
 #endif
     if (getppid() != parent)    /* it ended before the lines above */

@@ -42,10 +42,20 @@ void luas__child_forks_end(luas__child_forks *f);   /* in the parent */
 /*
  * The child's pid, 0 in the child, negative errno on failure. The child leads a
  * process group of its own; its signal handlers are the default ones and its
- * mask empty, its stdin is /dev/null, and it is killed when its parent ends.
- * exit() there flushes stdio and skips the handlers of the host.
+ * mask empty, its stdin is /dev/null. exit() there flushes stdio and skips the
+ * handlers of the host.
+ *
+ * When its parent has ended it gets SIGUSR1, and half a second later it is killed,
+ * with its group.
  */
 pid_t luas__child_fork(const luas__child_forks *f);
+
+/* In a child: is it known that its parent has ended? */
+int luas__child_is_orphan(void);
+
+/* In a child whose parent has gone, or has no more use for it: flushes stdio, and ends
+   the group. */
+_Noreturn void luas__child_end_orphan(void);
 
 /* The parent has *c for the child of that pid. */
 void luas__child_adopt(luas__child *c, pid_t pid);

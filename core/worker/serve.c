@@ -5,6 +5,7 @@
 #include <lauxlib.h>
 #include <limits.h>
 #include <lualib.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdio_ext.h>
@@ -415,6 +416,12 @@ static int serve_in(lua_State *T, lua_State *L, server *s, const luas__serve_opt
     return rc;
 }
 
+void luas__serve_flush(void)
+{
+    signal(SIGPIPE, SIG_IGN); /* one that nobody reads costs no other */
+    fflush(NULL);
+}
+
 int luas__serve(lua_State *L, luas__channel *channel, const luas__serve_options *options)
 {
     int inherited = lua_gc(L, LUA_GCCOUNT);
@@ -435,6 +442,6 @@ int luas__serve(lua_State *L, luas__channel *channel, const luas__serve_options 
     if (rc != LUA_OK && s.status == 0)
         luas__serve_fail(channel, lua_tostring(L, -1));
     luas__channel_flush(channel);
-    fflush(NULL);
+    luas__serve_flush();
     return rc == LUA_OK ? s.status : EXIT_FAILURE;
 }

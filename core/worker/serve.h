@@ -28,6 +28,9 @@ typedef struct luas__serve_options {
 /* Makes this forked process a worker and serves. Gives the exit status. */
 int luas__serve(lua_State *L, luas__channel *channel, const luas__serve_options *options);
 
+/* Before the worker exits: what is in the buffers of files goes to them. */
+void luas__serve_flush(void);
+
 /* Tells the host that this worker cannot start, and why. */
 void luas__serve_fail(luas__channel *channel, const char *why);
 

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "child.h"
 #include "clock.h"
 #include "procfs.h"
 #include "error.h"
@@ -52,7 +53,8 @@ uint32_t luas__task_seq(void)
 
 bool luas__task_stopped(void)
 {
-    return serving.busy && atomic_load(&serving.scoreboard->stop) == serving.seq;
+    return serving.busy
+        && (atomic_load(&serving.scoreboard->stop) == serving.seq || luas__child_is_orphan());
 }
 
 static void raise_if_meant(lua_State *L, lua_Debug *ar)
@@ -138,7 +140,7 @@ LUAS__INLINE void give_back(void)
 int luas__task_check(lua_State *L, int rc)
 {
     if (rc == LUAS_ECLOSED || rc == -EPIPE)
-        _exit(1); /* the host is gone, and so is the use of it all */
+        luas__child_end_orphan(); /* there is no use of it all */
     if (rc < 0)
         luaL_error(L, "luas worker: %s", luas_strerror(rc));
     return rc;
@@ -197,6 +199,14 @@ static int push_arguments(lua_State *L, const char *bytes, size_t len)
     return n < 0 ? lua_error(L) : n;
 }
 
+/* Is it the last task that the worker has, as far as it knows? Then what tasks wrote to
+   files is out before the outcome is. So all is when a job is over, whatever becomes of
+   the worker. */
+LUAS__INLINE bool is_last(const luas__chunk_run *s)
+{
+    return s->left == 0 && (const char *)s->body.end == luas__buffer_end(&s->channel->requests);
+}
+
 LUAS__INLINE void account(lua_State *L, luas__chunk_run *s)
 {
     if (s->most < INT_MAX && lua_gc(L, LUA_GCCOUNT) > s->most)
@@ -205,7 +215,9 @@ LUAS__INLINE void account(lua_State *L, luas__chunk_run *s)
         s->ended = luas__now();
         atomic_fetch_add(&s->channel->scoreboard->busy, s->ended - s->since);
     }
-    if (__fpending(stdout) > 0)
+    if (is_last(s))
+        fflush(NULL);
+    else if (__fpending(stdout) > 0)
         fflush(stdout); /* what a task prints is out before its outcome is */
 }
 
