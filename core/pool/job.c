@@ -68,14 +68,25 @@ static void requeue(luas__job *j)
     j->queued = ready;
 }
 
-void luas__job_enqueue(luas__job *j, luas__queue *q)
+static void leave_queue(luas__job *j)
 {
     if (j->queued)
         luas__queue_remove(j->queue, &j->place);
     j->queued = false;
+}
+
+void luas__job_enqueue(luas__job *j, luas__queue *q)
+{
+    leave_queue(j);
     j->place.priority = j->policy.priority;
-    j->place.age = j->id;
     j->queue = q;
+    requeue(j);
+}
+
+void luas__job_place(luas__job *j, int64_t turn)
+{
+    leave_queue(j);
+    j->place.age = turn;
     requeue(j);
 }
 

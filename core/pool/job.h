@@ -97,6 +97,7 @@ typedef struct luas__job {
         uint32_t round;         /* in which that was found out */
         uint64_t heard;         /* output.settled, when it was last looked at */
         int64_t heard_at;       /* ns; when it had changed; 0: never looked at */
+        double turn;            /* ns of work that it was dealt in this turn of its */
     } pace;
     struct {
         uint64_t settled, failures, cancelled;
@@ -121,6 +122,9 @@ void luas__job_free(luas__job *j);
 
 /* From one of the pool's lists to the end of another, or into none: NULL. */
 void luas__job_move(luas__job *j, luas__job_list *list);
+
+/* Its place among the jobs of its priority; lower goes first. */
+void luas__job_place(luas__job *j, int64_t turn);
 
 /*
  * From now on the job is in this queue just as long as it has tasks that may be

@@ -18,6 +18,7 @@ void luas__jobs_add(luas__pool *p, luas__job *job)
     job->id = ++p->last_job;
     p->broadcasts += is_broadcast(job);
     luas__job_move(job, &p->jobs);
+    luas__job_place(job, ++p->turns.last);
     luas__job_enqueue(job, &p->ready);
 }
 

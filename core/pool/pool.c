@@ -60,6 +60,7 @@ int luas__pool_open(luas__pool **pool, const luas__pool_options *options)
     p->jobs.last = &p->jobs.first;
     p->ended.last = &p->ended.first;
     p->done.last = &p->done.first;
+    p->turns.length = LUAS__SHORTEST_TURN;
     p->concurrency.round = 1;
     p->concurrency.retry_at = INT64_MAX;
     luas__fork_detect_open(&p->fork_detect);

@@ -115,8 +115,9 @@ static bool wants_snapshot_worker(luas__pool *p, luas__job *job)
 int luas__scaling_replace(luas__pool *p)
 {
     int rc = 0;
-    for (luas__job *job = first_inherited(p); job != NULL && rc == 0; job = next_inherited(p, job))
-        while (rc == 0 && wants_snapshot_worker(p, job)) {
+    luas__job *next; /* dealing moves jobs */
+    for (luas__job *job = first_inherited(p); job != NULL && rc == 0; job = next)
+        for (next = next_inherited(p, job); rc == 0 && wants_snapshot_worker(p, job);) {
             luas__scaling_down(p, p->options.workers > 0 ? p->options.workers - 1 : 0);
             rc = scale_up(p, job);
         }

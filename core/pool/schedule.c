@@ -12,6 +12,7 @@
 #define HORIZON (2 * LUAS__MS)
 #define WORTH_STEALING (LUAS__MS / 5)
 #define TIME_TO_START (20 * LUAS__MS)
+#define LONGEST_TURN (LUAS__SECOND)
 
 enum { MOST_CHUNK = 4096, MOST_CHUNKS = 64, MOST_BYTES = 1 << 20, MOST_IDLE_BYTES = 1 << 12,
        GROWTH = 8 };
@@ -113,6 +114,20 @@ static uint32_t whom_to_avoid(luas__pool *p, const luas__worker *w, luas__job *j
     return 0;
 }
 
+/* A job that was dealt so much goes behind those of its priority, once it has had its turn. */
+static void count_turn(luas__pool *p, luas__job *job, uint64_t tasks)
+{
+    double each = job->pace.task_ns;
+    job->pace.turn += each > 0 ? each * (double)tasks : LUAS__SHORTEST_TURN;
+    if (job->pace.turn < p->turns.length)
+        return;
+    double next = job->pace.turn / 2;
+    next = next < LONGEST_TURN ? next : LONGEST_TURN;
+    p->turns.length = next > LUAS__SHORTEST_TURN ? next : LUAS__SHORTEST_TURN;
+    job->pace.turn = 0;
+    luas__job_place(job, ++p->turns.last);
+}
+
 static int give(luas__pool *p, luas__worker *w, luas__job *job)
 {
     uint64_t most = lifetime(p, w);
@@ -130,6 +145,7 @@ static int give(luas__pool *p, luas__worker *w, luas__job *job)
         return rc;
     }
     job->pace.slots_left -= joins;
+    count_turn(p, job, range.count);
     p->stats.chunks++;
     if (luas__events_wanted(&p->events))
         luas__events_dealt(p, w, job, range.first, range.count);

@@ -7,6 +7,11 @@
  * it never waits for the host. What turns out badly dealt is taken back from
  * the slow and given to the idle.
  *
+ * Jobs of equal priority take turns, of LUAS__SHORTEST_TURN of work at least. What is
+ * dealt at once may be more, as a single long task is: then the next turns are longer,
+ * too, each half as long as the one before, so that short tasks get their share of the
+ * workers' time beside long ones.
+ *
  * The pool's lock is held.
  */
 #ifndef LUAS_SCHEDULE_H

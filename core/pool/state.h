@@ -91,6 +91,10 @@ typedef struct luas__pool {
         int64_t retry_at;       /* ns; when one of those looked at may go to more */
     } concurrency;
     struct {
+        int64_t last;           /* given to a job (luas__job_place) */
+        double length;          /* ns of work for which one lasts */
+    } turns;
+    struct {
         bool pays;              /* the last wait was so short that looking is cheaper */
         int in_a_row;
     } spin;
@@ -129,6 +133,9 @@ int luas__state_cpus(luas__pool *p);
 
 /* For so long a call waits for room for a worker. */
 #define LUAS__PATIENCE (5 * LUAS__SECOND)
+
+/* Of work, for a job that shares the workers with others. */
+#define LUAS__SHORTEST_TURN (10 * LUAS__MS)
 
 /* After so many workers that end before they do anything it is no accident. */
 enum { LUAS__MOST_FAILED_STARTS = 3 };

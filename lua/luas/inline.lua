@@ -18,6 +18,9 @@ Pool.__index = Pool
 local Job = {}
 Job.__index = Job
 
+-- Seconds of work after which a job lets others of its priority go first.
+local TURN <const> = 0.01
+
 -- The tasks that run now, in all pools: one waits for the next.
 local stack = {}
 
@@ -26,11 +29,11 @@ local Task = {}
 Task.__index = Task
 
 -- What a task submitted is before what was there, for the task may wait for it;
--- then comes what has a higher priority, then what was first.
+-- then comes what has a higher priority, then whose turn it is.
 local function goes_before(a, b)
     if a.depth ~= b.depth then return a.depth > b.depth end
     if a.priority ~= b.priority then return a.priority > b.priority end
-    return a.serial < b.serial
+    return a.turn < b.turn
 end
 
 --- A pool with the methods of luas.core's (core/host/core.h). Its tasks run when
@@ -40,7 +43,7 @@ end
 ---@return table
 local function new(given)
     local self = setmetatable({
-        jobs = {}, waiting = heap.new(goes_before), running = {}, counts = {}, last_id = 0,
+        jobs = {}, waiting = heap.new(goes_before), running = {}, counts = {}, last_id = 0, last_turn = 0,
         ended_ids = {}, first_ended = 1, last_ended = 0,
         init = given.init, exit = given.exit,
     }, Pool)
@@ -51,7 +54,9 @@ end
 function Pool:job(policy)
     if self.broken then error(self.broken, 0) end
     self.last_id = self.last_id + 1
+    self.last_turn = self.last_turn + 1
     local job = setmetatable({
+        turn = self.last_turn, had = 0,
         serial = self.last_id, pool = self, policy = policy, priority = policy.priority or 0,
         depth = #self.running, queue = {}, first = 1, last = 0,
         outcomes = {}, taken = 0, posted = 0, fed = 0, settled_count = 0, failures = 0,
@@ -139,12 +144,29 @@ local function prepare(self)
     error(self.broken, 0)
 end
 
+-- A job that had its turn goes behind those of its priority.
+local function end_turn(job)
+    local pool, waits = job.pool, job.place
+    if waits then pool.waiting:remove(job) end
+    pool.last_turn = pool.last_turn + 1
+    job.turn, job.had = pool.last_turn, 0
+    if waits then pool.waiting:add(job) end
+end
+
+-- Runs a task of a job while others wait.
+local function share(job)
+    local began = core.now()
+    job:run()
+    job.had = job.had + (core.now() - began)
+    if job.had >= TURN then end_turn(job) end
+end
+
 --- Runs one task: false when there is none.
 function Pool:step()
     local job = self.waiting:first()
     if not job then return false end
     prepare(self)
-    job:run()
+    if self.waiting.n > 1 then share(job) else job:run() end
     return true
 end
 
