@@ -28,7 +28,7 @@ static int64_t deadline(const luas__pool *p, const luas__job *job)
 
 static bool is_known_as_long(const luas__job *job)
 {
-    return job->pace.steady_ns >= SHORT || luas__pending_for(&job->input.pending, 0)->attempts > 0;
+    return job->pace.steady_ns >= SHORT || luas__pending_first(&job->input.pending)->attempts > 0;
 }
 
 static bool is_limited(luas__pool *p, luas__job *job)
@@ -74,10 +74,8 @@ static void limit(luas__pool *p, luas__job *job)
         p->concurrency.retry_at = deadline(p, job);
 }
 
-int luas__concurrency_slots(luas__pool *p, luas__job *job)
+int luas__concurrency_count_slots(luas__pool *p, luas__job *job)
 {
-    if (job->pace.round == p->concurrency.round)
-        return job->pace.slots_left;
     job->pace.round = p->concurrency.round;
     job->pace.concurrency = 0;
     job->pace.slots_left = INT_MAX;

@@ -17,8 +17,14 @@
    pace.concurrency and pace.slots_left. */
 void luas__concurrency_begin(luas__pool *p);
 
-/* To how many further workers the job may go: pace.slots_left. */
-int luas__concurrency_slots(luas__pool *p, luas__job *job);
+/* To how many further workers the job may go: pace.slots_left, as this round has it. */
+int luas__concurrency_count_slots(luas__pool *p, luas__job *job);
+
+static inline int luas__concurrency_slots(luas__pool *p, luas__job *job)
+{
+    return job->pace.round == p->concurrency.round ? job->pace.slots_left
+                                                   : luas__concurrency_count_slots(p, job);
+}
 
 /* When (ns) that will be more, for one of those looked at since this was asked last. */
 int64_t luas__concurrency_retry_at(luas__pool *p);

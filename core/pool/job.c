@@ -194,10 +194,17 @@ int luas__job_return(luas__job *j, luas__range range)
     return 0;
 }
 
-/* Where the batch of a task is, or NULL: it has none, or no more. */
+static bool has_task(const luas__batch_place *at, uint64_t index)
+{
+    return at->batch != NULL && index - at->first < at->batch->count;
+}
+
+/* Where the batch of a task is, or NULL: it has none, or no more. Mostly it is the first. */
 static luas__batch_place *find_batch(luas__job *j, uint64_t index)
 {
     size_t from = j->input.first_batch, to = j->input.nbatches; /* the place is before `to` */
+    if (from < to && has_task(&j->input.batches[from], index))
+        return &j->input.batches[from];
     while (from < to) {
         size_t middle = from + (to - from) / 2;
         if (j->input.batches[middle].first <= index)
@@ -206,8 +213,7 @@ static luas__batch_place *find_batch(luas__job *j, uint64_t index)
             to = middle;
     }
     luas__batch_place *at = from > j->input.first_batch ? &j->input.batches[from - 1] : NULL;
-    bool has_it = at != NULL && at->batch != NULL && index - at->first < at->batch->count;
-    return has_it ? at : NULL;
+    return at != NULL && has_task(at, index) ? at : NULL;
 }
 
 luas__batch *luas__job_batch(luas__job *j, uint64_t index)
@@ -231,13 +237,15 @@ static void take_front(luas__job *j, const luas__range *next, uint64_t most, lua
     }
     luas__pending_take(&j->input.pending, next, range->count);
     j->input.waiting -= range->count;
-    requeue(j);
+    if (j->input.waiting == 0)
+        requeue(j);
 }
 
 bool luas__job_take(luas__job *j, uint32_t worker, uint32_t most, luas__range *range,
                     luas__batch **batch)
 {
-    const luas__range *next = luas__pending_for(&j->input.pending, worker);
+    const luas__range *next = worker == 0 ? luas__pending_first(&j->input.pending)
+                                          : luas__pending_for(&j->input.pending, worker);
     if (next == NULL)
         return false;
     take_front(j, next, most, range, batch);
@@ -326,17 +334,16 @@ static uint32_t count_printed(const luas__buffer *printed)
     return printed->len < UINT32_MAX / 2 ? (uint32_t)printed->len : UINT32_MAX / 2;
 }
 
-/* The outcome as it is kept, with the sizes of what goes with it. */
-static luas__outcome complete(luas__job *j, const luas__outcome *o, const luas__buffer *printed,
-                              const char **input)
+/* Notes the sizes of what goes with an outcome, which has neither yet; gives the input. */
+static const char *complete(luas__job *j, luas__outcome *o, const luas__buffer *printed)
 {
-    luas__outcome full = *o;
+    o->printed = count_printed(printed);
+    if (o->kind == LUAS__KIND_VALUE || o->count != 1 || !(j->policy.flags & LUAS__JOB_NAMES))
+        return NULL;
     size_t len = 0;
-    bool names = j->policy.flags & LUAS__JOB_NAMES && o->kind != LUAS__KIND_VALUE && o->count == 1;
-    full.printed = count_printed(printed);
-    *input = names ? luas__job_input(j, o->index, &len) : NULL;
-    full.input = *input != NULL && len < UINT32_MAX / 2 ? (uint32_t)len : 0;
-    return full;
+    const char *input = luas__job_input(j, o->index, &len);
+    o->input = input != NULL && len < UINT32_MAX / 2 ? (uint32_t)len : 0;
+    return input;
 }
 
 static size_t size_of(const luas__outcome *o)
@@ -348,8 +355,8 @@ int luas__job_reserve_outcome(luas__job *j, const luas__outcome *o, const luas__
 {
     if (j->closed)
         return 0;
-    const char *input;
-    luas__outcome full = complete(j, o, printed, &input);
+    luas__outcome full = *o;
+    complete(j, &full, printed);
     set_posting(j, true);
     int rc = luas__buffer_reserve(&j->output.inbox, size_of(&full));
     set_posting(j, false);
@@ -359,8 +366,8 @@ int luas__job_reserve_outcome(luas__job *j, const luas__outcome *o, const luas__
 static int post(luas__job *j, const luas__outcome *o, const char *payload,
                 const luas__buffer *printed)
 {
-    const char *input;
-    luas__outcome full = complete(j, o, printed, &input);
+    luas__outcome full = *o;
+    const char *input = complete(j, &full, printed);
     set_posting(j, true);
     int rc = luas__buffer_reserve(&j->output.inbox, size_of(&full));
     if (rc == 0) {
@@ -391,7 +398,8 @@ int luas__job_settle(luas__job *j, const luas__outcome *o, const char *payload,
         j->output.failures++;
     if (o->kind == LUAS__KIND_CANCELLED)
         j->output.cancelled += o->count;
-    requeue(j); /* more outcomes may wait than it has room for */
+    if (j->policy.room > 0)
+        requeue(j); /* more outcomes may wait than that */
     return 0;
 }
 

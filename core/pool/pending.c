@@ -7,10 +7,7 @@
 
 enum { MOST_SPARE = 64 };
 
-typedef struct luas__pending_range {
-    luas__queue_node place; /* the first field; its `behind` links the spare ones */
-    luas__range range;
-} pending_range;
+typedef luas__pending_range pending_range;
 
 static pending_range *at(const luas__queue_node *place)
 {

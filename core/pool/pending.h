@@ -17,13 +17,17 @@ typedef struct luas__range {
     uint32_t avoid;         /* serial of the worker that they failed on, or 0 */
 } luas__range;
 
-struct luas__pending_range;
+/* A range in its queue; those that are spare are linked by `behind`. */
+typedef struct luas__pending_range {
+    luas__queue_node place; /* the first field */
+    luas__range range;
+} luas__pending_range;
 
 /* Zeroed it is empty. No two ranges in it have a task in common. */
 typedef struct luas__pending {
     luas__queue ranges;     /* by their last index, which taking leaves alone */
     size_t count;
-    struct luas__pending_range *spare;
+    luas__pending_range *spare;
     size_t spares;
 } luas__pending;
 
@@ -37,8 +41,14 @@ int luas__pending_reserve(luas__pending *p, size_t extra);
 int luas__pending_add(luas__pending *p, luas__range range);
 int luas__pending_append(luas__pending *p, uint64_t first, uint64_t count);
 
-/* The first range that this worker may have (0: any), the first with an index of at
-   least `index`, or NULL. Valid until something is added or taken. */
+/* The first range, the first that this worker may have (0: any), the first with an
+   index of at least `index`, or NULL. Valid until something is added or taken. */
+static inline const luas__range *luas__pending_first(const luas__pending *p)
+{
+    luas__queue_node *first = luas__queue_first(&p->ranges);
+    return first != NULL ? &((luas__pending_range *)(void *)first)->range : NULL;
+}
+
 const luas__range *luas__pending_for(const luas__pending *p, uint32_t worker);
 const luas__range *luas__pending_from(const luas__pending *p, uint64_t index);
 

@@ -67,14 +67,6 @@ void luas__queue_remove(luas__queue *q, const luas__queue_node *n)
     *at = join(n->before, n->behind);
 }
 
-luas__queue_node *luas__queue_first(const luas__queue *q)
-{
-    luas__queue_node *t = q->root;
-    while (t != NULL && t->before != NULL)
-        t = t->before;
-    return t;
-}
-
 luas__queue_node *luas__queue_last(const luas__queue *q)
 {
     luas__queue_node *t = q->root;

@@ -8,6 +8,7 @@
 #ifndef LUAS_QUEUE_H
 #define LUAS_QUEUE_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 typedef struct luas__queue_node {
@@ -25,7 +26,14 @@ void luas__queue_add(luas__queue *q, luas__queue_node *n);
 void luas__queue_remove(luas__queue *q, const luas__queue_node *n);
 
 /* The first one, the last one, and the one behind `n`, which need not be in it; or NULL. */
-luas__queue_node *luas__queue_first(const luas__queue *q);
+static inline luas__queue_node *luas__queue_first(const luas__queue *q)
+{
+    luas__queue_node *t = q->root;
+    while (t != NULL && t->before != NULL)
+        t = t->before;
+    return t;
+}
+
 luas__queue_node *luas__queue_last(const luas__queue *q);
 luas__queue_node *luas__queue_next(const luas__queue *q, const luas__queue_node *n);
 

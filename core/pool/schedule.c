@@ -104,7 +104,7 @@ static bool idle(const luas__worker *w)
    serial numbers, for a new worker with an old one's place is another. */
 static uint32_t whom_to_avoid(luas__pool *p, const luas__worker *w, luas__job *job)
 {
-    if (luas__pending_for(&job->input.pending, 0)->avoid != w->serial)
+    if (luas__pending_first(&job->input.pending)->avoid != w->serial)
         return 0;
     for (int i = 0; i < p->nworkers; i++) {
         const luas__worker *other = p->workers[i];
@@ -156,6 +156,7 @@ static int give(luas__pool *p, luas__worker *w, luas__job *job)
    place among them the one that the worker was forked for. */
 typedef struct candidates {
     luas__queue_node *shared, *own;
+    bool passed;            /* `shared` was the last one */
 } candidates;
 
 static candidates candidates_for(const luas__pool *p, const luas__worker *w)
@@ -167,14 +168,15 @@ static candidates candidates_for(const luas__pool *p, const luas__worker *w)
 
 static luas__job *next_candidate(const luas__pool *p, candidates *c)
 {
-    luas__queue_node *next = c->shared;
-    if (c->own != NULL && (next == NULL || luas__queue_is_before(c->own, next))) {
-        next = c->own;
-        c->own = NULL;
-    } else if (next != NULL) {
-        c->shared = luas__queue_next(&p->ready, next);
-    }
-    return luas__job_in(next);
+    if (c->passed)
+        c->shared = luas__queue_next(&p->ready, c->shared);
+    luas__queue_node *own = c->own, *next = c->shared;
+    c->passed = next != NULL;
+    if (own == NULL || (next != NULL && !luas__queue_is_before(own, next)))
+        return luas__job_in(next);
+    c->own = NULL;
+    c->passed = false;
+    return luas__job_in(own);
 }
 
 /* One chunk for the worker, if it has room for the first job that it can do: 1, or 0

@@ -57,7 +57,7 @@ static void release(luas__worker *w)
         luas__bulk_free(w->bulk, w->slot);
     luas__buffer_release(&w->link.out);
     luas__buffer_release(&w->link.in);
-    free(w->tasks.chunks);
+    free(w->tasks.room);
     free(w->known.jobs);
     free(w->known.definitions);
     free(w);

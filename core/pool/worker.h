@@ -83,9 +83,10 @@ typedef struct luas__worker {
         uint64_t received;  /* stream bytes that are or were in `in` */
     } link;
     struct {                /* what it was sent and has not answered, in order */
-        luas__chunk *chunks;
+        luas__chunk *chunks;    /* the first one, in `room` */
         int nchunks;
-        size_t cap_chunks;
+        luas__chunk *room;
+        size_t cap_room;
         uint32_t unanswered;
         uint32_t next_seq;
         uint64_t served;    /* tasks answered */

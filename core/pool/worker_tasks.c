@@ -88,10 +88,9 @@ static int send_chunk(luas__worker *w, const luas__chunk *c, const luas__batch *
     int rc = c->attempts == 0 ? 0
         : luas__frame_write(&w->link.out, LUAS__MSG_AGAIN, (int64_t[]){c->attempts}, 1);
     if (rc == 0)
-        rc = luas__frame_begin(&w->link.out, batch != NULL ? LUAS__MSG_RUN : LUAS__MSG_RANGE, &mark);
-    const int64_t fields[] = {c->job->id, c->seq, (int64_t)c->index, c->count};
-    for (int i = 0; i < 4 && rc == 0; i++)
-        rc = luas__mp_write_int(&w->link.out, fields[i]);
+        rc = luas__frame_begin_with(&w->link.out, batch != NULL ? LUAS__MSG_RUN : LUAS__MSG_RANGE,
+                                    (int64_t[]){c->job->id, c->seq, (int64_t)c->index, c->count},
+                                    4, &mark);
     if (rc == 0 && batch != NULL) {
         const char *bytes = luas__job_batch_bytes(batch, c->index, c->count, &len);
         rc = luas__buffer_append(&w->link.out, bytes, len);
@@ -103,27 +102,41 @@ static int send_chunk(luas__worker *w, const luas__chunk *c, const luas__batch *
     return rc;
 }
 
+/* Room for one chunk more: of that which those at the front have left, or new. */
+static int reserve_chunk(luas__worker *w)
+{
+    size_t n = (size_t)w->tasks.nchunks, cap = w->tasks.cap_room;
+    if (cap > 0 && (size_t)(w->tasks.chunks - w->tasks.room) + n < cap)
+        return 0;
+    if (n > 0)
+        memmove(w->tasks.room, w->tasks.chunks, n * sizeof *w->tasks.chunks);
+    int rc = n < cap / 2 ? 0 : luas__array_reserve(&w->tasks.room, &w->tasks.cap_room, cap + 1,
+                                                   sizeof *w->tasks.room);
+    w->tasks.chunks = w->tasks.room;
+    return rc;
+}
+
 int luas__worker_tasks_give(luas__worker *w, luas__job *job, luas__range range, luas__batch *batch)
 {
     int rc = 0;
     luas__known_job *known = know_job(w, job, &rc);
     if (known == NULL || (rc = define(w, job, known)) < 0)
         return rc;
-    rc = luas__array_reserve(&w->tasks.chunks, &w->tasks.cap_chunks, (size_t)w->tasks.nchunks + 1,
-                             sizeof *w->tasks.chunks);
+    rc = reserve_chunk(w);
     if (rc < 0)
         return rc;
-    luas__chunk c = {.job = job, .index = range.first, .count = (uint32_t)range.count,
-                     .size = (uint32_t)range.count, .seq = w->tasks.next_seq,
-                     .attempts = range.attempts};
-    rc = send_chunk(w, &c, batch);
+    luas__chunk *c = &w->tasks.chunks[w->tasks.nchunks];
+    *c = (luas__chunk){.job = job, .index = range.first, .count = (uint32_t)range.count,
+                       .size = (uint32_t)range.count, .seq = w->tasks.next_seq,
+                       .attempts = range.attempts};
+    rc = send_chunk(w, c, batch);
     if (rc < 0)
         return rc;
-    w->tasks.chunks[w->tasks.nchunks++] = c;
-    w->tasks.next_seq += c.count;
-    w->tasks.unanswered += c.count;
-    known->tasks += c.count;
-    job->dealt += c.count;
+    w->tasks.nchunks++;
+    w->tasks.next_seq += c->count;
+    w->tasks.unanswered += c->count;
+    known->tasks += c->count;
+    job->dealt += c->count;
     return 0;
 }
 
@@ -220,6 +233,8 @@ void luas__worker_tasks_answered(luas__worker *w, uint32_t n)
     c->job->dealt -= n;
     w->tasks.unanswered -= n;
     w->tasks.served += n;
-    if (c->count == 0)
-        memmove(c, c + 1, (size_t)--w->tasks.nchunks * sizeof *c);
+    if (c->count > 0)
+        return;
+    w->tasks.chunks++;
+    w->tasks.nchunks--;
 }

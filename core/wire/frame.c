@@ -17,15 +17,26 @@ static char *store_size(char *p, uint32_t n)
     return p + 4;
 }
 
+/* Room for all of it at once: the host does this for each chunk. */
+int luas__frame_begin_with(luas__buffer *b, enum luas__message code, const int64_t *fields,
+                           int count, size_t *mark)
+{
+    int rc = luas__buffer_reserve(b, LUAS__FRAME_HEAD + ((size_t)count + 1) * LUAS__MP_NUMBER);
+    if (rc < 0)
+        return rc;
+    char *start = luas__buffer_end(b);
+    unsigned char *p = (unsigned char *)store_size(start, 0);
+    p = luas__mp_put_int(p, code);
+    for (int i = 0; i < count; i++)
+        p = luas__mp_put_int(p, fields[i]);
+    *mark = b->len;
+    b->len += (size_t)((char *)p - start);
+    return 0;
+}
+
 int luas__frame_begin(luas__buffer *b, enum luas__message code, size_t *mark)
 {
-    *mark = b->len;
-    int rc = luas__buffer_append(b, "\0\0\0\0", LUAS__FRAME_HEAD);
-    if (rc == 0)
-        rc = luas__mp_write_int(b, code);
-    if (rc < 0)
-        luas__buffer_truncate(b, *mark);
-    return rc;
+    return luas__frame_begin_with(b, code, NULL, 0, mark);
 }
 
 int luas__frame_end(luas__buffer *b, size_t mark)
@@ -43,15 +54,8 @@ int luas__frame_write(luas__buffer *b, enum luas__message code,
                       const int64_t *fields, int count)
 {
     size_t mark;
-    int rc = luas__frame_begin(b, code, &mark);
-    if (rc < 0)
-        return rc;
-    for (int i = 0; i < count && rc == 0; i++)
-        rc = luas__mp_write_int(b, fields[i]);
-    if (rc == 0)
-        return luas__frame_end(b, mark);
-    luas__buffer_truncate(b, mark);
-    return rc;
+    int rc = luas__frame_begin_with(b, code, fields, count, &mark);
+    return rc < 0 ? rc : luas__frame_end(b, mark);
 }
 
 int luas__frame_peek(const luas__buffer *b, luas__mp_reader *body)

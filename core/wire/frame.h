@@ -76,8 +76,11 @@ enum luas__job_flags {
 /* The length of that stamp in bytes. */
 enum { LUAS__STAMP = 16 };
 
-/* Starts a frame of the given message at the end of `b`. Pass *mark to luas__frame_end. */
+/* Starts a frame of the given message, and of integers, at the end of `b`. Pass *mark to
+   luas__frame_end. On failure `b` is as before. */
 int luas__frame_begin(luas__buffer *b, enum luas__message code, size_t *mark);
+int luas__frame_begin_with(luas__buffer *b, enum luas__message code, const int64_t *fields,
+                           int count, size_t *mark);
 
 /* Completes the frame. On LUAS_ETOOBIG it removes the frame from `b`. */
 int luas__frame_end(luas__buffer *b, size_t mark);

@@ -311,7 +311,7 @@ static void note_start(const luas__chunk_run *s)
 }
 
 /* Takes the next task off the chunk, before anything can raise. */
-static bool next_task(lua_State *L, luas__chunk_run *s, luas__mp_reader *arguments)
+static bool next_task(lua_State *L, luas__chunk_run *s)
 {
     int64_t size = 0;
     s->current = s->seq++;
@@ -321,16 +321,16 @@ static bool next_task(lua_State *L, luas__chunk_run *s, luas__mp_reader *argumen
         if (luas__mp_read_int(&s->body, &size) < 0 || size < 0
             || size > s->body.end - s->body.at)
             luas__task_check(L, LUAS_EPROTO);
-        arguments->at = s->body.at;
+        serving.input.at = s->body.at;
         s->body.at += size;
-        arguments->end = s->body.at;
+        serving.input.end = s->body.at;
     }
     if (s->flags & (LUAS__JOB_TIMED | LUAS__JOB_STAMPED))
         note_start(s);
     s->begun = s->channel->clock;
     serving.seq = s->current;
-    serving.input = *arguments;
-    serving.held = serving.arena != NULL ? luas__holds_count(serving.arena) : 0;
+    if (serving.arena != NULL)
+        serving.held = luas__holds_count(serving.arena);
     serving.busy = 1;
     return luas__scoreboard_claim(s->channel->scoreboard, s->current);
 }
@@ -350,16 +350,15 @@ static void place_function(lua_State *L)
 static int run_tasks(lua_State *L)
 {
     luas__chunk_run *s = lua_touserdata(L, TASK_SERVER);
-    luas__mp_reader arguments = {NULL, NULL};
     while (s->left > 0) {
-        if (!next_task(L, s, &arguments))
+        if (!next_task(L, s))
             continue;
         if (s->flags & LUAS__JOB_SEEDED)
             seed_random(L, s);
         place_function(L);
         int n = s->inherited ? push_inherited(L, s)
-            : push_arguments(L, (const char *)arguments.at,
-                             (size_t)(arguments.end - arguments.at));
+            : push_arguments(L, (const char *)serving.input.at,
+                             (size_t)(serving.input.end - serving.input.at));
         lua_call(L, n, s->flags & LUAS__JOB_DISCARD ? 0 : LUA_MULTRET);
         leave_fork(EXIT_SUCCESS);
         give_back();
