@@ -90,7 +90,7 @@ static int core_check(lua_State *L)
     return luas__inline_call_check_values(L, 1, lua_gettop(L), NULL) < 0;
 }
 
-/* The length of a list; or nil and what is wrong with it. */
+/* The length of a list; or nil, what is wrong with it, and whether it has keys only. */
 static int core_length(lua_State *L)
 {
     luaL_checktype(L, 1, LUA_TTABLE);
@@ -98,7 +98,8 @@ static int core_length(lua_State *L)
     if (n < 0) {
         lua_pushnil(L);
         lua_insert(L, -2);
-        return 2;
+        lua_pushboolean(L, n == LUAS__LIST_KEYS_ONLY);
+        return 3;
     }
     lua_pushinteger(L, n);
     return 1;

@@ -8,7 +8,7 @@
  *                                   its flags as booleans: process, star,
  *                                   discard, each, async
  *   core.check(...) -> message or nothing       can these values travel?
- *   core.length(list) -> n, or nil and a message    list.h
+ *   core.length(list) -> n, or nil, a message, has it keys only    list.h
  *   core.check_list(list, index) -> n       job_handle.h
  *   core.guard, core.stop, core.stopped     inline_call.h
  *   core.watch, core.same           table_watch.h
@@ -68,7 +68,7 @@
  *                                   job: has the pool no others?
  *   J:feed(items, i, j, star [, most]) -> true, modules     encode items[i..j], in
  *                                   at most so many bytes. Or nil, message
- *   J:pull(source, most, before, star) -> n, more, modules  encode what up to
+ *   J:pull(source, most, before, star, indexed) -> n, more, modules  encode what up to
  *                                   `most` calls give, after `before` tasks
  *   J:call(...) -> true, modules    encode one task with these arguments. Or
  *                                   nil, message

@@ -140,6 +140,8 @@ static int count_arguments(lua_State *L, int item, lua_Integer index)
         luas__fail(L, "item %I: a table of arguments expected, got %s", (LUAI_UACINT)index,
                    luaL_typename(L, item));
     lua_Integer n = luas__list_length(L, item);
+    if (n == LUAS__LIST_KEYS_ONLY)
+        luas__fail(L, "item %I: %s", (LUAI_UACINT)index, lua_tostring(L, -1));
     if (n < 0 || n > LUAS__LIST_MOST_ARGUMENTS)
         luas__fail(L, "item %I: its length, or field 'n', must be a whole number from 0 to %d",
                    (LUAI_UACINT)index, LUAS__LIST_MOST_ARGUMENTS);
@@ -208,13 +210,13 @@ static int spread_list(lua_State *L, int first, lua_Integer index)
 }
 
 /* Arguments: job, source function, the most tasks, index of the first one,
-   star. Gives their number, whether the source may have more, and the modules
+   star, whether an index comes before the arguments. Gives their number, whether the source may have more, and the modules
    that they refer to, as `feed` does. */
 static int job_pull(lua_State *L)
 {
     luas__job_handle *h = luas__job_handle_check(L);
     lua_Integer most = luaL_checkinteger(L, 3), before = luaL_checkinteger(L, 4);
-    bool star = lua_toboolean(L, 5), more = true;
+    bool star = lua_toboolean(L, 5), indexed = lua_toboolean(L, 6), more = true;
     lua_settop(L, 2);
     int space = push_space(L);
     luas__encode_options options = task_options(h, space, false);
@@ -227,6 +229,8 @@ static int job_pull(lua_State *L)
         more = !lua_isnoneornil(L, first);
         if (!more)
             break;
+        if (indexed)
+            lua_remove(L, first);
         int n = lua_gettop(L) - first + 1;
         if (star)
             n = spread_list(L, first, before + h->count + 1);

@@ -124,7 +124,7 @@ static void print_usage(void)
           "Options:\n"
           "  -e stat   execute string 'stat'\n"
           "  -i        enter interactive mode after executing 'script'\n"
-          "  -j N      workers of the default pool; 0 runs every task in the script itself\n"
+          "  -j N      workers of a pool that says no number; 0 runs every task in the script itself\n"
           "  -l mod    require library 'mod' into global 'mod'\n"
           "  -l g=mod  require library 'mod' into global 'g'\n"
           "  -v        show version information (also --version)\n"
@@ -373,7 +373,7 @@ static int run_stdin(lua_State *L, const command *cmd)
     if (!isatty(STDIN_FILENO)) {
         return run_loaded(L, cmd, luaL_loadfile(L, NULL));
     }
-    luas__prompt_banner(L, cmd->workers);
+    luas__prompt_banner(L);
     push_prompt(L);
     return report(L, cmd, run(L, 1, 0));
 }
@@ -381,7 +381,7 @@ static int run_stdin(lua_State *L, const command *cmd)
 static int run_command(lua_State *L, const command *cmd)
 {
     if (cmd->interactive) {
-        luas__prompt_banner(L, cmd->workers);
+        luas__prompt_banner(L);
         push_prompt(L);
     }
     int code = cmd->ignore_environment ? EXIT_SUCCESS : run_init(L, cmd);

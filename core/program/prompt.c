@@ -466,25 +466,12 @@ static void push_function(lua_State *L, const char *name)
     lua_pop(L, 2);
 }
 
-static void push_workers(lua_State *L, int workers)
-{
-    if (workers >= 0) {
-        lua_pushinteger(L, workers);
-        return;
-    }
-    lua_getglobal(L, "pool");
-    lua_getfield(L, -1, "cpus");
-    lua_remove(L, -2);
-    lua_call(L, 0, 1);
-}
-
-void luas__prompt_banner(lua_State *L, int workers)
+void luas__prompt_banner(lua_State *L)
 {
     push_function(L, "banner");
     lua_pushliteral(L, LUAS_VERSION);
     lua_pushliteral(L, LUA_RELEASE);
-    push_workers(L, workers);
-    lua_call(L, 3, 1);
+    lua_call(L, 2, 1);
     const char *banner = lua_tostring(L, -1);
     puts(banner == NULL ? "" : banner);
     lua_pop(L, 1);

@@ -23,11 +23,8 @@
 
 #include <lua.h>
 
-/*
- * Prints the line that greets, with the number of workers; negative for the
- * default, which is pool.cpus(). May raise.
- */
-void luas__prompt_banner(lua_State *L, int workers);
+/* Prints the line that greets, with the number of workers that a pool has. May raise. */
+void luas__prompt_banner(lua_State *L);
 
 /*
  * A lua_CFunction that runs the prompt until its input ends. Its argument is a

@@ -318,6 +318,8 @@ local function check_futures(futures, what)
         check.fail(("bad argument #1 to '%s' (a list of futures expected, got %s)"):format(
             what, futures == nil and "no value" or type(futures) == "table" and "a future" or type(futures)))
     end
+    local n, problem = core.length(futures)
+    if not n then check.fail(("bad argument #1 to '%s' (%s)"):format(what, problem)) end
     for i = 1, #futures do
         if getmetatable(futures[i]) ~= Future then
             check.fail(("bad argument #1 to '%s' (element %d is not a future)"):format(what, i))

@@ -22,6 +22,9 @@ local texts = {
     ["pool.wait_all"] = "pool.wait_all(futures [, seconds]) --> boolean\nWaits until all have ended.",
     ["pool.wait_any"] = "pool.wait_any(futures [, seconds]) --> future, place\nWaits until one has ended.",
     ["pool.iter"] = "pool.iter(pairs(t)) --> source\nA source made of what a generic for takes.",
+    ["pool.values"] = "pool.values(pool.imap(f, items)) --> source\nA source of what an imap gives, without its index.",
+    ["pool.range"] = "pool.range(a, b [, step]) --> source\nA source of numbers, as for counts them.",
+    ["pool.configure"] = "pool.configure(n | opts)\nWhat the default pool is to be like; before its first use.",
     ["pool.task"] = "pool.task.index, .attempt, .worker, .progress(done, total [, note])\nIn a task: which it is, and how far; elsewhere nil.",
     ["process.spawn"] = "process.spawn(f, ...) --> process\nf(...) in a process that is a copy of this one.",
 }

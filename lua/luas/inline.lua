@@ -250,10 +250,11 @@ local function check_item(index, arguments)
     end
 end
 
-function Job:pull(source, most, before, star)
+function Job:pull(source, most, before, star, indexed)
     for n = 1, most do
         local arguments = pack(source())
         if self.dropped or self.pool.closed or arguments[1] == nil then return n - 1, false end
+        if indexed then arguments = pack(unpack(arguments, 2, arguments.n)) end
         if star then arguments = spread_list(arguments, before + n) end
         check_item(before + n, arguments)
         push(self, arguments)

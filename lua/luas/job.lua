@@ -9,6 +9,7 @@ local fail = require("luas.check").fail
 local observe = require "luas.observe"
 local outcome = require "luas.outcome"
 local progress = require "luas.progress"
+local sources = require "luas.sources"
 
 local min, max, huge = math.min, math.max, math.huge
 local getinfo = debug.getinfo
@@ -171,12 +172,13 @@ end
 function Job.start(pool, f, input, options, how)
     local self = setmetatable({
         pool = pool, f = f, options = options, star = how.star, lazy = how.lazy, async = how.async,
-        items = input.items, source = input.source,
+        items = input.items, given = input.source,
         policy = policy(options, how, input.source ~= nil),
         fed = 0, taken = 0, failed = 0, batch = 1, exhausted = false,
         window = options.window or WINDOW * max(1, pool.size),
         starting = true,
     }, Job)
+    if input.source then self.source, self.indexed = sources.step(input.source) end
     self.alone = not pool.core:busy()
     self.handle = pool.core:job(self.policy)
     local ok, message = pcall(begin, self, start_input, input.items, input.n)
@@ -256,7 +258,7 @@ local function pull(self, most)
     self:check_pool()
     local guard <close> = setmetatable({ job = self }, Pull)
     self.pulling = true
-    local n, more, modules = self.handle:pull(self.source, most, self.fed, self.star)
+    local n, more, modules = self.handle:pull(self.source, most, self.fed, self.star, self.indexed)
     carry.submit(self, modules)
     self.fed = self.fed + n
     self:check_pool()
@@ -295,6 +297,7 @@ function Job:finish()
     if not self.exhausted then
         self.exhausted, self.total = true, self.fed
         self.handle:seal()
+        if self.given then sources.close(self.given) end
     end
 end
 
@@ -455,6 +458,7 @@ function Job:close()
     self.handle:drop()
     if self.watch then observe.end_job(self) end
     leave(self)
+    if self.given then sources.close(self.given) end
 end
 Job.__close = Job.close
 

@@ -74,6 +74,9 @@ local function progress(v)
     return v.every == nil or seconds(v.every), EVERY
 end
 
+--- As many workers may a pool have.
+M.MOST_WORKERS = 4096
+
 --- Options of one job; those of a pool are the defaults of its jobs.
 M.job = {
     chunk = whole(1, 1 << 20),
@@ -90,7 +93,7 @@ M.job = {
 }
 
 M.pool = {
-    workers = whole(0, 4096),
+    workers = whole(0, M.MOST_WORKERS),
     name = kind("string"),
     init = kind("function"),
     exit = kind("function"),
@@ -121,6 +124,15 @@ local function describe(v)
     return v ~= v and "NaN" or tostring(v)
 end
 
+-- What is an option of a pool is not unknown: it stands in the wrong place.
+local function refuse_name(spec, name, what, hint)
+    if M.pool[name] then
+        fail(("%s: unknown option %s of a job: it is one of a pool, for pool.new, or before the default pool is used for pool.configure")
+            :format(what, describe(name)))
+    end
+    fail(("%s: unknown option %s (there are: %s)%s"):format(what, describe(name), names(spec), hint or ""))
+end
+
 --- Checks `given` (a table or nil) against `spec`; `what` names the call.
 ---@param spec table<string, fun(v: any): boolean, string?>
 ---@param given table?
@@ -134,10 +146,7 @@ function M.check(spec, given, what, hint)
     end
     for name, value in pairs(given) do
         local test = spec[name]
-        if not test then
-            fail(("%s: unknown option %s (there are: %s)%s"):format(
-                what, describe(name), names(spec), hint or ""))
-        end
+        if not test then refuse_name(spec, name, what, hint) end
         local ok, expected = test(value)
         if not ok then
             fail(("%s: option '%s' must be %s, got %s"):format(

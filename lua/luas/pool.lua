@@ -8,6 +8,7 @@ local lazy = require "luas.lazy"
 local options = require "luas.options"
 local progress = require "luas.progress"
 local reduce = require "luas.reduce"
+local sources = require "luas.sources"
 local State = require "luas.state"
 
 local callable, max, min = check.callable, math.max, math.min
@@ -69,10 +70,12 @@ end
 
 -- ---- arguments ----
 
+local KEYS <const> = "; pool.iter(pairs(t)) is a source of its keys and values"
+
 local function length(items, what)
-    local n, problem = core.length(items)
-    if not n then check.fail(("bad argument #2 to '%s' (%s)"):format(what, problem)) end
-    return n
+    local n, problem, has_keys = core.length(items)
+    if n then return n end
+    check.fail(("bad argument #2 to '%s' (%s%s)"):format(what, problem, has_keys and KEYS or ""))
 end
 
 -- What pairs and ipairs give first needs their other two values, too.
@@ -489,18 +492,17 @@ function M.cpus()
     return core.cpus()
 end
 
---- Opens a pool of one's own. Its workers are forked when tasks want them.
----@param n_or_options integer|luas.pooloptions|nil
----@return luas.pool
-function M.new(n_or_options)
-    local given = n_or_options
+local function pool_options(given, what)
     if type(given) == "number" then
         given = { workers = given }
     elseif given ~= nil and type(given) ~= "table" then
-        check.fail(("bad argument #1 to 'new' (a number of workers or a table of options expected, got %s)")
-            :format(type(given)))
+        check.fail(("bad argument #1 to '%s' (a number of workers or a table of options expected, got %s)")
+            :format(what, type(given)))
     end
-    given = options.check(options.pool, given, "pool.new")
+    return options.check(options.pool, given, "pool." .. what)
+end
+
+local function new(given)
     local defaults = {}
     for name in pairs(options.job) do defaults[name] = given[name] end
     defaults.report = nil -- the pool's own, of all its jobs
@@ -508,16 +510,43 @@ function M.new(n_or_options)
     return setmetatable({ state = State.new(given), defaults = defaults }, methods)
 end
 
-local default
+--- Opens a pool of one's own. Its workers are forked when tasks want them. Without
+--- a number it has as many as -j or LUAS_JOBS say, or else one for each CPU.
+---@param n_or_options integer|luas.pooloptions|nil
+---@return luas.pool
+function M.new(n_or_options)
+    return new(pool_options(n_or_options, "new"))
+end
+
+-- The default pool, and the options that it is to have.
+local default, configured = nil, {}
+
+-- The default pool that is open here. A task has the one of its host, as a copy.
+local function opened()
+    local state = default and not default.state.closed and default.state
+    if not state then return nil end
+    local worker, process = core.worker()
+    return (state.owner == core.pid() or worker and not process) and default or nil
+end
 
 -- In a task the verbs run inline; a process that was spawned opens its own.
 local function default_pool()
-    local state = default and not default.state.closed and default.state
-    if state and state.owner == core.pid() then return default end
+    local here = opened()
+    if here then return here end
     local worker, process = core.worker()
-    if state and worker and not process then return default end
-    default = M.new { workers = worker and not process and 0 or core.workers() or nil }
+    default = new(worker and not process and { workers = 0 } or configured)
     return default
+end
+
+--- Options of the default pool, as pool.new has them. It must not be in use yet: the
+--- first call of a verb opens it.
+---@param n_or_options integer|luas.pooloptions
+function M.configure(n_or_options)
+    local given = pool_options(n_or_options, "configure")
+    if opened() then
+        check.fail "pool.configure: the default pool is in use already (configure it before its first use, or make one by pool.new)"
+    end
+    configured = options.merge(configured, given)
 end
 
 -- These are about the pool that there was last; the others open one if need be.
@@ -528,20 +557,7 @@ local function pool_for(name)
     return last and last.state.owner == core.pid() and last or default_pool()
 end
 
---- A source made of a generic-`for` triple: pool.iter(pairs(t)).
----@param f function
----@param state any
----@param control any
----@return fun(): any, ...
-function M.iter(f, state, control)
-    callable(f, "iter")
-    local function advance(first, ...)
-        control = first
-        return first, ...
-    end
-    return function() return advance(f(state, control)) end
-end
-
+M.iter, M.values, M.range = sources.iter, sources.values, sources.range
 M.wait_all = future.wait_all
 M.wait_any = future.wait_any
 

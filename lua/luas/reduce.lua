@@ -3,6 +3,7 @@
 
 local core = require "luas.core"
 local outcome = require "luas.outcome"
+local sources = require "luas.sources"
 
 local min, max, traceback = math.min, math.max, debug.traceback
 local pack, unpack = table.pack, table.unpack
@@ -51,12 +52,13 @@ local function array_reader(items, n)
 end
 
 local function source_reader(source)
-    local function take(list, ...)
-        if (...) == nil then return false end
-        put(list, ...)
+    local step, indexed = sources.step(source)
+    local function take(list, first, ...)
+        if first == nil then return false end
+        if indexed then put(list, ...) else put(list, first, ...) end
         return true
     end
-    return function(list) return take(list, source()) end
+    return function(list) return take(list, step()) end
 end
 
 --- A source of lists of `size` items. What they are read from is not called
@@ -67,12 +69,13 @@ end
 function M.lists(given, size)
     local read = given.source and source_reader(given.source) or array_reader(given.items, given.n)
     local count, more = 0, true
-    return function()
+    local function next_list()
         local list = { first = count + 1, n = 0 }
         while more and list.n < size do more = read(list) end
         count = count + list.n
         return list.n > 0 and list or nil
     end
+    return given.source and sources.over(next_list, given.source) or next_list
 end
 
 -- f of item i. No tail calls, of which a traceback would tell.

@@ -35,9 +35,9 @@ end
 
 ---@param version string of luas
 ---@param release string of Lua
----@param workers integer of the default pool
 ---@return string # the line that greets at the prompt
-function repl.banner(version, release, workers)
+function repl.banner(version, release)
+    local workers = require "luas.state".usual_size()
     local pool = workers == 0 and "no workers, tasks run here" or workers == 1 and "1 worker" or workers .. " workers"
     return format("luas %s (%s), %s; type Ctrl-D to leave", version, release, pool)
 end

@@ -11,6 +11,8 @@ local observe = require "luas.observe"
 local options = require "luas.options"
 local progress = require "luas.progress"
 
+local getenv = os and os.getenv or function() end
+
 ---@class luas.poolstate
 ---@field size integer        how many workers it may have
 ---@field core table          the engine: luas.core's or luas.inline's
@@ -39,11 +41,23 @@ function State.over(engine, size)
     }, State)
 end
 
+--- How many workers a pool has that does not say it: what -j says, or else the
+--- environment, or one for each CPU.
+---@return integer
+function State.usual_size()
+    local text = not core.workers() and getenv "LUAS_JOBS" or ""
+    if text == "" then return core.workers() or core.cpus() end
+    local n = text:find "^%d+$" and math.tointeger(tonumber(text))
+    if n and n <= options.MOST_WORKERS then return n end
+    check.fail(("LUAS_JOBS must be a whole number of workers from 0 to %d, not '%s'"):format(
+        options.MOST_WORKERS, text))
+end
+
 --- Opens a pool with these options, which have been checked.
 ---@param given luas.pooloptions
 ---@return luas.poolstate
 function State.new(given)
-    local size = math.tointeger(given.workers or core.cpus())
+    local size = math.tointeger(given.workers or State.usual_size())
     local output = given.output or core.run and core.run.output
     local engine = size == 0 and inline.new(given) or core.pool {
         workers = size, init = given.init, exit = given.exit, max_tasks = given.max_tasks,

@@ -1,0 +1,111 @@
+--- Sources: functions that give the arguments of one task at each call, made of
+--- what a generic `for` takes, and of numbers.
+
+local check = require "luas.check"
+
+local mathtype = math.type
+
+local M = {}
+
+-- Of a source that was made here: what is to be closed when no more is wanted of
+-- it, or the source that it is made of; and the function behind it where that gives
+-- an index first.
+---@type table<function, { closing: any, inner: function?, step: function? }>
+local made = setmetatable({}, { __mode = "k" })
+
+--- The function that is to be called, and whether the first value that it gives is
+--- an index, and no argument.
+---@param source function
+---@return function step, boolean indexed
+function M.step(source)
+    local step = made[source] and made[source].step
+    return step or source, step ~= nil
+end
+
+--- No more is wanted of it: as a generic `for` does at its end, this closes what
+--- it was given to close.
+---@param source function
+function M.close(source)
+    local known = made[source]
+    if not known then return end
+    local closing <close>, inner = known.closing, known.inner
+    known.closing, known.inner = nil, nil
+    if inner then M.close(inner) end
+end
+
+--- Says that a source reads another one.
+---@param source function
+---@param inner function
+---@return function source
+function M.over(source, inner)
+    made[source] = { inner = inner }
+    return source
+end
+
+local function read(f, state, control)
+    local function advance(first, ...)
+        control = first
+        return first, ...
+    end
+    return function() return advance(f(state, control)) end
+end
+
+--- A source made of what a generic `for` takes: pool.iter(pairs(t)).
+---@param f function
+---@param state any
+---@param control any
+---@param closing any  is closed when the job that reads it is over
+---@return fun(): any, ...
+function M.iter(f, state, control, closing)
+    check.callable(f, "iter")
+    local source = read(f, state, control)
+    made[source] = { closing = closing }
+    return source
+end
+
+local function without_first(_, ...) return ... end
+
+--- The same without the first value at each step: of what `imap` gives it makes a
+--- source of the results, for a second stage. A result that is nil, and where
+--- failures are collected nil and the outcome, are the arguments of a task like
+--- others.
+---@param f function
+---@param state any
+---@param control any
+---@param closing any
+---@return fun(): any, ...
+function M.values(f, state, control, closing)
+    check.callable(f, "values")
+    local step = read(f, state, control)
+    local function source() return without_first(step()) end
+    made[source] = { closing = closing, step = step }
+    return source
+end
+
+local function number(v, position)
+    check.number(v, position, "range")
+    return v
+end
+
+--- A source of the numbers that `for i = first, last, step` goes through.
+---@param first number
+---@param last number
+---@param step number?  by default 1
+---@return fun(): number?
+function M.range(first, last, step)
+    local at, to, by = number(first, 1), number(last, 2), step == nil and 1 or number(step, 3)
+    if by == 0 then check.fail "bad argument #3 to 'range' (a step other than 0 expected)" end
+    if mathtype(at) ~= "integer" or mathtype(by) ~= "integer" then at, by = at + 0.0, by + 0.0 end
+    return function()
+        local now = at
+        if now == nil or by > 0 and now > to or by < 0 and now < to then
+            at = nil
+            return nil
+        end
+        at = now + by
+        if by > 0 and at < now or by < 0 and at > now then at = nil end -- past the last integer
+        return now
+    end
+end
+
+return M
