@@ -44,8 +44,10 @@ helpers.each_interpreter(function(by)
         it("have the verbs that there are, and no others", function()
             check([[
                 pool.cpus()
-                for called, module in pairs { pool = pool, process = process } do
-                    local behind = require("luas." .. called)
+                local behind_all = { pool = require "luas.pool", process = require "luas.process",
+                    shared = require "luas.core".shared }
+                for called, behind in pairs(behind_all) do
+                    local module = luas[called]
                     for name in pairs(behind) do assert(module[name], called .. " lacks " .. name) end
                     for name in pairs(module) do assert(behind[name], name .. " in " .. called) end
                 end ]], by)
@@ -71,7 +73,9 @@ helpers.each_interpreter(function(by)
                 assert(refusal(function() pool:map(print, {}) end)
                     == "'map'" .. why .. "pool.map(...) with a dot")
                 assert(refusal(function() process:spawn(print) end)
-                    == "'spawn'" .. why .. "process.spawn(...) with a dot") ]], by)
+                    == "'spawn'" .. why .. "process.spawn(...) with a dot")
+                assert(refusal(function() luas.shared:queue() end)
+                    == "'queue'" .. why .. "shared.queue(...) with a dot") ]], by)
         end)
 
         it("name the line that called, at the first call, too", function()
@@ -101,7 +105,10 @@ helpers.each_interpreter(function(by)
                 globals.print = print
                 assert(pool.map(function(x) return x * x end, { 3 })[1] == 9)
                 assert(pool.reduce(function(x) return x end, { 1, 2, 3 }, function(a, b) return a + b end) == 6)
-                assert(process.spawn(function(x) return x + 1 end, 2):result() == 3) ]], by)
+                assert(process.spawn(function(x) return x + 1 end, 2):result() == 3)
+                local queue = luas.shared.queue(2)
+                pool.each(function(x) queue:put(x) end, { 7 })
+                assert(queue:get() == 7) ]], by)
         end)
 
         it("know what is standard though scripts have replaced it before", function()
