@@ -1,22 +1,10 @@
 /* The stack of open containers, and the heads that are completed when one is closed. */
-#include <stdlib.h>
-
+#include "array.h"
 #include "encoder.h"
 #include "value_format.h"
 
 /* SLOTS: what a frame may push. SMALL: so much content is moved to give it a short head. */
-enum { FIRST_FRAMES = 16, SLOTS = 20, EXT_HEAD = 6, MAP_HEAD = 5, SMALL = 255 };
-
-static int grow_frames(luas__scratch *s)
-{
-    uint32_t capacity = s->capacity == 0 ? FIRST_FRAMES : s->capacity * 2;
-    luas__container *frames = realloc(s->frames, capacity * sizeof *frames);
-    if (frames == NULL)
-        return LUAS_ENOMEM;
-    s->frames = frames;
-    s->capacity = capacity;
-    return 0;
-}
+enum { SLOTS = 20, EXT_HEAD = 6, MAP_HEAD = 5, SMALL = 255 };
 
 int luas__container_push(luas__encoder *e, const luas__container *f)
 {
@@ -25,7 +13,8 @@ int luas__container_push(luas__encoder *e, const luas__container *f)
         return LUAS_ETOOBIG;
     if (s->depth >= WIRE_DEPTH || !lua_checkstack(e->L, SLOTS))
         return LUAS_EDEEP;
-    int rc = s->depth == s->capacity ? grow_frames(s) : 0;
+    int rc = s->depth < s->capacity ? 0
+        : luas__array_reserve(&s->frames, &s->capacity, s->capacity + 1, sizeof *f);
     if (rc == 0)
         s->frames[s->depth++] = *f;
     return rc;

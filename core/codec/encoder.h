@@ -62,7 +62,8 @@ typedef struct luas__container {
 /* What is kept from one message to the next, to be allocated once: a userdata. */
 typedef struct luas__scratch {
     luas__container *frames;
-    uint32_t depth, capacity;
+    uint32_t depth;
+    size_t capacity;
     luas__ptrmap seen[2]; /* objects and cells of a message; cells of a define message */
     luas__buffer text;      /* a path */
     luas__landmarks landmarks;

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "array.h"
 #include "error.h"
 
 /* The text moves while it grows: what points into it is an offset until all is read.
@@ -68,14 +69,7 @@ static int read_value(luas__results *r, luas_value *v)
 
 static int reserve_values(luas__results *r, int count)
 {
-    if (count <= r->capacity)
-        return 0;
-    luas_value *values = realloc(r->values, (size_t)count * sizeof *values);
-    if (values == NULL)
-        return LUAS_ENOMEM;
-    r->values = values;
-    r->capacity = count;
-    return 0;
+    return luas__array_reserve(&r->values, &r->capacity, (size_t)count, sizeof *r->values);
 }
 
 /* The values of a message. Where it fails, r->count says at which. */

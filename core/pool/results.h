@@ -12,7 +12,8 @@
 /* All zero is a valid empty one. */
 typedef struct luas__results {
     luas_value *values;
-    int count, capacity;
+    int count;
+    size_t capacity;
     const char *message, *traceback;    /* of what was raised; "" without */
     luas__buffer text;  /* what the values and those two point into */
     luas__plain plain;

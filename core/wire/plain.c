@@ -9,13 +9,12 @@
 #include <limits.h>
 #include <stdlib.h>
 
+#include "array.h"
 #include "error.h"
 #include "place.h"
 #include "value_format.h"
 
 enum { CONTAINER_ARRAY, CONTAINER_MAP, CONTAINER_PACKED };
-
-enum { FIRST_OBJECTS = 64 };
 
 static const uint32_t no_number = UINT32_MAX;
 
@@ -39,14 +38,9 @@ static luas__plain_frame *top(const luas__plain *p)
 
 static int add_object(luas__plain *p, const unsigned char *at)
 {
-    if (p->count == p->capacity) {
-        uint32_t capacity = p->capacity == 0 ? FIRST_OBJECTS : p->capacity * 2;
-        luas__plain_object *objects = realloc(p->objects, capacity * sizeof *objects);
-        if (objects == NULL)
-            return refuse(p, LUAS_ENOMEM);
-        p->objects = objects;
-        p->capacity = capacity;
-    }
+    if (luas__array_reserve(&p->objects, &p->capacity, (size_t)p->count + 1,
+                            sizeof *p->objects) < 0)
+        return refuse(p, LUAS_ENOMEM);
     p->objects[p->count++] = (luas__plain_object){.from = (uint32_t)(at - p->start)};
     return 0;
 }
@@ -420,7 +414,8 @@ void luas__plain_close(luas__plain *p)
     if (p->objects != NULL)
         free(p->objects);
     p->objects = NULL;
-    p->count = p->capacity = p->depth = 0;
+    p->count = p->depth = 0;
+    p->capacity = 0;
     p->is_shared = false;
 }
 

@@ -59,7 +59,8 @@ typedef struct luas__plain {
     size_t room;                    /* bytes that may still be appended */
     bool is_shared;                 /* has references */
     luas__plain_object *objects;    /* by number */
-    uint32_t count, capacity;
+    uint32_t count;
+    size_t capacity;
     luas__plain_frame *frames;      /* LUAS__PLAIN_DEPTH of them, kept; NULL: not yet */
     uint32_t depth;
     const char *why;                /* the failure in words, without the place */
