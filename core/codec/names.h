@@ -19,12 +19,6 @@
 #include "ptrmap.h"
 
 /*
- * A module is looked at whole, with the tables in it, where there are no more
- * tables than this, none with more fields; of a larger one only the fields.
- */
-enum { LUAS__WATCHED_TABLES = 32, LUAS__WATCHED_FIELDS = 1000 };
-
-/*
  * Pushes this state's names, a userdata, making them at the first call, for the
  * standard library as standard.h has it.
  */

@@ -1,7 +1,7 @@
 /*
  * Names for what is in the loaded modules. What is deeper than a module's
  * fields and theirs has names only where all of the module is watched
- * (names.h): else the host could have changed it, and nobody would know.
+ * (module_tables.h): else the host could have changed it, and nobody would know.
  */
 #include <lauxlib.h>
 #include <stdbool.h>
@@ -9,6 +9,7 @@
 #include "names_scan.h"
 
 #include "gc_hold.h"
+#include "module_tables.h"
 #include "msgpack.h"
 
 /* A module may hold data: so many entries of one table are looked at, and so many in all. */
@@ -64,61 +65,17 @@ static void put_off(lua_State *L, reader *r, int deeper)
     lua_rawseti(L, deeper, count + 3);
 }
 
-/* ---- what is watched ---- */
-
-/* Puts the table at the top into the set, and at the end of the queue, unless it
-   is in there already or is another module. Pops it. */
-static void discover(lua_State *L, const reader *r, int set, int queue)
-{
-    lua_pushvalue(L, -1);
-    bool is_known = lua_rawget(L, set) != LUA_TNIL;
-    lua_pushvalue(L, -2);
-    is_known |= lua_rawget(L, r->modules) != LUA_TNIL;
-    lua_pop(L, 2);
-    if (is_known) {
-        lua_pop(L, 1);
-        return;
-    }
-    lua_pushvalue(L, -1);
-    lua_pushboolean(L, 1);
-    lua_rawset(L, set);
-    lua_rawseti(L, queue, (lua_Integer)lua_rawlen(L, queue) + 1);
-}
-
-/* Discovers the tables in the one at the top; false if it has too many fields. */
-static bool discover_all(lua_State *L, const reader *r, int set, int queue)
-{
-    int fields = 0;
-    for (lua_pushnil(L); lua_next(L, -2) != 0;) {
-        if (++fields > LUAS__WATCHED_FIELDS || lua_rawlen(L, queue) > LUAS__WATCHED_TABLES) {
-            lua_pop(L, 2);
-            return false;
-        }
-        if (lua_istable(L, -1))
-            discover(L, r, set, queue);
-        else
-            lua_pop(L, 1);
-    }
-    return true;
-}
-
 /* Is the module at the top small enough to be watched with all tables in it? */
 static bool is_watched(lua_State *L, const reader *r)
 {
-    bool is_small = true;
     lua_newtable(L);
-    lua_newtable(L);
-    int set = lua_gettop(L) - 1, queue = set + 1;
-    lua_pushvalue(L, set - 1);
-    lua_rawseti(L, queue, 1);
-    for (lua_Integer i = 1; is_small && i <= (lua_Integer)lua_rawlen(L, queue); i++) {
-        lua_rawgeti(L, queue, i);
-        is_small = discover_all(L, r, set, queue);
-        lua_pop(L, 1);
-    }
-    is_small &= lua_rawlen(L, queue) <= LUAS__WATCHED_TABLES;
-    lua_pop(L, 2);
-    return is_small;
+    lua_pushvalue(L, -2);
+    int found = lua_gettop(L) - 1;
+    luas__module_tables_add(L, found);
+    lua_settop(L, found);
+    bool fits = luas__module_tables_find(L, r->modules, found);
+    lua_settop(L, found - 1);
+    return fits;
 }
 
 /* ---- the modules ---- */

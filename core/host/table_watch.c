@@ -7,8 +7,8 @@
 #include <string.h>
 
 #include "buffer.h"
-#include "names.h"
 #include "gc_pause.h"
+#include "module_tables.h"
 
 #define WATCH "luas.core.watch"
 
@@ -28,7 +28,7 @@ typedef struct field {
    those tables, with `false` the others. */
 typedef struct watch {
     int tables;
-    int counts[LUAS__WATCHED_TABLES];   /* of fields */
+    int counts[LUAS__MODULE_TABLES];   /* of fields */
     field fields[];     /* in the order of lua_next, which a table keeps until it changes */
 } watch;
 
@@ -37,9 +37,8 @@ enum { MODULES = 1, GIVEN, KEPT, INNER };
 
 typedef struct draft {
     int tables;
-    int counts[LUAS__WATCHED_TABLES];
+    int counts[LUAS__MODULE_TABLES];
     luas__buffer fields;
-    bool descends;
 } draft;
 
 enum { INTEGER = LUA_NUMTYPES };
@@ -73,118 +72,81 @@ static bool equal(word a, word b)
 
 /* ---- making one ---- */
 
-/* Has the table `true` there? */
-static bool has(lua_State *L, int table, int key)
-{
-    lua_pushvalue(L, key);
-    lua_rawget(L, table);
-    bool is = lua_toboolean(L, -1);
-    lua_pop(L, 1);
-    return is;
-}
-
-static void keep(lua_State *L, int object, bool is_watched)
+/* Keeps an object, unless it is watched: then false. */
+static bool keep(lua_State *L, int object)
 {
     lua_pushvalue(L, object);
-    lua_pushboolean(L, is_watched);
-    lua_rawset(L, KEPT);
-}
-
-/* Is to be watched, too: false if there are too many. */
-static bool add_table(lua_State *L, draft *d, int table)
-{
-    if (d->tables == LUAS__WATCHED_TABLES)
+    lua_rawget(L, KEPT);
+    bool is_watched = lua_toboolean(L, -1);
+    lua_pop(L, 1);
+    if (is_watched)
         return false;
-    keep(L, table, true);
-    lua_pushvalue(L, table);
-    lua_rawseti(L, KEPT, ++d->tables);
+    lua_pushvalue(L, object);
+    lua_pushboolean(L, false);
+    lua_rawset(L, KEPT);
     return true;
 }
 
 /* If it is a module, that is watched by itself: its name is noted. */
-static bool note_module(lua_State *L, int value)
+static void note_module(lua_State *L, int value)
 {
     lua_pushvalue(L, value);
-    bool is_module = !lua_isnil(L, MODULES) && lua_rawget(L, MODULES) != LUA_TNIL;
-    if (is_module) {
+    if (!lua_isnil(L, MODULES) && lua_rawget(L, MODULES) != LUA_TNIL) {
         lua_pushvalue(L, -1);
         lua_pushboolean(L, 1);
         lua_rawset(L, INNER);
     }
     lua_pop(L, 1);
-    return is_module;
 }
 
-/* A table that was just a key so far is not watched yet. */
-static bool note_value(lua_State *L, draft *d, int value, int type)
-{
-    if (!is_object(type) || has(L, KEPT, value))
-        return true;
-    if (type == LUA_TTABLE && !note_module(L, value) && d->descends)
-        return add_table(L, d, value);
-    keep(L, value, false);
-    return true;
-}
-
-/* The fields of the table at the top: how many, or -1 if there are too many of them or
-   of tables among them. */
+/* The fields of the table at the top: how many. */
 static int note_fields(lua_State *L, draft *d)
 {
     int n = 0, table = lua_gettop(L), key = table + 1, value = table + 2;
-    for (lua_pushnil(L); lua_next(L, table) != 0; lua_settop(L, key)) {
+    for (lua_pushnil(L); lua_next(L, table) != 0; lua_settop(L, key), n++) {
         field f = {read_word(L, key), read_word(L, value)};
         if (luas__buffer_append(&d->fields, &f, sizeof f) < 0)
             luaL_error(L, "not enough memory");
-        if (is_object(f.key.type) && !has(L, KEPT, key))
-            keep(L, key, false);
-        if (++n > LUAS__WATCHED_FIELDS || !note_value(L, d, value, f.value.type))
-            return -1;
+        if (is_object(f.key.type))
+            keep(L, key);
+        if (is_object(f.value.type) && keep(L, value) && f.value.type == LUA_TTABLE)
+            note_module(L, value);
     }
     return n;
 }
 
-static bool note_all(lua_State *L, draft *d)
+static void note_all(lua_State *L, draft *d)
 {
+    d->tables = (int)lua_rawlen(L, KEPT);
     for (int i = 0; i < d->tables; i++) {
         lua_rawgeti(L, KEPT, i + 1);
         d->counts[i] = note_fields(L, d);
         lua_settop(L, INNER);
-        if (d->counts[i] < 0)
-            return false;
     }
-    return true;
 }
 
-static bool has_few_fields(lua_State *L, int table)
+/* The given tables, and with `descends` those that they lead to: false if that is too
+   much. */
+static bool choose_tables(lua_State *L, bool descends)
 {
-    int n = 0, key = table + 1;
-    for (lua_pushnil(L); n <= LUAS__WATCHED_FIELDS && lua_next(L, table) != 0; lua_settop(L, key))
-        n++;
-    lua_settop(L, table);
-    return n <= LUAS__WATCHED_FIELDS;
-}
-
-static bool try_to_note(lua_State *L, draft *d, bool descends)
-{
-    d->descends = descends;
-    d->tables = 0;
-    luas__buffer_truncate(&d->fields, 0);
+    bool fits = true;
     lua_settop(L, GIVEN);
     lua_newtable(L);
-    lua_newtable(L);
-    for (lua_Integer i = 1; lua_rawgeti(L, GIVEN, i) != LUA_TNIL; i++, lua_settop(L, INNER))
-        if (lua_istable(L, -1) && (descends || has_few_fields(L, INNER + 1)))
-            add_table(L, d, INNER + 1);
-    lua_settop(L, INNER);
-    return note_all(L, d);
+    for (lua_Integer i = 1; fits && lua_rawgeti(L, GIVEN, i) != LUA_TNIL; i++, lua_settop(L, KEPT))
+        if (lua_istable(L, -1) && (descends || luas__module_tables_is_small(L)))
+            fits = luas__module_tables_add(L, KEPT);
+    lua_settop(L, KEPT);
+    return fits && (!descends || luas__module_tables_find(L, MODULES, KEPT));
 }
 
 /* Arguments: modules or nil, the tables, a draft. */
 static int make_watch(lua_State *L)
 {
     draft *d = lua_touserdata(L, 3);
-    if (lua_isnil(L, MODULES) || !try_to_note(L, d, true))
-        try_to_note(L, d, false);
+    if (lua_isnil(L, MODULES) || !choose_tables(L, true))
+        choose_tables(L, false);
+    lua_newtable(L);
+    note_all(L, d);
     watch *w = lua_newuserdatauv(L, sizeof *w + d->fields.len, 1);
     w->tables = d->tables;
     memcpy(w->counts, d->counts, sizeof w->counts);

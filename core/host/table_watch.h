@@ -9,7 +9,7 @@
  *   core.same(W) -> boolean             do they have these fields still, no more and
  *                                       no fewer, with the same values?
  *
- * Where there are too many tables (names.h) only the given ones are watched, and none with too
+ * Where there are too many tables (module_tables.h) only the given ones are watched, and none with too
  * many fields. W keeps what it has seen, so that no new object takes the address of
  * an old one. Long strings are the same only as objects.
  */
