@@ -6,7 +6,7 @@
 #include <string.h>
 #include <sys/wait.h>
 
-#include "error.h"
+#include "array.h"
 #include "mp_text.h"
 
 /* Bytes of an input or a message that a report has. */
@@ -24,15 +24,7 @@ static luas__lane *find_lane(luas__tally *t, int pool, int number)
 
 static int reserve_lane(luas__tally *t)
 {
-    if (t->nlanes < t->cap_lanes)
-        return 0;
-    int cap = t->cap_lanes > 0 ? 2 * t->cap_lanes : 8;
-    luas__lane *lanes = realloc(t->lanes, (size_t)cap * sizeof *lanes);
-    if (lanes == NULL)
-        return LUAS_ENOMEM;
-    t->lanes = lanes;
-    t->cap_lanes = cap;
-    return 0;
+    return luas__array_reserve(&t->lanes, &t->cap_lanes, (size_t)t->nlanes + 1, sizeof *t->lanes);
 }
 
 /* NULL without memory. */
@@ -126,16 +118,8 @@ static void consider_slow(luas__tally *t, int pool, const luas__pool_event *e)
 
 static int reserve_failure(luas__tally *t)
 {
-    if (t->nfailures < t->cap_failures)
-        return 0;
-    int cap = t->cap_failures > 0 ? 2 * t->cap_failures : 8;
-    luas__notable *failures = cap > LUAS__FAILURES * 2 ? NULL
-        : realloc(t->failures, (size_t)cap * sizeof *failures);
-    if (failures == NULL)
-        return LUAS_ENOMEM;
-    t->failures = failures;
-    t->cap_failures = cap;
-    return 0;
+    return luas__array_reserve(&t->failures, &t->cap_failures, (size_t)t->nfailures + 1,
+                               sizeof *t->failures);
 }
 
 static void note_failure(luas__tally *t, int pool, const luas__pool_event *e)

@@ -55,11 +55,13 @@ typedef struct luas__tally {
     luas__timeline timeline;
     int ended_row, failed_row;
     luas__lane *lanes;
-    int nlanes, cap_lanes, last_lane;
+    int nlanes, last_lane;
+    size_t cap_lanes;
     luas__notable slowest[LUAS__SLOWEST];   /* the slowest first */
     int nslowest;
     luas__notable *failures;
-    int nfailures, cap_failures;
+    int nfailures;
+    size_t cap_failures;
     uint64_t unlisted;      /* failures beyond those */
 } luas__tally;
 

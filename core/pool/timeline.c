@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 
+#include "array.h"
 #include "clock.h"
 #include "error.h"
 
@@ -17,14 +18,9 @@ void luas__timeline_release(luas__timeline *t)
 
 int luas__timeline_row(luas__timeline *t)
 {
-    if (t->nrows == t->cap_rows) {
-        int cap = t->cap_rows > 0 ? 2 * t->cap_rows : 8;
-        luas__row **rows = realloc(t->rows, (size_t)cap * sizeof(luas__row *));
-        if (rows == NULL)
-            return LUAS_ENOMEM;
-        t->rows = rows;
-        t->cap_rows = cap;
-    }
+    int rc = luas__array_reserve(&t->rows, &t->cap_rows, (size_t)t->nrows + 1, sizeof(luas__row *));
+    if (rc < 0)
+        return rc;
     t->rows[t->nrows] = calloc(1, sizeof(luas__row));
     return t->rows[t->nrows] == NULL ? LUAS_ENOMEM : t->nrows++;
 }

@@ -5,6 +5,7 @@
 #ifndef LUAS_TIMELINE_H
 #define LUAS_TIMELINE_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 enum { LUAS__BINS = 600 };
@@ -19,7 +20,8 @@ typedef struct luas__timeline {
     int64_t begin;      /* ns; of the bin that was looked for last */
     int last;           /* that bin */
     luas__row **rows;
-    int nrows, cap_rows;
+    int nrows;
+    size_t cap_rows;
 } luas__timeline;
 
 void luas__timeline_release(luas__timeline *t);

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "arena_head.h"
+#include "array.h"
 #include "error.h"
 #include "fd.h"
 
@@ -317,16 +318,11 @@ bool luas__arena_has(const luas__object *o)
 
 static int reserve_uses(luas__arena *a, uint32_t i)
 {
-    if (i < a->nuses)
-        return 0;
-    uint32_t n = 2 * i + 64;
-    uint32_t *uses = realloc(a->uses, n * sizeof *uses);
-    if (uses == NULL)
-        return LUAS_ENOMEM;
-    memset(uses + a->nuses, 0, (n - a->nuses) * sizeof *uses);
-    a->uses = uses;
-    a->nuses = n;
-    return 0;
+    size_t before = a->nuses;
+    int rc = luas__array_reserve(&a->uses, &a->nuses, (size_t)i + 1, sizeof *a->uses);
+    if (a->nuses > before)
+        memset(a->uses + before, 0, (a->nuses - before) * sizeof *a->uses);
+    return rc;
 }
 
 static void give(luas__arena *a, uint32_t i, luas__object *o)
@@ -503,14 +499,10 @@ int luas__arena_pack(const luas__object *o)
 {
     luas__arena *a = o->arena;
     if (a->collects) {
-        if (a->npacked == a->cap_packed) {
-            uint32_t cap = 2 * a->cap_packed + 8;
-            uint64_t *packed = realloc(a->packed, cap * sizeof *packed);
-            if (packed == NULL)
-                return LUAS_ENOMEM;
-            a->packed = packed;
-            a->cap_packed = cap;
-        }
+        int rc = luas__array_reserve(&a->packed, &a->cap_packed, (size_t)a->npacked + 1,
+                                     sizeof *a->packed);
+        if (rc < 0)
+            return rc;
         a->packed[a->npacked++] = o->id;
     }
     atomic_store(&entry_of(o)->packed_at, luas__now_coarse());
@@ -671,15 +663,7 @@ int luas__arena_reserve_hold(luas__arena *a)
 {
     if (a->nholds >= LUAS__MOST_HELD)
         return LUAS_ETOOBIG;
-    if (a->nholds < a->cap_holds)
-        return 0;
-    uint32_t cap = 2 * a->cap_holds + 8;
-    luas__hold *holds = realloc(a->holds, cap * sizeof *holds);
-    if (holds == NULL)
-        return LUAS_ENOMEM;
-    a->holds = holds;
-    a->cap_holds = cap;
-    return 0;
+    return luas__array_reserve(&a->holds, &a->cap_holds, (size_t)a->nholds + 1, sizeof *a->holds);
 }
 
 void luas__arena_add_hold(luas__arena *a, const luas__object *o)

@@ -78,14 +78,16 @@ typedef struct luas__arena {
     size_t size;            /* of what is mapped */
     uint32_t seat, generation;      /* generation 0: none taken */
     uint32_t *uses;         /* by entry: how many luas__object there are here */
-    uint32_t nuses;
+    size_t nuses;
     luas__hold *holds;
-    uint32_t nholds, cap_holds;
+    uint32_t nholds;
+    size_t cap_holds;
     uint32_t blind_waits;   /* for an item, that are not worth a look before */
     luas__who who;
     struct luas__opened *tables;    /* shared_table.c's: what this process has open */
     uint64_t *packed;       /* ids, while `collects` */
-    uint32_t npacked, cap_packed;
+    uint32_t npacked;
+    size_t cap_packed;
     bool collects;
 } luas__arena;
 
