@@ -10,12 +10,12 @@
 #define MAP_NORESERVE 0
 #endif
 
-/* Bytes. Fewer than SMALLEST hold too little to be worth their while. The largest
-   slot has room for two results of 4 MB and what comes before them, so that one can
-   be made while the other is copied. */
+/* Bytes. A slot of fewer than SMALLEST is not worth having. The largest slot has room for
+   two results of 4 MB with their heads: the worker can write one while the host copies
+   the other. */
 enum { SMALLEST = 256 << 10, LARGEST = (8 << 20) + SMALLEST, WHOLE = 8 * LARGEST };
 
-/* Where address space is limited, no more than this part of it. */
+/* Where address space is limited, the slots take at most one PART-th of it. */
 enum { PART = 16 };
 
 static size_t most_bytes(void)
@@ -44,7 +44,7 @@ void luas__bulk_open(luas__bulk *a, int workers)
 {
     size_t whole = most_bytes(), count = workers > 0 ? (size_t)workers : 1;
     if (count < whole / LARGEST)
-        count = whole / LARGEST; /* there may be more of them one day */
+        count = whole / LARGEST; /* the pool may be resized to more workers */
     if (count > whole / SMALLEST)
         count = whole / SMALLEST;
     *a = (luas__bulk){.count = (int)count};

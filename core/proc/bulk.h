@@ -1,17 +1,16 @@
 /*
- * The memory through which the workers of a pool hand large results over. They
- * would be long on their way through a pipe, which moves them in small pieces
- * and with two copies in the kernel. A worker puts each into its slot, in one
- * piece, and sends a LARGE frame that says where; the host copies it and
- * returns the room.
+ * Shared memory for large results. A pipe would move them slowly: in small pieces, with
+ * two copies in the kernel. Each worker has a slot. It writes a large result there, in one
+ * piece, and sends a LARGE frame that says where. The host copies the result and gives the
+ * room back.
  *
  * The host: 1. luas__bulk_open; for each worker 2. luas__bulk_take, 3. luas__bulk_got
- * and luas__bulk_return, 4. luas__bulk_free when it has taken all that the worker
- * sent; 5. luas__bulk_close. The child: luas__bulk_keep. So no worker reaches the slot
- * of another.
+ * and luas__bulk_return for each result, 4. luas__bulk_free when it has taken everything
+ * that the worker sent; 5. luas__bulk_close. The child calls luas__bulk_keep: after that it
+ * cannot reach the slots of other workers.
  *
- * A slot is a ring of bytes whose positions are counted from 0. Memory is used
- * when large results come, and then stays the pool's.
+ * A slot is a ring of bytes. Positions in it are counted from 0 and never wrap. Pages are
+ * used when large results come; the pool keeps them from then on.
  */
 #ifndef LUAS_AREA_H
 #define LUAS_AREA_H
@@ -30,27 +29,28 @@ typedef struct luas__bulk {
     unsigned char *taken;   /* by slot */
 } luas__bulk;
 
-/* For so many workers; where there is no memory, an area without slots. */
+/* Makes slots for this many workers. Without memory there are no slots. */
 void luas__bulk_open(luas__bulk *a, int workers);
 void luas__bulk_close(luas__bulk *a);
 
-/* A slot that nobody has, if there is one. */
+/* Takes a free slot, if there is one. */
 luas__slot luas__bulk_take(luas__bulk *a);
 void luas__bulk_free(luas__bulk *a, luas__slot slot);
 
-/* In a forked child, once: gives up all but this slot. */
+/* In a forked child, once: unmaps all slots but this one. */
 void luas__bulk_keep(const luas__bulk *a, luas__slot slot);
 
-/* Worker: where the next `len` bytes of its slot are, if they are free, or NULL; their
-   position goes to *next, at first 0. What is written there is to be added to it. */
+/* Worker: returns where the next `len` bytes of its slot are, or NULL if they are not free.
+   *next, 0 at first, is the position to write at; it is moved on to where these bytes begin.
+   The caller adds to it the bytes that it has written. */
 char *luas__bulk_room(luas__slot slot, const luas__scoreboard *scoreboard, uint64_t *next, size_t len);
 
-/* Worker: copies bytes there; gives their position, or -1 where there is no room. */
+/* Worker: copies bytes there. Returns their position, or -1 if there is no room. */
 int64_t luas__bulk_put(luas__slot slot, const luas__scoreboard *scoreboard, uint64_t *next,
                        const char *bytes, size_t len);
 
-/* Host: the bytes at a position, or NULL if none can be there; it returns
-   their room when it has copied them. The worker may still change them. */
+/* Host: the bytes at a position, or NULL if that lies outside of the slot. It calls
+   luas__bulk_return when it has copied them. A faulty worker may change them meanwhile. */
 const char *luas__bulk_got(luas__slot slot, int64_t at, int64_t len);
 void luas__bulk_return(luas__scoreboard *scoreboard, int64_t at, int64_t len);
 

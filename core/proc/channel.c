@@ -7,16 +7,16 @@
 #include "error.h"
 #include "fd.h"
 
-/* The first reads are small, as most workers' requests are: a block of 1 KB
-   would have malloc tidy up, and so copy, the heap that came with the fork. */
+/* The first reads are small, because most requests are. A block of 1 KB or more would make
+   malloc tidy up the heap that came with the fork, and so copy its pages. */
 enum { FIRST_READ = 1 << 9, READ_SIZE = 1 << 16 };
 
-/* As long as a worker looks for the next request before it sleeps. The host has
-   it soon or has something else to do, such as a call in another pool: then a
-   worker that looks on takes the CPU from the one that has it. */
+/* How long a worker spins for the next request before it sleeps. If the host has not sent
+   one by then it does something else, such as a call in another pool. A worker that went
+   on spinning would take the CPU from that. */
 #define LONGEST (20 * LUAS__MS / 1000)
 
-/* Has the host spun for the last task, or the one before? */
+/* Did the host spin for the result of the last task, or of the one before? */
 static bool is_alone(const luas__channel *c)
 {
     uint32_t alone = atomic_load_explicit(&c->scoreboard->spun_for, memory_order_relaxed);
@@ -30,8 +30,9 @@ static void linger(const luas__channel *c)
         ;
 }
 
-/* Where the host waits for one task at a time, the next may come as soon as
-   it has the result; asleep by then, the worker would have to be woken. */
+/* Where the host waits for one task at a time, it may send the next one as soon as it has
+   the result. A worker that slept by then would have to be woken. So it spins first, if
+   that was worth it the last time. */
 static ssize_t read_requests(luas__channel *c, size_t most)
 {
     if (!is_alone(c))
@@ -78,7 +79,8 @@ int luas__channel_begin(luas__channel *c, enum luas__message code, uint32_t seq,
     return luas__frame_begin_outcome(&c->reply, code, seq, mark);
 }
 
-/* Past the ring, which holds what came before and so goes first. */
+/* Sends a reply through the pipe, past the ring. What the ring holds came before: it is
+   written first. */
 static int send_past(luas__channel *c)
 {
     int rc = luas__channel_flush(c);
@@ -102,7 +104,8 @@ static int send_small(luas__channel *c)
     return rc;
 }
 
-/* Word of what is in the area, at once: the host can copy it while the next task runs. */
+/* Tells the host at once where a large reply is, so that it can copy it while the next task
+   runs. */
 static int announce_large(luas__channel *c, int64_t at, int64_t len)
 {
     luas__buffer_truncate(&c->reply, 0);

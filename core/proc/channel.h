@@ -1,10 +1,10 @@
 /*
- * The worker's end of its connection: requests in, outcomes out, tasks
- * claimed. Everything waits here, as a worker has nothing else to do; a host
- * that is gone ends the process.
+ * The worker's end of its connection: it reads requests, claims tasks and sends
+ * outcomes. Every function here may wait, because a worker has nothing else to do.
+ * When the host is gone the process ends.
  *
- * A reply is safe from the moment luas__channel_reply returns: even if the
- * worker dies in the next instruction, the host finds it in the scoreboard.
+ * A reply is safe once luas__channel_reply has returned. Even if the worker dies in the
+ * next instruction, the host finds the reply in the ring.
  */
 #ifndef LUAS_CHANNEL_H
 #define LUAS_CHANNEL_H
@@ -21,23 +21,24 @@ typedef struct luas__channel {
     int worker;             /* its number in the pool, from 1 */
     luas__scoreboard *scoreboard;
     luas__slot slot;        /* for large replies */
-    uint64_t next;          /* where in it the next one goes */
+    uint64_t next;          /* the position in the slot for the next one */
     luas__buffer requests;  /* bytes read from `in` */
     uint32_t seen;          /* scoreboard->sent, when the last of them were read */
-    bool spins;           /* the last wait for them was short */
-    luas__buffer reply;     /* the frame being made */
+    bool spins;             /* the last wait for requests was short: spinning pays */
+    luas__buffer reply;     /* the frame that is being written */
     int64_t flushed_at;     /* coarse ns */
     int64_t clock;          /* coarse ns; when the last reply was made, or later */
 } luas__channel;
 
-/* Waits for the next request. The body is valid until the next call.
-   0, or negative: the host is gone (LUAS_ECLOSED) or speaks nonsense. */
+/* Waits for the next request. The body is valid until the next call. Returns 0, or
+   negative: the host is gone (LUAS_ECLOSED), or its bytes are no frame. */
 int luas__channel_next(luas__channel *c, luas__mp_reader *body);
 
-/* Writes out what is in the ring. */
+/* Writes the contents of the ring to the pipe. */
 int luas__channel_flush(luas__channel *c);
 
-/* The same once results may not wait there any longer for company. */
+/* The same, but only if results have waited in the ring for LUAS__FLUSH_AFTER. Until then
+   more may come that go with them in one write. */
 #define LUAS__FLUSH_AFTER (2 * LUAS__MS)
 static inline int luas__channel_flush_in_time(luas__channel *c)
 {
@@ -45,23 +46,25 @@ static inline int luas__channel_flush_in_time(luas__channel *c)
     return c->clock - c->flushed_at > LUAS__FLUSH_AFTER ? luas__channel_flush(c) : 0;
 }
 
-/* Sends the frame in c->reply that belongs to no task. */
+/* Sends the frame in c->reply, for messages that belong to no task. */
 int luas__channel_send(luas__channel *c, size_t mark);
 
-/* Starts an outcome frame in c->reply, to which the caller appends the
-   payload, and sends it: then the task is over. */
+/* luas__channel_begin starts an outcome frame in c->reply. The caller appends the payload,
+   and luas__channel_reply sends the frame: then the task is over. */
 int luas__channel_begin(luas__channel *c, enum luas__message code, uint32_t seq, size_t *mark);
 int luas__channel_reply(luas__channel *c, size_t mark);
 
-/* Where the area has room for `len` bytes of results of that task, to be written there,
-   or NULL; and sends its value, with `n` of them. That takes longer than through the
-   ring unless they are many. */
+/* For large values. luas__channel_large_room returns where the slot has room for `len` bytes
+   of results of task `seq`, or NULL. When the caller has written `n` bytes there,
+   luas__channel_reply_large sends them. From LUAS__LARGE_VALUE bytes on that is faster than
+   the ring. */
 #define LUAS__LARGE_VALUE (LUAS__RING / 2)
 char *luas__channel_large_room(luas__channel *c, uint32_t seq, size_t len);
 int luas__channel_reply_large(luas__channel *c, size_t n);
 
-/* Where the ring has room for LUAS__SHORT bytes of results, to be written there, or NULL;
-   and sends the value of a task with `n` of them. */
+/* For short values. luas__channel_room returns where the ring has room for LUAS__SHORT bytes
+   of results, or NULL. The other one sends the value of task `seq`, of `n` bytes that were
+   written there. */
 static inline char *luas__channel_room(luas__channel *c)
 {
     char *p = luas__ring_room(&c->scoreboard->ring, LUAS__SHORT_HEAD + LUAS__SHORT);

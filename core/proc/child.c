@@ -83,7 +83,7 @@ static void die_with_parent(pid_t parent)
     handle_parent_death(SIGUSR2);
     prctl(PR_SET_PDEATHSIG, SIGUSR2);
 #endif
-    if (getppid() != parent)    /* it ended before the lines above */
+    if (getppid() != parent)    /* the parent ended before prctl: no signal will come */
         _exit(1);
 }
 
@@ -92,7 +92,7 @@ static void reset_signals(const luas__child_forks *f)
     struct sigaction standard = {.sa_handler = SIG_DFL};
     for (int i = 0; i < f->count; i++)
         sigaction(f->handled[i], &standard, NULL);
-    /* A task may print while its group is in the terminal's background. */
+    /* The group of a worker is in the terminal's background, but its tasks may print. */
     struct sigaction ignore = {.sa_handler = SIG_IGN};
     sigaction(SIGTTOU, &ignore, NULL);
     sigset_t none;
@@ -109,9 +109,9 @@ static void leave_at_once(int status, void *unused)
 }
 #endif
 
-/* An exit() in the child, wherever it is called, is to run nothing that the
-   host registered for its own end, and not to move the read positions of the
-   files that both have open. What is registered last runs first. */
+/* An exit() in the child must not run the exit handlers of the host, and must not move the
+   read positions of files that both have open. Handlers run in reverse order: so this one,
+   registered last, runs first. */
 static void skip_exit_handlers(void)
 {
 #ifdef __GLIBC__
@@ -119,18 +119,18 @@ static void skip_exit_handlers(void)
 #endif
 }
 
-/* The number that close frees is the one that open takes. */
+/* open takes the number that close has just freed. */
 static void empty_stdin(void)
 {
     close(STDIN_FILENO);
     int null = open("/dev/null", O_RDONLY);
-    (void)null; /* without one it stays closed */
+    (void)null; /* if open fails, stdin stays closed */
 }
 
 static int open_watch(pid_t pid)
 {
 #ifdef SYS_pidfd_open
-    return (int)syscall(SYS_pidfd_open, pid, 0); /* close-on-exec by itself */
+    return (int)syscall(SYS_pidfd_open, pid, 0); /* pidfds are always close-on-exec */
 #else
     (void)pid;
     return -1;
@@ -139,7 +139,7 @@ static int open_watch(pid_t pid)
 
 void luas__child_adopt(luas__child *c, pid_t pid)
 {
-    setpgid(pid, pid); /* both sides, so that neither can be too early */
+    setpgid(pid, pid); /* parent and child both do it: whoever is first needs it done */
     *c = (luas__child){.pid = pid, .watch = open_watch(pid)};
 }
 
@@ -176,37 +176,40 @@ pid_t luas__child_fork(const luas__child_forks *f)
 }
 
 /*
- * The system call alone leaves two things wrong in a child that fork of the C library
- * sets right, and so must we:
+ * fork() cannot make a child for our parent: only clone with CLONE_PARENT can. The bare
+ * system call leaves two things wrong in the child, which fork() of the C library puts
+ * right. So this does, too:
  *
- * - The number of the thread. The C library keeps it, for owners of mutexes, raise and
- *   pthread_kill. The kernel writes it to the same place as for fork.
- * - The list of robust mutexes, which the kernel passes on when their owner dies. It is
- *   told anew where the list is: it has forgotten. The list is empty, as for fork.
+ * - The thread's id. The C library keeps a copy of it, for the owners of mutexes, raise and
+ *   pthread_kill. As for fork(), the kernel is told to write the new id to that place.
+ * - The list of robust mutexes, which the kernel walks when their owner dies. The kernel has
+ *   forgotten where the list is and is told again. As after fork(), the list is empty.
  *
- * What else fork does in a child is right here without it (glibc 2.36 and 2.42:
+ * fork() does more in a child, but nothing of it is needed here (glibc 2.36 and 2.42:
  * posix/fork.c, sysdeps/nptl/_Fork.c, sysdeps/nptl/fork.h):
  *
- * - The locks of malloc, stdio, the loader, NSS, the unwinder, abort and of stacks: fork
- *   made them new when it made this process. Since then it has one thread, which is
- *   here and holds none of them.
- * - Malloc's arenas, the stacks of other threads, pthread_onces that these had begun,
- *   the threads that serve timers and mq_notify: likewise.
- * - rseq, thread-local storage, the stack of signal handlers: the kernel, or the memory
- *   that it copies, keeps them. The kernel wipes the state of getrandom.
- * - The number of the process: glibc keeps none since 2.25.
- * - Handlers of pthread_atfork: nobody else can run them. They ran at the fork of this
- *   process. A library that draws other random numbers in a child only because of such
- *   a handler draws the same ones in all siblings.
+ * - It resets the locks of malloc, stdio, the loader, NSS, the unwinder, abort and stacks.
+ *   The fork() that made this process reset them. Since then it has had one thread: this
+ *   one, which holds none of them.
+ * - It cleans up malloc's arenas, the stacks of other threads, their unfinished
+ *   pthread_onces, and the threads behind timers and mq_notify. There have been no other
+ *   threads since.
+ * - rseq, thread-local storage and the stack of signal handlers stay valid: the kernel or
+ *   the copied memory keeps them. The kernel wipes the state of getrandom.
+ * - Since 2.25 glibc keeps no copy of the process id.
+ * - It runs the handlers of pthread_atfork. There is no way to call these from here. They
+ *   ran when this process was forked. So a library that relies on such a handler to get
+ *   different random numbers in each child gets the same ones in all siblings.
  */
 #if defined(__linux__) && defined(PR_GET_TID_ADDRESS) && !defined(__s390__) && !defined(__CRIS__)
 typedef struct thread {
-    void *number;                   /* where the C library keeps it */
-    struct robust_list_head *held;  /* NULL: the kernel was told of no list */
-    size_t size;                    /* of that head */
+    void *number;                   /* where the C library keeps the thread's id */
+    struct robust_list_head *held;  /* NULL: the kernel knows of no list */
+    size_t size;                    /* of that head, in bytes */
 } thread;
 
-/* Where glibc keeps the number, another C library has a lock: no siblings there. */
+/* Only for glibc: another C library has a lock at the place where glibc keeps the id. So
+   there are no siblings without glibc. */
 static int find_thread(thread *t)
 {
     if (prctl(PR_GET_TID_ADDRESS, &t->number, 0, 0, 0) < 0
@@ -218,7 +221,8 @@ static int find_thread(thread *t)
     return -1;
 }
 
-/* Where this fails it failed for the parent, too: fork does not look either. */
+/* The result is not checked, and fork() does not check it either: if this fails, it failed
+   for the parent, too. */
 static void hold_nothing(const thread *t)
 {
     if (t->held == NULL)
@@ -234,7 +238,8 @@ static pid_t clone_sibling(void)
     if (find_thread(&t) < 0)
         return -1;
     unsigned long flags = CLONE_PARENT | CLONE_CHILD_SETTID | CLONE_CHILD_CLEARTID | SIGCHLD;
-    /* Its place differs; the other is of a flag that is not set. */
+    /* Kernels differ in which of the two arguments is the place of the id. The other one
+       belongs to a flag that is not set, so both get the same. */
     pid_t pid = (pid_t)syscall(SYS_clone, flags, NULL, NULL, t.number, t.number);
     if (pid == 0)
         hold_nothing(&t);
@@ -263,8 +268,8 @@ pid_t luas__child_fork_sibling(void)
     return pid < 0 ? -error : pid;
 }
 
-/* A worker that was killed may leave subprocesses; its group's number cannot
-   be another's before the worker is reaped. */
+/* A worker that was killed may leave subprocesses. They are in its process group. The group's
+   id cannot be reused before the worker is reaped, so no stranger gets the signal. */
 static void end_group_of_killed(const luas__child *c)
 {
     siginfo_t info;
@@ -291,7 +296,7 @@ int luas__child_reap(luas__child *c)
     return 1;
 }
 
-/* It ends at once, unless the kernel is stuck on its behalf. */
+/* A killed child ends at once, unless it hangs in a system call. */
 void luas__child_await(luas__child *c)
 {
     struct pollfd watch = {.fd = c->watch, .events = POLLIN};

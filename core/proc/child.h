@@ -1,12 +1,12 @@
 /*
- * A child process that was forked without exec. What is Linux-only about
- * processes (pidfd, the parent-death signal) is in child.c and nowhere else.
+ * A child process that was forked without exec. Only child.c knows what is special to
+ * Linux here (pidfd, the parent-death signal).
  *
  * The caller: 1. luas__child_forks_begin, luas__child_fork for each child,
- * luas__child_forks_end; in the child 2. it closes what is not the child's and runs,
- * ending in _exit; in the parent 3. luas__child_adopt, 4. it waits for `watch` to
- * become readable, or calls luas__child_reap from time to time where `watch` is
- * -1; 5. luas__child_reap until it gives 1; 6. luas__child_release.
+ * luas__child_forks_end. In the child: 2. close the descriptors of the host, run, and end
+ * with _exit. In the parent: 3. luas__child_adopt; 4. wait until `watch` is readable, or
+ * where `watch` is -1 call luas__child_reap from time to time; 5. luas__child_reap until
+ * it returns 1; 6. luas__child_release.
  */
 #ifndef LUAS_CHILD_H
 #define LUAS_CHILD_H
@@ -15,25 +15,24 @@
 #include <sys/types.h>
 
 typedef struct luas__child {
-    pid_t pid;      /* 0: none. Also the id of the process group it leads */
+    pid_t pid;      /* 0: none. Also the id of the process group that it leads */
     int watch;      /* readable once the child has ended; -1 without pidfds */
-    int status;     /* as waitpid gives it, once reaped; -1: unknown, because
-                       the application had the system reap its children */
+    int status;     /* once reaped, as waitpid gives it; -1: unknown, because the
+                       application ignores SIGCHLD and the system reaped the child */
 } luas__child;
 
 #define LUAS__CHILD_INIT {0, -1, 0}
 
 /*
- * Forks one right after the other. Before them stdio is flushed, or what is
- * buffered would be printed by all; signals wait until they are over. A parent
- * copies each page that it writes to after a fork, so it had better write little
- * between two.
+ * Several forks in a row. Before the first one stdio is flushed, or every child would print
+ * what is buffered. Signals are blocked until the last one. After each fork the parent
+ * copies every page that it writes to, so it should write little between two forks.
  */
 typedef struct luas__child_forks {
     pid_t parent;
-    sigset_t mask;          /* of the parent, before */
+    sigset_t mask;          /* of the parent, before the forks */
     int count;
-    int handled[NSIG];      /* signals that the parent handles or ignores: `count` */
+    int handled[NSIG];      /* the `count` signals that the parent handles or ignores */
 } luas__child_forks;
 
 void luas__child_forks_begin(luas__child_forks *f);
@@ -57,29 +56,28 @@ int luas__child_is_orphan(void);
    the group. */
 _Noreturn void luas__child_end_orphan(void);
 
-/* The parent has *c for the child of that pid. */
+/* In the parent: fills *c for the child with this pid. */
 void luas__child_adopt(luas__child *c, pid_t pid);
 
 /*
- * In a child, which has a single thread: forks another child of its parent, set
- * up as it is itself. Its pid, 0 in the new one, negative errno on failure (-ENOSYS
- * without Linux and glibc). No handlers of pthread_atfork run; they have when this
- * child was forked. All else is as after fork. The parent, told of the pid, adopts it
- * as its own.
+ * In a child with a single thread: forks another child of its parent, a sibling. The
+ * sibling is set up like this child. Returns its pid, 0 in the sibling, a negative errno on
+ * failure (-ENOSYS without Linux and glibc). Handlers of pthread_atfork do not run: they ran
+ * when this child was forked. The rest is as after fork(). The parent must be told the pid;
+ * it then adopts the sibling like a child that it forked itself.
  */
 pid_t luas__child_fork_sibling(void);
 
-/* 1 once the child has ended (and is reaped, status set), 0 while it runs. */
+/* Returns 0 while the child runs. Once it has ended, reaps it, sets `status` and returns 1. */
 int luas__child_reap(luas__child *c);
 
-/* Waits some seconds at most for a child that was killed; reaps it. */
+/* Waits for a child that was killed, some seconds at most, and reaps it. */
 void luas__child_await(luas__child *c);
 
-/* Is it stopped (by SIGSTOP, say), and has nobody let it go on? */
+/* Is it stopped, by SIGSTOP for example? */
 int luas__child_is_stopped(const luas__child *c);
 
-/* Sends a signal to the child alone, or to its whole group; a child that was
-   reaped is left alone. */
+/* Sends a signal to the child, or to its whole group. Does nothing once it was reaped. */
 void luas__child_signal(const luas__child *c, int signal);
 void luas__child_signal_group(const luas__child *c, int signal);
 

@@ -45,7 +45,7 @@ static void erase(const luas__line *l)
         show(ERASE, sizeof ERASE - 1);
 }
 
-/* In one piece, the rest of an older and longer line erased after it. */
+/* Writes the line in one piece, and erases the rest of an older, longer line. */
 void luas__line_draw(luas__line *l, const char *text, size_t len)
 {
     char piece[sizeof l->text + 16] = "\r";

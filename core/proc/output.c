@@ -45,7 +45,8 @@ int luas__output_open(luas__output *o, luas__output_mode mode, const char *label
     return rc;
 }
 
-/* Nothing that a task prints may go where the host's own output goes. */
+/* If this fails the child exits: what a task prints must not mix with the output of the
+   host. */
 static void redirect(int from, int to)
 {
     while (dup2(from, to) < 0)

@@ -1,11 +1,10 @@
 /*
- * What workers print, when it is not simply to go where the host's does: a
- * pipe for stdout and stderr (or one for both) is read with everything else,
- * and its text passed on in whole lines with the worker's name before them,
- * or kept for the outcome of the task that printed it.
+ * The output of a worker, where it does not go straight to that of the host. There is a
+ * pipe each for stdout and stderr, or one for both. The host reads it like its other
+ * pipes. It passes the text on in whole lines with the worker's name before them, or
+ * keeps it for the outcome of the task that printed it.
  *
- * Only with LUAS__OUTPUT_TAG does the library write to stdout and stderr:
- * that is what it was asked for.
+ * The library writes to stdout and stderr only with LUAS__OUTPUT_TAG, which asks for it.
  */
 #ifndef LUAS_OUTPUT_H
 #define LUAS_OUTPUT_H
@@ -39,11 +38,11 @@ typedef struct luas__output {
 #define LUAS__OUTPUT_MOST ((size_t)1 << 20)
 #define LUAS__OUTPUT_END (LUAS__OUTPUT_MOST / 4)
 
-/* Makes the pipes; the child's ends go to `ends`. On failure all are -1. */
+/* Makes the pipes. `ends` gets the ends of the child. On failure all are -1. */
 int luas__output_open(luas__output *o, luas__output_mode mode, const char *label,
                       int number, int ends[2]);
 
-/* In the child: makes them its stdout and stderr, and closes them. */
+/* In the child: makes these ends its stdout and stderr, and closes them. */
 void luas__output_become(int ends[2]);
 
 /* Reads what is there now, which a pipe bounds, and not what comes meanwhile; passes
@@ -59,10 +58,10 @@ size_t luas__output_waiting(const luas__output *o);
 /* What was kept of a task is forgotten. */
 void luas__output_forget(luas__output *o);
 
-/* Reads the rest and passes on lines that never ended. */
+/* Reads the rest, passes on the last line even if it has no end, and closes the pipes. */
 void luas__output_close(luas__output *o, luas__poller *poller);
 
-/* In a forked child: gives the descriptors to be closed, passes on nothing. */
+/* In a forked child: adds the descriptors to `closing`. Passes nothing on. */
 void luas__output_abandon(const luas__output *o, luas__fd_closing *closing);
 
 #endif

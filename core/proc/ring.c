@@ -35,7 +35,8 @@ size_t luas__ring_unwritten(luas__ring *r, const char **bytes)
 
 void luas__ring_written(luas__ring *r, size_t n)
 {
-    /* Sequentially consistent: the host must see it before the ring changes. */
+    /* Sequentially consistent: from here on the worker may overwrite these bytes, and the host
+       must see the new tail before it can see such a change. */
     atomic_fetch_add(&r->tail, n);
 }
 
@@ -63,8 +64,9 @@ int64_t luas__ring_peek(luas__ring *r, uint64_t from, luas__buffer *out)
     if (rc < 0)
         return rc;
     copy_out(r, from, luas__buffer_end(out), len);
-    /* The worker reuses only what it has written out: if that passed `from`
-       meanwhile, the copy may be torn, and the pipe has the bytes anyway. */
+    /* The worker overwrites only bytes that it has written to the pipe, and moves the tail
+       before it does. So if the tail has not passed `from`, nothing was overwritten while we
+       copied. If it has, the copy may be torn: we drop it and read the bytes from the pipe. */
     atomic_thread_fence(memory_order_seq_cst);
     if (atomic_load(&r->tail) > from)
         return 0;

@@ -1,23 +1,29 @@
 /*
- * A ring of bytes in memory that a host and one worker share. It holds what the
- * worker has finished and not yet written to its result pipe, so that a result
- * is not lost when the worker dies in the next instruction.
+ * A ring of bytes in memory that the host shares with one worker. It holds results that the
+ * worker has finished and not yet written to its result pipe. So a finished result is not
+ * lost, even if the worker dies in the next instruction.
  *
- * Results form one stream of bytes, counted from 0. Small ones are copied to
- * the ring and committed (head) before the next task starts; the worker writes
- * the stream to the pipe from there (tail follows). The host reads the pipe,
- * and at need takes the committed rest from the ring: at the worker's death, or
- * when a long task keeps it from writing.
+ * The results of a worker form one stream of bytes, counted from 0. A small result is copied
+ * into the ring and committed, which moves the head, before the next task starts. Now and
+ * then the worker writes committed bytes from the ring to the pipe, which moves the tail:
+ *
+ *     0 ..... tail    in the pipe; their places in the ring may be overwritten
+ *     tail .. head    committed, only in the ring
+ *     head ..         free: at most LUAS__RING bytes beyond the tail
+ *
+ * Normally the host reads the pipe alone. It takes the bytes from tail to head out of the
+ * ring when the worker has died, or when a long task keeps the worker from writing them.
+ * A result that is too large for the ring goes straight to the pipe, after all that is in
+ * the ring; head and tail both skip its bytes.
  *
  *   word   written by   read by   order
- *   head   the worker   both      the bytes before it are stored first (release)
- *   tail   the worker   both      the bytes before it are in the pipe; bytes are
- *                                 overwritten only after the tail has passed them
- *   bytes  the worker   both
+ *   bytes  the worker   both      overwritten only after the tail has passed them
+ *   head   the worker   both      stored (release) after the bytes before it
+ *   tail   the worker   both      stored after the pipe has the bytes before it
  *
- * No lock is needed, for the host writes nothing. It copies first and then looks
- * at the tail: if that has passed the place meanwhile, the copy may be torn, and
- * is thrown away, as the pipe has the bytes.
+ * No lock is needed, because the host writes nothing here. It copies first and then looks
+ * at the tail. If the tail has passed the place that it copied from, the copy may be torn.
+ * Then the host drops the copy: the pipe has the bytes.
  */
 #ifndef LUAS_RING_H
 #define LUAS_RING_H
@@ -33,15 +39,15 @@
 
 typedef struct luas__ring {
     _Atomic uint64_t head;      /* stream bytes committed */
-    _Atomic uint64_t tail;      /* stream bytes that went into the pipe */
+    _Atomic uint64_t tail;      /* stream bytes written to the pipe */
     char bytes[LUAS__RING];
 } luas__ring;
 
-/* Worker: appends and commits; 0 when there is no room. */
+/* Worker: appends bytes and commits them. Returns 0 when there is no room. */
 int luas__ring_commit(luas__ring *r, const char *bytes, size_t len);
 
-/* Worker: where the next `len` bytes are, if they are free and in one piece, or
-   NULL; and commits so many that were written there. */
+/* Worker: luas__ring_room returns where the next `len` bytes are, or NULL unless they are
+   free and in one piece. luas__ring_advance commits `len` bytes that were written there. */
 static inline char *luas__ring_room(luas__ring *r, size_t len)
 {
     uint64_t head = atomic_load_explicit(&r->head, memory_order_relaxed);
@@ -57,16 +63,16 @@ static inline void luas__ring_advance(luas__ring *r, size_t len)
     atomic_store_explicit(&r->head, head + len, memory_order_release);
 }
 
-/* Worker: the committed bytes that are not in the pipe yet, as far as they
-   lie in one piece; then how many of them were written. */
+/* Worker: luas__ring_unwritten gives the committed bytes that are not in the pipe yet, as
+   far as they are in one piece. luas__ring_written tells how many of them were written. */
 size_t luas__ring_unwritten(luas__ring *r, const char **bytes);
 void luas__ring_written(luas__ring *r, size_t n);
 
-/* Worker: `n` bytes went through the pipe past an empty ring. */
+/* Worker: tells that `n` bytes went straight to the pipe, while the ring was empty. */
 void luas__ring_bypassed(luas__ring *r, size_t n);
 
-/* Host: appends stream bytes from `from` to `out` as far as committed: their
-   count, 0 also when the worker is just writing them, or LUAS_ENOMEM. */
+/* Host: appends the committed stream bytes from `from` on to `out`. Returns their number, 0
+   if there are none or the worker was just writing them to the pipe, or LUAS_ENOMEM. */
 int64_t luas__ring_peek(luas__ring *r, uint64_t from, luas__buffer *out);
 
 #endif

@@ -45,7 +45,7 @@ int luas__scoreboard_share(luas__scoreboard **p)
 void luas__scoreboard_hide(luas__scoreboard *p)
 {
 #ifdef MADV_DONTFORK
-    madvise(p, sizeof *p, MADV_DONTFORK); /* if not, forks cost a little more */
+    madvise(p, sizeof *p, MADV_DONTFORK); /* if it fails, forks cost a little more */
 #else
     (void)p;
 #endif

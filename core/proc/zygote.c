@@ -13,21 +13,22 @@
 #include "fd.h"
 #include "fdpass.h"
 
-/* A fork of the largest heap takes less; one that takes longer is stopped. */
+/* How long the host waits for a zygote. Even the fork of the largest heap takes less. A
+   zygote that takes longer is stopped, by SIGSTOP for example. */
 #define PATIENCE (2 * LUAS__SECOND)
 
-/* Both ends are one program: these go over the socket as they are. */
+/* Host and zygote are the same program, so these structs go over the socket as they are. */
 typedef struct request {
-    intptr_t zygote;    /* its pid to the host */
-    intptr_t number;    /* as wide as the rest: no bytes between them */
+    intptr_t zygote;    /* the zygote's pid, as the host sees it */
+    intptr_t number;    /* the worker's; all fields have one width, so there is no padding */
     luas__slot slot;
 } request;
 
-/* From the zygote and from the worker itself, for either may be killed before
-   it comes to it. */
+/* Both the zygote and the new worker send this reply: each of them may be killed before it
+   can. The host takes whichever comes first. */
 typedef struct reply {
-    uint32_t birth;     /* both ends count them */
-    int32_t pid;        /* or why there is none: negative errno */
+    uint32_t birth;     /* number of the request; both ends count them */
+    int32_t pid;        /* the worker's; or a negative errno: why there is none */
 } reply;
 
 int luas__zygote_prepare(luas__zygote *z)
@@ -85,8 +86,9 @@ static int ask(const luas__zygote *z, const luas__zygote_request *d)
     return luas__fdpass_send(z->socket, &r, sizeof r, fds, count) < 0 ? LUAS_ECLOSED : 0;
 }
 
-/* Its pid; or why there is none: LUAS_ECLOSED when nobody is left to answer,
-   LUAS_ETIMEDOUT when no answer came. */
+/* Waits for the reply to the current request; replies to earlier ones are dropped. Returns
+   the worker's pid, or the reason why there is none: LUAS_ECLOSED when nobody is left who
+   could answer, LUAS_ETIMEDOUT when no answer came. */
 static int await_reply(const luas__zygote *z)
 {
     reply r;
@@ -107,8 +109,9 @@ static int await_reply(const luas__zygote *z)
     return LUAS_ETIMEDOUT;
 }
 
-/* First it is killed, so that what it did is done: a worker that there is by
-   then may still say so. */
+/* The zygote did not answer in time, but it may have forked all the same. So it is killed
+   first: after that it forks no more. A worker that exists by then sends its own reply, for
+   which this waits. */
 static int await_last_reply(luas__zygote *z)
 {
     luas__child_signal(&z->child, SIGKILL);
@@ -134,8 +137,8 @@ pid_t luas__zygote_spawn(luas__zygote *z, const luas__zygote_request *wanted)
 
 /* ---- answering ---- */
 
-/* What cannot be said is said by the other of the two; a worker whose host has
-   given it up finds its pipes closed. */
+/* Sends the reply. A failure does not matter: the other of the two sends it as well. A worker
+   that the host has given up finds its pipes closed and ends. */
 static void say(const luas__zygote *z, int pid)
 {
     reply r = {.birth = z->requests, .pid = pid};
@@ -148,9 +151,9 @@ static bool answer(luas__zygote *z, luas__zygote_request *wanted)
     int fds[5] = {-1, -1, -1, -1, -1}, count = 5;
     ssize_t n = luas__fdpass_take(z->socket, &r, sizeof r, fds, &count, 1);
     if (n != sizeof r && n != -EMFILE)
-        _exit(0); /* the host has gone, or wants no more */
+        _exit(0); /* the host is gone, or needs no more workers */
     z->requests++;
-    /* In another namespace, processes have other numbers than the host sees. */
+    /* In another pid namespace the host would see other pids than we report: refuse. */
     int pid = n < 0 ? (int)n : r.zygote != getpid() ? -ENOSYS : luas__child_fork_sibling();
     say(z, pid != 0 ? pid : (int)getpid());
     if (pid == 0) {
