@@ -47,9 +47,9 @@ enum { ORPHAN_TIME = 500000 };
 
 static void handle_parent_death(int signo);
 
-/* The parent-death signal also comes when just the forking thread has ended;
-   the process is then still there, and so is this one's parent. The second signal
-   is the timer's. */
+/* The kernel sends the parent-death signal also when only the thread that forked has ended.
+   Then the parent process is still there, and this child goes on. The second signal comes
+   from the timer. */
 static void on_parent_death(int signo, siginfo_t *info, void *context)
 {
     (void)signo;
@@ -73,9 +73,9 @@ static void handle_parent_death(int signo)
 }
 #endif
 
-/* Not SIGKILL, for what the tasks have started must end, too, and what they wrote to
-   files is to be there. (A group that is stopped is told to go on, and by SIGHUP to
-   end, when its parent has.) */
+/* The death signal is not SIGKILL, because the processes that tasks have started must end, too,
+   and what tasks wrote to files must not be lost. (A group that is stopped when its parent ends
+   gets SIGCONT and SIGHUP from the kernel, and ends by these.) */
 static void die_with_parent(pid_t parent)
 {
 #ifdef __linux__

@@ -39,10 +39,10 @@ void luas__child_forks_begin(luas__child_forks *f);
 void luas__child_forks_end(luas__child_forks *f);   /* in the parent */
 
 /*
- * The child's pid, 0 in the child, negative errno on failure. The child leads a
- * process group of its own; its signal handlers are the default ones and its
- * mask empty, its stdin is /dev/null. exit() there flushes stdio and skips the
- * handlers of the host.
+ * Returns the child's pid, 0 in the child, a negative errno on failure. The child leads a
+ * process group of its own. It has default signal handlers, an empty signal mask, and
+ * /dev/null as stdin. exit() in the child flushes stdio and skips the exit handlers of the
+ * host.
  *
  * When its parent has ended it gets SIGUSR1, and half a second later it is killed,
  * with its group.

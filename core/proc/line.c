@@ -33,7 +33,7 @@ void luas__line_drop(luas__line *l)
     free(l);
 }
 
-/* A terminal that is gone, or stopped, shows nothing: that is nobody's failure. */
+/* Errors are ignored: a terminal that is gone, or stopped, shows nothing. */
 static void show(const char *text, size_t len)
 {
     luas__fd_show(STDERR_FILENO, text, len);

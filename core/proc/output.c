@@ -88,7 +88,7 @@ static void pass_lines(luas__output *o, int i, bool all, luas__poller *poller)
 
 /* ---- keeping ---- */
 
-/* In place of what is taken out of the middle, and of the mark that was there. */
+/* Cuts the middle out, with the mark of an earlier cut, and puts a new mark there. */
 static void cut_middle(luas__output *o)
 {
     luas__buffer *text = &o->text[0];
@@ -110,12 +110,13 @@ void luas__output_forget(luas__output *o)
 
 /* ---- reading ---- */
 
-/* A task may print faster than anyone reads: so much, and then others have their turn. */
+/* Reads a limited amount, and then others have their turn: a task may print faster than the
+   host reads. */
 static int read_pipe(luas__output *o, int i, luas__poller *poller)
 {
     int there = 0;
     if (ioctl(o->pipes[i], FIONREAD, &there) < 0 || there <= 0)
-        there = 1; /* or its end */
+        there = 1; /* or the end of the file */
     ssize_t n = luas__fd_read_some(o->pipes[i], &o->text[i], (size_t)there);
     if (n == 0) {
         luas__poller_remove(poller, o->pipes[i]);
@@ -182,7 +183,7 @@ void luas__output_abandon(const luas__output *o, luas__fd_closing *closing)
     luas__fd_closing_add(closing, o->pipes[1]);
 }
 
-/* Of an ended worker no more can come than is in the pipes. */
+/* The worker has ended, so all that it printed is in the pipes. */
 void luas__output_close(luas__output *o, luas__poller *poller)
 {
     for (int i = 0; i < 2; i++) {

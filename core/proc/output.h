@@ -22,19 +22,19 @@ typedef enum luas__output_mode {
 
 typedef struct luas__output {
     luas__output_mode mode;
-    int pipes[2];           /* reading ends, -1: none; [1] only for tags */
-    bool rests[2];          /* not read, as its sink is full: the poller does not watch it */
-    luas__buffer text[2];   /* read and not passed on yet */
-    size_t mark, cut;       /* bytes of text[0] where some are left out; how many were */
+    int pipes[2];           /* the ends to read from; -1: none; [1] only for tags */
+    bool rests[2];          /* its sink is full: it is not read, and the poller ignores it */
+    luas__buffer text[2];   /* text that was read and not yet passed on */
+    size_t mark, cut;       /* the place in text[0] where bytes were left out; how many */
     char tag[64];
-    luas__sinks *sinks;     /* for what is passed on */
+    luas__sinks *sinks;     /* where text is passed on to */
 } luas__output;
 
 #define LUAS__OUTPUT_INIT {LUAS__OUTPUT_INHERIT, {-1, -1}, {false, false}, \
                            {LUAS__BUFFER_INIT, LUAS__BUFFER_INIT}, 0, 0, "", NULL}
 
-/* Of what a task prints no more than so many bytes are kept: of more, the first and
-   the last LUAS__OUTPUT_END, and between them a line that says how much there was. */
+/* The most bytes that are kept of what a task prints. Of more, the first and the last
+   LUAS__OUTPUT_END bytes are kept, with a line between them that tells how much there was. */
 #define LUAS__OUTPUT_MOST ((size_t)1 << 20)
 #define LUAS__OUTPUT_END (LUAS__OUTPUT_MOST / 4)
 
@@ -45,17 +45,18 @@ int luas__output_open(luas__output *o, luas__output_mode mode, const char *label
 /* In the child: makes these ends its stdout and stderr, and closes them. */
 void luas__output_become(int ends[2]);
 
-/* Reads what is there now, which a pipe bounds, and not what comes meanwhile; passes
-   on whole lines when they are to be tagged. A pipe at its end is closed. */
+/* Reads what is in the pipes now, and not what comes meanwhile: so a task that prints without
+   end cannot hold the caller up. With tags, passes whole lines on. Closes a pipe at its end. */
 int luas__output_read(luas__output *o, luas__poller *poller);
 
-/* Once a sink is full no more; when it is not, the poller is to watch again. */
+/* When a sink is full its pipe rests. This has the poller watch pipes again whose sinks are not
+   full any more. */
 int luas__output_go_on(luas__output *o, luas__poller *poller, uint64_t key);
 
-/* Bytes in the pipes that rest. */
+/* How many bytes wait in pipes that rest. */
 size_t luas__output_waiting(const luas__output *o);
 
-/* What was kept of a task is forgotten. */
+/* Forgets what was kept of a task. */
 void luas__output_forget(luas__output *o);
 
 /* Reads the rest, passes on the last line even if it has no end, and closes the pipes. */
