@@ -1,4 +1,4 @@
-/* What is held while the process forks. */
+/* Handlers of pthread_atfork, and the registry of pools. */
 #define _GNU_SOURCE
 #include "atfork.h"
 
@@ -9,19 +9,19 @@
 #include "pump.h"
 #include "snapshots.h"
 
-/* As long as a pool is waited for, and one that was waited for in vain before. */
+/* How long a fork waits for a pool, and for one that did not rest at an earlier fork. */
 #define PATIENCE LUAS__SECOND
 #define LITTLE_PATIENCE (10 * LUAS__MS)
 
 static struct {
     pthread_mutex_t lock;
     _Atomic(pthread_t) holder;
-    _Atomic int depth;      /* forks of the holder: several where a handler forks */
+    _Atomic int depth;      /* nested forks of the holder: a handler may fork, too */
     luas__pool *first;
-    bool installed;         /* the handlers are */
+    bool installed;         /* the handlers are registered */
 } registry = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
-/* The pool that this thread has left, or NULL: it rests, and its lock is free. */
+/* The pool that this thread has left in order to fork, or NULL. It rests, unlocked. */
 static _Thread_local const luas__pool *left_here;
 
 static bool holds_all(void)
@@ -41,7 +41,7 @@ static bool bring_to_rest(luas__pool *p)
     return pthread_mutex_timedlock(&p->lock, &end) == 0;
 }
 
-/* What is written here is copied after each fork: no more than must be. */
+/* Each page that is written to here is copied after the fork. So this writes little. */
 static void before_fork(void)
 {
     if (holds_all()) {
@@ -59,7 +59,7 @@ static void before_fork(void)
 static void after_fork_in_parent(void)
 {
     if (!holds_all() || --registry.depth > 0)
-        return; /* the child of an inner one, or the outer one is not over */
+        return; /* the child of a nested fork, or the outer fork is not over yet */
     for (luas__pool *p = registry.first; p != NULL; p = p->atfork.next)
         if (p->atfork.rests && p != left_here)
             pthread_mutex_unlock(&p->lock);
@@ -86,7 +86,7 @@ static void after_fork_in_child(void)
     }
 }
 
-/* With the registry's lock, or before anybody can have it. */
+/* Called with the registry's lock, or before any thread can take it. */
 static int install(void)
 {
     if (!registry.installed)
@@ -95,11 +95,11 @@ static int install(void)
     return registry.installed ? 0 : LUAS_ENOMEM;
 }
 
-/* When the library is loaded: of handlers that come before a fork, those that were
-   registered first run last. */
+/* Runs when the library is loaded. Handlers that run before a fork run in reverse order: so
+   ours, registered early, run after those of the application. */
 __attribute__((constructor)) static void install_early(void)
 {
-    (void)install(); /* if not, the first pool does */
+    (void)install(); /* if it fails, the first pool tries again */
 }
 
 int luas__atfork_add(luas__pool *p)
@@ -141,8 +141,7 @@ void luas__atfork_close_copies(luas__pool *p)
     close_copies(p, NULL);
 }
 
-/* Not what was in the middle of something when the process forked, nor what an earlier
-   fork has left. */
+/* Leaves alone a pool that did not rest at the fork, and one that was abandoned before. */
 void luas__atfork_abandon(luas__pool *p, const luas__worker *self)
 {
     if (!p->atfork.rests || p->poller.fd < 0)

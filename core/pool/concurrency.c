@@ -1,4 +1,4 @@
-/* Whether a job has many short tasks. */
+/* Decides whether a job has many short tasks. */
 #define _GNU_SOURCE
 #include "concurrency.h"
 
@@ -9,8 +9,8 @@
 #define SHORT (LUAS__MS / 20)
 #define PATIENCE (10 * LUAS__MS)
 
-/* Tasks for each worker. With fewer, all workers get some, as a caller with more
-   workers than CPUs expects. */
+/* A job has many tasks if it has this many for each worker. With fewer, all workers get some:
+   a caller who asks for more workers than CPUs expects that. */
 enum { MANY = 256 };
 
 static bool is_of_many(const luas__pool *p, const luas__job *job)
@@ -19,7 +19,8 @@ static bool is_of_many(const luas__pool *p, const luas__job *job)
         && p->options.workers > 1 && !(job->policy.flags & (LUAS__JOB_EACH | LUAS__JOB_ASYNC));
 }
 
-/* Until when to wait for word of it: while the pool forks it hears nothing. */
+/* Until when to wait for outcomes of the job. While the pool forks it receives none, so forks
+   extend that time. */
 static int64_t deadline(const luas__pool *p, const luas__job *job)
 {
     int64_t heard = job->pace.heard_at, forked = p->spawn.forked_at;

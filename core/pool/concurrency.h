@@ -1,10 +1,10 @@
 /*
- * How many workers a job is dealt to. All, but for many short tasks: these have
- * no time to wait for anything, so that more workers than CPUs would only take
- * turns, and each would have to be forked, woken and told what to do. Before
- * some tasks have ended their job is taken for one of these; a job of which
- * nothing is heard for a while has all workers again, and so has one that may go
- * on where none can be forked.
+ * How many workers a job is dealt to. Normally to all. But a job of many short tasks gets no
+ * more workers than there are CPUs. Short tasks do not wait for anything, so further workers
+ * would only take turns on the CPUs, and each of them must be forked, woken and told what to
+ * do. Until some tasks have ended, a job with many tasks is taken for one with short tasks. If
+ * nothing is heard of it for a while it gets all workers. So does a job that may go on while
+ * no worker can be forked.
  *
  * The pool's lock is held.
  */
@@ -13,8 +13,8 @@
 
 #include "state.h"
 
-/* Before dealing and scaling a round begins, in which a job that is looked at gets
-   pace.concurrency and pace.slots_left. */
+/* Begins a round, before dealing and scaling. In each round a job gets new values of
+   pace.concurrency and pace.slots_left when it is first looked at. */
 void luas__concurrency_begin(luas__pool *p);
 
 /* To how many further workers the job may go: pace.slots_left, as this round has it. */
@@ -26,10 +26,11 @@ static inline int luas__concurrency_slots(luas__pool *p, luas__job *job)
                                                    : luas__concurrency_count_slots(p, job);
 }
 
-/* When (ns) that will be more, for one of those looked at since this was asked last. */
+/* When (ns) the earliest of the jobs that were looked at since the last call may go to more
+   workers. */
 int64_t luas__concurrency_retry_at(luas__pool *p);
 
-/* Does the job go to this worker already? */
+/* Has this worker tasks of the job already? */
 bool luas__concurrency_has(const luas__worker *w, const luas__job *job);
 
 #endif

@@ -10,11 +10,11 @@
 #include "reap.h"
 #include "receive.h"
 
-/* How often to look at workers that something unusual is the matter with. */
+/* How often to check workers that are late with something. */
 #define TICK (5 * LUAS__MS)
 
-/* A worker that has had a task for so long has begun it, or never will. The
-   next has it for twice as long, and so on, but for no more than so many. */
+/* A worker that has not begun a task after this time never will. The task then goes to another
+   worker, which gets twice as long, and so on, up to a limit of doublings. */
 #define TIME_TO_BEGIN (2 * LUAS__SECOND)
 enum { MOST_STUCK = 2 };
 
@@ -31,17 +31,17 @@ void luas__deadlines_stop_task(luas__pool *p, luas__worker *w, uint16_t kind)
     luas__poller_alarm(&p->poller, w->deadline.kill_at);
 }
 
-/* A worker may have more than Lua's share: libraries, stacks, fragments. */
+/* Memory beyond Lua's own that a worker may have: libraries, stacks, fragments. */
 static size_t generous(size_t bytes)
 {
     return bytes + bytes / 4 + (16 << 20);
 }
 
-/* What Lua's own limit does not see: memory that C code took. */
+/* Finds memory that C code has allocated. Lua's own limit does not count it. */
 static void weigh(luas__pool *p, luas__worker *w)
 {
     size_t now = luas__procfs_rss(w->pid);
-    if (w->resident == 0) /* nobody could tell when it was forked */
+    if (w->resident == 0) /* unknown when it was forked */
         w->resident = now;
     size_t grown = now > w->resident ? now - w->resident : 0;
     if (p->options.max_memory > 0 && grown > p->options.max_memory)
@@ -57,7 +57,7 @@ static int64_t earlier(int64_t a, int64_t b)
     return a < b ? a : b;
 }
 
-/* Takes back what has not started; the worker goes if that was all. */
+/* Takes back the tasks that have not started. Kills the worker if it has no other. */
 static void give_up(luas__worker *w)
 {
     if (luas__worker_tasks_revoke(w) < 0 || w->tasks.unanswered > 0)
@@ -66,7 +66,8 @@ static void give_up(luas__worker *w)
     luas__child_signal_group(&w->child, SIGKILL);
 }
 
-/* Its first task has timed out before it began: at the worker's end. */
+/* The first task of the worker has timed out before it began. It is settled when the worker
+   has ended. */
 static void end_unstarted(luas__worker *w)
 {
     w->deadline.stop_seq = w->tasks.chunks[0].seq;
@@ -75,14 +76,14 @@ static void end_unstarted(luas__worker *w)
     luas__child_signal_group(&w->child, SIGKILL);
 }
 
-/* It has had all that it was sent, and init has run. */
+/* Could the worker begin its next task? It was sent everything, and init has run. */
 static bool can_begin(const luas__pool *p, const luas__worker *w)
 {
     return w->link.out.len == 0 && (w->ready || !p->options.has_init);
 }
 
-/* It can, for longer than it takes: a definition does not end, or the machine
-   is busy. */
+/* Has the worker been able to begin for too long? Then the code of a definition (a module that
+   it loads) does not end, or the machine is very busy. */
 static bool is_stuck(const luas__pool *p, const luas__worker *w, int64_t waited)
 {
     int before = w->tasks.chunks[0].job->failed_starts;
@@ -90,9 +91,9 @@ static bool is_stuck(const luas__pool *p, const luas__worker *w, int64_t waited)
         && can_begin(p, w);
 }
 
-/* A task that waits in a worker which somebody has stopped, or which is stuck,
-   would never begin and so never time out: it is dealt anew. Where that does
-   not help, and nobody stops workers, it has timed out. */
+/* A task in a worker that was stopped by a signal, or that is stuck, never begins and so never
+   times out. It is dealt to another worker. If that does not help either, and nobody stops
+   workers, the task counts as timed out. */
 static void move_unstarted(const luas__pool *p, luas__worker *w, int64_t waited)
 {
     luas__job *job = w->tasks.chunks[0].job;
@@ -106,9 +107,9 @@ static void move_unstarted(const luas__pool *p, luas__worker *w, int64_t waited)
         give_up(w);
 }
 
-/* A worker from which a task was taken back, and that runs none, may be reading that
-   one's definition, which does not end: then what it is dealt later would wait for
-   ever, and it goes. */
+/* A worker that runs nothing after a task was taken back from it may hang in that task's
+   definition. Tasks that it is dealt later would wait for ever. So it is killed after a
+   while. */
 static int64_t watch_idle(const luas__pool *p, luas__worker *w, int64_t now)
 {
     bool passed = !luas__seq_after(w->tasks.revoked_seq, atomic_load(&w->scoreboard->passed));
@@ -137,8 +138,8 @@ static int64_t watch_unstarted(luas__pool *p, luas__worker *w, int64_t timeout, 
     return now + earlier(timeout, TICK);
 }
 
-/* What waits behind the task is taken back first, for the task may end before
-   the signal comes, and then the next one would be hit. */
+/* Kills a worker whose task did not stop. The tasks behind it are taken back first: the task
+   may end before the signal arrives, and then the signal would hit the next one. */
 static void kill_stopped(luas__worker *w)
 {
     if (luas__worker_tasks_revoke(w) == 0
@@ -146,7 +147,7 @@ static void kill_stopped(luas__worker *w)
         luas__child_signal_group(&w->child, SIGKILL);
 }
 
-/* When to look at the worker's deadline next; stops what is over it. */
+/* Stops a task that has passed its deadline. Returns when to check this worker next. */
 static int64_t watch_deadline(luas__pool *p, luas__worker *w, int64_t now)
 {
     if (w->deadline.stop_seq != 0) {
@@ -162,8 +163,8 @@ static int64_t watch_deadline(luas__pool *p, luas__worker *w, int64_t now)
         return watch_idle(p, w, now);
     if (job == NULL || job->policy.timeout == 0)
         return INT64_MAX;
-    /* The worker notes the time and then claims, so what is read between two
-       sights of the same claim is that task's. */
+    /* The worker stores the time and then claims. So if the claim is the same before and after
+       we read the time, the time belongs to that task. */
     int64_t since = atomic_load(&w->scoreboard->since);
     if (running == NULL || since == 0)
         return watch_unstarted(p, w, job->policy.timeout, now);
@@ -178,7 +179,7 @@ static int64_t watch_deadline(luas__pool *p, luas__worker *w, int64_t now)
 
 static int look_at(luas__pool *p, luas__worker *w, int64_t now, int64_t *next)
 {
-    /* What there was no memory for is still there. */
+    /* Messages for which there was no memory are still in link.in. */
     int rc = w->link.in.len > 0 ? luas__receive_messages(p, w) : 0;
     /* Finished results may wait in the ring behind a long task. */
     if (w->tasks.unanswered > 1) {

@@ -4,12 +4,12 @@
 #include <stdbool.h>
 #include <stdlib.h>
 
-/* Of the unused. */
+/* Limits of the definitions that are kept without a user. */
 enum { KEEP_COUNT = 64, KEEP_BYTES = 4 << 20 };
 
 enum { FIRST_SIZE = 64 };
 
-/* FNV-1a (Fowler, Noll, Vo), eight bytes at a step; equality is still checked. */
+/* FNV-1a (Fowler, Noll, Vo), eight bytes at a step. Bytes with equal hashes are compared. */
 static uint64_t hash_bytes(const char *bytes, size_t len)
 {
     uint64_t hash = UINT64_C(14695981039346656037) ^ len;
@@ -36,7 +36,8 @@ static void chain(luas__definitions *all, luas__definition *definition)
     *at = definition;
 }
 
-/* Without memory the chains become longer; there must be one. */
+/* Doubles the buckets. Without memory the chains just become longer, but there must be at
+   least one bucket. */
 static bool grow(luas__definitions *all)
 {
     luas__definitions before = *all;
@@ -79,7 +80,7 @@ static luas__definition *make(luas__definitions *all, uint64_t hash, const char 
     return definition;
 }
 
-/* The unused are a queue. */
+/* Appends it to the queue of those without a user. */
 static void set_aside(luas__definitions *all, luas__definition *definition)
 {
     definition->younger = NULL;

@@ -1,9 +1,9 @@
 /*
- * Definitions (functions, classes) as bytes, kept by content: a job that
- * defines what an earlier job defined finds the earlier definition, and a worker
- * that has it is not sent it again. A few unused ones are kept for that.
+ * Definitions (functions, classes) as bytes, found by their content. A job with the same
+ * definition as an earlier job uses the earlier one, and workers that have it already are
+ * not sent it again. So a few definitions are kept that no job uses.
  *
- * Each operation takes as long with many definitions as with few.
+ * No operation becomes slower with the number of definitions.
  */
 #ifndef LUAS_BLOB_H
 #define LUAS_BLOB_H
@@ -13,7 +13,7 @@
 typedef struct luas__definition {
     struct luas__definition *next;    /* in its bucket */
     struct luas__definition *younger; /* among the unused: the next that became so */
-    struct luas__definition **older;  /* what points to this one there */
+    struct luas__definition **older;  /* the pointer to this one in that list */
     int64_t id;                 /* from 1, never used again */
     uint64_t hash;
     int users;                  /* jobs that hold it */
@@ -21,7 +21,7 @@ typedef struct luas__definition {
     char bytes[];
 } luas__definition;
 
-/* Zeroed it is an empty collection. */
+/* All zero is an empty collection. */
 typedef struct luas__definitions {
     luas__definition **buckets;       /* by hash; `size` of them, a power of two or 0 */
     size_t size;
@@ -31,15 +31,15 @@ typedef struct luas__definitions {
     size_t bytes, unused_bytes;
 } luas__definitions;
 
-/* The definition with these bytes, made if need be, with one more user; NULL when
-   there is no memory. */
+/* Returns the definition with these bytes, and adds one user. Makes it if there is none yet;
+   NULL without memory. */
 luas__definition *luas__definition_take(luas__definitions *all, const char *bytes, size_t len);
 
-/* One user less. */
+/* Drops one user. */
 void luas__definition_drop(luas__definitions *all, luas__definition *definition);
 
-/* Takes the least recently used definition out of the collection when there are too
-   many that nobody uses; the caller frees it. NULL: there are not. */
+/* If too many definitions have no user, removes the least recently used one from the
+   collection and returns it: the caller frees it. Else NULL. */
 luas__definition *luas__definition_evict(luas__definitions *all);
 
 void luas__definition_release_all(luas__definitions *all);

@@ -26,7 +26,7 @@ int luas__drive_try_again(luas__pool *p, int rc)
 
 /* ---- events ---- */
 
-/* Workers stand in the order of their serial numbers. */
+/* The workers are ordered by serial number. */
 static luas__worker *find(luas__pool *p, uint32_t serial)
 {
     int from = 0, to = p->nworkers;
@@ -153,7 +153,7 @@ static int renew(luas__pool *p)
     p->scaling.asks_only = true;
     luas__scaling_relieve(p);
     luas__scaling_down(p, p->options.workers);
-    int rc = luas__scaling_replace(p); /* by zygotes, as it may only ask */
+    int rc = luas__scaling_replace(p); /* this thread must not fork: it asks zygotes */
     p->scaling.asks_only = false;
     if (rc == 0)
         rc = luas__schedule_deal(p, false);
@@ -165,8 +165,8 @@ static void rest(void)
     nanosleep(&(struct timespec){.tv_nsec = 10 * LUAS__MS}, NULL);
 }
 
-/* First replaces workers: those of the last call, too, may be used up or gone,
-   and no event would tell. Where that fails, an alarm is set to try again. */
+/* Replaces workers first. Those that the last call left may be used up or gone, and no event
+   would tell. If that fails, the alarm is set to try again. */
 void luas__drive_pumped(luas__pool *p)
 {
     luas__event events[MOST_EVENTS];
@@ -175,11 +175,11 @@ void luas__drive_pumped(luas__pool *p)
     int n = luas__poller_wait(&p->poller, events, MOST_EVENTS, -1);
     luas__pump_enter(p);
     int rc = handle(p, events, n);
-    if (rc < 0) { /* no memory: later, perhaps */
+    if (rc < 0) { /* no memory: the alarm tries again */
         pthread_mutex_unlock(&p->lock);
         rest();
         luas__pump_enter(p);
     }
-    if (p->pumping.drivers > 0) /* one that began to wait since: this was its event */
+    if (p->pumping.drivers > 0) /* a call began to wait meanwhile: the event was for it */
         luas__poller_wake(&p->poller);
 }

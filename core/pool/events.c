@@ -58,7 +58,7 @@ static void drop_first(luas__listener **at)
 void luas__events_ignore(luas__pool *p, const luas__reader *reader)
 {
     if (luas__state_lock(p) < 0)
-        return; /* this copy of the pool tells nobody */
+        return; /* a forked child's copy of the pool tells nobody */
     for (luas__listener **at = &p->events.listeners; *at != NULL;)
         if ((*at)->reader == reader)
             drop_first(at);
@@ -74,7 +74,7 @@ void luas__events_release(luas__events *e)
         drop_first(&e->listeners);
 }
 
-/* Readers are locked once for all that is told of a run of tasks. */
+/* Locks the readers once for a whole run of tasks. */
 static void lock_readers(const luas__pool *p)
 {
     for (const luas__listener *l = p->events.listeners; l != NULL; l = l->next)
@@ -166,7 +166,7 @@ static void tell_start(const luas__pool *p, luas__worker *w, const luas__pool_ev
     tell_locked(p, &e);
 }
 
-/* With the readers locked. */
+/* Called with the readers locked. */
 static void tell_end(luas__pool *p, luas__worker *w, luas__pool_event *e, uint32_t seq,
                      bool starts)
 {
@@ -223,7 +223,7 @@ static void tell_one(luas__pool *p, luas__worker *w, luas__pool_event *e)
     unlock_readers(p);
 }
 
-/* A task that says nothing any more: it was seen to start, and not to end. */
+/* Tells the end of a task that was seen to start but has sent no stamps. */
 static void tell_silent(luas__pool *p, luas__worker *w, luas__pool_event *e)
 {
     int64_t since = atomic_load(&w->scoreboard->since);
@@ -295,7 +295,7 @@ void luas__events_died(luas__pool *p, const luas__worker *w)
     tell(p, &e);
 }
 
-/* A task that runs is told of once it is seen to. */
+/* Tells that a task has started, once it is seen in the scoreboard. */
 static void look_at(luas__pool *p, luas__worker *w)
 {
     const luas__chunk *c = luas__worker_tasks_running(w);

@@ -1,15 +1,15 @@
 /*
- * The stream of events of a pool: what its tasks and workers do, for whoever
- * listens (progress, reports, traces, logs, an application). Nothing is
- * stamped and nothing told while nobody does.
+ * The stream of events of a pool: it tells listeners (progress, reports, traces, logs, an
+ * application) what tasks and workers do. Without a listener no event is made, and tasks
+ * are not timed.
  *
- * A listener is called with the pool's lock held, from whichever thread drives
- * the pool: it must not call the pool, nor wait. What an event points to is
- * valid during the call. Listeners are added and removed by the pool's owner.
+ * A listener is called with the pool's lock held, by the thread that drives the pool. It must
+ * not call the pool, and must not wait. Pointers in an event are valid during the call. Only
+ * the pool's owner adds and removes listeners.
  *
- * Only jobs that began with a listener there, or asked for it themselves, are
- * stamped (LUAS__JOB_STAMPED): events of tasks are about these. A worker
- * stamps the end of each task, and that is the start of the next one.
+ * Only stamped jobs (LUAS__JOB_STAMPED) have events about their tasks: jobs that began while
+ * there was a listener, and jobs that asked for it. A worker stamps the end of each task;
+ * that is also the start of the next one.
  */
 #ifndef LUAS_EVENTS_H
 #define LUAS_EVENTS_H
@@ -24,11 +24,11 @@
 
 enum luas__event_type {
     LUAS__EVENT_DEALT,       /* `count` tasks from `index` on went to a worker */
-    LUAS__EVENT_STARTED,     /* at the latest told right before its end */
+    LUAS__EVENT_STARTED,     /* may come late, but always before the task's end */
     LUAS__EVENT_ENDED,
     LUAS__EVENT_FORKED,    /* the first with its number */
     LUAS__EVENT_REPLACED,  /* forked with the number of one before it */
-    LUAS__EVENT_DIED,      /* with `status`, also of its own will */
+    LUAS__EVENT_DIED,      /* with `status`; also when it exited as it was told to */
     LUAS__EVENT_TICK         /* time has passed: a good moment to write out */
 };
 
@@ -38,15 +38,15 @@ typedef struct luas__pool_event {
     int64_t job;            /* its id in the pool */
     const char *label;      /* what the job is called, or "" */
     uint64_t fed;           /* tasks that the job has so far */
-    uint64_t waiting;       /* of those, not dealt */
+    uint64_t waiting;       /* tasks of those that are not dealt */
     uint64_t index, count;  /* of the task; of tasks that were cancelled together
                                before any was dealt the index is 0 */
     int32_t worker, pid;    /* 0: none */
-    int64_t start, took;    /* ENDED; took is -1 where nobody knows */
+    int64_t start, took;    /* ENDED; took is -1 when unknown */
     enum luas__kind kind;   /* ENDED */
     int32_t attempts;       /* starts so far */
     bool retried;           /* ENDED, and it will be started again */
-    bool ends_chunk;        /* ENDED, and nothing is left of what it was dealt with */
+    bool ends_chunk;        /* ENDED, and it was the last of its chunk */
     int status;             /* as waitpid gives it, -1 when unknown */
     uint32_t size;          /* ENDED: bytes of the results */
     struct luas__job *source;   /* ENDED: has the input (luas__event_input), or NULL */
@@ -57,14 +57,14 @@ typedef struct luas__pool_event {
 } luas__pool_event;
 
 /*
- * A reader of the stream: the first member of what a tally, a trace, a log is.
- * Several pools may tell it, and each tells which it is by its tag. Whoever
- * makes it is its first user.
+ * A reader of the stream. It is the first member of a tally, a trace or a log. Several pools
+ * may tell one reader; it knows them apart by their tags. Who makes a reader is its first
+ * user.
  */
 typedef struct luas__reader {
     _Atomic int users;
-    pthread_mutex_t lock;   /* held while it hears, as what it keeps is several pools' */
-    unsigned wants;         /* 1 << type, of the events that it is told */
+    pthread_mutex_t lock;   /* held while it is told something: several pools may do so */
+    unsigned wants;         /* which events it is told: bits 1 << type */
     void (*hear)(struct luas__reader *self, int tag, const luas__pool_event *event);
     void (*close)(struct luas__reader *self);   /* frees it, after the last user */
 } luas__reader;
@@ -74,8 +74,8 @@ void luas__reader_init(luas__reader *r, unsigned wants,
                        void (*close)(luas__reader *));
 void luas__reader_drop(luas__reader *r);
 
-/* What a task was given, while its event is being told: MessagePack of the arguments,
-   or NULL where it was inherited. */
+/* The input of the task whose event is being told: MessagePack of the arguments, or NULL if
+   it was inherited. */
 const char *luas__event_input(const luas__pool_event *e, size_t *len);
 
 typedef struct luas__listener {
@@ -87,15 +87,15 @@ typedef struct luas__listener {
 typedef struct luas__events {
     luas__listener *listeners;
     bool all;               /* some listener wants all jobs stamped */
-    int numbers;            /* the highest worker's number that there was */
+    int numbers;            /* the highest number that a worker has had */
 } luas__events;
 
 struct luas__pool;
 struct luas__worker;
 struct luas__job;
 
-/* Tells the reader of what happens from now on; `all`: of all jobs that begin from
-   now on. LUAS_ENOMEM: it is not told. */
+/* Tells the reader what happens from now on; with `all`, about all jobs that begin from now
+   on. On LUAS_ENOMEM it is not told. */
 int luas__events_listen(struct luas__pool *p, luas__reader *reader, int tag, bool all);
 void luas__events_ignore(struct luas__pool *p, const luas__reader *reader);
 
@@ -110,9 +110,9 @@ void luas__events_release(luas__events *e);
 void luas__events_dealt(struct luas__pool *p, const struct luas__worker *w,
                         const struct luas__job *job, uint64_t index, uint64_t count);
 
-/* The first unanswered tasks of the worker are over, as `o` says; `payload` is the
-   outcome's, and a run of framed values still has its stamps. LUAS_EPROTO where it
-   has none: then nobody was told. */
+/* Tells that the first unanswered tasks of the worker have ended, with the outcome `o` and its
+   payload. A run of framed values must still have its stamps. If it has none this returns
+   LUAS_EPROTO, and nobody was told. */
 int luas__events_ended(struct luas__pool *p, struct luas__worker *w, const luas__outcome *o,
                        const char *payload, bool retried);
 void luas__events_cancelled(struct luas__pool *p, struct luas__job *job, uint64_t count);

@@ -40,7 +40,7 @@ static double clamp(double x, double low, double high)
     return x < low ? low : x > high ? high : x;
 }
 
-/* Within a bucket the tasks are taken to be spread evenly. */
+/* Assumes that tasks are spread evenly within a bucket. */
 double luas__histogram_quantile(const luas__histogram *h, double share)
 {
     double wanted = share * (double)h->count, before = 0;

@@ -1,5 +1,5 @@
-/* How long tasks took: counts in steps of a quarter octave, so that each is right
-   within a tenth whatever the scale. */
+/* Counts of how long tasks took, in steps of a quarter octave. So a time is known to within a
+   tenth, whether it is microseconds or hours. */
 #ifndef LUAS_HISTOGRAM_H
 #define LUAS_HISTOGRAM_H
 
@@ -15,10 +15,10 @@ typedef struct luas__histogram {
 
 void luas__histogram_add(luas__histogram *h, int64_t ns);
 
-/* Where the bucket begins; it ends where the next one begins. */
+/* The time at which a bucket begins. It ends where the next one begins. */
 double luas__histogram_from(int bucket);
 
-/* The time (ns) below which this share of tasks stayed; 0 when there are none. */
+/* The time (ns) that this share of tasks did not exceed; 0 when there are no tasks. */
 double luas__histogram_quantile(const luas__histogram *h, double share);
 
 #endif

@@ -57,7 +57,7 @@ bool luas__job_ready(const luas__job *j)
     return j->input.waiting > 0 && !j->closed && !luas__job_full(j);
 }
 
-/* After whatever changes the answer of luas__job_ready. */
+/* Call it after every change that can change the answer of luas__job_ready. */
 static void requeue(luas__job *j)
 {
     bool ready = j->queue != NULL && luas__job_ready(j);
@@ -130,7 +130,7 @@ static int add_pending(luas__job *j, uint64_t count)
     return 0;
 }
 
-/* Room for one more, of that which those that are gone at the front have left, or new. */
+/* Makes room for one more batch: reuses the places of freed batches at the front, or grows. */
 static int reserve_batch(luas__job *j)
 {
     if (j->input.nbatches < j->input.cap_batches)
@@ -280,8 +280,8 @@ static void drop_batch(luas__job *j, luas__batch_place *at)
         j->input.first_batch = j->input.nbatches = 0;
 }
 
-/* Inputs are kept until their whole batch is settled, for retries. Gives how
-   many of the tasks from `index` on were in that batch. */
+/* Inputs are kept for retries until their whole batch is settled. Returns how many of the tasks
+   from `index` on belong to the batch of the first one. */
 static uint64_t settle_inputs(luas__job *j, uint64_t index, uint64_t count)
 {
     luas__batch_place *at = find_batch(j, index);
@@ -297,13 +297,14 @@ static uint64_t settle_inputs(luas__job *j, uint64_t index, uint64_t count)
     return count;
 }
 
-/* Outcomes lie in the buffer one after other, each padded to this. */
+/* Outcomes are in the buffer one after the other, each padded to this length. */
 static size_t padded(size_t n)
 {
     return (n + 7) & ~(size_t)7;
 }
 
-/* A fork sees what a thread writes in the order in which it does. */
+/* A forked child sees the writes of a thread in their order. So if it finds `posting` false,
+   the inbox is complete. */
 static void set_posting(luas__job *j, bool is_so)
 {
     atomic_store_explicit(&j->posting, is_so, memory_order_release);
@@ -415,7 +416,7 @@ static uint64_t clamp(uint64_t x, uint64_t low, uint64_t high)
     return x < low ? low : x > high ? high : x;
 }
 
-/* Cancels what of the range is between `from` and `past`. */
+/* Cancels the tasks of the range from `from` to `past` - 1. */
 static int cancel_within(luas__job *j, const luas__range *range, uint64_t from, uint64_t past)
 {
     uint64_t end = range->first + range->count;

@@ -1,15 +1,15 @@
 /*
- * A job: one function, its inputs, how they are to be dealt, and the outcomes
- * that have come and nobody has taken yet. A job moves no bytes itself; the
- * pool deals from it and settles into it.
+ * A job: one function, its inputs, how they are dealt, and the outcomes that have come and
+ * that nobody has taken yet. A job moves no bytes itself: the pool deals from it and settles
+ * into it.
  *
- * The owner: 1. luas__job_new; 2. feeds batches of encoded inputs, or says
- * how many inputs the workers inherited; 3. seals it; the pool does its part;
- * 4. luas__job_swap and reads outcomes; 5. luas__job_free, once no worker
- * has a task of it. The pool's lock guards all of it but `taken`.
+ * The owner: 1. luas__job_new; 2. feeds batches of encoded inputs, or says how many inputs the
+ * workers have inherited; 3. seals the job, and the pool does its part; 4. luas__job_swap, and
+ * reads the outcomes; 5. luas__job_free, once no worker has a task of it. The pool's lock
+ * guards all of it but `taken`.
  *
- * A fork may come while the pool's thread is at work, and a copy of the pool is
- * never locked. Atomics tell what of the job the copy may be asked for.
+ * The process may fork while the pool's thread is working, and the child cannot lock its copy
+ * of the pool. The atomics tell which parts of the copy are complete.
  */
 #ifndef LUAS_JOB_H
 #define LUAS_JOB_H
@@ -23,7 +23,7 @@
 #include "pending.h"
 #include "queue.h"
 
-/* Inputs that were fed together: for each a size and its arguments. */
+/* Inputs that were fed together: of each its size and its arguments. */
 typedef struct luas__batch {
     uint64_t first;         /* index of the first task */
     uint32_t count;
@@ -32,7 +32,7 @@ typedef struct luas__batch {
     size_t *ends;           /* count offsets: where each task's bytes end */
 } luas__batch;
 
-/* The batch whose tasks have indices from `first` on, until it is freed; NULL then. */
+/* The batch whose tasks have indices from `first` on; NULL once it was freed. */
 typedef struct luas__batch_place {
     uint64_t first;
     luas__batch *batch;
@@ -50,35 +50,35 @@ typedef struct luas__policy {
     int64_t seed;
 } luas__policy;
 
-/* Jobs in the order in which they were added; its owner sets `last` to &first. */
+/* Jobs in the order in which they were added. When it is empty, `last` is &first. */
 typedef struct luas__job_list {
     struct luas__job *first, **last;
 } luas__job_list;
 
 typedef struct luas__job {
-    luas__queue_node place;     /* in a queue, first: luas__job_in */
-    luas__queue *queue;         /* that it is in when it has tasks to deal, or NULL */
-    bool queued;                /* it is */
+    luas__queue_node place;     /* in the queue; the first member: luas__job_in */
+    luas__queue *queue;         /* the queue for when it has tasks to deal, or NULL */
+    bool queued;                /* it is in that queue now */
     struct luas__job *next, **link; /* in a list of the pool's */
-    luas__job_list *list;       /* that one, or NULL */
-    struct luas__job *next_dropped; /* in another, of the pool's */
+    luas__job_list *list;       /* that list, or NULL */
+    struct luas__job *next_dropped; /* in the pool's list of dropped jobs */
     int64_t id;
     int64_t made_at;                /* coarse ns */
     luas__policy policy;
     bool pumped;                /* goes on while no call drives the pool */
     atomic_bool done;           /* all outcomes are known, and in the inbox */
-    bool watched;               /* the owner wants to be told of that */
-    atomic_bool posting;        /* the inbox is being changed: a copy finds it torn */
+    bool watched;               /* the owner wants to be told when it is done */
+    atomic_bool posting;        /* the inbox is being changed: in a copy it may be torn */
     bool closed;                /* nobody wants outcomes any more */
     uint64_t dealt;             /* tasks in workers now */
     int failed_starts;          /* workers in a row that ended before they began a task */
-    luas__definition **definitions; /* for workers to have, in order, before any task */
+    luas__definition **definitions; /* workers must have them, in this order, before a task */
     int ndefinitions;
     size_t cap_definitions;
     struct {
         uint32_t id;            /* workers forked from it can do the job; 0: any can */
-        int workers;            /* how many of those there are to be */
-        bool has_zygote;        /* the host goes on: only a zygote has it as it was */
+        int workers;            /* how many such workers there should be */
+        bool has_zygote;        /* the host goes on and changes: only a zygote is as it was */
     } snapshot;
     struct {
         uint64_t fed;           /* tasks 1 .. fed exist */
@@ -90,22 +90,22 @@ typedef struct luas__job {
     } input;
     struct {
         double task_ns;         /* measured time of a task; 0: not yet known */
-        double steady_ns;       /* the same, where single tasks count for little */
+        double steady_ns;       /* the same, smoothed: a single task changes it little */
         uint32_t last_chunk;
-        int concurrency;        /* workers that it is dealt to; 0: to all */
-        int slots_left;         /* further ones that it may go to now */
-        uint32_t round;         /* in which that was found out */
+        int concurrency;        /* how many workers it is dealt to; 0: all */
+        int slots_left;         /* to how many more it may be dealt now */
+        uint32_t round;         /* the round in which these two were computed */
         uint64_t heard;         /* output.settled, when it was last looked at */
-        int64_t heard_at;       /* ns; when it had changed; 0: never looked at */
+        int64_t heard_at;       /* ns; when it was last seen to change; 0: never looked at */
         double turn;            /* ns of work that it was dealt in this turn of its */
     } pace;
     struct {
         uint64_t settled, failures, cancelled;
         luas__buffer inbox;     /* luas__outcome and payload, one after other */
         luas__buffer taken;     /* the owner's: swapped with an inbox */
-        luas__outcome value;    /* of framed ones taken: the one given last */
-        uint64_t framed;        /* how many come after it */
-        const char *frames;     /* where they are, in `taken` */
+        luas__outcome value;    /* in a run of framed values: the one that was read last */
+        uint64_t framed;        /* how many of the run are left */
+        const char *frames;     /* where these are, in `taken` */
     } output;
     struct {                    /* for whom watches it (events.h); times are ns, or 0 */
         uint32_t stamp;         /* bytes at the end of each result */
@@ -114,21 +114,21 @@ typedef struct luas__job {
         luas__batch *names;     /* what inherited inputs are called, or NULL */
     } seen;
     int process_status;         /* LUAS__JOB_PROCESS: how its worker ended */
-    atomic_bool process_gone;   /* and its outcome is there */
+    atomic_bool process_gone;   /* that worker has ended, and its outcome is there */
 } luas__job;
 
 luas__job *luas__job_new(const luas__policy *policy);
 void luas__job_free(luas__job *j);
 
-/* From one of the pool's lists to the end of another, or into none: NULL. */
+/* Moves the job from its list to the end of another one; NULL: to no list. */
 void luas__job_move(luas__job *j, luas__job_list *list);
 
 /* Its place among the jobs of its priority; lower goes first. */
 void luas__job_place(luas__job *j, int64_t turn);
 
 /*
- * From now on the job is in this queue just as long as it has tasks that may be
- * dealt, whatever becomes of it; NULL: in none.
+ * From now on the job is in this queue whenever it has tasks that may be dealt. The functions
+ * below see to that. NULL: it is in no queue.
  */
 void luas__job_enqueue(luas__job *j, luas__queue *q);
 
@@ -137,33 +137,33 @@ static inline luas__job *luas__job_in(luas__queue_node *place)
     return (luas__job *)(void *)place;
 }
 
-/* Nobody wants its outcomes any more: nothing more is dealt. */
+/* Call it when nobody wants its outcomes any more. No further task is dealt. */
 void luas__job_close(luas__job *j);
 
 /* Has it tasks that may be dealt? */
 bool luas__job_ready(const luas__job *j);
 
-/* Adds tasks; takes over the bytes and the malloc'ed offsets. On failure
-   (LUAS_ENOMEM) they stay the caller's. */
+/* Adds tasks. The job takes over the bytes and the malloc'ed offsets; on failure
+   (LUAS_ENOMEM) the caller keeps them. */
 int luas__job_feed(luas__job *j, luas__buffer *bytes, size_t *ends, uint32_t count);
 
 /* Adds tasks whose inputs the workers have inherited. */
 int luas__job_feed_inherited(luas__job *j, uint64_t count);
 
-/* Makes sure that luas__job_return cannot fail `extra` times. */
+/* Makes room, so that the next `extra` calls of luas__job_return cannot fail. */
 int luas__job_reserve(luas__job *j, size_t extra);
 
 /* Puts tasks back to where they were. */
 int luas__job_return(luas__job *j, luas__range range);
 
-/* Takes up to `most` consecutive tasks off the pending ones, all from one
-   batch (NULL: inherited): false when nothing is pending but what failed on
-   the worker of this serial (0: any will do). */
+/* Takes up to `most` consecutive pending tasks, all from one batch (NULL: inherited), for the
+   worker with this serial (0: for any). Skips tasks that failed on that worker. Returns false
+   when no others are pending. */
 bool luas__job_take(luas__job *j, uint32_t worker, uint32_t most, luas__range *range,
                     luas__batch **batch);
 
-/* Takes the first of what is pending among `count` tasks from `first` on, as far as it is
-   consecutive and from one batch: false when nothing is. */
+/* Takes pending tasks among the `count` ones from `first` on: the first of them and those
+   that follow it in the same batch. Returns false when none is pending. */
 bool luas__job_take_within(luas__job *j, uint64_t first, uint64_t count, luas__range *range,
                            luas__batch **batch);
 
@@ -173,20 +173,20 @@ luas__batch *luas__job_batch(luas__job *j, uint64_t index);
 /* The encoded inputs of some tasks of a batch. */
 const char *luas__job_batch_bytes(const luas__batch *b, uint64_t first, uint64_t count, size_t *len);
 
-/* Says what inherited inputs are called, as they would be fed. Takes over and fails as
-   luas__job_feed. */
+/* Gives names to inherited inputs, in the form in which inputs are fed. Takes the bytes over,
+   and fails, like luas__job_feed. */
 int luas__job_name_inputs(luas__job *j, luas__buffer *bytes, size_t *ends, uint32_t count);
 
-/* What a task was given that is not settled: MessagePack of its arguments, or of what
-   its inherited input is called; NULL where that is not known. */
+/* The input of a task that is not settled: MessagePack of its arguments, or of the name of its
+   inherited input; NULL when unknown. */
 const char *luas__job_input(luas__job *j, uint64_t index, size_t *len);
 
-/* Makes sure that luas__job_settle cannot fail for the next outcome. */
+/* Makes room, so that luas__job_settle cannot fail for the next outcome. */
 int luas__job_reserve_outcome(luas__job *j, const luas__outcome *o, const luas__buffer *printed);
 
-/* Records an outcome, with what the task printed (NULL: was not captured): of
-   one task, or of several that were cancelled or whose values are framed. On
-   LUAS_ENOMEM nothing has changed. */
+/* Records an outcome, with what the task printed (NULL: not captured). It may be for several
+   tasks: ones that were cancelled, or whose values are framed. On LUAS_ENOMEM nothing has
+   changed. */
 int luas__job_settle(luas__job *j, const luas__outcome *o, const char *payload,
                      const luas__buffer *printed);
 
@@ -195,20 +195,20 @@ int luas__job_cancel_pending(luas__job *j, uint64_t from, uint64_t to);
 
 bool luas__job_finished(const luas__job *j);
 
-/* Frees what a finished job needs no more, as its outcomes may wait for long. */
+/* Frees the memory that a finished job no longer needs: its outcomes may wait for long. */
 void luas__job_trim(luas__job *j);
 
-/* More outcomes wait than the policy has room for. */
+/* Do more outcomes wait than the policy has room for? */
 bool luas__job_full(const luas__job *j);
 
-/* The owner: makes the inbox the taken buffer, which must be used up. */
+/* The owner: swaps the inbox and the taken buffer, of which everything must have been read. */
 void luas__job_swap(luas__job *j);
 
-/* The owner: are outcomes taken and not used up? */
+/* The owner: are there outcomes that were taken and not yet read? */
 bool luas__job_has_taken(const luas__job *j);
 
-/* The owner: the results of the next taken value, if it was settled together
-   with others (else NULL): all that luas__job_next would say of it. */
+/* The owner: reads the next taken outcome, if it is one of a run of framed values, without the
+   cost of luas__job_next; else returns NULL. */
 static inline const char *luas__job_next_value(luas__job *j, uint64_t *index, uint32_t *len)
 {
     if (j->output.framed == 0)
@@ -220,8 +220,8 @@ static inline const char *luas__job_next_value(luas__job *j, uint64_t *index, ui
     return value;
 }
 
-/* The owner: the next taken outcome, NULL when used up; *payload is valid
-   until the next call. Values come one by one. */
+/* The owner: reads the next taken outcome; NULL when there is none left. *payload is valid
+   until the next call. Framed values come one by one. */
 const luas__outcome *luas__job_next(luas__job *j, const char **payload);
 
 #endif

@@ -17,7 +17,7 @@
 static const char head[] =
     "Seq\tHost\tStarttime\tJobRuntime\tSend\tReceive\tExitval\tSignal\tCommand\n";
 
-/* What comes before the first task of a job that goes on. */
+/* The Seq before the first task of a job that is not finished. */
 typedef struct base {
     int pool;
     int64_t job;
@@ -27,8 +27,8 @@ typedef struct base {
 typedef struct luas__joblog {
     luas__reader reader;
     luas__log_file file;
-    double epoch;           /* seconds; of the real time when CLOCK_MONOTONIC was 0 */
-    uint64_t next;          /* the highest Seq that is spoken for */
+    double epoch;           /* seconds; the real time when CLOCK_MONOTONIC was 0 */
+    uint64_t next;          /* the highest Seq that belongs to a task */
     base *bases;            /* the newest last */
     int nbases;
     size_t cap_bases;
@@ -36,7 +36,7 @@ typedef struct luas__joblog {
 
 enum { MOST_COMMAND = 1000, MOST_BASES = 64 };
 
-/* Jobs are mostly few at a time: of many the oldest are forgotten. */
+/* There are mostly few jobs at a time. If there are many the oldest are forgotten. */
 static const base *base_of(luas__joblog *j, int pool, const luas__pool_event *e)
 {
     for (int i = j->nbases; i-- > 0;)
@@ -51,7 +51,7 @@ static const base *base_of(luas__joblog *j, int pool, const luas__pool_event *e)
     return &j->bases[j->nbases++];
 }
 
-/* The numbers of all that the job has so far are spoken for. */
+/* Reserves the numbers of all tasks that the job has so far. */
 static uint64_t number_of(luas__joblog *j, int pool, const luas__pool_event *e)
 {
     const base *b = base_of(j, pool, e);

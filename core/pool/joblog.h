@@ -1,11 +1,11 @@
 /*
- * A log with a line for each task that ended, in the nine columns of GNU
- * parallel's --joblog, so that what reads that reads this: Seq, Host, Starttime,
- * JobRuntime, Send, Receive, Exitval, Signal, Command.
+ * A log with a line for each task that has ended. It has the nine columns of GNU parallel's
+ * --joblog, so programs that read those can read it: Seq, Host, Starttime, JobRuntime, Send,
+ * Receive, Exitval, Signal, Command.
  *
- * Seq is the task's index, counted on over the jobs of a run. Exitval is 0 for a
- * value, 1 for an error, -1 for a timeout, and of a crash what the worker exited
- * with. A task that is started again has its line at its last end.
+ * Seq is the task's index; each job of a run goes on counting where the one before ended.
+ * Exitval is 0 for a value, 1 for an error, -1 for a timeout, and the exit status of the
+ * worker for a crash. A task that is retried has one line, when it ends the last time.
  */
 #ifndef LUAS_JOBLOG_H
 #define LUAS_JOBLOG_H

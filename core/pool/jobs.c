@@ -1,4 +1,4 @@
-/* Jobs in and out of a pool. */
+/* Adds jobs to a pool, ends, cancels and frees them. */
 #define _GNU_SOURCE
 #include "jobs.h"
 
@@ -7,7 +7,7 @@
 
 #include "snapshots.h"
 
-/* With a task for each worker. */
+/* Has it a task for each worker? */
 static bool is_broadcast(const luas__job *job)
 {
     return (job->policy.flags & LUAS__JOB_EACH) != 0;
@@ -42,7 +42,7 @@ void luas__jobs_stop_pumping(luas__pool *p, luas__job *job)
     job->pumped = false;
 }
 
-/* A process ends with its task; its exit status says how the task did. */
+/* A process ends when its task has ended. Its exit status tells whether the task failed. */
 static void end_process(luas__pool *p, luas__job *job)
 {
     for (int i = 0; i < p->nworkers; i++)
@@ -50,7 +50,7 @@ static void end_process(luas__pool *p, luas__job *job)
             luas__worker_stop(p->workers[i], job->output.failures > 0);
 }
 
-/* A job that is over needs no definitions: they can make room for others'. */
+/* A job that is over needs its definitions no longer: they may be evicted. */
 static void drop_definitions(luas__pool *p, luas__job *job)
 {
     for (int i = 0; i < job->ndefinitions; i++)
@@ -73,7 +73,7 @@ void luas__jobs_done(luas__pool *p, luas__job *job)
     if (job->done)
         return;
     luas__job_trim(job);
-    job->done = true; /* from here on a copy takes the inbox as it is */
+    job->done = true; /* last: a forked child that sees it may read the inbox */
     luas__snapshots_end(p, job);
     luas__jobs_stop_pumping(p, job);
     forget(p, job);

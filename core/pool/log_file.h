@@ -1,8 +1,7 @@
 /*
- * A file that grows while a run goes on: whole records are gathered and written
- * out now and then, so that what has been written stays readable whatever
- * becomes of the process. A file that cannot be written any more (a full disk)
- * costs the log and nothing else: the first reason is kept.
+ * A file that grows while a run goes on. Whole records are collected and written now and
+ * then. So the file is readable even if the process is killed. If writing fails (a full disk)
+ * only the log is incomplete; the first failure is remembered.
  */
 #ifndef LUAS_LOG_FILE_H
 #define LUAS_LOG_FILE_H
@@ -11,7 +10,7 @@
 
 typedef struct luas__log_file {
     int fd;
-    int error;              /* negative: why nothing is written any more */
+    int error;              /* negative: why nothing more is written */
     luas__buffer pending;
     int64_t written_at;     /* ns */
 } luas__log_file;
@@ -19,13 +18,13 @@ typedef struct luas__log_file {
 /* Makes the file empty: 0, or negative. */
 int luas__log_file_open(luas__log_file *f, const char *path);
 
-/* Adds a record, or a part of one that goes on with the next call. */
+/* Adds a record, or a part of one; the next call adds the next part. */
 void luas__log_file_add(luas__log_file *f, const char *text, size_t len);
 
-/* Between two records: writes out what is old or much. */
+/* Call it between two records. Writes what is collected if that is old or large. */
 void luas__log_file_settle(luas__log_file *f, int64_t now);
 
-/* Writes out all there is: 0, or why anything is missing. */
+/* Writes everything. Returns 0, or why something is missing. */
 int luas__log_file_flush(luas__log_file *f);
 
 void luas__log_file_close(luas__log_file *f);

@@ -1,4 +1,4 @@
-/* What became of a task: every task has exactly one outcome. */
+/* What became of a task. Every task has exactly one outcome. */
 #ifndef LUAS_OUTCOME_H
 #define LUAS_OUTCOME_H
 
@@ -10,9 +10,9 @@ enum luas__kind {
 };
 
 /*
- * The payload is MessagePack: for a value the array of results; for what the
- * task raised, [value, message, traceback], which a timeout or a cancelled
- * task has too where it could still be stopped politely; else it is empty.
+ * The payload is MessagePack. For a value it is the array of results; for an error it is
+ * [value, message, traceback]. A timeout or a cancelled task has the latter, too, if the task
+ * could be stopped by an error. Otherwise the payload is empty.
  */
 typedef struct luas__outcome {
     uint64_t index;     /* of the task, or of the first of `count` tasks that
@@ -20,8 +20,8 @@ typedef struct luas__outcome {
     uint64_t count;
     uint32_t len;       /* of the payload */
     uint32_t printed;   /* bytes behind the payload: what the task printed */
-    uint32_t input;     /* bytes behind these: MessagePack of the arguments, of a task that
-                           has no value where the job names inputs; else 0 */
+    uint32_t input;     /* bytes behind these: MessagePack of the arguments. Only for a task
+                           without a value, in a job that names inputs; else 0 */
     uint8_t kind;
     uint8_t over_memory : 1;    /* a crash: killed for passing its memory limit */
     uint8_t framed : 1; /* the payload is `count` VALUE frames (frame.h) */

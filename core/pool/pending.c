@@ -1,4 +1,4 @@
-/* Ranges in a queue; those that are no longer needed are kept for others. */
+/* Ranges in a queue. Nodes that are no longer needed are kept as spare ones. */
 #include "pending.h"
 
 #include <stdlib.h>

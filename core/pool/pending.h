@@ -1,7 +1,7 @@
 /*
- * Tasks of a job that wait to be dealt: ranges of their indices, lowest first, as
- * tasks come, are taken, come back and are cancelled. What is in the middle is
- * found as quickly as what is first.
+ * The tasks of a job that wait to be dealt, as ranges of indices, lowest first. Tasks are
+ * added, taken, returned and cancelled. A range in the middle is found as quickly as the
+ * first one.
  */
 #ifndef LUAS_PENDING_H
 #define LUAS_PENDING_H
@@ -23,9 +23,9 @@ typedef struct luas__pending_range {
     luas__range range;
 } luas__pending_range;
 
-/* Zeroed it is empty. No two ranges in it have a task in common. */
+/* All zero is empty. No task is in two ranges. */
 typedef struct luas__pending {
-    luas__queue ranges;     /* by their last index, which taking leaves alone */
+    luas__queue ranges;     /* ordered by last index: taking from the front keeps it */
     size_t count;
     luas__pending_range *spare;
     size_t spares;
@@ -36,8 +36,8 @@ void luas__pending_release(luas__pending *p);
 /* Makes sure that `extra` ranges can be added without a failure. */
 int luas__pending_reserve(luas__pending *p, size_t extra);
 
-/* Adds a range; new tasks with the next indices, joined with the last range if they
-   can be: 0 or LUAS_ENOMEM. */
+/* The first adds a range. The second adds new tasks, with the next indices, and joins them to
+   the last range if it can. Returns 0 or LUAS_ENOMEM. */
 int luas__pending_add(luas__pending *p, luas__range range);
 int luas__pending_append(luas__pending *p, uint64_t first, uint64_t count);
 
@@ -52,8 +52,8 @@ static inline const luas__range *luas__pending_first(const luas__pending *p)
 const luas__range *luas__pending_for(const luas__pending *p, uint32_t worker);
 const luas__range *luas__pending_from(const luas__pending *p, uint64_t index);
 
-/* Takes the first `count` tasks of a range, or those of it from `first` on, for which
-   there must be room for one range more. */
+/* Takes the first `count` tasks of a range; or the `count` tasks from `first` on, which may
+   split the range, so there must be room for one more. */
 void luas__pending_take(luas__pending *p, const luas__range *range, uint64_t count);
 void luas__pending_cut(luas__pending *p, const luas__range *range, uint64_t first, uint64_t count);
 

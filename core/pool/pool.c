@@ -1,4 +1,4 @@
-/* The pool's interface: each function takes the lock, and the files below do the work. */
+/* The interface of the pool. Each function takes the lock; other files do the work. */
 #define _GNU_SOURCE
 #include "pool.h"
 
@@ -76,7 +76,7 @@ static void end_children(luas__pool *p)
     pthread_mutex_unlock(&p->lock);
 }
 
-/* No fork need wait for that. */
+/* Without the lock, so that no fork has to wait for it. */
 static void await_children(luas__pool *p)
 {
     luas__snapshots_await(p);
@@ -331,10 +331,10 @@ static int cancel(luas__pool *p, luas__job *job, uint64_t from, uint64_t to)
 int luas__pool_cancel(luas__pool *p, luas__job *job, uint64_t from, uint64_t to)
 {
     if (luas__state_lock(p) < 0)
-        return job->done ? 0 : LUAS_EFOREIGN; /* there is nothing to cancel, or no way */
+        return job->done ? 0 : LUAS_EFOREIGN; /* nothing to cancel, or impossible here */
     int rc = cancel(p, job, from, to);
     if (rc == 0)
-        rc = luas__schedule_deal(p, false); /* in place of what was cancelled */
+        rc = luas__schedule_deal(p, false); /* other tasks take the places of cancelled ones */
     luas__state_unlock(p);
     return rc;
 }
@@ -374,7 +374,8 @@ pid_t luas__pool_process(luas__pool *p, const luas__job *job)
     return pid;
 }
 
-/* A copy would not hear of the process's end, and its number may then be another's. */
+/* Refused in a copy: it is not told when the process ends, and by then the pid may belong to
+   another process. */
 int luas__pool_signal_process(luas__pool *p, const luas__job *job, int signal)
 {
     if (luas__state_lock(p) < 0)
@@ -416,7 +417,7 @@ int64_t luas__pool_ended(luas__pool *p)
     return id;
 }
 
-/* Without room for a thread the calls that wait for the job do its work. */
+/* If no thread can be had, calls that wait for the job drive it. */
 int luas__pool_pump(luas__pool *p, luas__job *job)
 {
     if (luas__state_lock(p) < 0)

@@ -11,7 +11,7 @@ struct luas__pump {
     pthread_t thread;
     pthread_cond_t resume;
     void (*drive)(luas__pool *p);
-    bool begun;         /* it runs, and does nothing without the pool's lock */
+    bool begun;         /* it runs; from here on it does nothing without the pool's lock */
     bool quit;
 };
 
@@ -30,7 +30,9 @@ static void *run(void *arg)
     return NULL;
 }
 
-/* A fork must not meet a thread that is half made, whose locks nobody knows of. Later on the pool's lock keeps the two apart. */
+/* Waits until the new thread runs. While it starts it holds locks of the C library, which a
+   fork would copy locked. Later it holds such locks only together with the pool's lock, and
+   that keeps forks away. */
 static void await_begin(luas__pool *p)
 {
     while (!p->pumping.pump->begun)

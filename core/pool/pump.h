@@ -1,28 +1,28 @@
 /*
- * The library's thread: moves bytes for jobs that nobody waits for just now.
- * It sleeps while a call drives the pool or no such job is left, never forks
- * (but has zygotes do it), and takes no signals, so that the application's
- * threads get them.
+ * The library's thread. It drives the pool for jobs that no call waits for. It sleeps while a
+ * call drives the pool, and when there is no such job. It never forks; it asks zygotes to. It
+ * blocks all signals, so the threads of the application get them.
  */
 #ifndef LUAS_PUMP_H
 #define LUAS_PUMP_H
 
 #include "state.h"
 
-/* Starts it, once, with the lock. `drive` is called with the lock, again and again
-   while there is something to do, and gives the lock up while it waits. */
+/* Starts the thread, once. Called with the lock. The thread calls `drive`, with the lock, as
+   long as there is something to do; `drive` gives the lock up while it waits. */
 int luas__pump_start(luas__pool *p, void (*drive)(luas__pool *p));
 
-/* A job was added, or the last call that drives the pool has ended. With the lock. */
+/* Call it, with the lock, when a job was added, or when the last call that drives the pool has
+   ended. */
 void luas__pump_resume(luas__pool *p);
 
-/* Takes the lock for it, but not while the owner has left the pool to fork. */
+/* Takes the lock for the thread. Waits while the owner has left the pool in order to fork. */
 void luas__pump_enter(luas__pool *p);
 
-/* In a forked child, which has no such thread. */
+/* In a forked child: forgets the thread, which does not exist there. */
 void luas__pump_renew(luas__pool *p);
 
-/* Ends it, without the lock. */
+/* Ends the thread. Called without the lock. */
 void luas__pump_end(luas__pool *p);
 
 #endif

@@ -1,12 +1,12 @@
-/* Ordered queues: a search tree whose nodes also lie under heavier ones. */
+/* Ordered queues: a search tree in which each node is lighter than its parent. */
 #include "queue.h"
 
 #include <stddef.h>
 
 #define is_before luas__queue_is_before
 
-/* As good as drawn by lot (the finalizer of splitmix64), so that the tree is as
-   deep as the logarithm of its size, in whatever order nodes come. */
+/* As good as random (the finalizer of splitmix64). So the depth of the tree is logarithmic, in
+   whatever order nodes are inserted. */
 static uint64_t weight(const luas__queue_node *n)
 {
     uint64_t x = (uint64_t)n->age;
@@ -15,7 +15,7 @@ static uint64_t weight(const luas__queue_node *n)
     return x ^ x >> 31;
 }
 
-/* Parts the tree at `t` into what goes before `n` and what goes behind it. */
+/* Splits the tree `t` into the nodes that go before `n` and those that go after it. */
 static void split(luas__queue_node *t, luas__queue_node *n)
 {
     luas__queue_node **before = &n->before, **behind = &n->behind;
@@ -32,7 +32,7 @@ static void split(luas__queue_node *t, luas__queue_node *n)
     *before = *behind = NULL;
 }
 
-/* All of `low` goes before all of `high`. */
+/* Joins two trees; all nodes of `low` go before all of `high`. */
 static luas__queue_node *join(luas__queue_node *low, luas__queue_node *high)
 {
     luas__queue_node *root, **at = &root;

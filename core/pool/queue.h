@@ -1,9 +1,9 @@
 /*
- * Queues ordered by priority, then by age. Who is in the middle of a long one
- * leaves it, or takes its place in it again, as quickly as who is at its end: a
- * search tree, balanced by chance (a treap).
+ * Queues ordered by priority, then by age. An element in the middle of a long queue is
+ * removed or inserted as quickly as one at an end: the queue is a search tree that random
+ * weights keep balanced (a treap).
  *
- * A queue owns nothing: its nodes lie in what is queued.
+ * A queue owns nothing: the nodes are members of the structs that are queued.
  */
 #ifndef LUAS_QUEUE_H
 #define LUAS_QUEUE_H
@@ -12,12 +12,12 @@
 #include <stdint.h>
 
 typedef struct luas__queue_node {
-    struct luas__queue_node *before, *behind;   /* the queue's */
+    struct luas__queue_node *before, *behind;   /* subtrees; only queue.c uses them */
     int64_t priority;       /* higher goes first */
     int64_t age;            /* lower goes first; no two in a queue have the same */
 } luas__queue_node;
 
-/* Zeroed it is empty. */
+/* All zero is empty. */
 typedef struct luas__queue {
     luas__queue_node *root;
 } luas__queue;
@@ -25,7 +25,8 @@ typedef struct luas__queue {
 void luas__queue_add(luas__queue *q, luas__queue_node *n);
 void luas__queue_remove(luas__queue *q, const luas__queue_node *n);
 
-/* The first one, the last one, and the one behind `n`, which need not be in it; or NULL. */
+/* The first element, the last one, and the one after `n`, which need not be in the queue; or
+   NULL. */
 static inline luas__queue_node *luas__queue_first(const luas__queue *q)
 {
     luas__queue_node *t = q->root;

@@ -12,8 +12,10 @@
 #include "settle.h"
 #include "snapshots.h"
 
-/* Its running task dies with it. So does that of a process, started or not,
-   and one whose input alone was more than the worker may have. */
+/* The chunk whose first task is to blame for the worker's death, or NULL. It is the task that
+   was running: claimed, without an answer. If none was running, the first task of the worker
+   is to blame in some cases: it is the only task of a process, it was asked to stop, its input
+   exceeds the memory limit, or several workers have died before they began this job. */
 static const luas__chunk *culprit(const luas__pool *p, const luas__worker *w)
 {
     const luas__chunk *running = luas__worker_tasks_running(w);

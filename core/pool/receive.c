@@ -18,16 +18,16 @@ static int take_outcome(luas__pool *p, luas__worker *w, int code, luas__mp_reade
     if (w->tasks.chunks[0].count == 1)
         luas__settle_measure(w);
     int kind = code == LUAS__MSG_VALUE ? LUAS__KIND_VALUE : LUAS__KIND_ERROR;
-    /* A task that was asked to stop and raised did what it was asked; one
-       that had its value ready was faster. */
+    /* A task that was asked to stop, and then raised, has stopped as asked. If it sent a value
+       it was faster, and the value counts. */
     if (kind == LUAS__KIND_ERROR && w->deadline.stop_seq == (uint32_t)seq)
         kind = w->deadline.stop_kind;
     return luas__settle_task(p, w, kind, body, 0);
 }
 
-/* The values at the front, if any, settled together as the frames that they
-   are, or one by one where each goes with what its task printed: 1, or 0 for
-   none. What was ready before it could be stopped counts. */
+/* Settles the values at the front of link.in: all together, as frames, or one by one if output
+   is captured, because each then has what its task printed. Returns 1, or 0 if there is no
+   value. A value counts even if its task was asked to stop: it was ready before. */
 static int take_values(luas__pool *p, luas__worker *w)
 {
     size_t len;
@@ -43,7 +43,8 @@ static int take_values(luas__pool *p, luas__worker *w)
     return 1;
 }
 
-/* Without init there is no worker; one whose exit fails has done its work. */
+/* Takes in a FAILED. A worker whose init failed is useless. One whose exit function failed has
+   done its work. */
 static int take_failure(luas__pool *p, const luas__worker *w, luas__mp_reader *body)
 {
     luas__mp_token words;
@@ -98,7 +99,7 @@ static int take_words(luas__pool *p, luas__worker *w, int64_t code, luas__mp_rea
     }
 }
 
-/* What lies in the worker's slot of the area. */
+/* Takes in a message that is in the worker's slot (bulk.h). */
 static int take_large(luas__pool *p, luas__worker *w, luas__mp_reader *body)
 {
     int64_t at, len, code;
@@ -124,13 +125,13 @@ static int take_message(luas__pool *p, luas__worker *w, luas__mp_reader *body)
     return code == LUAS__MSG_LARGE ? take_large(p, w, body) : take_words(p, w, code, body);
 }
 
-/* Takes what is at the front: 1, or 0 when nothing is there whole. */
+/* Takes in the message at the front. Returns 1, or 0 when none is complete. */
 static int take_next(luas__pool *p, luas__worker *w)
 {
     luas__mp_reader body;
     int rc = take_values(p, w);
     if (rc == 0 && luas__frame_has_short(&w->link.in))
-        return LUAS_EPROTO; /* not of its next task */
+        return LUAS_EPROTO; /* it does not belong to the next task */
     if (rc != 0 || !luas__frame_peek(&w->link.in, &body))
         return rc;
     rc = take_message(p, w, &body);
@@ -147,7 +148,7 @@ int luas__receive_messages(luas__pool *p, luas__worker *w)
         ;
     if (rc != LUAS_EPROTO)
         return rc; /* no memory: the message stays for the next try */
-    luas__child_signal_group(&w->child, SIGKILL); /* those are not a worker's words */
+    luas__child_signal_group(&w->child, SIGKILL); /* these bytes are no message */
     luas__buffer_truncate(&w->link.in, 0);
     return 0;
 }
@@ -159,8 +160,9 @@ int luas__receive_from(luas__pool *p, luas__worker *w)
     return rc < 0 ? rc : taken;
 }
 
-/* What was committed is in the ring, in the pipe, or just on its way from the
-   one to the other: then a second look finds it. The ring costs no call. */
+/* Committed bytes are in the ring, in the pipe, or the worker is just moving them. In the
+   last case a second look finds them in the pipe. The ring is tried first: it needs no system
+   call. */
 int luas__receive_catch_up(luas__pool *p, luas__worker *w)
 {
     int rc = 0;
@@ -176,7 +178,7 @@ int luas__receive_all(luas__pool *p, luas__worker *w)
 {
     size_t before;
     int rc;
-    do { /* the pipe first: the ring continues what went through it */
+    do { /* the pipe first: the bytes in the ring come after those in the pipe */
         before = (size_t)w->link.piped;
         rc = luas__receive_from(p, w);
     } while (rc == 0 && w->link.piped > before);

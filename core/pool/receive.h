@@ -1,8 +1,7 @@
 /*
- * What arrives from workers: values, errors, and that they are ready or failed.
- * The pool's lock is held. Where there is no memory (LUAS_ENOMEM) a message
- * stays in link.in for the next try. A worker whose words are not understood is
- * killed.
+ * Takes in the messages of workers: values, errors, progress, READY and FAILED. The pool's
+ * lock is held. On LUAS_ENOMEM a message stays in link.in for the next try. A worker that
+ * sends bytes that are no message is killed.
  */
 #ifndef LUAS_RECEIVE_H
 #define LUAS_RECEIVE_H
@@ -15,10 +14,10 @@ int luas__receive_from(luas__pool *p, luas__worker *w);
 /* Takes in the messages that are in link.in. */
 int luas__receive_messages(luas__pool *p, luas__worker *w);
 
-/* Takes in what was committed to the ring and has not come through the pipe. */
+/* Takes in results that are committed to the ring and have not come through the pipe. */
 int luas__receive_catch_up(luas__pool *p, luas__worker *w);
 
-/* Of a worker that has ended: the pipe to its end, then the ring. */
+/* For a worker that has ended: reads the pipe to its end, then the ring. */
 int luas__receive_all(luas__pool *p, luas__worker *w);
 
 #endif

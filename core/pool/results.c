@@ -1,4 +1,4 @@
-/* Outcomes for C: what the payload's bytes say, copied to where it can be pointed to. */
+/* Reads payloads, and copies what they hold to memory that luas_values can point to. */
 #include "results.h"
 
 #include <limits.h>
@@ -8,8 +8,8 @@
 #include "array.h"
 #include "error.h"
 
-/* The text moves while it grows: what points into it is an offset until all is read.
-   At 0 is the empty string. */
+/* The text moves while it grows. So pointers into it are stored as offsets until everything is
+   read. The empty string is at offset 0. */
 static const char *offset(size_t at)
 {
     return (const char *)at;
@@ -30,7 +30,8 @@ static int keep_text(luas__results *r, const char **text, const char *bytes, siz
 
 /* ---- values ---- */
 
-/* A value of one token: 1, but for the bytes of a string; 0 if it is none. */
+/* Stores a value of one token, except for the bytes of a string. Returns 1, or 0 if the value
+   has more tokens. */
 static int set_scalar(luas_value *v, const luas__mp_token *t)
 {
     switch (t->type) {
@@ -43,7 +44,7 @@ static int set_scalar(luas_value *v, const luas__mp_token *t)
     }
 }
 
-/* What is in the text from `from` on is the value, as plain MessagePack. */
+/* Makes the text from `from` on the value, as plain MessagePack. */
 static int set_plain(luas__results *r, luas_value *v, size_t from)
 {
     const char *bytes = luas__buffer_bytes(&r->text);
@@ -72,7 +73,7 @@ static int reserve_values(luas__results *r, int count)
     return luas__array_reserve(&r->values, &r->capacity, (size_t)count, sizeof *r->values);
 }
 
-/* The values of a message. Where it fails, r->count says at which. */
+/* Reads the values of a message. On failure r->count tells at which value. */
 static int read_message(luas__results *r, const char *bytes, size_t len, bool is_array)
 {
     int count = luas__plain_open(&r->plain, bytes, len, is_array);
@@ -82,7 +83,8 @@ static int read_message(luas__results *r, const char *bytes, size_t len, bool is
     return rc == 0 ? luas__plain_end(&r->plain) : rc;
 }
 
-/* The values of an array that are scalars, as most are: 1 if all are, or 0, or LUAS_ENOMEM. */
+/* Reads an array of scalars, which most results are. Returns 1, 0 if some value is no scalar,
+   or LUAS_ENOMEM. */
 static int read_scalars(luas__results *r, const char *bytes, size_t len)
 {
     luas__mp_reader in = {(const unsigned char *)bytes, (const unsigned char *)bytes + len};
@@ -111,7 +113,7 @@ static int start_over(luas__results *r)
     return end_text(r);
 }
 
-/* The value is the message, as when a task raises a string. */
+/* Makes the message the raised value, as when a task raises a string. */
 static int raise_message(luas__results *r, size_t message)
 {
     size_t len = r->text.len - message;
@@ -126,13 +128,13 @@ static int raise_message(luas__results *r, size_t message)
     return 0;
 }
 
-/* One of the results cannot be given, and so none is. */
+/* Makes it an error that one of the results has no plain form. */
 static int refuse_results(luas__results *r)
 {
     char place[32] = "";
     if (r->count > 0)
         snprintf(place, sizeof place, "result %d", r->count);
-    luas__buffer_release(&r->text); /* it may have become large, for nothing */
+    luas__buffer_release(&r->text); /* it may be large, and is not needed any more */
     int rc = start_over(r);
     size_t message = r->text.len;
     if (rc == 0)
@@ -140,7 +142,7 @@ static int refuse_results(luas__results *r)
     return rc == 0 ? raise_message(r, message) : rc;
 }
 
-/* What came is not what a worker sends. */
+/* Makes it an error that the bytes are not what a worker sends. */
 static int refuse_payload(luas__results *r)
 {
     const char *why = luas_strerror(LUAS_EPROTO);
@@ -200,7 +202,7 @@ static int read_raised(const char *payload, size_t len, raised *e)
     return rc == 0 && in.at != in.end ? LUAS_EPROTO : rc;
 }
 
-/* The raised value is nil then, as where a worker could not send it. */
+/* Makes the raised value nil, as a worker does with one that it cannot send. */
 static int add_loss(luas__results *r)
 {
     static const char lost[] = ", whose value is lost: ";
@@ -239,7 +241,8 @@ static int read_error(luas__results *r, const char *payload, size_t len)
     return rc < 0 ? rc : LUAS__KIND_ERROR;
 }
 
-/* Of a timeout or a cancelled call what the task raised is not the reason. */
+/* For a timeout or a cancelled call only the traceback is kept: the task raised because it was
+   told to stop. */
 static int read_end(luas__results *r, int kind, const char *payload, size_t len)
 {
     raised e;

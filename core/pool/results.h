@@ -1,6 +1,6 @@
 /*
- * What a C application is given of an outcome: results, or what a call raised,
- * as luas_values with nothing of Lua's in them. What cannot be given is an error.
+ * Outcomes for a C application: the results of a call, or what it raised, as luas_values. They
+ * need no Lua. A result that has no such form makes the call an error.
  */
 #ifndef LUAS_RESULTS_H
 #define LUAS_RESULTS_H
@@ -14,18 +14,17 @@ typedef struct luas__results {
     luas_value *values;
     int count;
     size_t capacity;
-    const char *message, *traceback;    /* of what was raised; "" without */
-    luas__buffer text;  /* what the values and those two point into */
+    const char *message, *traceback;    /* of what was raised; "" if nothing was */
+    luas__buffer text;  /* the values and these two point into it */
     luas__plain plain;
 } luas__results;
 
 /*
- * Reads a payload (outcome.h), instead of the one before: the kind that the
- * outcome has for the application, which is LUAS__KIND_ERROR also where a
- * result has no plain form or the bytes are not those of a worker of ours.
- * An error has one value: what was raised, or nil where that has no plain form.
- * Of a timeout or a cancelled call there is only the traceback. LUAS_ENOMEM:
- * it can be read again.
+ * Reads a payload (outcome.h); the one before is forgotten. Returns the kind that the
+ * application sees. That is LUAS__KIND_ERROR also when a result has no plain form, or when the
+ * bytes are not what a worker sends. An error has one value: what was raised, or nil if that
+ * has no plain form. A timeout or a cancelled call has only the traceback. After LUAS_ENOMEM
+ * the payload can be read again.
  */
 int luas__results_read(luas__results *r, int kind, const char *payload, size_t len);
 

@@ -14,27 +14,28 @@
 
 /* ---- fewer ---- */
 
-/* It has had all the tasks or memory that it may have. */
+/* Has it done max_tasks, or passed max_memory? */
 static bool used_up(const luas__pool *p, const luas__worker *w)
 {
     return w->tasks.unanswered == 0 && w->state < LUAS__WORKER_STOPPING
         && (w->retiring || (p->options.max_tasks > 0 && w->tasks.served >= p->options.max_tasks));
 }
 
-/* Ends workers that are too many or used up; one from a snapshot is replaced. */
+/* Ends workers that are used up, and spare ones beyond `most`. A worker of a snapshot that is
+   used up is replaced later. */
 void luas__scaling_down(luas__pool *p, int most)
 {
     int active = luas__state_active(p);
     for (int i = 0; i < p->nworkers; i++) {
         luas__worker *w = p->workers[i];
         if (used_up(p, w) || (active > most && luas__schedule_is_spare(w))) {
-            luas__worker_stop(w, 0); /* without memory it is told later */
+            luas__worker_stop(w, 0); /* without memory, flushing tells it later */
             active--;
         }
     }
 }
 
-/* Can another worker of this one's snapshot be had, that sees the same? */
+/* Can this worker be replaced by another one of the same snapshot? */
 static bool is_replaceable(const luas__pool *p, const luas__worker *w)
 {
     int definitions;
@@ -43,8 +44,9 @@ static bool is_replaceable(const luas__pool *p, const luas__worker *w)
         && (!job->snapshot.has_zygote || luas__snapshots_find(p, w->snapshot, &definitions) != NULL);
 }
 
-/* A worker that has allocated much would come to read, and so copy, what it has
-   inherited. It ends after the task that it runs; others do what it has not begun. */
+/* In a worker that has allocated much, Lua's collector will soon traverse all that it has
+   inherited, and so copy every page. So the worker ends after its running task. Other workers
+   get the tasks that it has not begun. */
 void luas__scaling_relieve(luas__pool *p)
 {
     for (int i = 0; i < p->nworkers; i++) {
@@ -63,8 +65,9 @@ static bool is_any_stopping(const luas__pool *p)
     return false;
 }
 
-/* What a fork lacked idle workers have: half of them are told to end and, if that is
-   not enough or takes long, half of the others. False when none is about to end. */
+/* Idle workers have what a fork lacked: processes, descriptors, memory. Tells half of them to
+   end; if that is not enough, or takes long, the next call tells half of the rest. Returns
+   false when none is about to end. */
 bool luas__scaling_make_room(luas__pool *p)
 {
     int64_t now = luas__now();
@@ -85,7 +88,7 @@ static int count_of_snapshot(const luas__pool *p, uint32_t snapshot)
     return n;
 }
 
-/* With its first task, so that it has something to do at once. */
+/* Prepares a worker with its first tasks, so that it can begin at once. */
 static int scale_up(luas__pool *p, luas__job *snapshot_job)
 {
     int rc = luas__spawner_prepare(p, snapshot_job);
@@ -132,7 +135,7 @@ static bool is_busy(const luas__pool *p)
     return false;
 }
 
-/* Is there something that will not be done unless a worker comes? */
+/* Are there tasks that will never be done unless a new worker is forked? */
 static bool lacks_worker(const luas__pool *p)
 {
     bool lacks = luas__state_active(p) == 0;
@@ -141,7 +144,7 @@ static bool lacks_worker(const luas__pool *p)
     return lacks;
 }
 
-/* A task that is for each worker waits for those that are not there yet. */
+/* Does a broadcast wait for workers that are not forked yet? */
 static bool wants_all(const luas__pool *p)
 {
     luas__queue_node *at = p->broadcasts > 0 ? luas__queue_first(&p->ready) : NULL;
@@ -167,8 +170,8 @@ static int prepare_all(luas__pool *p)
     return rc;
 }
 
-/* A worker needs more descriptors before it is forked than afterwards: where they
-   run out, those of some come free for others. */
+/* A worker needs more descriptors before its fork than after it. So when they run out, forking
+   the workers that are prepared frees some for others. */
 static int have_forked(luas__pool *p, int (*prepare)(luas__pool *p), void *host)
 {
     int rc, forked;
@@ -181,8 +184,8 @@ static int have_forked(luas__pool *p, int (*prepare)(luas__pool *p), void *host)
     return rc < 0 ? rc : forked;
 }
 
-/* Not for ever: what a worker does at its exit may not return. A step that waits
-   looks each 100 ms; what is looked at after a longer time is another wait. */
+/* A call does not wait for ever: an exit function may not return. A waiting step calls this
+   every 100 ms. A longer pause means that another wait has begun. */
 static bool go_on_waiting(luas__pool *p)
 {
     int64_t now = luas__now();
@@ -193,8 +196,8 @@ static bool go_on_waiting(luas__pool *p)
     return goes_on;
 }
 
-/* Where a fork lacked something: does it come free? Existing workers get the pending
-   tasks first. */
+/* After a fork failed for want of something: can it be waited for? Existing workers get the
+   pending tasks first. */
 static int await_room(luas__pool *p, int lack)
 {
     int rc = luas__schedule_deal(p, false);
@@ -204,7 +207,7 @@ static int await_room(luas__pool *p, int lack)
     return is_busy(p) || (makes_room && go_on_waiting(p)) ? 0 : lack;
 }
 
-/* A failing fork matters only when there is no worker that could do anything. */
+/* A failing fork is a failure only when no worker could do the tasks. */
 int luas__scaling_up(luas__pool *p, void *host)
 {
     if (p->closing || p->health.broken != 0)

@@ -1,7 +1,7 @@
 /*
- * Which workers there are to be. They are forked when tasks want them, each with
- * its first task at once, and told to end when they are too many, used up, or
- * laden with what their tasks have left.
+ * How many workers there are. A worker is forked when there are tasks for it, and gets its
+ * first tasks with the fork. Workers are told to end when there are too many, when they have
+ * done max_tasks or passed max_memory, and when their tasks have allocated too much.
  *
  * The pool's lock is held.
  */
@@ -10,23 +10,24 @@
 
 #include "state.h"
 
-/* Brings the workers up to what the tasks can use. A fork that fails matters only
-   when there is no worker that could do anything. */
+/* Forks as many workers as the tasks can use. A failing fork is a failure only when there is
+   no worker at all that could do the tasks. */
 int luas__scaling_up(luas__pool *p, void *host);
 
-/* Brings them up to what the options say, whether there are tasks or not. */
+/* Forks as many workers as the options say, even without tasks. */
 int luas__scaling_populate(luas__pool *p, void *host);
 
-/* Prepares those of jobs that have their own: the first, and those that replace others. */
+/* Prepares workers of inheriting jobs: their first ones, and those that replace others. */
 int luas__scaling_replace(luas__pool *p);
 
-/* Forks so many of those now, for a new snapshot that becomes the job's: 0 if there is one at least. */
+/* Makes a new snapshot for the job, and forks `now` of its workers. Returns 0 if at least one
+   was forked. */
 int luas__scaling_inherit(luas__pool *p, luas__job *job, int workers, int now, void *host);
 
-/* Tells workers to end that are too many for `most`, or used up. */
+/* Tells workers to end: those beyond `most`, and those that are used up. */
 void luas__scaling_down(luas__pool *p, int most);
 
-/* Tells those to end that have allocated much and can be replaced. */
+/* Tells workers to end that have allocated much and can be replaced. */
 void luas__scaling_relieve(luas__pool *p);
 
 /* Tells half of the idle workers to end, so that others have room; the next steps

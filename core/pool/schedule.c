@@ -28,8 +28,8 @@ static bool is_able(const luas__worker *w, const luas__job *job)
         && (job->snapshot.id == 0 || job->snapshot.id == w->snapshot);
 }
 
-/* Of a job for each worker, it has had its task. If all have, since there are
-   fewer workers than there were, then another is better than none. */
+/* In a broadcast: has this worker had its task? If all workers have and tasks are left, because
+   there are fewer workers now, a second task is better than none. */
 static bool has_had_its_own(const luas__pool *p, const luas__worker *w, const luas__job *job)
 {
     if (!(job->policy.flags & LUAS__JOB_EACH) || !luas__worker_tasks_had(w, job))
@@ -50,14 +50,14 @@ static bool can_do(luas__pool *p, const luas__worker *w, luas__job *job)
         && (luas__concurrency_slots(p, job) > 0 || luas__concurrency_has(w, job));
 }
 
-/* Tasks that a worker may still have before it is replaced. */
+/* How many tasks a worker may still do before it is replaced (max_tasks). */
 static uint64_t lifetime(const luas__pool *p, const luas__worker *w)
 {
     uint64_t most = p->options.max_tasks, had = w->tasks.served + w->tasks.unanswered;
     return most == 0 ? UINT64_MAX : had < most ? most - had : 0;
 }
 
-/* For a task of whatever job. */
+/* Has the worker room for a task of any job? */
 static bool has_any_room(const luas__pool *p, const luas__worker *w)
 {
     if (w->state >= LUAS__WORKER_STOPPING || w->retiring || lifetime(p, w) == 0)
@@ -72,7 +72,7 @@ static bool has_room(const luas__worker *w, const luas__job *job)
     if (w->tasks.nchunks == 0)
         return true;
     if (job->policy.flags & LUAS__JOB_CAPTURE)
-        return false; /* one at a time, so that output is told apart */
+        return false; /* one task at a time, so that each has its own output */
     return w->tasks.nchunks < 2
         || (job->pace.task_ns > 0 && w->tasks.unanswered * job->pace.task_ns < HORIZON);
 }
@@ -100,8 +100,8 @@ static bool idle(const luas__worker *w)
     return w->tasks.unanswered == 0 && w->state < LUAS__WORKER_STOPPING;
 }
 
-/* A task goes to the worker that it failed on only when no other is idle:
-   serial numbers, for a new worker with an old one's place is another. */
+/* A task goes to the worker on which it failed only if no other is idle. That worker is known
+   by its serial: a new worker may have its number. */
 static uint32_t whom_to_avoid(luas__pool *p, const luas__worker *w, luas__job *job)
 {
     if (luas__pending_first(&job->input.pending)->avoid != w->serial)
@@ -134,7 +134,8 @@ static int give(luas__pool *p, luas__worker *w, luas__job *job)
     uint32_t size = chunk_size(p, job);
     luas__range range;
     luas__batch *batch;
-    int rc = luas__job_reserve(job, 1 + (size_t)p->spawn.pending); /* it may all come back */
+    int rc = luas__job_reserve(job, 1 + (size_t)p->spawn.pending); /* if forks fail, these
+                                                                      ranges come back */
     if (rc < 0 || !luas__job_take(job, whom_to_avoid(p, w, job),
                                   size < most ? size : (uint32_t)most, &range, &batch))
         return rc;
@@ -152,8 +153,8 @@ static int give(luas__pool *p, luas__worker *w, luas__job *job)
     return 1;
 }
 
-/* The jobs that have tasks for a worker, in order: those for any worker, and in its
-   place among them the one that the worker was forked for. */
+/* The jobs that have tasks for a worker, in order: those for any worker, and among them, by its
+   priority, the job that the worker was forked for. */
 typedef struct candidates {
     luas__queue_node *shared, *own;
     bool passed;            /* `shared` was the last one */
@@ -179,7 +180,7 @@ static luas__job *next_candidate(const luas__pool *p, candidates *c)
     return luas__job_in(own);
 }
 
-/* One chunk for the worker, if it has room for the first job that it can do: 1, or 0
+/* Gives the worker one chunk of the first job that it can do and has room for. Returns 1, or 0
    when there is none. */
 static int serve(luas__pool *p, luas__worker *w)
 {
@@ -198,8 +199,8 @@ static int serve(luas__pool *p, luas__worker *w)
     return 0;
 }
 
-/* One chunk for each of the workers *from to *to - 1 that has room; what is
-   left of them is those who may have room for more. */
+/* Gives one chunk to each of the workers *from to *to - 1 that has room. Narrows the range to
+   those that may have room for more. */
 static int serve_round(luas__pool *p, int *from, int *to)
 {
     int first = *to, end = *from;
@@ -217,7 +218,7 @@ static int serve_round(luas__pool *p, int *from, int *to)
     return 0;
 }
 
-/* Round and round, so that the first worker does not take all. */
+/* Deals in rounds, so that the first worker does not get everything. */
 static int serve_all(luas__pool *p)
 {
     int rc = 0, from = 0, to = p->nworkers;
@@ -226,16 +227,16 @@ static int serve_all(luas__pool *p)
     return rc;
 }
 
-/* Has the worker had all that it was sent for a while? What is still on its
-   way to one worker would have to be sent to another from the start. */
+/* Has the worker had everything that it was sent for a while? If not, its tasks are about to
+   arrive there, and sending them to another worker would take longer. */
 static bool has_had_time(const luas__worker *w)
 {
     return w->link.out.len == 0 && luas__now_coarse() - w->link.sent_at > TIME_TO_START;
 }
 
 /*
- * The time that tasks will have to wait in a worker; 0: none does. A single
- * task that has not started is about to, unless that has taken a while.
+ * How long tasks will have to wait in a worker; 0: none waits. A single task that has not
+ * started is about to start, so it does not count, unless it has waited for a while (`late`).
  */
 static double backlog(const luas__worker *w, bool late)
 {
@@ -248,7 +249,7 @@ static double backlog(const luas__worker *w, bool late)
     return waiting * (job->pace.task_ns > 0 ? job->pace.task_ns : (double)HORIZON);
 }
 
-/* Is there any worker that one without this work could take some from? */
+/* Is there a worker from which an idle one could take tasks? */
 static bool has_victim(luas__pool *p)
 {
     for (int i = 0; i < p->nworkers; i++) {
@@ -275,8 +276,8 @@ static luas__worker *most_loaded(luas__pool *p, const luas__worker *thief, bool 
     return found;
 }
 
-/* An idle worker takes over what waits in another. Where little waits the
-   alarm asks again soon, for a short task may have turned out long. */
+/* Moves tasks that wait in one worker to an idle one. If only little waits, the alarm looks
+   again soon: the task in front may turn out to be long. */
 static int steal(luas__pool *p, bool late)
 {
     if (!has_victim(p))
@@ -298,7 +299,7 @@ static int steal(luas__pool *p, bool late)
     return 0;
 }
 
-/* Word that a job is over can wait until there is something to do again. */
+/* Is there anything urgent to send? The message that a job is over can wait. */
 static bool should_flush(const luas__worker *w)
 {
     return (w->link.out.len > 0 || w->link.stop_unsent)
@@ -337,7 +338,7 @@ int luas__schedule_first(luas__pool *p, luas__worker *w)
     return rc;
 }
 
-/* Pending tasks that idle workers could have at once. */
+/* How many pending tasks of the job idle workers could begin at once. */
 static uint64_t available_of(luas__pool *p, luas__job *job)
 {
     if (job->policy.flags & LUAS__JOB_EACH)
@@ -346,7 +347,8 @@ static uint64_t available_of(luas__pool *p, luas__job *job)
     return job->pace.concurrency == 0 ? job->input.waiting : slots;
 }
 
-/* Of these, and of all but the first in each worker, are there more than `n`? */
+/* Are there more than `n` tasks that could begin elsewhere: pending ones, and in each worker all
+   but the first? */
 static bool is_available(luas__pool *p, uint64_t n)
 {
     uint64_t found = 0;

@@ -1,11 +1,10 @@
 /*
  * Which worker gets which tasks, and how many at once.
  *
- * A chunk should take about CHUNK_TIME, so that its overhead vanishes, and
- * never be more than a fair part of what is left. A worker is given chunks
- * until HORIZON is covered, at least one beyond the one it works on, so that
- * it never waits for the host. What turns out badly dealt is taken back from
- * the slow and given to the idle.
+ * A chunk should take about CHUNK_TIME: then the overhead of a chunk does not matter. It is
+ * never more than a fair part of the tasks that are left. A worker is given chunks until it has
+ * work for HORIZON, and always one more than the chunk it works on: so it never waits for the
+ * host. If a worker turns out to be slow, idle workers get the tasks that wait in it.
  *
  * Jobs of equal priority take turns, of LUAS__SHORTEST_TURN of work at least. What is
  * dealt at once may be more, as a single long task is: then the next turns are longer,
@@ -19,17 +18,17 @@
 
 #include "state.h"
 
-/* Gives pending tasks to workers with room, and evens out; `alarmed`: those that
-   have had a task for a while may lose it to one that is idle. */
+/* Gives pending tasks to workers that have room, and moves waiting tasks to idle workers. With
+   `alarmed`, an idle worker may also get a single task that has waited for a while. */
 int luas__schedule_deal(luas__pool *p, bool alarmed);
 
-/* Gives a worker that was just prepared its first chunk, which it finds when it is forked. */
+/* Gives a worker that is prepared and not yet forked its first chunk. */
 int luas__schedule_first(luas__pool *p, luas__worker *w);
 
-/* Would another worker have something to do at once, and is it allowed? */
+/* Is another worker allowed, and are there tasks for it? */
 bool luas__schedule_needs_worker(luas__pool *p);
 
-/* Is the worker idle, and no open job depends on its snapshot? */
+/* Is the worker idle, and does no open job depend on its snapshot? */
 bool luas__schedule_is_spare(const luas__worker *w);
 
 #endif

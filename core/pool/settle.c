@@ -12,9 +12,8 @@ static void count(luas__stats *s, const luas__outcome *o)
     s->tasks += o->count;
 }
 
-/* What the task printed that is just over, read before its outcome is known:
-   where output is captured a worker has one task at a time, so all that came
-   is that task's. NULL where it is passed on. */
+/* What the task that has just ended printed, or NULL if output is not captured. With captured
+   output a worker has one task at a time: so everything in the pipe belongs to this task. */
 static luas__buffer *captured(luas__pool *p, luas__worker *w)
 {
     if (w->output.mode == LUAS__OUTPUT_INHERIT)
@@ -23,8 +22,8 @@ static luas__buffer *captured(luas__pool *p, luas__worker *w)
     return w->output.mode == LUAS__OUTPUT_CAPTURE ? &w->output.text[0] : NULL;
 }
 
-/* Without memory for it the job does more than it should; the outcome that
-   led here is settled all the same. */
+/* Stops dealing after too many failures. If memory is short for that, the job does more tasks
+   than it should; the outcome that led here is settled all the same. */
 static void halt(luas__pool *p, luas__job *job)
 {
     luas__jobs_cancel(p, job, 0, UINT64_MAX, false);
@@ -55,7 +54,7 @@ static int settle(luas__pool *p, luas__worker *w, const luas__outcome *o, const 
     return 0;
 }
 
-/* A retry goes where its task was, to another worker if there is one. */
+/* Returns the task to its place among the pending ones, for another worker if there is one. */
 static int retry(luas__pool *p, luas__worker *w, const luas__outcome *o, const char *payload)
 {
     const luas__chunk *c = &w->tasks.chunks[0];
@@ -76,7 +75,8 @@ static int retry(luas__pool *p, luas__worker *w, const luas__outcome *o, const c
     return 0;
 }
 
-/* Not what has been tried elsewhere already without its having begun. */
+/* A task is not retried after several workers in a row have died before they began a task of
+   its job. */
 static bool retriable(const luas__chunk *c, int kind)
 {
     return (kind == LUAS__KIND_CRASH || kind == LUAS__KIND_TIMEOUT)
@@ -84,7 +84,7 @@ static bool retriable(const luas__chunk *c, int kind)
         && c->attempts < (uint32_t)c->job->policy.retries;
 }
 
-/* The first unanswered task of a worker has ended so. */
+/* Settles the first unanswered task of a worker. */
 int luas__settle_task(luas__pool *p, luas__worker *w, int kind, luas__mp_reader *payload, int status)
 {
     const luas__chunk *c = &w->tasks.chunks[0];

@@ -1,7 +1,7 @@
 /*
- * Snapshots of the host that a pool keeps: a zygote for each inheriting job
- * whose host goes on while the job runs. It has what such a job's tasks see, for
- * the workers that take the place of others. (spawner.h forks it.)
+ * Snapshots of the host. The tasks of an inheriting job see the host as it was when the job was
+ * submitted. If the host goes on while the job runs, a zygote keeps the host as it was.
+ * Workers that replace others are forked from the zygote. (spawner.h forks the zygote.)
  *
  * The pool's lock is held.
  */
@@ -13,25 +13,26 @@
 typedef struct luas__snapshot {
     luas__zygote zygote;
     struct luas__snapshot *next;
-    const luas__job *job;       /* NULL: it was ended */
+    const luas__job *job;       /* NULL: the snapshot was ended */
     uint32_t id;
-    int definitions;            /* of the job's, that it has */
+    int definitions;            /* how many of the job's definitions it has */
 } luas__snapshot;
 
-/* The zygote of this snapshot and how many of its job's definitions are in it, or NULL. */
+/* The zygote of this snapshot, or NULL. *definitions tells how many of the job's definitions it
+   has. */
 luas__zygote *luas__snapshots_find(const luas__pool *p, uint32_t id, int *definitions);
 
 /* Are there zygotes of other snapshots? */
 bool luas__snapshots_has_others(const luas__pool *p, uint32_t id);
 
-/* Ends a job's, or all; frees those that have ended. Waits, also without the lock, until all
-   are reaped that were ended. */
+/* Ends the snapshot of a job; ends all; frees those that have ended; waits until all that were
+   told to end are reaped, for which the lock is not needed. */
 void luas__snapshots_end(luas__pool *p, const luas__job *job);
 void luas__snapshots_end_all(luas__pool *p);
 void luas__snapshots_free(luas__pool *p);
 void luas__snapshots_await(luas__pool *p);
 
-/* In a forked child: gives the descriptors to be closed. */
+/* In a forked child: adds the descriptors to `closing`. */
 void luas__snapshots_abandon(const luas__pool *p, luas__fd_closing *closing);
 
 #endif

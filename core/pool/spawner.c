@@ -14,11 +14,11 @@
 #include "procfs.h"
 #include "snapshots.h"
 
-enum { MOST_AT_ONCE = 64 };     /* signals wait meanwhile */
+enum { MOST_AT_ONCE = 64 };     /* signals are blocked during such a row of forks */
 
 /* ---- preparing ---- */
 
-/* The lowest, looked for among 64 at a time. */
+/* The lowest free number. Looks at 64 numbers at a time. */
 static int free_number(const luas__pool *p)
 {
     uint64_t taken = UINT64_MAX;
@@ -107,8 +107,8 @@ static luas__worker *next_to_fork(const luas__pool *p, int *at)
     return p->workers[*at];
 }
 
-/* The host touches its stack here, and no other memory; the handlers (atfork.c) touch
-   what they must. */
+/* Between two forks the host writes to its stack and to no other memory; only the handlers
+   (atfork.c) do. */
 static int fork_next(luas__pool *p, void *host, pid_t *pids, int most)
 {
     luas__child_forks forks;
@@ -128,7 +128,7 @@ static int fork_next(luas__pool *p, void *host, pid_t *pids, int most)
     return n;
 }
 
-/* Up to so many of them: 0, or why there are fewer. */
+/* Forks up to `most` of them. Returns 0, or why there are fewer. */
 static int fork_some(luas__pool *p, void *host, int most)
 {
     pid_t pids[MOST_AT_ONCE];
@@ -142,7 +142,8 @@ static int fork_some(luas__pool *p, void *host, int most)
     return n < most ? (int)pids[n] : 0;
 }
 
-/* What it was given is pending again: there is room for that (schedule.c). */
+/* Removes the workers that could not be forked. Their tasks are pending again; room for that was
+   reserved in schedule.c. */
 static void give_up(luas__pool *p)
 {
     for (int i = p->nworkers; p->spawn.pending > 0;) {
@@ -167,13 +168,13 @@ int luas__spawner_fork_pending(luas__pool *p, void *host)
 
 /* ---- zygotes ---- */
 
-/* The zygote, and then each worker that it forks. */
+/* Runs the zygote; and goes on in each worker that the zygote forks. */
 static _Noreturn void be_zygote(luas__pool *p, luas__snapshot *k, void *host)
 {
     luas__zygote_request wanted;
     luas__channel channel;
     luas__zygote z = luas__zygote_become(&k->zygote);
-    luas__atfork_close_copies(p); /* its workers will have slots that nobody has yet */
+    luas__atfork_close_copies(p); /* not the slots: its workers will need free ones */
     luas__atfork_abandon_all();
     luas__zygote_serve(&z, &wanted);
     luas__bulk_keep(&p->bulk, wanted.slot);

@@ -1,29 +1,29 @@
 /*
- * Forking workers and zygotes, and what a forked child gives up.
+ * Forks workers and zygotes. A forked child gives up here what belongs to the host.
  *
- * Workers are first prepared, each with its pipes and its first tasks, and then
- * forked one right after the other: a host copies each page of memory that it
- * writes to after a fork, and what it writes before all of them it copies once.
+ * Workers are prepared first: each gets its pipes, its scoreboard and its first tasks. Then all
+ * of them are forked in a row. The reason is copy-on-write: after a fork the host copies every
+ * page that it writes to. If it writes only before the first fork, it copies each page once.
  *
- * The pool's lock is held all the time, or the pool is left for the fork (atfork.h),
- * so nobody else sees a worker that is still to be forked, but children that other
- * threads fork meanwhile. It has one chunk at most.
+ * During all this the pool's lock is held, or the pool is left for the fork (atfork.h). So
+ * nobody sees a worker that is prepared and not yet forked, except children that other threads
+ * fork at that moment. Such a worker has at most one chunk.
  */
 #ifndef LUAS_SPAWNER_H
 #define LUAS_SPAWNER_H
 
 #include "state.h"
 
-/* Prepares a worker, at the end of p->workers, or has a zygote fork it: from the
-   snapshot of this job, or NULL. */
+/* Prepares a worker and appends it to p->workers. If it is for the snapshot of an inheriting job
+   that has a zygote, the zygote forks it at once. NULL: it is for any job. */
 int luas__spawner_prepare(luas__pool *p, luas__job *snapshot_job);
 
-/* Forks all that are prepared; `host` goes to the child's main. Where that fails
-   those that are left are gone, and their tasks pending again. */
+/* Forks all workers that are prepared. `host` is passed to the child's main. If a fork fails,
+   the workers that are left are removed, and their tasks are pending again. */
 int luas__spawner_fork_pending(luas__pool *p, void *host);
 
-/* Forks a zygote that has the host as it is now, for the job's later workers.
-   Where that fails there is none. */
+/* Forks a zygote that keeps the host as it is now, for later workers of the job. If that fails
+   the job has no zygote. */
 void luas__spawner_zygote(luas__pool *p, const luas__job *job, void *host);
 
 #endif

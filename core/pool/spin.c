@@ -7,7 +7,7 @@
 
 #define LONGEST (50 * LUAS__MS / 1000)
 
-/* So often in a row; then events have their turn. */
+/* How often to spin in a row before events are looked at. */
 enum { MOST_IN_A_ROW = 64 };
 
 static luas__worker *only_busy(const luas__pool *p)
@@ -41,7 +41,7 @@ bool luas__spin_for_result(luas__pool *p)
     return false;
 }
 
-/* While one looks the other must be able to work. */
+/* Spinning pays only where host and worker can run at the same time. */
 void luas__spin_learn(luas__pool *p, int64_t waited)
 {
     p->spin.in_a_row = 0;

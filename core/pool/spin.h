@@ -1,10 +1,9 @@
 /*
- * A look at the scoreboard before going to sleep. Where one worker alone is at a
- * single short task, its result is there before the host would be asleep and
- * woken again, and so costs half as much. What it takes from other processes is
- * bounded: it is given up after the first wait that was too long for it, until a
- * wait has turned out short again. The worker that it has worked for may spin in
- * the same way for its next task (channel.c).
+ * Spins on the scoreboard before the host goes to sleep. If a single worker runs a single short
+ * task, the result is there before the host could have slept and been woken: the call takes
+ * half the time. Spinning takes CPU time from other processes, so it is limited: after a wait
+ * that was too long the host does not spin until a wait was short again. The worker may spin
+ * for its next task in the same way (channel.c).
  *
  * The pool's lock is held.
  */
@@ -13,10 +12,10 @@
 
 #include "state.h"
 
-/* Looks for a result that is about to come, for a moment at most: true when it is there. */
+/* Spins for a result, for a moment at most. Returns true when it has come. */
 bool luas__spin_for_result(luas__pool *p);
 
-/* Learns from how long a wait was (ns). */
+/* Learns from the length of a wait (ns) whether spinning pays. */
 void luas__spin_learn(luas__pool *p, int64_t waited);
 
 #endif

@@ -1,11 +1,10 @@
 /*
- * What a pool is: its workers, its jobs, and what the files of this floor note
- * down about them. Each nested struct has one owner, the file of its name; the
- * others only read it. The pool's lock guards all of it, but for what a header
- * says of its own functions.
+ * The state of a pool: its workers, its jobs, and what the files of this floor remember about
+ * them. Each nested struct belongs to the file of its name; other files only read it. The
+ * pool's lock guards everything, except where a header says otherwise.
  *
- * A process that the owner forked has a copy of the pool, whose lock a thread may
- * have held at that moment: it stays locked for good. So no copy is ever locked.
+ * A process that the owner forks has a copy of the pool. If a thread held the lock at the fork,
+ * the copy stays locked for good. So the lock of a copy is never taken.
  */
 #ifndef LUAS_STATE_H
 #define LUAS_STATE_H
@@ -20,9 +19,9 @@
 #include "worker_tasks.h"
 
 typedef struct luas__pool_options {
-    int workers;                /* at most, but for snapshot_workers of inheriting jobs */
+    int workers;                /* the most there may be, without those of inheriting jobs */
     luas__child_main *main;     /* what a worker runs */
-    bool has_init;              /* a worker sends READY before it is trusted */
+    bool has_init;              /* a worker sends READY when init has run */
     uint64_t max_tasks;         /* a worker is replaced after so many; 0: never */
     luas__output_mode output;
     char label[40];             /* names workers in tags */
@@ -40,8 +39,8 @@ typedef struct luas__pool {
     luas__fork_detect fork_detect;
     struct {
         struct luas__pool *next, **link;    /* of all pools of the process */
-        bool rests;             /* or did not, when the process forked last */
-        bool left;              /* its owner forks, and has given the lock up for that */
+        bool rests;             /* false: it did not rest at the last fork */
+        bool left;              /* the owner has unlocked it in order to fork */
     } atfork;
     luas__pool_options options;
     luas__bulk bulk;
@@ -50,18 +49,18 @@ typedef struct luas__pool {
     luas__stats stats;
     luas__events events;
     luas__sinks sinks;          /* for what workers print with a tag; the line of progress */
-    int cpus;                   /* that there are; 0: not asked yet */
+    int cpus;                   /* how many there are; 0: not asked yet */
     bool closing;               /* no new jobs, no new workers */
-    bool alarmed;               /* the alarm went off and nobody looked yet */
-    uint64_t progress;          /* counts what an owner could wait for */
-    uint64_t noticed;           /* what the owner has had a chance to see */
+    bool alarmed;               /* the alarm went off, and nobody has handled it yet */
+    uint64_t progress;          /* counts everything that an owner could wait for */
+    uint64_t noticed;           /* the value of `progress` that the owner has seen */
     luas__job_list jobs;        /* unfinished */
-    luas__job_list ended;       /* finished, and luas__pool_ended has to say so yet */
-    luas__job_list done;        /* finished, and not dropped yet: all others */
-    luas__job *dropped;         /* and to be freed when no worker has a task of them */
-    luas__queue ready;          /* with tasks to deal, for any worker */
-    luas__queue inherited;      /* the same, for workers of their own */
-    int broadcasts;             /* unfinished ones with a task for each worker */
+    luas__job_list ended;       /* finished and watched, not yet told by luas__pool_ended */
+    luas__job_list done;        /* all others that are finished and not dropped */
+    luas__job *dropped;         /* dropped; freed when no worker has a task of them */
+    luas__queue ready;          /* jobs with tasks to deal, for any worker */
+    luas__queue inherited;      /* jobs with tasks to deal, for workers of their own */
+    int broadcasts;             /* how many unfinished jobs have a task for each worker */
     int64_t last_job;
     luas__worker **workers;     /* in the order in which they were prepared */
     int nworkers;
@@ -82,30 +81,30 @@ typedef struct luas__pool {
         bool failed;            /* the last fork failed; try again later */
     } spawn;
     struct {
-        int64_t lacks_since, lack_seen_at;  /* ns; from when to when a job had to wait for a worker */
+        int64_t lacks_since, lack_seen_at;  /* ns; how long a job has had to wait */
         int64_t room_asked_at;  /* ns; when idle workers were last told to end for one */
-        bool asks_only;         /* the library's thread looks for workers: it does not fork */
+        bool asks_only;         /* the library's thread is scaling: it asks zygotes, forks not */
     } scaling;
     struct {
-        uint32_t round;         /* of looking how many workers jobs may go to */
-        int64_t retry_at;       /* ns; when one of those looked at may go to more */
+        uint32_t round;         /* counts the rounds of luas__concurrency_begin */
+        int64_t retry_at;       /* ns; when one of the jobs looked at may go to more workers */
     } concurrency;
     struct {
         int64_t last;           /* given to a job (luas__job_place) */
         double length;          /* ns of work for which one lasts */
     } turns;
     struct {
-        bool pays;              /* the last wait was so short that looking is cheaper */
+        bool pays;              /* the last wait was so short that spinning is cheaper */
         int in_a_row;
     } spin;
     struct {
         struct luas__pump *pump;    /* the thread, once there was one */
-        int jobs;               /* unfinished ones that it is to go on with */
-        int drivers;            /* calls that drive the pool now */
+        int jobs;               /* how many unfinished jobs it has to drive */
+        int drivers;            /* how many calls drive the pool now */
     } pumping;
 } luas__pool;
 
-/* Locks the pool; LUAS_EFOREIGN where this process has only a copy of it. */
+/* Locks the pool. LUAS_EFOREIGN if this process has only a copy of it. */
 static inline int luas__state_lock(luas__pool *p)
 {
     if (!luas__fork_detect_is_here(&p->fork_detect))
@@ -119,25 +118,25 @@ static inline void luas__state_unlock(luas__pool *p)
     pthread_mutex_unlock(&p->lock);
 }
 
-/* No worker can start: for this reason, and in these words. Only the first counts. */
+/* Records why no worker can start, as a code and in words. Only the first call counts. */
 void luas__state_break(luas__pool *p, int code, const char *words, size_t len);
 
-/* Is the workers' memory looked at? */
+/* Must the memory of workers be measured? */
 bool luas__state_weighs(const luas__pool *p);
 
-/* The workers that can be given tasks, now or when they are forked. */
+/* How many workers can be given tasks, now or once they are forked. */
 int luas__state_active(const luas__pool *p);
 
-/* The CPUs that this process may use, asked for once. */
+/* How many CPUs this process may use. The system is asked once. */
 int luas__state_cpus(luas__pool *p);
 
-/* For so long a call waits for room for a worker. */
+/* How long a call waits for room for a worker. */
 #define LUAS__PATIENCE (5 * LUAS__SECOND)
 
 /* Of work, for a job that shares the workers with others. */
 #define LUAS__SHORTEST_TURN (10 * LUAS__MS)
 
-/* After so many workers that end before they do anything it is no accident. */
+/* If this many workers in a row end before they do anything, the next ones will, too. */
 enum { LUAS__MOST_FAILED_STARTS = 3 };
 
 #endif

@@ -1,4 +1,4 @@
-/* Counting what the events of pools tell. */
+/* Counts the events of pools. */
 #define _GNU_SOURCE
 #include "tally.h"
 
@@ -9,7 +9,7 @@
 #include "array.h"
 #include "mp_text.h"
 
-/* Bytes of an input or a message that a report has. */
+/* The most bytes of an input or a message that a report shows. */
 enum { MOST_TEXT = 1000 };
 
 /* ---- lanes ---- */

@@ -1,10 +1,9 @@
 /*
- * A tally: what is kept of a run for its figures and its report, however long it
- * is: times in a histogram, a row of time bins for each worker, the slowest tasks
- * and the first failures, with their inputs as text. About 1 MB for any number of
- * tasks on 64 workers.
+ * A tally: the figures of a run, for stats and reports. It has a histogram of times, a row of
+ * time bins for each worker, the slowest tasks and the first failures with their inputs as
+ * text. It takes about 1 MB on 64 workers, for any number of tasks.
  *
- * It is a reader of the events of one or more pools. Whoever looks at it locks the reader.
+ * It reads the events of one or more pools. Lock the reader to look at it.
  */
 #ifndef LUAS_TALLY_H
 #define LUAS_TALLY_H
@@ -15,9 +14,9 @@
 
 enum { LUAS__SLOWEST = 20, LUAS__FAILURES = 1000, LUAS__MARKS = 32 };
 
-/* A task that is worth telling of. */
+/* A task that the report shows. */
 typedef struct luas__notable {
-    int64_t start, took;    /* ns; took -1: nobody knows */
+    int64_t start, took;    /* ns; took -1: unknown */
     int64_t job;
     uint64_t index;
     int pool, worker, attempts, status;
@@ -31,17 +30,17 @@ typedef struct luas__mark {
     int status;
 } luas__mark;
 
-/* A worker's place; one that is replaced leaves it to its successor. */
+/* A worker's lane in the report. A worker that replaces another goes on in its lane. */
 typedef struct luas__lane {
     int pool, number, row;
     int64_t forked_at;      /* 0: before anybody listened */
     int64_t died_at;        /* 0: it lives */
-    int64_t alive;          /* ns, of those before */
-    int64_t busy, startup;  /* ns, of all */
+    int64_t alive;          /* ns; lifetime of the earlier workers in this lane */
+    int64_t busy, startup;  /* ns; of all workers in this lane */
     int64_t last_end;
     bool begun;             /* it has started a task */
     uint64_t tasks, forks, deaths;
-    uint64_t in_chunk, last_chunk;  /* tasks ended of its chunk; of the one before */
+    uint64_t in_chunk, last_chunk;  /* tasks that have ended, of this chunk and the last one */
     luas__mark marks[LUAS__MARKS];
     int nmarks;
 } luas__lane;
@@ -62,10 +61,10 @@ typedef struct luas__tally {
     luas__notable *failures;
     int nfailures;
     size_t cap_failures;
-    uint64_t unlisted;      /* failures beyond those */
+    uint64_t unlisted;      /* further failures, which are only counted */
 } luas__tally;
 
-/* NULL without memory. Without memory for more it counts what it can. */
+/* NULL without memory. If memory runs out later, it goes on counting what it can. */
 luas__tally *luas__tally_new(int64_t only);
 
 #endif

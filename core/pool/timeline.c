@@ -1,4 +1,4 @@
-/* Bins of time that fold in two when they are used up. */
+/* Bins of time. When they are used up, each two are joined. */
 #define _GNU_SOURCE
 #include "timeline.h"
 
@@ -41,12 +41,12 @@ static void fold(luas__row *row)
         row->at[i] = 0;
 }
 
-/* The bin of this moment, for which there is one afterwards. What was before the
-   start counts as at it. */
+/* The bin of this moment; joins bins until there is one. A moment before the start counts as
+   the start. */
 static int bin_of(luas__timeline *t, int64_t ns)
 {
     if (ns - t->begin < t->width && ns >= t->begin && t->width > 0)
-        return t->last; /* as it mostly is, without a division */
+        return t->last; /* the usual case, without a division */
     luas__timeline_start(t, ns);
     int64_t since = ns > t->origin ? ns - t->origin : 0;
     while (since / t->width >= LUAS__BINS) {

@@ -1,4 +1,4 @@
-/* Events as a trace of Chrome's. */
+/* Writes events as a Chrome trace. */
 #define _GNU_SOURCE
 #include "trace.h"
 
@@ -13,13 +13,13 @@
 #include "log_file.h"
 #include "mp_text.h"
 
-/* A task that takes so long is told of alone. */
+/* A task that takes this long is always an event of its own. */
 #define LONG (10 * LUAS__MS)
 #define QUEUE_EACH (10 * LUAS__MS)
 
 enum { MOST_INPUT = 200 };
 
-/* A worker's place, and tasks of its that are to be one event. */
+/* A worker's row, and its tasks that will be one event. */
 typedef struct row {
     int pool, worker;
     uint64_t count, first;
@@ -30,7 +30,7 @@ typedef struct luas__trace {
     luas__reader reader;
     luas__log_file file;
     int64_t origin;         /* ns; 0: nothing happened yet */
-    int64_t queue_at;       /* ns; when the length of the queue was noted last */
+    int64_t queue_at;       /* ns; when the length of the queue was last written */
     uint64_t tasks;         /* events that are tasks */
     bool begun, finished;
     row *rows;
@@ -67,7 +67,7 @@ static void name_row(luas__trace *t, const row *r)
         r->pool, r->worker, r->worker));
 }
 
-/* NULL without memory: then the row has no name, and its tasks are not joined. */
+/* NULL without memory. Then the row has no name, and its tasks are not joined. */
 static row *row_of(luas__trace *t, int pool, int worker)
 {
     for (int i = 0; i < t->nrows; i++)

@@ -1,4 +1,4 @@
-/* The host's end of a worker: opening, sending, taking back. */
+/* The host's end of a worker: starting it, sending, receiving. */
 #define _GNU_SOURCE
 #include "worker.h"
 
@@ -37,7 +37,7 @@ static luas__worker *make(const luas__spawn_request *birth)
     return w;
 }
 
-/* The ends that are the child's alone. */
+/* Closes, in the host, the ends that belong to the child. */
 static void close_its_ends(luas__worker *w)
 {
     luas__fd_close(&w->link.writer);
@@ -63,7 +63,7 @@ static void release(luas__worker *w)
     free(w);
 }
 
-/* In the order of their numbers, as far as that is known. */
+/* Roughly in the order of their numbers: consecutive ones are closed by one call. */
 void luas__worker_abandon(const luas__worker *w, bool is_self, luas__fd_closing *closing)
 {
     if (!is_self)
@@ -115,7 +115,8 @@ static int watch(luas__worker *w, luas__poller *poller)
     return rc;
 }
 
-/* Of the scoreboard only a worker that does not inherit it needs the descriptor. */
+/* Maps the scoreboard. Its descriptor is made only for a worker of a zygote, which does not
+   inherit the mapping: `fd` is NULL otherwise. */
 static int map_page(luas__worker *w, int *fd)
 {
     if (fd != NULL)
@@ -128,7 +129,7 @@ static int map_page(luas__worker *w, int *fd)
     return 0;
 }
 
-/* With *fd the scoreboard's, unless it is NULL. */
+/* Unless `fd` is NULL, *fd gets the descriptor of the scoreboard. */
 static int prepare(luas__worker **worker, luas__poller *poller, const luas__spawn_request *birth, int *fd)
 {
     luas__worker *w = *worker = make(birth);
@@ -161,7 +162,7 @@ pid_t luas__worker_fork(const luas__worker *w, const luas__child_forks *forks)
     return pid;
 }
 
-/* Without `watch` its end is noticed where its pipe ends. */
+/* Without pidfds (`watch`) the end of the worker is noticed by the end of its pipe. */
 void luas__worker_begin(luas__worker *w, pid_t pid, luas__poller *poller)
 {
     close_its_ends(w);
@@ -255,7 +256,7 @@ int luas__worker_flush(luas__worker *w, luas__poller *poller)
     return rc;
 }
 
-/* What a peek took from the ring comes again through the pipe. */
+/* Skips bytes from the pipe that a peek has taken out of the ring before. */
 static void pass_over_peeked(luas__worker *w, size_t n)
 {
     uint64_t again = w->link.received - w->link.piped;
@@ -287,7 +288,7 @@ int luas__worker_receive(luas__worker *w, luas__poller *poller)
         pass_over_peeked(w, (size_t)n);
         total += (size_t)n;
         if ((size_t)n < most)
-            return 0; /* empty now, or soon reported again */
+            return 0; /* the pipe is empty, or the poller will report it again */
         most = most < READ_SIZE ? READ_SIZE : READ_MOST / 4;
     }
     return 0;

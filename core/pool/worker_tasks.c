@@ -1,4 +1,4 @@
-/* What a worker was sent: telling it, taking back, and what it has answered. */
+/* Sends tasks to a worker, takes them back, and removes those that were answered. */
 #include "worker_tasks.h"
 
 #include <string.h>
@@ -144,7 +144,8 @@ int luas__worker_tasks_forget(luas__worker *w, int64_t job)
 {
     for (int i = 0; i < w->known.njobs; i++)
         if (w->known.jobs[i].id == job) {
-            /* What an inherited function changed it changed for good. */
+            /* The tasks of an inheriting job may have changed globals and upvalues. Other jobs
+               of the snapshot must not see that, so the worker is replaced. */
             w->retiring |= w->known.jobs[i].is_inherited && w->known.jobs[i].tasks > 0;
             w->known.jobs[i] = w->known.jobs[--w->known.njobs];
             return luas__frame_write(&w->link.out, LUAS__MSG_FORGET, &job, 1);
@@ -162,7 +163,7 @@ int luas__worker_tasks_drop(luas__worker *w, int64_t definition)
     return 0;
 }
 
-/* How many of a chunk's tasks come after `started`; sequence numbers wrap. */
+/* How many tasks of a chunk come after `started`. Sequence numbers wrap. */
 static uint32_t after(const luas__chunk *c, uint32_t started)
 {
     int32_t begun = (int32_t)(started - c->seq) + 1;
@@ -212,7 +213,7 @@ int luas__worker_tasks_revoke(luas__worker *w)
     for (int i = 0; i < w->tasks.nchunks; i++) {
         int rc = luas__job_reserve(w->tasks.chunks[i].job, (size_t)w->tasks.nchunks);
         if (rc < 0)
-            return rc; /* nothing is revoked yet */
+            return rc; /* nothing was revoked */
     }
     if (w->tasks.unanswered == 0)
         return 0;
