@@ -14,7 +14,7 @@
 #include "error.h"
 #include "fd.h"
 
-/* What nobody has is looked for as often as this where objects are made. */
+/* How often a process that makes objects looks for ones that nobody has any more. */
 #define SWEEP_EVERY LUAS__SECOND
 
 enum { WORDS = LUAS__SEATS / 64 };
@@ -74,7 +74,7 @@ static void push_free(luas__arena *a, uint32_t i)
     *list = i;
 }
 
-/* Gives the block back, which reads as zeros then, and the entry. */
+/* Frees the entry and gives the memory of its block back; it reads as zeros from then on. */
 static void free_entry(luas__arena *a, uint32_t i)
 {
     luas__entry *e = luas__arena_entry(a, i);
@@ -90,7 +90,7 @@ static void free_entry(luas__arena *a, uint32_t i)
     push_free(a, i);
 }
 
-/* After a death under the lock: what the states say is right. */
+/* Rebuilds the lists after a process died with the lock. The states of the entries are right. */
 static void rebuild(luas__arena *a)
 {
     luas__arena_head *h = a->head;
@@ -190,7 +190,7 @@ static void sweep(luas__arena *a)
     h->swept = luas__now_coarse();
 }
 
-/* Bits of who had the seat before: they are not this process's. */
+/* Clears the bits of the process that had this seat before. */
 static void clear_owner(luas__arena *a)
 {
     for (uint32_t i = 1; i <= a->head->made; i++) {
@@ -238,8 +238,8 @@ static int take_seat(luas__arena *a)
     return rc < 0 ? rc : 0;
 }
 
-/* In a forked child: what it has inherited it has. What has gone since it was
-   forked luas__arena_has tells. */
+/* In a forked child: sets the bits of the objects that it has inherited. Some may be gone since
+   the fork; luas__arena_has tells. */
 static void own_inherited(luas__arena *a)
 {
     if (lock(a) < 0)
@@ -252,7 +252,7 @@ static void own_inherited(luas__arena *a)
     unlock(a);
 }
 
-/* What the parent holds the child does not. */
+/* In a forked child: the locks of the parent are not its own. */
 static void forget_holds(luas__arena *a)
 {
     for (uint32_t i = 0; i < a->nholds; i++)
@@ -333,8 +333,7 @@ static void give(luas__arena *a, uint32_t i, luas__object *o)
                         .id = (uint64_t)atomic_load(&e->generation) << 32 | i};
 }
 
-/* A free entry with a block of that size, which nobody has used since it was zeroed:
-   its index, or negative. */
+/* Takes a free entry with a zeroed block of that size. Returns its index, or negative. */
 static int take_entry(luas__arena *a, uint64_t size)
 {
     luas__arena_head *h = a->head;
@@ -439,14 +438,14 @@ bool luas__arena_is_last(const luas__object *o)
     return o->arena->uses != NULL && o->arena->uses[(uint32_t)o->id] == 1;
 }
 
-/* One who has it still would be seen by the sweep. */
+/* Frees the object if no process has it. */
 static void free_if_unwanted(luas__arena *a, uint32_t i, uint32_t generation)
 {
     living l;
     luas__entry *e = luas__arena_entry(a, i);
     int rc = luas__robust_try(&a->head->lock);
     if (rc < 0)
-        return; /* a sweep finds it */
+        return; /* a later sweep frees it */
     if (rc == LUAS__DIED)
         rebuild(a);
     if (atomic_load(&e->state) == ENTRY_USED && atomic_load(&e->generation) == generation) {
@@ -557,7 +556,7 @@ int luas__arena_keep(const luas__object *keeper, const uint64_t *ids, uint32_t c
 
 void luas__arena_unkeep(const luas__object *keeper, const uint64_t *ids, uint32_t count)
 {
-    (void)change_keepers(keeper, ids, count, -1); /* if not, they go with the keeper */
+    (void)change_keepers(keeper, ids, count, -1); /* if it fails they live as long as the keeper */
 }
 
 void luas__arena_settle(luas__arena *a, int64_t before)
@@ -672,7 +671,7 @@ void luas__arena_add_hold(luas__arena *a, const luas__object *o)
     luas__arena_retain(o);
 }
 
-/* Mostly the last. */
+/* Looks from the end: it mostly is the last one. */
 void luas__arena_remove_hold(luas__arena *a, const luas__object *o)
 {
     uint32_t i = a->nholds;

@@ -1,27 +1,26 @@
 /*
- * The memory that a host and all processes below it share: one file in memory,
- * sparse, in which each object is a block.
+ * The memory that a host shares with all processes below it: one sparse file in memory.
+ * Each shared object is a block of it.
  *
- * The host: 1. luas__arena_open before its first fork, which only makes the
- * descriptor that every child then has; any process: 2. luas__arena_enter, which
- * maps it when it is first wanted and takes a seat in it; 3. luas__arena_new for
- * an object, or luas__arena_find for one that another process has made;
- * 4. luas__arena_drop for each of them; 5. luas__arena_close. A forked child goes
- * on with what it inherits: its first luas__arena_enter takes a seat of its own.
+ * The host: 1. luas__arena_open before its first fork. This only makes the descriptor,
+ * which every child inherits. Then every process: 2. luas__arena_enter, which maps the file
+ * at first use and takes a seat in it; 3. luas__arena_new to make an object, or
+ * luas__arena_find for an object of another process; 4. luas__arena_drop for each object;
+ * 5. luas__arena_close. A forked child keeps the objects that it inherits; its first
+ * luas__arena_enter takes a seat of its own.
  *
- * Who shares what. The head has a lock for making, finding and freeing objects.
- * The entry of an object says where its block is; whether there is an object is
- * one word of it. The block begins with a bit for each seat whose process has
- * the object, which that process alone sets, holding the lock, and clears. An
- * object is freed when no living process has it; its memory goes back to the
- * system at once. Whoever dies on the way, the words are right, and the lists of
- * free blocks are made anew by the next who takes the lock.
+ * Who shares what. The head has a lock for making, finding and freeing objects. Each object
+ * has an entry, which says where its block is; one word of the entry says whether the object
+ * exists. The block begins with one bit for each seat: the process in that seat has the
+ * object. Only that process sets the bit (with the lock) and clears it. When no living
+ * process has an object it is freed, and its memory goes back to the system at once. If a
+ * process dies during a change, these words are still right. The lists of free blocks may not
+ * be; the next process that takes the lock rebuilds them.
  *
- * An object that was packed into a message lives until the host says that no such
- * message is under way (luas__arena_settle), or while something keeps it.
+ * An object that was packed into a message lives until the host says that no such message
+ * is under way (luas__arena_settle), or as long as another object keeps it.
  *
- * Nothing here is safe for several threads: each has an arena of its own, by
- * luas__arena_join.
+ * Threads must not share an arena: each has one of its own, by luas__arena_join.
  */
 #ifndef LUAS_ARENA_H
 #define LUAS_ARENA_H
@@ -41,7 +40,7 @@ typedef enum luas__shared_kind {
     LUAS__SHARED_TABLE
 } luas__shared_kind;
 
-/* Behind the head. */
+/* The seats come after the head. */
 #define LUAS__SEATS_AT 4096
 
 struct luas__arena;
@@ -55,12 +54,12 @@ typedef struct luas__object {
     luas__shared_kind kind;
 } luas__object;
 
-/* What a process holds, and a task is to give back at its end. */
+/* A lock or permit that a process holds. A task gives it back when it ends. */
 typedef struct luas__hold {
     luas__object object;    /* a lock, or a permit of a semaphore */
 } luas__hold;
 
-/* Who the process is, for those who find what it held. */
+/* Who the process is, for others who find a lock that it held. */
 typedef struct luas__who {
     int worker;             /* its number; 0: none */
     uint64_t serial;        /* differs from task to task; 0: no task */
@@ -71,18 +70,18 @@ typedef struct luas__who {
 
 typedef struct luas__arena {
     int fd;                 /* -1: none */
-    bool is_root;           /* it was made here */
-    uint64_t limit;         /* bytes; 0: by the memory that there is */
+    bool is_root;           /* this process has made it */
+    uint64_t limit;         /* bytes; 0: depends on the machine's memory */
     luas__fork_detect here;
     struct luas__arena_head *head;  /* NULL: not mapped */
     size_t size;            /* of what is mapped */
     uint32_t seat, generation;      /* generation 0: none taken */
-    uint32_t *uses;         /* by entry: how many luas__object there are here */
+    uint32_t *uses;         /* by entry: how many luas__objects this process has */
     size_t nuses;
     luas__hold *holds;
     uint32_t nholds;
     size_t cap_holds;
-    uint32_t blind_waits;   /* for an item, that are not worth a look before */
+    uint32_t blind_waits;   /* how many waits for an item will not spin first */
     luas__who who;
     struct luas__opened *tables;    /* shared_table.c's: what this process has open */
     uint64_t *packed;       /* ids, while `collects` */
@@ -96,64 +95,66 @@ typedef struct luas__arena {
 /* Makes the descriptor. On failure *a is LUAS__ARENA_INIT. */
 int luas__arena_open(luas__arena *a, uint64_t limit);
 
-/* Another one of the same memory, for another thread or state. */
+/* Makes another arena of the same memory, for another thread or Lua state. */
 int luas__arena_join(luas__arena *a, const luas__arena *other);
 
-/* Gives up what this process has of it; it holds nothing (luas__holds_close). */
+/* Gives up all objects of this process. It must hold no locks: luas__holds_close. */
 void luas__arena_close(luas__arena *a);
 
 int luas__arena_enter_slowly(luas__arena *a);
 
-/* 0, or negative: no memory, no seat free. */
+/* Returns 0, or negative: no memory, or no free seat. */
 static inline int luas__arena_enter(luas__arena *a)
 {
     return a->generation != 0 && luas__fork_detect_is_here(&a->here) ? 0 : luas__arena_enter_slowly(a);
 }
 
-/* A number that no other arena has; for who has entered. */
+/* A number that no other arena has. Call it after luas__arena_enter. */
 uint64_t luas__arena_name(const luas__arena *a);
 
 /*
- * A new object, zeroed but for its first LUAS__BLOCK_HEAD bytes, which are the
- * arena's; `size` with those, of which `charged` bytes count against the limit now.
- * LUAS_ENOMEM where the limit is reached: *o is then as it was.
+ * Makes an object of `size` bytes. The first LUAS__BLOCK_HEAD of them belong to the arena;
+ * the rest is zero. `charged` bytes count against the limit now. When the limit is reached
+ * the result is LUAS_ENOMEM, and *o is unchanged.
  */
 enum { LUAS__BLOCK_HEAD = LUAS__SEATS / 8 };
 int luas__arena_new(luas__arena *a, luas__shared_kind kind, uint64_t size, uint64_t charged,
                     luas__object *o);
 
-/* LUAS_ECLOSED where there is no such object (any more). */
+/* LUAS_ECLOSED when there is no such object, or it is gone. */
 int luas__arena_find(luas__arena *a, uint64_t id, luas__shared_kind kind, luas__object *o);
 
-/* One more hold on it, or one less. */
+/* Adds a reference of this process, or drops one. */
 void luas__arena_retain(const luas__object *o);
 void luas__arena_drop(luas__object *o);
 
-/* Is it the only hold that this process has on it? */
+/* Is it the last reference of this process? */
 bool luas__arena_is_last(const luas__object *o);
 
-/* Is it still what it was when this process was forked? */
+/* Does the object that this process has inherited still exist? */
 bool luas__arena_has(const luas__object *o);
 
-/* Counts further bytes that it uses, or (negative) no longer: 0 or LUAS_ENOMEM. Gives the
-   whole pages of a part of a block back to the system, which reads as zeros then. */
+/* luas__arena_charge counts further bytes that the object uses, or (negative) fewer. Returns 0 or
+   LUAS_ENOMEM. luas__arena_discard gives whole pages of a block back to the system; they read as
+   zeros from then on. */
 int luas__arena_charge(const luas__object *o, int64_t bytes);
 void luas__arena_discard(const luas__object *o, uint64_t from, uint64_t len);
 
-/* Its id goes into a message. */
+/* Call it when the id of the object goes into a message. */
 int luas__arena_pack(const luas__object *o);
 
-/* These objects live at least as long as `keeper`, or until it has been said so often
-   that it does not keep them: 0 or negative. */
+/* luas__arena_keep: these objects live at least as long as `keeper`. Returns 0 or negative. Each
+   call is undone by one of luas__arena_unkeep. */
 int luas__arena_keep(const luas__object *keeper, const uint64_t *ids, uint32_t count);
 void luas__arena_unkeep(const luas__object *keeper, const uint64_t *ids, uint32_t count);
 
-/* Host: messages with objects that were packed before that moment (coarse ns) have been
-   read or will never be. Frees what nobody has, if it is time for that or `now`. */
+/* Host: luas__arena_settle says that all messages with objects packed before this moment
+   (coarse ns) were read or never will be. luas__arena_sweep frees the objects that nobody has
+   any more, if it is time for that or `now`. */
 void luas__arena_settle(luas__arena *a, int64_t before);
 void luas__arena_sweep(luas__arena *a, bool now);
 
-/* Does a living process but this one have it, or may a message? */
+/* Does another living process have it, or may it be in a message? */
 bool luas__arena_is_shared(const luas__object *o);
 
 /* Bytes in use, and objects; for tests. */
@@ -170,21 +171,21 @@ uint32_t luas__arena_seat_count(const luas__arena *a);
 
 /* ---- what is told of a process ---- */
 
-/* The number that it has as a worker. */
+/* Tells the number that this process has as a worker. */
 void luas__arena_call_worker(luas__arena *a, int worker);
 
-/* It waits for the end of a process, and does nothing else until then; 0: no longer. Or
-   for room in a queue; NULL: no longer. */
+/* Tells that this process waits for the end of another one and does nothing else until then (0:
+   it waits no longer); or that it waits for room in a queue (NULL: no longer). */
 void luas__arena_say_join(luas__arena *a, int pid);
 void luas__arena_say_full(luas__arena *a, const luas__object *queue);
 
-/* For one who waits for room: does nobody live who could take something from it? */
+/* For a process that waits for room in the queue: is nobody able to take something from it? */
 bool luas__arena_is_stuck(const luas__object *queue, int *pid);
 
 /* ---- what a task holds ---- */
 
-/* Room for one more, before it is taken; then it is added, or removed. LUAS_ETOOBIG: it
-   holds too many. */
+/* Makes room for one more hold, before the lock is taken. LUAS_ETOOBIG: this process holds too
+   many. The others add and remove a hold. */
 int luas__arena_reserve_hold(luas__arena *a);
 void luas__arena_add_hold(luas__arena *a, const luas__object *o);
 void luas__arena_remove_hold(luas__arena *a, const luas__object *o);

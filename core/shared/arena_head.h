@@ -8,8 +8,8 @@ enum { LUAS__PAGE_SIZE = 4096, LUAS__CLASSES = 40, LUAS__OBJECTS = 1 << 18, LUAS
 
 enum luas__entry_state { ENTRY_FREE, ENTRY_CHANGING, ENTRY_USED };
 
-/* An object. Its place is its own for ever: a block that is freed is used again by
-   the next object of its size. */
+/* The entry of an object. An entry always keeps its block: when the object is freed, the next
+   object of that size gets both. */
 typedef struct luas__entry {
     _Atomic uint32_t state;
     uint32_t kind;
@@ -19,10 +19,10 @@ typedef struct luas__entry {
     _Atomic uint64_t charged;
     _Atomic int64_t packed_at;      /* coarse ns of the last time; 0: never */
     struct luas__keeper {
-        uint64_t id;                /* of an object; one that is gone keeps nothing */
+        uint64_t id;                /* of the keeper; one that is gone keeps nothing */
         uint64_t count;
     } keepers[LUAS__KEEPERS];
-    uint64_t stays;                 /* 1: more wanted to keep it than have room */
+    uint64_t stays;                 /* 1: it has too many keepers to list, so it stays */
 } luas__entry;
 
 typedef struct luas__arena_head {
@@ -34,14 +34,14 @@ typedef struct luas__arena_head {
     uint32_t objects;
     uint64_t bump;                  /* where the next new block comes */
     uint32_t free[LUAS__CLASSES];   /* lists of entries, by the power of two of the size */
-    uint32_t sweep_at;              /* so many objects make it worth a sweep */
+    uint32_t sweep_at;              /* the number of objects that makes a sweep worth it */
     int64_t swept;                  /* coarse ns */
     _Atomic int64_t settled;        /* luas__arena_settle's */
-    _Atomic uint32_t seats;         /* that can be taken */
+    _Atomic uint32_t seats;         /* how many seats exist */
     _Atomic uint32_t next_seat;
 } luas__arena_head;
 
-/* Where they lie: after the head the seats, the entries, the blocks. */
+/* The layout: the head, then the seats, the entries, the blocks. */
 #define LUAS__ENTRIES_AT (UINT64_C(1) << 20)
 #define LUAS__BLOCKS_AT (UINT64_C(32) << 20)
 
@@ -53,11 +53,11 @@ static inline luas__entry *luas__arena_entry(const luas__arena *a, uint32_t i)
 /* arena_map.c: makes the descriptor, or gives negative errno. */
 int luas__arena_map_create(void);
 
-/* Maps it, lays it out if nobody did: 0 or negative. */
+/* Maps the file, and lays it out if no process has done so yet. Returns 0 or negative. */
 int luas__arena_map_open(luas__arena *a);
 void luas__arena_map_close(luas__arena *a);
 
-/* More seats, with the lock held: 0 or negative. */
+/* Makes more seats. The lock is held. Returns 0 or negative. */
 int luas__arena_map_seats(luas__arena *a);
 
 #endif

@@ -1,4 +1,4 @@
-/* The file of an arena: made, mapped and laid out. */
+/* Makes, maps and lays out the file of an arena. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
@@ -17,7 +17,7 @@
 #define MAP_NORESERVE 0
 #endif
 
-/* Bytes of address space; fewer hold too little. */
+/* Bytes of address space. Less than the second is not enough. */
 #define LARGEST (UINT64_C(64) << 30)
 #define SMALLEST (2 * LUAS__BLOCKS_AT)
 
@@ -32,7 +32,7 @@ int luas__arena_map_create(void)
 {
 #ifdef MFD_CLOEXEC
     int fd = memfd_create("luas-shared", MFD_CLOEXEC);
-    if (fd >= 0 && fd <= STDERR_FILENO) { /* its place is somebody's who closed it */
+    if (fd >= 0 && fd <= STDERR_FILENO) { /* the application has closed a standard stream */
         int low = fd;
         fd = fcntl(low, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
         close(low);
@@ -56,8 +56,7 @@ static uint64_t read_number(const char *path, uint64_t none)
     return n;
 }
 
-/* A half of the memory that there is, for what is written there is not bounded
-   otherwise. */
+/* Half of the machine's memory. Nothing else limits what is written to the arena. */
 static uint64_t usual_limit(void)
 {
     uint64_t all = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
@@ -84,12 +83,12 @@ static void *map(int fd, uint64_t size)
     void *p = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
 #ifdef MADV_DONTDUMP
     if (p != MAP_FAILED)
-        madvise(p, size, MADV_DONTDUMP); /* a core would have all of it */
+        madvise(p, size, MADV_DONTDUMP); /* else a core file would contain all of it */
 #endif
     return p;
 }
 
-/* A file that may become so long; a longer one would end the process by SIGXFSZ. */
+/* The largest file that this process may write. Beyond that size SIGXFSZ would kill it. */
 static uint64_t largest_file(void)
 {
     struct rlimit limit;
@@ -98,7 +97,7 @@ static uint64_t largest_file(void)
     return LARGEST;
 }
 
-/* Where address space is limited, the largest power of two that there is. */
+/* Where address space is limited, maps the largest power of two that fits. */
 static int map_new(luas__arena *a)
 {
     void *p = MAP_FAILED;
@@ -139,7 +138,7 @@ static int map_old(luas__arena *a, uint64_t size)
         return -errno;
     a->head = p;
     a->size = size;
-    return a->head->name != 0 ? 0 : lay_out(a); /* who did it was killed */
+    return a->head->name != 0 ? 0 : lay_out(a); /* 0: the process that began it was killed */
 }
 
 static int map_file(luas__arena *a)
@@ -153,8 +152,8 @@ static int map_file(luas__arena *a)
     return rc < 0 ? rc : lay_out(a);
 }
 
-/* One process lays it out; a lock of the file's, which ends with who has it, is
-   there before any in the memory. */
+/* One process lays the file out. It holds a lock of the file for that, because there is no lock
+   in the memory yet. The kernel drops that lock when the process dies. */
 int luas__arena_map_open(luas__arena *a)
 {
     struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};

@@ -1,11 +1,11 @@
 /*
- * Waiting for a change in shared memory. Who waits: 1. luas__bell_listen, 2. looks
- * whether what he waits for is there already, 3. luas__bell_wait, 4. looks again.
- * Who changes something rings afterwards.
+ * Waiting for a change in shared memory. A process that waits: 1. luas__bell_listen;
+ * 2. checks whether the change has happened already; 3. luas__bell_wait; 4. checks again.
+ * A process that changes something rings afterwards.
  *
- * All who listen are woken, as a wake-up that is given to one process is lost when
- * that is killed. Somebody may still be killed between a change and its ring:
- * nobody sleeps longer than LUAS__SLICE at a time.
+ * A ring wakes all that listen. If it woke only one, and that one was killed, the wake-up
+ * would be lost. A process may also be killed between its change and the ring. So nobody
+ * sleeps longer than LUAS__SLICE at a time.
  */
 #ifndef LUAS_BELL_H
 #define LUAS_BELL_H
@@ -18,7 +18,7 @@ typedef struct luas__bell {
     _Atomic uint32_t listeners;     /* 1: somebody may sleep */
 } luas__bell;
 
-/* Gives what luas__bell_wait wants. */
+/* Returns the number of rings to pass to luas__bell_wait. */
 static inline uint32_t luas__bell_listen(luas__bell *b)
 {
     uint32_t rings = atomic_load(&b->rings);
@@ -26,8 +26,8 @@ static inline uint32_t luas__bell_listen(luas__bell *b)
     return rings;
 }
 
-/* Waits for a ring, at most so many ns and never longer than a slice: 0, or LUAS_EINTR
-   after a signal. */
+/* Waits for a ring, at most `ns` and never longer than a slice. Returns 0, or LUAS_EINTR after a
+   signal. */
 int luas__bell_wait(luas__bell *b, uint32_t rings, int64_t ns);
 
 void luas__bell_wake(luas__bell *b);

@@ -6,7 +6,7 @@
 
 void luas__holds_end_task(luas__arena *a, uint32_t before)
 {
-    if (!luas__fork_detect_is_here(&a->here)) /* a fork that the task has made */
+    if (!luas__fork_detect_is_here(&a->here)) /* in a child that the task has forked */
         return;
     while (a->nholds > before) {
         luas__object o = a->holds[a->nholds - 1].object;

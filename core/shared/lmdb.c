@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* The same for all threads of a process, and never changed once it is there. */
+/* Shared by all threads of the process. Never changed once it is filled. */
 static luas__lmdb functions;
 static char reason[256];
 static pthread_once_t once = PTHREAD_ONCE_INIT;

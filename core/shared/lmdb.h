@@ -1,7 +1,6 @@
 /*
- * LMDB, a library of its own (Debian: liblmdb0), which is loaded when the first table
- * is made. What is declared here is what its lmdb.h has; the ABI has been the same
- * since 0.9.10.
+ * The library LMDB (Debian: liblmdb0). It is loaded when the first table is made. The
+ * declarations are those of its lmdb.h; its ABI has not changed since 0.9.10.
  */
 #ifndef LUAS_LMDB_H
 #define LUAS_LMDB_H

@@ -7,7 +7,8 @@
 
 #include "error.h"
 
-/* An owner has it for some µs; one that was stopped may go on after this. */
+/* A holder keeps such a lock for microseconds. One that was stopped may be continued within this
+   time. */
 #define PATIENCE (10 * LUAS__SECOND)
 
 int luas__robust_init(luas__robust *r)

@@ -1,4 +1,4 @@
-/* Seats are free where their lock can be had. */
+/* A seat is free if its lock can be taken. */
 #define _GNU_SOURCE
 #include "seat.h"
 
@@ -29,8 +29,8 @@ void luas__seat_leave(luas__seat *s)
     luas__robust_unlock(&s->life);
 }
 
-/* The lock of a dead process is let go, so that the next one who asks gets it at
-   once. While somebody asks, others may think it taken. */
+/* If the process has died this takes its lock and releases it: then the next one that asks gets
+   the lock at once. While one process asks, others may find the seat taken. */
 bool luas__seat_is_taken(luas__seat *s)
 {
     if (luas__robust_try(&s->life) < 0)

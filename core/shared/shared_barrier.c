@@ -43,7 +43,7 @@ int luas__shared_barrier_new(luas__arena *a, uint32_t n, luas__object *o)
     return rc;
 }
 
-/* Each change under it is one store: a death leaves nothing to mend. */
+/* Every change under this lock is one store. So nothing has to be mended after a death. */
 static int guard(const luas__object *o)
 {
     int rc = luas__robust_lock_briefly(&barrier_of(o)->guard);
@@ -63,7 +63,7 @@ static void break_it(barrier *b, int pid, int worker)
     luas__bell_ring(&b->bell);
 }
 
-/* One that left of its own accord does not count, unless it was awaited. */
+/* A process that has left its seat does not count as dead, unless it was waiting here. */
 static bool has_died(const luas__object *o, uint32_t seat, uint64_t word)
 {
     luas__seat *s = &luas__arena_seats(o->arena)[seat];
@@ -72,7 +72,7 @@ static bool has_died(const luas__object *o, uint32_t seat, uint64_t word)
         && atomic_load(&s->left) != generation;
 }
 
-/* With the guard held: how many wait in this round. Notes who has died. */
+/* Counts who waits in this round, and records who has died. The guard is held. */
 static uint32_t count_waiting(const luas__object *o)
 {
     barrier *b = barrier_of(o);
@@ -148,7 +148,7 @@ int luas__shared_barrier_await(const luas__object *o, luas__barrier_visit *v, in
     int rc = look(o, v);
     if (rc != 0 || (rc = luas__bell_wait(&b->bell, rings, ns)) < 0 || (rc = look(o, v)) != 0)
         return rc;
-    if (luas__robust_try(&b->guard) >= 0) { /* or else somebody is looking */
+    if (luas__robust_try(&b->guard) >= 0) { /* if another has it, that one looks */
         count_waiting(o);
         unguard(o);
     }

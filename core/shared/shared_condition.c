@@ -1,10 +1,10 @@
-/* Tickets of those who wait. */
+/* Processes that wait have tickets. */
 #include "shared_condition.h"
 
 #include "bell.h"
 #include "error.h"
 
-/* What a process has in its word; more: its ticket. */
+/* The states in the word of a process; from FIRST_TICKET on it is a ticket. */
 enum { NOT_WAITING, NOTIFIED, FIRST_TICKET };
 
 typedef struct condition {
@@ -12,7 +12,7 @@ typedef struct condition {
     luas__robust guard;
     luas__bell bell;
     uint64_t lock;
-    uint32_t ticket;            /* that the next one gets */
+    uint32_t ticket;            /* the next one to be given */
     luas__seat_word waits[LUAS__SEATS];
 } condition;
 
@@ -44,7 +44,7 @@ uint64_t luas__shared_condition_lock(const luas__object *o)
     return condition_of(o)->lock;
 }
 
-/* Each change under it is one store: a death leaves nothing to mend. */
+/* Every change under this lock is one store. So nothing has to be mended after a death. */
 static int guard(const luas__object *o)
 {
     int rc = luas__robust_lock_briefly(&condition_of(o)->guard);
@@ -78,7 +78,7 @@ int luas__shared_condition_enter(const luas__object *o)
     return 0;
 }
 
-/* The seat that has waited longest, or -1. Tickets are compared round the clock. */
+/* The seat that has waited longest, or -1. Tickets wrap. */
 static int find_first(const luas__object *o)
 {
     condition *c = condition_of(o);
@@ -112,7 +112,7 @@ int luas__shared_condition_notify(const luas__object *o, uint32_t n)
     return 0;
 }
 
-/* A notice that a dead process had is this one's: true if there was one. */
+/* Takes the notice of a process that has died. Returns true if there was one. */
 static bool inherit(const luas__object *o)
 {
     condition *c = condition_of(o);

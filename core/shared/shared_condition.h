@@ -1,10 +1,11 @@
 /*
- * A condition: processes wait until another one notifies them, the longest waiting
- * first. A notice for a process that dies before it has noticed goes to another one.
+ * A condition: processes wait until another one notifies them. The one that has waited longest
+ * is notified first. If a process dies before it has seen its notice, another one gets the
+ * notice.
  *
- * Who waits: 1. luas__shared_condition_enter, holding the lock that goes with it;
- * 2. lets go of that; 3. luas__shared_condition_await until it gives 1, or
- * luas__shared_condition_leave. waits[seat] says what became of a process; it is
+ * A process that waits: 1. luas__shared_condition_enter, while it holds the lock that goes with
+ * the condition; 2. releases that lock; 3. luas__shared_condition_await until it returns 1, or
+ * luas__shared_condition_leave. waits[seat] is the state of the process in that seat. It is
  * written with the condition's own robust lock.
  */
 #ifndef LUAS_SHARED_CONDITION_H
@@ -12,20 +13,20 @@
 
 #include "arena.h"
 
-/* `lock`: the id of the lock that goes with it, which it keeps; 0: none. */
+/* `lock` is the id of the lock that goes with it; the condition keeps that lock. 0: none. */
 int luas__shared_condition_new(luas__arena *a, uint64_t lock, luas__object *o);
 uint64_t luas__shared_condition_lock(const luas__object *o);
 
 int luas__shared_condition_enter(const luas__object *o);
 
-/* 1: it was notified, and waits no longer; 0: not yet, after so many ns or a slice;
-   LUAS_EINTR after a signal. */
+/* Waits, up to `ns` or a slice. Returns 1 when this process was notified: then it waits no
+   longer. 0: not yet. LUAS_EINTR after a signal. */
 int luas__shared_condition_await(const luas__object *o, int64_t ns);
 
-/* Waits no longer: 1: it had been notified. */
+/* Stops waiting. Returns 1 if this process was notified before. */
 int luas__shared_condition_leave(const luas__object *o);
 
-/* Notifies `n` of those who wait: 0 or negative. */
+/* Notifies `n` processes that wait. Returns 0 or negative. */
 int luas__shared_condition_notify(const luas__object *o, uint32_t n);
 
 #endif

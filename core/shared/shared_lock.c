@@ -9,14 +9,14 @@
 typedef struct shared_lock {
     char owners[LUAS__BLOCK_HEAD];
     luas__robust lock;
-    _Atomic uint64_t holder;    /* seat and generation of who has it; 0: nobody */
-    uint32_t depth;             /* how often he took it */
+    _Atomic uint64_t holder;    /* seat and generation of the holder; 0: nobody */
+    uint32_t depth;             /* how often the holder took it */
     uint32_t recursive;
-    uint32_t abandoned;         /* by a task that ended */
-    int32_t pid, worker;        /* of the last holder; pid 0: he did not come so far */
+    uint32_t abandoned;         /* a task ended with it */
+    int32_t pid, worker;        /* of the last holder; pid 0: it died before it recorded them */
     int64_t task;
-    uint64_t serial;            /* of his task: its input is below */
-    uint64_t seat;              /* and the seat that it belongs to */
+    uint64_t serial;            /* of the task whose input is below */
+    uint64_t seat;              /* of the process of that task */
     size_t len;
     char input[LUAS__MOST_INPUT];
 } shared_lock;
@@ -26,7 +26,7 @@ static shared_lock *lock_of(const luas__object *o)
     return (shared_lock *)(void *)o->at;
 }
 
-/* Never 0, as generations are not. */
+/* Never 0, because generations are never 0. */
 static uint64_t self(const luas__arena *a)
 {
     return (uint64_t)a->seat << 32 | a->generation;
@@ -52,7 +52,8 @@ bool luas__shared_lock_is_own(const luas__object *o)
     return atomic_load_explicit(&lock_of(o)->holder, memory_order_relaxed) == self(o->arena);
 }
 
-/* The input is written down once a task, however often that takes the lock. */
+/* Records the holder. The input is written once for each task, however often it takes the lock.
+   */
 static void sign(shared_lock *l, const luas__arena *a)
 {
     const luas__who *who = &a->who;
@@ -79,7 +80,7 @@ static void tell(const shared_lock *l, luas__death *death)
     memcpy(death->input, l->input, death->len);
 }
 
-/* Taken again by who has it. */
+/* The holder takes the lock again. */
 static int deepen(shared_lock *l)
 {
     if (!l->recursive)

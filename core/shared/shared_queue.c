@@ -11,28 +11,28 @@ enum {
     LINE = 64,
     PAGE = 4096,
     ALIGN = 16,
-    /* Beyond this place an empty ring begins anew; beyond FEW its memory is returned,
-       now and then. */
+    /* An empty ring starts at its front again if it was used beyond NEAR. If it was used beyond FEW
+       its memory is given back now and then. */
     NEAR = 256 << 10,
     FEW = 4 << 20,
-    STEP = 64 << 10,        /* in which it takes memory */
-    SPIN = 10000,           /* ns: a wake-up takes longer */
-    RETRY = 64              /* waits without a look, after one that was in vain */
+    STEP = 64 << 10,        /* it takes memory in steps of so many bytes */
+    SPIN = 10000,           /* ns; a wake-up takes longer than this */
+    RETRY = 64              /* how many waits do not spin after one that spun in vain */
 };
 
 typedef struct record {
-    uint64_t len;           /* of what follows the ids; SKIP: there is no item */
+    uint64_t len;           /* bytes after the ids; SKIP: there is no item here */
     uint64_t nids;
 } record;
 
 #define SKIP UINT64_MAX
 
-/* A side of the ring: written with its lock. */
+/* One side of the ring, for putters or getters. It is written with its lock. */
 typedef struct side {
     luas__robust lock;
     _Atomic uint64_t at;            /* tail or head */
     _Atomic uint64_t count;
-    uint64_t next_at, next_count;   /* what they are about to be */
+    uint64_t next_at, next_count;   /* the values that `at` and the count are about to get */
     char rest[LINE];
 } side;
 
@@ -42,7 +42,7 @@ typedef struct queue {
     luas__bell items, room, done;
     _Atomic uint32_t closed;
     uint64_t size, bytes, max;
-    uint64_t touched;               /* of the ring, from its front; putters' */
+    uint64_t touched;               /* bytes from the front that have memory; the putters' */
     int64_t returned_at;            /* coarse ns */
     luas__seat_word taken[LUAS__SEATS];
 } queue;
@@ -92,7 +92,7 @@ int luas__shared_queue_new(luas__arena *a, uint64_t max, uint64_t bytes, luas__o
 
 /* ---- positions ---- */
 
-/* The moment in which it happens, and what goes with it. */
+/* Moves the position: the moment in which an item is put or got. Then the count follows. */
 static void commit(side *s, uint64_t at, uint64_t count)
 {
     s->next_at = at;
@@ -101,7 +101,7 @@ static void commit(side *s, uint64_t at, uint64_t count)
     atomic_store_explicit(&s->count, count, memory_order_relaxed);
 }
 
-/* After a death: what had happened has all that goes with it. */
+/* After a death: if the position was moved, the count follows. */
 static void mend(side *s)
 {
     if (atomic_load(&s->at) == s->next_at)
@@ -140,7 +140,7 @@ static void copy_out(const luas__object *o, uint64_t at, void *to, uint64_t len)
 
 /* ---- putting ---- */
 
-/* Memory that the ring did not use yet counts from now on. */
+/* Charges memory of the ring that is used for the first time. */
 static int touch(const luas__object *o, uint64_t at, uint64_t len)
 {
     queue *q = queue_of(o);
@@ -155,7 +155,7 @@ static int touch(const luas__object *o, uint64_t at, uint64_t len)
     return rc;
 }
 
-/* A burst is over: what it took is given back, not for each of many. */
+/* Gives memory back after a burst of items; not too often, in case many bursts follow. */
 static void give_back(const luas__object *o)
 {
     queue *q = queue_of(o);
@@ -168,7 +168,7 @@ static void give_back(const luas__object *o)
     q->touched = NEAR;
 }
 
-/* Where the record is to go: the tail, or the front of a ring that is empty. */
+/* The place for the record: the tail, or the front if the ring is empty. */
 static uint64_t place(const luas__object *o, uint64_t tail, uint64_t head, uint64_t len)
 {
     queue *q = queue_of(o);
@@ -238,7 +238,7 @@ int luas__shared_queue_put(const luas__object *o, const luas__queue_item *item)
 
 /* ---- getting ---- */
 
-/* The record at the head, past one that has no item. */
+/* Reads the record at the head; skips one without an item. */
 static uint64_t read_record(const luas__object *o, record *r)
 {
     queue *q = queue_of(o);
@@ -251,7 +251,7 @@ static uint64_t read_record(const luas__object *o, record *r)
     return head;
 }
 
-/* Before the item is taken: whoever dies here had it. */
+/* Called before the item is taken. If the process dies here it counts as having had the item. */
 static void count_taken(const luas__object *o, int by)
 {
     luas__seat_word *word = &queue_of(o)->taken[o->arena->seat];
@@ -260,7 +260,7 @@ static void count_taken(const luas__object *o, int by)
     atomic_store_explicit(word, luas__seat_make(generation, n + (uint32_t)by), memory_order_release);
 }
 
-/* There is room. */
+/* The caller has made room. */
 static void append_out(const luas__object *o, uint64_t at, luas__buffer *to, uint64_t len)
 {
     if (len == 0)
@@ -348,7 +348,8 @@ static bool has_item(const queue *q)
     return atomic_load(&q->got.at) != atomic_load(&q->put.at) || atomic_load(&q->closed) != 0;
 }
 
-/* A look costs more than it saves where the other process wants this CPU. */
+/* Spins for an item, unless the other process needs this CPU: then spinning costs more than it
+   saves. */
 static bool comes_soon(const luas__object *o)
 {
     const queue *q = queue_of(o);
@@ -409,7 +410,8 @@ int luas__shared_queue_done(const luas__object *o)
     return 0;
 }
 
-/* A getter counts an item as taken before the ring is without it. */
+/* A getter counts an item as taken before it removes it from the ring. So looking at the ring
+   first and then at the counts misses none. */
 bool luas__shared_queue_is_done(const luas__object *o)
 {
     queue *q = queue_of(o);

@@ -1,20 +1,21 @@
 /*
- * A queue of byte strings between processes. An item whose put returned is given
- * once to a getter that lives; one whose putter was killed is there whole or not at
- * all; a getter that is killed leaves its item or had it.
+ * A queue of byte strings between processes. An item whose put has returned goes to exactly one
+ * living getter. If a putter is killed its item is complete or not there. If a getter is killed
+ * its item is still there, or the getter had it.
  *
- * It is a ring of bytes with one lock for those who put and one for those who get.
- * Positions count from 0 for ever.
+ * The queue is a ring of bytes with two locks: one for putters, one for getters. Positions count
+ * from 0 and never wrap.
  *
- *   tail, put_count     are written with the putters' lock, by the getters read;
- *   head, got_count     with the getters' lock, by the putters read;
- *   taken[seat]         by the process that has the seat: items it has got and not
- *                       called done.
+ *   tail, put_count     written with the putters' lock; getters read them
+ *   head, got_count     written with the getters' lock; putters read them
+ *   taken[seat]         written by the process in that seat: how many items it has got and
+ *                       not called done
  *
- * The store of tail (of head) is the moment in which an item is put (got). What
- * goes with it was written beside it before, so that who finds its owner dead
- * finishes what he began. A putter who finds the ring empty goes on from its front:
- * a queue that is mostly empty does not use its whole ring.
+ * An item is put at the moment of the store to tail, and got at the moment of the store to head.
+ * The new values of the other words are written first, to next_at and next_count. So a process
+ * that finds the last holder of the lock dead can finish its change. A putter that finds the
+ * ring empty starts at the front again: a queue that is mostly empty does not use its whole
+ * ring.
  */
 #ifndef LUAS_SHARED_QUEUE_H
 #define LUAS_SHARED_QUEUE_H
@@ -24,8 +25,8 @@
 
 #define LUAS__QUEUE_BYTES (UINT64_C(16) << 20)
 
-/* In two pieces, one after the other, and the objects that it refers to, which live as
-   long as it is in the queue. */
+/* An item: two pieces of bytes that follow each other, and the objects that it refers to. These
+   live as long as the item is in the queue. */
 typedef struct luas__queue_item {
     const char *bytes, *more;
     size_t len, more_len;
@@ -33,37 +34,39 @@ typedef struct luas__queue_item {
     uint32_t nids;
 } luas__queue_item;
 
-/* For items of at most `bytes`, and at most `max` of them (0: as many as fit). */
+/* A queue for items of at most `bytes`, and for at most `max` items (0: as many as fit). */
 int luas__shared_queue_new(luas__arena *a, uint64_t max, uint64_t bytes, luas__object *o);
 
-/* 0; LUAS_ETIMEDOUT: there is no room now; LUAS_ECLOSED; LUAS_ETOOBIG: there never will
-   be; LUAS_ENOMEM: the arena is full. */
+/* Returns 0; LUAS_ETIMEDOUT: there is no room now; LUAS_ECLOSED: the queue is closed;
+   LUAS_ETOOBIG: the item will never fit; LUAS_ENOMEM: the arena is full. */
 int luas__shared_queue_put(const luas__object *o, const luas__queue_item *item);
 
-/* 1: *out has the next item, and *ids those that it referred to, which the queue
-   keeps until the caller has found them (luas__arena_unkeep); 0: it is empty; LUAS_ECLOSED: for ever;
-   LUAS_ETIMEDOUT: others are in the way. */
+/* Returns 1: *out has the next item, and *ids the ids of the objects that it refers to. The
+   queue keeps these until the caller has found them and calls luas__arena_unkeep. 0: the queue
+   is empty; LUAS_ECLOSED: it is empty for good; LUAS_ETIMEDOUT: other getters are in the way.
+   */
 int luas__shared_queue_get(const luas__object *o, luas__buffer *out, luas__buffer *ids);
 
-/* The same without a copy, for an item of at least so many bytes that refers to nothing
-   and lies in one piece: true, and the bytes are there until luas__shared_queue_take,
-   before which other getters wait. */
+/* The same without a copy, for an item of at least `least` bytes that refers to no object and
+   is in one piece. If it returns true the bytes are valid until luas__shared_queue_take. Other
+   getters wait until then. */
 bool luas__shared_queue_peek(const luas__object *o, size_t least, const char **bytes, size_t *len);
 void luas__shared_queue_take(const luas__object *o, bool takes);
 
-/* Is there one, or is it closed? */
+/* Is there an item, or is the queue closed? */
 bool luas__shared_queue_has_item(const luas__object *o);
 
-/* Waits, so many ns or a slice at most, until it is worth another try: 0, or LUAS_EINTR
-   after a signal. */
+/* Wait, up to `ns` or a slice, until another try is worth it. Return 0, or LUAS_EINTR after a
+   signal. */
 int luas__shared_queue_await_item(const luas__object *o, int64_t ns);
 int luas__shared_queue_await_room(const luas__object *o, const luas__queue_item *item, int64_t ns);
 int luas__shared_queue_await_done(const luas__object *o, int64_t ns);
 
-/* One of the items that this process got is dealt with: 0, or LUAS_EINVAL: it has none. */
+/* Says that one of the items that this process got is done. Returns 0, or LUAS_EINVAL: it has got
+   none. */
 int luas__shared_queue_done(const luas__object *o);
 
-/* Is it empty, and has no living process an item that it did not call done? */
+/* Is the queue empty, and are all items done that living processes got? */
 bool luas__shared_queue_is_done(const luas__object *o);
 
 int luas__shared_queue_close(const luas__object *o);

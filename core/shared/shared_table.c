@@ -28,7 +28,8 @@ typedef struct table {
     luas__seat_word fds[LUAS__SEATS];   /* descriptors, plus one */
 } table;
 
-/* What a process has open. An environment that was inherited is not used. */
+/* A table that this process has opened. One that it has inherited is not used: LMDB forbids it.
+   */
 typedef struct luas__opened {
     struct luas__opened *next;
     uint64_t id;
@@ -54,7 +55,7 @@ bool luas__shared_table_has_file(const luas__object *o)
     return table_of(o)->path[0] != '\0';
 }
 
-/* LMDB's codes are below all of ours; some have one of ours. */
+/* Turns a code of LMDB, which is below all of ours, into one of ours, where there is one. */
 static int failure(const luas__lmdb *m, int rc, const char **why)
 {
     if (rc == MDB_MAP_FULL || rc == MDB_TXN_FULL)
@@ -87,7 +88,8 @@ static bool is_that_file(const table *t, const char *path)
         && (uint64_t)s.st_ino == t->file;
 }
 
-/* Where a living process has it open, or this one has inherited it. */
+/* Finds a path to the file: by a living process that has it open, or by an inherited
+   descriptor. */
 static int find_path(const luas__object *o, const opened *old, char *path, size_t size)
 {
     const char *why;
@@ -152,7 +154,7 @@ static void say_where(const luas__object *o, const luas__lmdb *m, const opened *
                      luas__seat_make(o->arena->generation, (uint32_t)fd + 1));
 }
 
-/* With the lock held, as to read the file's head is a use of it. */
+/* The lock is held, because this reads the head of the file. */
 static int open_table(const luas__object *o, const char *path, opened **made, const char **why)
 {
     const luas__lmdb *m = luas__lmdb_load(why);
@@ -178,8 +180,8 @@ static int open_table(const luas__object *o, const char *path, opened **made, co
     return 0;
 }
 
-/* Of a file in memory it ends what this process has of it. In a child, to close one
-   with LMDB's locks would take its parent's from it. */
+/* Closes a table in this process. An ordinary file that was inherited is not closed: that would
+   release the file locks of the parent. */
 static void forget(const luas__object *o, opened **at, bool is_inherited)
 {
     const char *why;
@@ -229,7 +231,7 @@ void luas__shared_table_close(const luas__object *o)
 
 /* ---- making ---- */
 
-/* A longer file than the limit would end the process by SIGXFSZ. */
+/* Is it longer than this process may write? SIGXFSZ would kill it. */
 static bool is_too_long(uint64_t bytes)
 {
     struct rlimit limit;
@@ -260,7 +262,7 @@ static int create_file(const luas__object *o, opened **made, const char **why)
     return rc;
 }
 
-/* As seen from any working directory. */
+/* Makes the path absolute, so that it is valid in any working directory. */
 static int set_path(table *t, const char *path)
 {
     char folder[PATH_MAX] = "";
@@ -328,7 +330,7 @@ int luas__shared_table_begin(const luas__object *o, bool writes, int64_t ns, con
     return rc;
 }
 
-/* What is used between begin and end. */
+/* What the verbs use between begin and end. */
 typedef struct inside {
     const luas__lmdb *m;
     opened *t;

@@ -9,7 +9,7 @@ typedef struct words {
     char owners[LUAS__BLOCK_HEAD];
     uint64_t count;
     uint32_t type, size;
-    char rest[48];              /* what follows begins a line of the cache */
+    char rest[48];              /* the next member begins a cache line */
     char bytes[];
 } words;
 

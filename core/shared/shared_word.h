@@ -1,9 +1,9 @@
 /*
- * Numbers that processes share: one (a value) or many (an array), each of a type.
- * What one process does with a number happens at once for all others.
+ * Numbers that processes share: one (a value) or many (an array) of one type. Each operation is
+ * atomic.
  *
- * An integer is an int64_t here, a boolean 0 or 1 of that; a float is a double.
- * Addition wraps. Indices are from 0 and the caller's to check.
+ * Here integers are int64_t, booleans are 0 or 1 of these, floats are double. Addition wraps.
+ * Indices count from 0; the caller checks them.
  */
 #ifndef LUAS_SHARED_WORD_H
 #define LUAS_SHARED_WORD_H
@@ -27,7 +27,7 @@ typedef union luas__number {
     double f;
 } luas__number;
 
-/* LUAS__NO_TYPE for another name; and the names. */
+/* The type of a name, LUAS__NO_TYPE if there is none; and the name of a type. */
 luas__word_type luas__shared_word_type_of(const char *name);
 const char *luas__shared_word_type_name(luas__word_type t);
 
@@ -36,10 +36,10 @@ static inline bool luas__shared_word_is_float(luas__word_type t)
     return t == LUAS__F32 || t == LUAS__F64;
 }
 
-/* Is an integer one that the type can have? */
+/* Can the type hold this integer? */
 bool luas__shared_word_fits(luas__word_type t, int64_t i);
 
-/* LUAS__SHARED_VALUE has one, LUAS__SHARED_ARRAY `n`. */
+/* A LUAS__SHARED_VALUE has one number, a LUAS__SHARED_ARRAY has `n`. */
 int luas__shared_word_new(luas__arena *a, luas__shared_kind kind, luas__word_type t, uint64_t n,
                           luas__object *o);
 
@@ -51,12 +51,12 @@ void luas__shared_word_set(const luas__object *o, uint64_t i, luas__number n);
 luas__number luas__shared_word_swap(const luas__object *o, uint64_t i, luas__number n);
 luas__number luas__shared_word_add(const luas__object *o, uint64_t i, luas__number n);  /* the sum */
 
-/* Puts `n` in the place of *expected, or gives what is there instead. Floats count as
-   the same when they are equal. */
+/* Replaces *expected by `n`. If another number is there, stores that in *expected and returns
+   false. Floats are compared as numbers. */
 bool luas__shared_word_exchange(const luas__object *o, uint64_t i, luas__number *expected,
                                 luas__number n);
 
-/* The numbers from i on, as they lie there, and how many bytes one takes. */
+/* The numbers from i on, as they are in memory; and the bytes of one number. */
 char *luas__shared_word_bytes(const luas__object *o, uint64_t i);
 size_t luas__shared_word_size(const luas__object *o);
 
