@@ -5,9 +5,9 @@
 
 typedef struct luas__large_block entry;
 
-/* Room beyond what was asked, so that a block fits what comes next: Lua builds
-   a string in one block and keeps it in another, which is a header longer. It
-   takes no memory as long as nobody writes there. */
+/* Adds some room to the size, so that the block fits the next request, too. Lua builds a string
+   in one block and keeps it in another, which is longer by a header. The extra room takes no
+   memory until something is written there. */
 static size_t with_room(size_t size)
 {
     return size > SIZE_MAX / 2 ? size : size + size / 32;
@@ -21,7 +21,7 @@ static entry *find(luas__large *l, const void *block)
     return NULL;
 }
 
-/* Not one of which most would be unused. */
+/* Finds a block that is idle and fits, but none of which most would be unused. */
 static entry *find_idle(luas__large *l, size_t size)
 {
     for (int i = 0; i < LUAS__LARGE_BLOCKS; i++) {
@@ -83,7 +83,7 @@ static void give_back(luas__large *l, lua_Alloc under, void *ud, entry *e)
         e->idle = 1;
 }
 
-/* One that becomes small is no longer known. */
+/* A block that becomes small is forgotten here. */
 static void *resize(luas__large *l, lua_Alloc under, void *ud, entry *e, size_t size)
 {
     if (size <= e->size && size >= e->size / 2 && size >= LUAS__LARGE_BLOCK)
@@ -95,7 +95,7 @@ static void *resize(luas__large *l, lua_Alloc under, void *ud, entry *e, size_t 
         block = under(ud, e->at, e->size, whole);
     }
     if (block == NULL)
-        return size <= e->size ? e->at : NULL; /* Lua relies on blocks that shrink */
+        return size <= e->size ? e->at : NULL; /* shrinking must never fail: Lua relies on it */
     *e = whole < LUAS__LARGE_BLOCK ? (entry){0} : (entry){.at = block, .size = whole};
     return block;
 }

@@ -1,7 +1,6 @@
 /*
- * Large blocks that a worker uses again. What is given back to the system
- * comes anew as zeros, and to write these takes as long as to write the string
- * that the block is for.
+ * Large blocks that a worker reuses. A block that is returned to the system comes back as
+ * zeros. Writing these takes as long as writing the string that the block is for.
  */
 #ifndef LUAS_LUA_LARGE_H
 #define LUAS_LUA_LARGE_H
@@ -16,19 +15,18 @@ enum { LUAS__LARGE_BLOCKS = 8 };
 /* Enough for results of some MB until the collector comes by. */
 #define LUAS__LARGE_IDLE ((size_t)24 << 20)
 
-/* All zero at first but for most_idle. Blocks beyond the few that it knows are
-   as they were. */
+/* All zero at first, except most_idle. It knows only a few blocks; others are allocated and
+   freed as usual. */
 typedef struct luas__large {
     size_t most_idle;       /* bytes that are kept for later */
     struct luas__large_block {
         void *at;       /* NULL: none */
-        size_t size;    /* that it really has */
-        int idle;       /* nobody's now */
+        size_t size;    /* its real size */
+        int idle;       /* nobody uses it now */
     } blocks[LUAS__LARGE_BLOCKS];
 } luas__large;
 
-/* As a lua_Alloc, on top of that of `under` and `ud`, for blocks of any size
-   and fork_detect. */
+/* A lua_Alloc on top of another one (`under` and `ud`), for blocks of any size and origin. */
 void *luas__alloc_large(luas__large *l, lua_Alloc under, void *ud, void *block,
                            size_t old_size, size_t new_size);
 

@@ -7,7 +7,7 @@
 typedef struct limit {
     lua_Alloc allocate;
     void *ud;
-    int64_t used;   /* beyond the start; negative when inherited memory went */
+    int64_t used;   /* bytes more than at the start; negative when inherited memory was freed */
     int64_t most;
 } limit;
 

@@ -10,12 +10,12 @@
 #include "alloc_large.h"
 
 /*
- * UNIT: sizes are multiples of it. A block of at most so many is used again by
- * those of its size, a larger one only comes from the first START bytes.
+ * Sizes are multiples of UNIT. A block of at most UNITS units is reused for blocks of the same
+ * size. Larger blocks come from here only among the first START bytes.
  */
 enum { UNIT = _Alignof(max_align_t), UNITS = 256 / UNIT, START = 1 << 15 };
 
-/* Of addresses: memory is what was touched. More than a worker will need. */
+/* Address space, more than a worker will need. Only pages that are touched take memory. */
 static const size_t SPACE = sizeof(void *) > 4 ? (size_t)1 << 16 << 20 : (size_t)1 << 27;
 
 typedef struct nursery {
@@ -24,7 +24,7 @@ typedef struct nursery {
     size_t size;        /* from the struct on */
     size_t used;
     luas__large large;
-    void *idle[UNITS + 1];  /* blocks that were given back, by their units: lists */
+    void *idle[UNITS + 1];  /* lists of freed blocks, by size in units */
 } nursery;
 
 static size_t units(size_t size)
@@ -55,7 +55,7 @@ static void give_back(nursery *n, void *block, size_t size)
     n->idle[count] = block;
 }
 
-/* A block that shrinks stays where it is, and is one of its new size from then on. */
+/* A block that shrinks stays in place. From then on it counts as a block of the new size. */
 static void *allocate_fresh(void *ud, void *block, size_t old_size, size_t new_size)
 {
     nursery *n = ud;

@@ -22,17 +22,18 @@
 #include "space.h"
 #include "task.h"
 
-/* What the worker knows of a job, and where in its table. */
+/* What the worker knows about a job: the fields of its table. */
 enum {
     ENTRY_FUNCTION = 1, ENTRY_SPACE, ENTRY_INPUTS, ENTRY_FLAGS, ENTRY_SEED,
     ENTRY_SHARED    /* the definition whose function and space it has, or nil */
 };
 
-/* A definition; what was made of it, where all jobs can have the same. */
+/* A definition: its bytes; and if all jobs can share them, its function and space. */
 enum { BLOB_BYTES = 1, BLOB_FUNCTION, BLOB_SPACE };
 
-/* KB. The collector rests for as much as was inherited, LEAST_REST at least. Who
-   has inherited LARGE_HEAP is laden with a 16th of it more, LEAST_LOAD at least. */
+/* In KB. The collector rests until as much was allocated as was inherited, and at least
+   LEAST_REST. A worker that has inherited LARGE_HEAP or more should be replaced when it has
+   allocated a 16th of that, and at least LEAST_LOAD. */
 enum { LEAST_REST = 16 << 10, LARGE_HEAP = 64 << 10, LEAST_LOAD = 32 << 10 };
 
 /* Stack of serve_requests. */
@@ -41,9 +42,9 @@ enum { STACK_SERVER = 1, STACK_JOBS, STACK_BLOBS, STACK_EXIT };
 typedef struct server {
     luas__chunk_run chunk;
     luas__channel *channel;
-    int status;                 /* STOP's, once `stopped` */
+    int status;                 /* the exit status from STOP, once `stopped` */
     bool stopped;
-    uint32_t again;             /* AGAIN's, for the next chunk */
+    uint32_t again;             /* the attempts from AGAIN, for the next chunk */
 } server;
 
 /* ---- requests ---- */
@@ -85,7 +86,7 @@ static void set_inherited(lua_State *L, int64_t job, int entry)
     lua_pop(L, 2);
 }
 
-/* Gives the entry a space, if it has none or one that is shared. */
+/* Gives the entry a space of its own, if it has none or a shared one. */
 static void give_space(lua_State *L, int entry)
 {
     luas__space_new(L, 1);
@@ -136,8 +137,8 @@ static int raise_upvalue(lua_State *L)
     return lua_error(L);
 }
 
-/* Takes the definition into the entry's space; the first root is the job's
-   function. One that cannot be taken makes each task say so. */
+/* Decodes the definition into the entry's space. The first root is the job's function. If
+   decoding fails each task of the job fails with that message. */
 static bool apply_definition(lua_State *L, int entry, int definition)
 {
     size_t len;
@@ -161,7 +162,7 @@ static void copy_field(lua_State *L, int from, int field, int to, int to_field)
     lua_rawseti(L, to, to_field);
 }
 
-/* A function that no task can change is made once for all jobs that have it. */
+/* A function that no task can change is decoded once for all jobs that have it. */
 static bool take_shared(lua_State *L, int entry, int definition)
 {
     bool made = lua_rawgeti(L, definition, BLOB_FUNCTION) != LUA_TNIL;
@@ -199,7 +200,7 @@ static void on_define(lua_State *L, server *s, luas__mp_reader *body)
         return;
     if (first || shared)
         give_space(L, entry);
-    if (shared) { /* the job is about to go its own way from what it shared */
+    if (shared) { /* a further definition: the job needs a space of its own */
         int before = definition + 2;
         lua_settop(L, before);
         apply_definition(L, entry, before);
@@ -288,7 +289,7 @@ static int serve_requests(lua_State *L)
     }
     lua_newtable(L);
     lua_replace(L, STACK_JOBS);
-    s->status = -1; /* from here on nothing is init's fault */
+    s->status = -1; /* init has run: later errors are not its fault */
     while (!s->stopped) {
         luas__mp_reader body;
         luas__mp_reader *request = &body;
@@ -306,8 +307,8 @@ static int serve_requests(lua_State *L)
 
 /* ---- becoming a worker ---- */
 
-/* In place of os.exit: ends the worker without what the host would do at its
-   end, and without moving the read positions of files that both have open. */
+/* Replaces os.exit: ends the worker without running what the host does at its end, and without
+   moving the read positions of files that both have open. */
 static int leave(lua_State *L)
 {
     int status = lua_isboolean(L, 1) ? (lua_toboolean(L, 1) ? EXIT_SUCCESS : EXIT_FAILURE)
@@ -325,7 +326,7 @@ static void replace_exit(lua_State *L)
     lua_pop(L, 1);
 }
 
-/* Workers forked in one moment would all draw the same random numbers. */
+/* Without this all workers would draw the same random numbers. */
 static void prepare_random(lua_State *L)
 {
     luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
@@ -341,18 +342,19 @@ static void prepare_random(lua_State *L)
 }
 
 /*
- * The collector must not walk, and so copy, the heap that came with the fork:
- * it owes nothing until as much again was allocated. (A negative step adds to
- * what may still be allocated before the next cycle.)
+ * The collector must not traverse the heap that came with the fork, because that would copy
+ * every page. So it rests until as much again was allocated. (A negative step raises what may
+ * be allocated before the next cycle.)
  */
 static void rest_collector(lua_State *L, int inherited)
 {
     lua_gc(L, LUA_GCSTEP, -(inherited > LEAST_REST ? inherited : LEAST_REST));
 }
 
-/* KB with which a worker had better be replaced than collect. Not where its heap
-   is small, for it is soon copied; nor where functions make and end workers, whose
-   author knows how many there are. A limit is not to be met in mid-task, either. */
+/* The size in KB at which the worker should be replaced instead of collecting. INT_MAX: never.
+   So for a small heap, which is copied quickly, and with init or exit functions, whose author
+   expects few calls. With a memory limit it is early enough not to meet that in the middle of a
+   task. */
 static int most_for(int inherited, const luas__serve_options *options)
 {
     if (inherited < LARGE_HEAP || options->init > 0 || options->exit > 0)
@@ -363,14 +365,14 @@ static int most_for(int inherited, const luas__serve_options *options)
     return inherited + more;
 }
 
-/* Gives the thread to serve in: its stack, and so every traceback, begins with
-   the task and not with what the host was doing when it forked. */
+/* Returns the thread to serve in. Its stack is empty. So tracebacks begin with the task, and
+   not with what the host was doing when it forked. */
 static int become_worker(lua_State *L)
 {
     server *s = lua_touserdata(L, 1);
     lua_pushinteger(L, s->channel->worker);
     lua_setfield(L, LUA_REGISTRYINDEX, LUAS__WORKER_KEY);
-    lua_pushnil(L); /* that is its host, perhaps */
+    lua_pushnil(L); /* the host may itself be a worker or a process */
     lua_setfield(L, LUA_REGISTRYINDEX, LUAS__PROCESS_KEY);
     luas__names_snapshot(L);
     replace_exit(L);
@@ -418,7 +420,7 @@ static int serve_in(lua_State *T, lua_State *L, server *s, const luas__serve_opt
 
 void luas__serve_flush(void)
 {
-    signal(SIGPIPE, SIG_IGN); /* one that nobody reads costs no other */
+    signal(SIGPIPE, SIG_IGN); /* a pipe that nobody reads must not kill the worker */
     fflush(NULL);
 }
 
@@ -430,7 +432,7 @@ int luas__serve(lua_State *L, luas__channel *channel, const luas__serve_options 
     rest_collector(L, inherited);
     /* Lines of several workers must not mix, whatever stdout is. */
     setvbuf(stdout, NULL, _IOLBF, BUFSIZ);
-    __fpurge(stdin); /* what the host has read ahead is the host's */
+    __fpurge(stdin); /* input that the host has buffered belongs to the host */
     luas__alloc_nursery_open(L, !options->is_weighed);
     if (!luas__alloc_limit(L, options->memory) || !lua_checkstack(L, LUA_MINSTACK))
         return EXIT_FAILURE;

@@ -1,6 +1,6 @@
 /*
- * What a worker does: serve the requests of its host in a Lua state, task by
- * task, until it is told to stop or the host is gone.
+ * The main loop of a worker: it serves the requests of its host in a Lua state, task by task,
+ * until it is told to stop or the host is gone.
  */
 #ifndef LUAS_LUA_SERVE_H
 #define LUAS_LUA_SERVE_H
@@ -13,7 +13,7 @@
 /* Registry: in a worker, an integer: its number. */
 #define LUAS__WORKER_KEY "luas.worker"
 
-/* Registry: true in a worker that a process of its own was made of. */
+/* Registry: true in a process that process.spawn has started. */
 #define LUAS__PROCESS_KEY "luas.process"
 
 /* Registry: table job id -> {function, space, inputs}, for jobs that inherit. */
@@ -22,13 +22,13 @@
 typedef struct luas__serve_options {
     int init, exit;     /* stack indices of functions to run first and last, or 0 */
     size_t memory;      /* bytes that Lua may allocate here; 0: no limit */
-    bool is_weighed;    /* its memory is looked at: it keeps none that it does not need */
+    bool is_weighed;    /* its memory is measured: so it keeps no memory that it does not need */
 } luas__serve_options;
 
-/* Makes this forked process a worker and serves. Gives the exit status. */
+/* Makes this forked process a worker, and serves. Returns the exit status. */
 int luas__serve(lua_State *L, luas__channel *channel, const luas__serve_options *options);
 
-/* Before the worker exits: what is in the buffers of files goes to them. */
+/* Flushes all files, before the worker exits. */
 void luas__serve_flush(void);
 
 /* Tells the host that this worker cannot start, and why. */

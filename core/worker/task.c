@@ -1,4 +1,4 @@
-/* Calling tasks in a worker, and telling what became of them. */
+/* Calls tasks in a worker, and sends their outcomes. */
 #define _GNU_SOURCE
 #include "task.h"
 
@@ -27,19 +27,19 @@
 enum { TASK_SERVER = 1, TASK_FUNCTION, TASK_SPACE, TASK_INPUTS, TASK_RANDOMSEED, TASK_BASE };
 
 /*
- * For the handlers of signals and forks, which have no other way to know: the one
- * state that this process serves with. Set in workers only, never in a host.
+ * What the worker is doing. It is global, because handlers of signals and forks have no argument.
+ * Set in workers only, never in a host.
  */
 static struct {
     lua_State *volatile L;
     luas__scoreboard *volatile scoreboard;
     volatile uint32_t seq;
-    luas__chunk_run *chunk;     /* of the task */
-    volatile sig_atomic_t busy; /* in a task: only there may the hook raise */
-    bool is_fork;       /* of a worker, made by a task */
-    luas__arena *arena; /* that its tasks share things in, or NULL */
-    uint32_t held;      /* of those, before the task */
-    luas__mp_reader input;          /* its arguments, unless they are inherited */
+    luas__chunk_run *chunk;     /* the chunk of the task */
+    volatile sig_atomic_t busy; /* a task runs: only then may the hook raise */
+    bool is_fork;       /* this process is a child that a task has forked */
+    luas__arena *arena; /* where its tasks share objects, or NULL */
+    uint32_t held;      /* how many holds there were before the task */
+    luas__mp_reader input;          /* the arguments of the task, unless they are inherited */
 } serving;
 
 static const char traceback_key = 't', inputs_key = 'i';
@@ -80,7 +80,7 @@ static void note_fork(void)
 
 static void watch_forks(void)
 {
-    pthread_atfork(NULL, NULL, note_fork); /* without memory they go unnoticed */
+    pthread_atfork(NULL, NULL, note_fork); /* without memory forks are not noticed */
 }
 
 void luas__task_watch_forks(void)
@@ -128,7 +128,7 @@ bool luas__task_push_input(lua_State *L)
     return true;
 }
 
-/* Whoever waits for what the task holds is told before its outcome is. */
+/* Gives back the locks that the task holds, before its outcome is sent. */
 LUAS__INLINE void give_back(void)
 {
     if (serving.arena != NULL && luas__holds_count(serving.arena) > serving.held)
@@ -140,14 +140,14 @@ LUAS__INLINE void give_back(void)
 int luas__task_check(lua_State *L, int rc)
 {
     if (rc == LUAS_ECLOSED || rc == -EPIPE)
-        luas__child_end_orphan(); /* there is no use of it all */
+        luas__child_end_orphan(); /* the host is gone */
     if (rc < 0)
         luaL_error(L, "luas worker: %s", luas_strerror(rc));
     return rc;
 }
 
-/* The task of a process that a task has forked is over: it ends, for the worker
-   answers that task and all others, and two would write over one another. */
+/* In a child that a task has forked, the task is over: the child ends. Only the worker answers
+   tasks; if both did, they would overwrite each other. */
 static void leave_fork(int status)
 {
     if (!serving.is_fork)
@@ -156,7 +156,7 @@ static void leave_fork(int status)
     _exit(status);
 }
 
-/* Keeps the traceback aside, for the raised value can be of any type. */
+/* Stores the traceback separately, because the raised value can be of any type. */
 static int on_raise(lua_State *L)
 {
     luaL_traceback(L, L, NULL, 1);
@@ -199,9 +199,9 @@ static int push_arguments(lua_State *L, const char *bytes, size_t len)
     return n < 0 ? lua_error(L) : n;
 }
 
-/* Is it the last task that the worker has, as far as it knows? Then what tasks wrote to
-   files is out before the outcome is. So all is when a job is over, whatever becomes of
-   the worker. */
+/* Is it the last task that the worker has, as far as it knows? Then files are flushed before
+   the outcome is sent. So when a job is over all that its tasks wrote is in the files, whatever
+   happens to the worker. */
 LUAS__INLINE bool is_last(const luas__chunk_run *s)
 {
     return s->left == 0 && (const char *)s->body.end == luas__buffer_end(&s->channel->requests);
@@ -218,10 +218,10 @@ LUAS__INLINE void account(lua_State *L, luas__chunk_run *s)
     if (is_last(s))
         fflush(NULL);
     else if (__fpending(stdout) > 0)
-        fflush(stdout); /* what a task prints is out before its outcome is */
+        fflush(stdout); /* what a task prints must arrive before its outcome */
 }
 
-/* The end of one task is the start of the next: gives where the stamp of the one
+/* Writes the stamp of a task; its end is the start of the next one. Returns where the stamp
    ends. */
 static unsigned char *put_stamp(luas__chunk_run *s, unsigned char *p)
 {
@@ -243,7 +243,8 @@ static void append_stamp(lua_State *L, luas__chunk_run *s)
     reply->len += LUAS__STAMP;
 }
 
-/* One scalar, as most tasks give, if it is short: true, or nothing was done. */
+/* Sends a single short scalar, which most tasks return. Returns false if it is none: then
+   nothing was done. */
 static bool reply_scalar(lua_State *L, luas__chunk_run *s)
 {
     unsigned char *p = (unsigned char *)luas__channel_room(s->channel), *end = NULL;
@@ -260,7 +261,8 @@ static bool reply_scalar(lua_State *L, luas__chunk_run *s)
     return true;
 }
 
-/* One long string: copied once, to where the host finds it. As above. */
+/* Sends a single long string: copies it once, to where the host reads it. Returns false like
+   the one above. */
 static bool reply_long_string(lua_State *L, luas__chunk_run *s)
 {
     size_t len;
@@ -296,21 +298,21 @@ static void reply_value(lua_State *L, luas__chunk_run *s)
     int rc = luas__encode(L, TASK_BASE, lua_gettop(L) - TASK_BASE + 1, reply, &options);
     if (rc < 0)
         lua_error(L);
-    leave_fork(EXIT_SUCCESS); /* what packed itself may have forked, too */
+    leave_fork(EXIT_SUCCESS); /* __luas_pack may have forked, too */
     serving.busy = 0;
     account(L, s);
     append_stamp(L, s);
     luas__task_check(L, luas__channel_reply(s->channel, mark));
 }
 
-/* The claim comes after it, and is seen so. */
+/* Stores the start time, before the claim: the host relies on that order (scoreboard.h). */
 static void note_start(const luas__chunk_run *s)
 {
     int64_t start = s->flags & LUAS__JOB_STAMPED ? s->stamp : luas__now();
     atomic_store_explicit(&s->channel->scoreboard->since, start, memory_order_relaxed);
 }
 
-/* Takes the next task off the chunk, before anything can raise. */
+/* Takes the next task off the chunk and claims it. Nothing has raised yet. */
 static bool next_task(lua_State *L, luas__chunk_run *s)
 {
     int64_t size = 0;
@@ -335,8 +337,8 @@ static bool next_task(lua_State *L, luas__chunk_run *s)
     return luas__scoreboard_claim(s->channel->scoreboard, s->current);
 }
 
-/* Puts the function, and it alone, at TASK_BASE: mostly over the one result of the
-   task before, which takes half as long as to pop that and push. */
+/* Makes the stack end with the function, at TASK_BASE. Mostly it replaces the single result of
+   the task before: that takes half the time of a pop and a push. */
 static void place_function(lua_State *L)
 {
     if (lua_gettop(L) == TASK_BASE) {
@@ -409,7 +411,7 @@ static int encode_raised(lua_State *L)
     return 0;
 }
 
-/* When even that raised (a bad __tostring, no memory). */
+/* Used when encode_raised raised itself (a bad __tostring, no memory). */
 static void encode_bare(lua_State *L, luas__chunk_run *s)
 {
     static const char text[] = "(the error could not be described)";
@@ -420,14 +422,14 @@ static void encode_bare(lua_State *L, luas__chunk_run *s)
     luas__task_check(L, luas__mp_write_nil(reply));
 }
 
-/* A task that was stopped leaves no subprocesses behind. */
+/* Ends the subprocesses of a task that was stopped. */
 static void end_subprocesses(const luas__chunk_run *s)
 {
     if (atomic_load(&s->channel->scoreboard->stop) == s->current)
         luas__procfs_kill_tree(s->begun);
 }
 
-/* The raised value is on the top; gives the task its outcome. */
+/* Sends the outcome of a task that raised. The raised value is at the top. */
 static void reply_raised(lua_State *L, luas__chunk_run *s, int space)
 {
     size_t mark;
@@ -466,7 +468,7 @@ luas__chunk_run *luas__task_running(void)
     return serving.busy && !serving.is_fork ? serving.chunk : NULL;
 }
 
-/* Not while the results are being encoded, into the same buffer. */
+/* Does nothing while results are being encoded: they are in the same buffer. */
 void luas__task_tell(lua_State *L, luas__chunk_run *s, double done, double total,
                      const char *note, size_t len)
 {
@@ -491,7 +493,7 @@ void luas__task_tell(lua_State *L, luas__chunk_run *s, double done, double total
     luas__task_check(L, rc == 0 ? luas__channel_flush(s->channel) : rc);
 }
 
-/* Whatever a task raises ends that task; the chunk goes on behind it. */
+/* An error ends only the task that raised it. The chunk goes on with the next task. */
 void luas__task_run(lua_State *L, luas__chunk_run *s)
 {
     int base = lua_gettop(L) - 3;

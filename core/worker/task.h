@@ -1,14 +1,13 @@
 /*
- * A chunk of tasks in a worker: each is claimed, called in protected mode, and
- * answered before the next begins. What a task raises is its own outcome; only
- * a host that is gone, or that speaks nonsense, ends the worker.
+ * A chunk of tasks in a worker. Each task is claimed, called in protected mode, and answered
+ * before the next one begins. An error is the outcome of its task. The worker itself ends only
+ * when the host is gone or sends bytes that are no message.
  *
- * A polite stop (the host wants the running task to end) is a signal whose
- * handler sets a debug hook; the hook raises one error in the task, if that
- * task is still the one meant, so that its <close> variables run.
+ * When the host wants the running task to end it sends a signal. The handler sets a debug hook,
+ * and the hook raises one error in the task, if it is still that task which runs. So the task's
+ * <close> variables are closed.
  *
- * A task may fork. The child has everything of the worker's, and ends where the
- * task does.
+ * A task may fork. The child has a copy of the worker. It ends when the task ends in it.
  */
 #ifndef LUAS_LUA_TASK_H
 #define LUAS_LUA_TASK_H
@@ -22,78 +21,77 @@
 /* Registry: math.randomseed, as it was before tasks could replace it. */
 #define LUAS__RANDOMSEED_KEY "luas.randomseed"
 
-/* A chunk in hand. */
+/* The chunk that runs. */
 typedef struct luas__chunk_run {
     luas__channel *channel;
-    luas__mp_reader body;       /* its tasks that are left */
-    uint32_t seq, left;         /* of the next task; how many are left */
-    int64_t index;              /* of the task before that */
+    luas__mp_reader body;       /* the tasks that are left */
+    uint32_t seq, left;         /* seq of the next task; how many are left */
+    int64_t index;              /* index of the task before the next one */
     int flags;                  /* LUAS__JOB_* */
-    int room;                   /* bytes of results that a short reply has */
+    int room;                   /* bytes of results that fit in a short reply */
     int64_t seed;
     int64_t since;              /* ns when the chunk was begun */
-    int64_t stamp;              /* stamped jobs: ns when the running task was */
-    int64_t ended;              /* ns when the chunk was; stamped jobs: its last task */
+    int64_t stamp;              /* stamped jobs: ns when the running task began */
+    int64_t ended;              /* ns when the chunk ended; stamped jobs: its last task */
     uint32_t attempts;          /* how often its tasks were started before */
     uint32_t current;           /* seq of the task that runs */
-    int64_t begun;              /* coarse ns when that was started */
-    int64_t told_at;            /* coarse ns; when a task last told how far it is */
-    bool inherited;             /* inputs are taken from the inherited ones */
-    bool has_looked;            /* for modules that its first tasks have loaded */
-    int most;                   /* KB that Lua may have before it is said to be laden */
+    int64_t begun;              /* coarse ns when it was started */
+    int64_t told_at;            /* coarse ns when a task last told its progress */
+    bool inherited;             /* the inputs are inherited ones */
+    bool has_looked;            /* it has looked for modules that its first tasks loaded */
+    int most;                   /* KB of Lua's heap above which the worker should be replaced */
 } luas__chunk_run;
 
-/* Once in a process: has forks noticed. In the host, so that not each of its workers
-   has to do it for itself. */
+/* Registers a handler that notices forks: once, in the host, so that no worker has to do it. */
 void luas__task_watch_forks(void);
 
-/* From now on this process is a worker: a signal from the host raises an error in the
-   task that it means to stop, if that runs in this state and has not ended meanwhile;
-   and what is forked in a task is told from the worker. */
+/* From now on this process is a worker. A signal from the host raises an error in the task that
+   should stop, if it runs in this state and has not ended meanwhile. Children that a task forks
+   are told apart from the worker. */
 void luas__task_catch_stop(lua_State *L, luas__scoreboard *scoreboard);
 
-/* The number of this worker's running task: no other task's in this process for a
-   long time. 0 between tasks, and in a host. */
+/* The seq of the running task. No other task of this process has it for a long time. 0 between
+   tasks, and in a host. */
 uint32_t luas__task_seq(void);
 
 /* Does this worker's running task have to end? False in a host. */
 bool luas__task_stopped(void);
 
-/* The arena that tasks of this process share things in: what one holds at its end is given
-   back. Nothing in a host. */
+/* Sets the arena in which tasks of this process share objects. Locks that a task still holds at
+   its end are given back. Does nothing in a host. */
 void luas__task_use(luas__arena *arena);
 
-/* The task that runs here: false where none does, as in a host. */
+/* What can be known about the running task. */
 typedef struct luas__task_view {
-    uint64_t serial;        /* differs from those of other tasks; not 0 */
+    uint64_t serial;        /* different for each task; not 0 */
     int64_t index;
-    const char *input;      /* its encoded arguments, as long as it runs; NULL: inherited */
+    const char *input;      /* its encoded arguments, valid while it runs; NULL: inherited */
     size_t len;
 } luas__task_view;
 
 bool luas__task_look(luas__task_view *v);
 
-/* Pushes the input that it has inherited; or gives false. */
+/* Pushes the inherited input of the running task. Returns false if it has none. */
 bool luas__task_push_input(lua_State *L);
 
 /* The chunk whose task runs in this process now, or NULL. */
 luas__chunk_run *luas__task_running(void);
 
-/* Tells the host how far the running task is: a total of 0 is unknown. What comes too
-   soon after what was told before is left out, but for the end. */
+/* Tells the host the progress of the running task; a total of 0 is unknown. Does nothing if it
+   is called too soon after the last time, unless the task is at its end. */
 void luas__task_tell(lua_State *L, luas__chunk_run *s, double done, double total,
                      const char *note, size_t len);
 
-/* Runs and answers all of it. On the top of the stack, and popped: the
-   function, the space, the inherited inputs or nil. */
+/* Runs and answers all tasks of the chunk. Pops the function, the space, and the inherited
+   inputs or nil. */
 void luas__task_run(lua_State *L, luas__chunk_run *chunk);
 
-/* Gives rc if it is no failure. A host that is gone ends the process, any
-   other failure raises. */
+/* Returns rc if it is no failure. If the host is gone it ends the process; other failures
+   raise. */
 int luas__task_check(lua_State *L, int rc);
 
-/* Of a raised value that cannot travel: adds the reason at the top (popped) to
-   the message at `index`. */
+/* For a raised value that cannot be sent: pops the reason at the top and adds it to the message
+   at `index`. */
 void luas__task_add_reason(lua_State *L, int index);
 
 #endif
