@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
-/* Why Debian's cannot be opened is what is told: the others are tried where
-   there is none. */
+/* Tries Debian's library first, then other names. The failure of Debian's is the one that is
+   reported. */
 static void *open_library(luas__editline *lib)
 {
     static const char *const others[] = {"libedit.dylib", "libedit.so.0"};

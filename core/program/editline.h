@@ -1,7 +1,6 @@
 /*
- * libedit, loaded when there is a line to edit: the program runs scripts
- * without it, and each worker that it forks has some 20 mappings less to copy.
- * (Lua 5.5's interpreter loads readline so.)
+ * libedit, loaded when there is a line to edit. Scripts run without it, and each worker has some
+ * 20 mappings less to copy. (Lua 5.5's interpreter loads readline in this way.)
  */
 #ifndef LUAS_EDITLINE_H
 #define LUAS_EDITLINE_H
@@ -20,8 +19,9 @@ typedef struct luas__editline {
 } luas__editline;
 #undef LUAS__EDITLINE_FIELD
 
-/* NULL once all of *lib can be called, for good; else why not, in words that
-   stay until *lib goes, or the next call of dlopen and its like. */
+/* Loads the library. Returns NULL on success: then all functions of *lib can be called. Else
+   returns the reason in words, valid as long as *lib and until the next call of dlopen or the
+   like. */
 const char *luas__editline_load(luas__editline *lib);
 
 #endif

@@ -41,14 +41,14 @@ static void complain(const command *cmd, const char *message)
     fflush(stderr);
 }
 
-/* What the library has to say to people: luas.report in the registry. */
+/* Prints what the library reports: luas.report in the registry. */
 static int tell(lua_State *L)
 {
     complain(lua_touserdata(L, lua_upvalueindex(1)), luaL_checkstring(L, 1));
     return 0;
 }
 
-/* The message handler: text with a traceback, except where none helps. */
+/* The message handler: adds a traceback to text, except where it does not help. */
 static int explain(lua_State *L)
 {
     const char *message = lua_tostring(L, 1);
@@ -69,7 +69,7 @@ static int explain(lua_State *L)
     return 1;
 }
 
-/* Calls the function below nargs arguments; the signals can stop it. */
+/* Calls the function below nargs arguments. Signals can stop it. */
 static int run(lua_State *L, int nargs, int nresults)
 {
     int base = lua_gettop(L) - nargs;
@@ -108,7 +108,7 @@ static int run_string(lua_State *L, const command *cmd, const char *code, const 
     return run_loaded(L, cmd, luaL_loadbuffer(L, code, strlen(code), chunk));
 }
 
-/* Pushes what run is to call for the prompt, and one argument. */
+/* Pushes the function that `run` calls for the prompt, and its argument. */
 static void push_prompt(lua_State *L)
 {
     lua_pushcfunction(L, luas__prompt);
@@ -367,7 +367,7 @@ static int run_script(lua_State *L, const command *cmd)
     return report(L, cmd, status);
 }
 
-/* With nothing else to run: the prompt on a terminal, else stdin as a script. */
+/* When there is nothing else to run: the prompt on a terminal, otherwise stdin as a script. */
 static int run_stdin(lua_State *L, const command *cmd)
 {
     if (!isatty(STDIN_FILENO)) {
@@ -401,7 +401,7 @@ static int run_command(lua_State *L, const command *cmd)
     return idle ? run_stdin(L, cmd) : EXIT_SUCCESS;
 }
 
-/* All of the work, protected: takes the command, returns the exit status. */
+/* Does all the work, in protected mode. Takes the command, returns the exit status. */
 static int protected_main(lua_State *L)
 {
     const command *cmd = lua_touserdata(L, 1);

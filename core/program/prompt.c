@@ -1,7 +1,7 @@
 /*
- * The native interface of libedit rather than its imitation of readline: a
- * character function of our own is the one way to see every signal that comes
- * while a line is edited, without a moment in which one could be missed.
+ * This uses the native interface of libedit, not its imitation of readline. Only with a
+ * character function of our own can we see every signal that comes while a line is edited,
+ * without a moment in which one could be missed.
  */
 #include "prompt.h"
 
@@ -30,22 +30,22 @@ typedef struct editor {
     EditLine *el;
     History *history;
     locale_t locale; /* characters as the user's terminal has them */
-    pid_t owner;     /* whose terminal it is; no forked child's */
+    pid_t owner;     /* the process that uses the terminal; not a forked child */
 
     /* While a line is read: */
     lua_State *L; /* stack index 2 is the prompt, 3 the completer */
     const char *prompt;
     bool dropped;
     mbstate_t partial;
-    sigset_t mask; /* the mask of before, which waits for a key have, too */
+    sigset_t mask; /* the signal mask before; also used while waiting for a key */
     struct sigaction actions[WATCHED];
 } editor;
 
 static const int watched[WATCHED] = {SIGINT, SIGTERM, SIGTSTP, SIGWINCH};
 
-static luas__editline lib; /* once there is an editor */
+static luas__editline lib; /* loaded with the first editor */
 
-/* All that a handler may write. Only read_key reads it, with signals blocked. */
+/* Handlers write nothing else. Only read_key reads it, with signals blocked. */
 static volatile sig_atomic_t caught[WATCHED];
 
 static int slot_of(int signo)
@@ -71,7 +71,7 @@ static bool was_caught(int signo)
     return was;
 }
 
-/* Blocked but for the waits in read_key, no signal falls between two looks. */
+/* Signals are blocked except during the waits in read_key: so none comes between two checks. */
 static void take_signals(editor *ed)
 {
     struct sigaction action = {.sa_handler = note};
@@ -90,7 +90,7 @@ static void take_signals(editor *ed)
     }
 }
 
-/* The mask comes last: a signal that waited meets the handler of before. */
+/* The mask is restored last, so that a waiting signal goes to the handler from before. */
 static void give_signals_back(editor *ed)
 {
     bool terminated = was_caught(SIGTERM);
@@ -106,8 +106,8 @@ static void give_signals_back(editor *ed)
 }
 
 /*
- * The terminal is the shell's while we are stopped. The kernel decides whether
- * we are: not where no shell would wake us again, or where it is ignored.
+ * Gives the terminal to the shell while we are stopped. The kernel decides whether we are
+ * stopped: not if there is no shell to continue us, or if the signal is ignored.
  */
 static void suspend(editor *ed)
 {
@@ -126,7 +126,7 @@ static void suspend(editor *ed)
     lib.el_set(ed->el, EL_REFRESH);
 }
 
-/* Returns false when the line is to end here. */
+/* Returns false when the line must end here. */
 static bool heed_signals(editor *ed)
 {
     ed->dropped = was_caught(SIGINT);
@@ -166,7 +166,7 @@ static int read_byte(editor *ed, char *byte)
     }
 }
 
-/* libedit's EL_GETCFN. Bytes that make no character are passed over. */
+/* libedit's EL_GETCFN. Bytes that are no character are skipped. */
 static int read_key(EditLine *el, wchar_t *key)
 {
     editor *ed;
@@ -203,7 +203,8 @@ static int columns(EditLine *el)
     return lib.el_get(el, EL_GETTC, "co", &width) == 0 && width > 0 ? width : 80;
 }
 
-/* Protected, since libedit's frames lie below. Takes the editor, gives its code. */
+/* Runs in protected mode, because frames of libedit are below on the C stack. Takes the editor,
+   returns its code. */
 static int complete_line(lua_State *L)
 {
     editor *ed = lua_touserdata(L, 1);
@@ -251,7 +252,7 @@ static editor *check_editor(lua_State *L)
     return ed;
 }
 
-/* The locale holds for this call only: scripts run in "C", as in lua. */
+/* Sets the locale for this call only: scripts run in "C", as in lua. */
 static const char *edit_line(editor *ed, int *length)
 {
     locale_t before = uselocale(ed->locale);
@@ -299,7 +300,7 @@ static int editor_remember(lua_State *L)
     return 0;
 }
 
-/* The folders above the last part of a path; `path` is cut and mended. */
+/* Makes the folders above the last part of a path. Cuts `path` meanwhile and restores it. */
 static int make_folders(char *path)
 {
     for (char *slash = strchr(path + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
@@ -341,7 +342,7 @@ static int editor_close(lua_State *L)
     return 0;
 }
 
-/* Without a locale set, UTF-8 is the better guess: what is not, is passed over. */
+/* Without a locale UTF-8 is the best guess; bytes that are not UTF-8 are skipped. */
 static locale_t open_locale(void)
 {
     locale_t locale = newlocale(LC_CTYPE_MASK, "", (locale_t)0);
@@ -358,7 +359,7 @@ static locale_t open_locale(void)
     return locale == (locale_t)0 ? newlocale(LC_CTYPE_MASK, "C", (locale_t)0) : locale;
 }
 
-/* What people expect of these keys, before the user's ~/.editrc has its say. */
+/* Binds keys as people expect. The user's ~/.editrc is read later and may change them. */
 static void bind_keys(EditLine *el)
 {
     static const char *const keys[][2] = {

@@ -13,10 +13,10 @@
  *       on its way, where they are missing; true, or nil and the reason.
  *   editor.terminal  true
  *
- * While a line is edited the terminal is raw, and SIGINT, SIGTERM, SIGTSTP and
- * SIGWINCH belong to the editor; before readline returns all is as it was, and
- * a SIGTERM that came is raised again. The editor ends with its handle, and a
- * forked child that closes the handle does not touch the terminal.
+ * While a line is edited the terminal is raw, and the editor handles SIGINT, SIGTERM, SIGTSTP
+ * and SIGWINCH. Before readline returns it restores everything, and raises a SIGTERM that came
+ * again. The editor ends with its handle. A forked child that closes the handle does not touch
+ * the terminal.
  */
 #ifndef LUAS_REPL_H
 #define LUAS_REPL_H
@@ -27,11 +27,10 @@
 void luas__prompt_banner(lua_State *L);
 
 /*
- * A lua_CFunction that runs the prompt until its input ends. Its argument is a
- * function like xpcall, which runs each statement. Where stdin or stdout is no
- * terminal there is no editor: luas.repl reads plain lines. On a terminal it
- * leaves SIGINT ignored, for the caller to restore. It raises when memory is
- * short, and passes on what the xpcall itself raises.
+ * A lua_CFunction that runs the prompt until its input ends. Its argument is a function like
+ * xpcall, which runs each statement. If stdin or stdout is no terminal there is no editor, and
+ * luas.repl reads plain lines. On a terminal it leaves SIGINT ignored; the caller restores it.
+ * It raises when memory is short, and when the xpcall itself raises.
  */
 int luas__prompt(lua_State *L);
 

@@ -1,4 +1,4 @@
-/* Options about what is seen of a run. */
+/* The options for seeing a run. */
 #include "reports.h"
 
 #include <lauxlib.h>
@@ -6,15 +6,15 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Registry: the module, for a script may take `require` away. */
+/* Registry: the module, because a script may remove `require`. */
 #define RUN "luas.run"
 
-/* For the end of a process that os.exit brings about: who else would tell? */
+/* The state to finish when a script calls os.exit: an exit handler has no argument. */
 static lua_State *ending;
 
 static const struct option {
     const char *name, *value;   /* of an option that is short for another */
-    size_t at;                  /* where in luas__reports; 0: a flag, of its own */
+    size_t at;                  /* offset in luas__reports; 0: a flag */
 } options[] = {
     {"--report", NULL, offsetof(luas__reports, report)},
     {"--trace", NULL, offsetof(luas__reports, trace)},
@@ -26,7 +26,7 @@ static const struct option {
 
 enum { OPTIONS = sizeof options / sizeof *options };
 
-/* What comes behind `--name=`; "" for the name alone; NULL: another name. */
+/* The text after `--name=`; "" for the name alone; NULL for another name. */
 static const char *match(const char *word, const char *name)
 {
     size_t len = strlen(name);
@@ -85,7 +85,7 @@ static void set_flag(lua_State *L, const char *name, bool value)
     lua_setfield(L, -2, name);
 }
 
-/* Calls a function of luas.run, the arguments of which are on the top. */
+/* Calls a function of luas.run with the arguments at the top. */
 static int call_run(lua_State *L, const char *name, int nargs)
 {
     lua_getfield(L, LUA_REGISTRYINDEX, RUN);
@@ -122,7 +122,7 @@ static int end(lua_State *L)
     return call_run(L, "finish", 0);
 }
 
-/* What it raises nobody can be told any more. */
+/* Errors are ignored: it is too late to report them. */
 void luas__reports_end(lua_State *L)
 {
     if (ending == NULL || !lua_checkstack(L, LUA_MINSTACK))
@@ -139,7 +139,8 @@ static void end_at_exit(void)
         luas__reports_end(ending);
 }
 
-/* The state is being closed: what was made last is collected first, so all is there. */
+/* Runs when the state is closed. Younger objects were finalized before, so all pools have
+   ended. */
 static int end_at_close(lua_State *L)
 {
     luas__reports_end(L);

@@ -1,6 +1,6 @@
 /*
- * Options of the command line about what is seen of a run: --bar, --report FILE,
- * --trace FILE, --joblog FILE, --tag, --output MODE. The module luas.run does it.
+ * The command line options for seeing a run: --bar, --report FILE, --trace FILE, --joblog FILE,
+ * --tag, --output MODE. The module luas.run does the work.
  */
 #ifndef LUAS_REPORTS_H
 #define LUAS_REPORTS_H
@@ -14,17 +14,17 @@ typedef struct luas__reports {
 } luas__reports;
 
 /*
- * Takes the option at argv[*i], if it is one of these, with its argument, which is
- * attached to it by `=` or the next word: *i moves on to that. 1; 0 when it is none of
- * these; -1 with *why when it is used wrongly. With `r` NULL it is only passed over.
+ * Reads the option at argv[*i], if it is one of these. Its argument is attached by `=`, or is
+ * the next word: then *i moves on to that. Returns 1; 0 when it is another option; -1 and *why
+ * when it is used wrongly. With `r` NULL the option is only skipped.
  */
 int luas__reports_parse(luas__reports *r, char **argv, int *i, const char **why);
 
-/* Begins: false and a message is pushed where a file cannot be written. */
+/* Begins. If a file cannot be written it pushes a message and returns false. */
 bool luas__reports_begin(lua_State *L, const luas__reports *r, bool prompt);
 
-/* Writes what is to be written at the end. Also done where the script exits without
-   coming back; once only. */
+/* Writes the files that are written at the end, once. Also called when the script exits by
+   os.exit. */
 void luas__reports_end(lua_State *L);
 
 #endif

@@ -1,4 +1,4 @@
-/* The signals that stop a script, as errors in it. */
+/* Turns the signals that stop a script into errors. */
 #include "signals.h"
 
 #include <lauxlib.h>
@@ -10,19 +10,19 @@
 
 #include "fail.h"
 
-/* What a handler needs to know, which nobody can pass to it. */
+/* What handlers need to know. It is global, because they have no argument. */
 static struct {
-    lua_State *L; /* the main state: the one that may be told from a handler */
-    pid_t owner;  /* a forked child has the handlers until it drops them */
+    lua_State *L; /* the main thread: the only one that a handler may touch */
+    pid_t owner;  /* this process; a forked child has the handlers until it resets them */
     lua_CFunction catchers[2]; /* pcall and xpcall */
-    int caught_at; /* depth of the call that catches what was raised; 0: none does */
+    int caught_at; /* depth of the call that catches the error; 0: none does */
     volatile sig_atomic_t signal; /* which one came, or 0 */
-    volatile sig_atomic_t raised; /* whether Lua has seen it */
+    volatile sig_atomic_t raised; /* whether the error was raised */
     time_t since;
 } stop;
 
-/* Registry: the message of the latest stop, for the library too (inline_call.h);
-   false while there was none. */
+/* Registry: the message of the latest stop, also for the library (inline_call.h); false while
+   there was none. */
 #define STOPPED_KEY "luas.stopped"
 
 void luas__signals_open(lua_State *L)
@@ -41,7 +41,7 @@ void luas__signals_open(lua_State *L)
 
 /* ---- Raising -------------------------------------------------------------- */
 
-/* Pushes what the error says, and remembers it as the mark of a stop. */
+/* Pushes the message of the error, and remembers it: it marks a stop. */
 static void push_stopped(lua_State *L)
 {
     if (stop.signal == SIGTERM) {
@@ -55,7 +55,7 @@ static void push_stopped(lua_State *L)
     lua_setfield(L, LUA_REGISTRYINDEX, STOPPED_KEY);
 }
 
-/* How many calls are under way. */
+/* How deep the call stack is. */
 static int depth(lua_State *L)
 {
     lua_Debug ar;
@@ -76,8 +76,8 @@ static bool catches(lua_State *L, lua_Debug *ar)
 }
 
 /*
- * The depth of the innermost call that would catch an error; 0 where none would.
- * A pcall in which the hook itself runs is just being entered or left.
+ * The depth of the innermost call that would catch an error; 0 if there is none. A pcall in
+ * which the hook itself runs is just being entered or left, so it does not count.
  */
 static int catcher_depth(lua_State *L)
 {
@@ -92,13 +92,13 @@ static int catcher_depth(lua_State *L)
 }
 
 /*
- * Whoever caught a SIGTERM is told again as soon as its pcall is left. What
- * runs within that call still is what closes, and that may.
+ * Raises the error of a SIGTERM again as soon as the pcall that caught it has returned. Until
+ * then only closing values run, and these may finish.
  */
 static void raise_stopped(lua_State *L, lua_Debug *ar)
 {
     (void)ar;
-    if (L != stop.L) { /* a coroutine made in the moment of the signal */
+    if (L != stop.L) { /* a coroutine, made when the hook was already set, has the hook, too */
         lua_sethook(L, NULL, 0, 0);
         return;
     }
@@ -116,7 +116,7 @@ static void raise_stopped(lua_State *L, lua_Debug *ar)
 
 /* ---- Handlers ------------------------------------------------------------- */
 
-/* Only the hook may be touched from a handler; the next instruction raises. */
+/* A handler may only set a hook; the hook raises at the next instruction. */
 static void request_stop(int signo)
 {
     if (getpid() != stop.owner) {
@@ -131,7 +131,7 @@ static void request_stop(int signo)
     lua_sethook(stop.L, raise_stopped, LUA_MASKCALL | LUA_MASKRET | LUA_MASKLINE | LUA_MASKCOUNT, 1);
 }
 
-/* At the prompt a session is at stake. */
+/* At the prompt a second Ctrl-C kills less easily, because the session would be lost. */
 static void request_stop_at_prompt(int signo)
 {
     time_t now = time(NULL);
@@ -148,7 +148,7 @@ static void request_stop_at_prompt(int signo)
     request_stop(signo);
 }
 
-/* No SA_RESTART: a library call that waits must come back to Lua. */
+/* Without SA_RESTART, so that a library call that waits returns to Lua. */
 static void handle(int signo, void (*handler)(int), int flags, struct sigaction *before)
 {
     struct sigaction action = {.sa_handler = handler, .sa_flags = flags};
