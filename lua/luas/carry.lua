@@ -1,7 +1,6 @@
---- How a job's function gets to workers: shipped, to those that are there, or
---- inherited, by such as are forked for it. And whether the modules that it
---- refers to are in the workers what they are in the host: if not, workers are
---- forked for it, too.
+--- How a job's function gets to workers. It is shipped to workers that exist, or
+--- inherited by workers that are forked for the job. Workers are also forked if they do
+--- not have the modules that the function refers to as the host has them now.
 
 local due = require "luas.due"
 local fail = require("luas.check").fail
@@ -9,15 +8,14 @@ local watched = require "luas.modules"
 
 local min, max, huge = math.min, math.max, math.huge
 
--- Inheriting jobs that may be under way at a time, for each worker.
+-- How many inheriting jobs may be under way at a time, for each worker.
 local IMAGES <const> = 8
 
 local M = {}
 
--- A job that inherits has workers of its own, which it does not share. So that a
--- loop of such submissions does not fork without end, it waits until fewer than
--- some of them are under way. Lazy jobs do not count: they wait for
--- their consumer, who may be waiting here.
+-- An inheriting job has workers of its own. A loop that submits such jobs must not fork
+-- without end. So a new one waits while too many are under way. Lazy jobs do not count:
+-- they wait for their consumer, and that may be the caller here.
 local function await_room(job)
     local pool, images = job.pool, job.pool.images
     local most = IMAGES * max(1, pool.size)
@@ -31,23 +29,23 @@ local function await_room(job)
     if not job.lazy then images[#images + 1] = job.handle end
 end
 
--- Modules that change with what a source gives: what it gave before is done by
--- the workers that were there, as far as its consumer lets them, or else each
--- change would leave workers behind.
+-- A source may change modules with each item. The items before the change are done by the
+-- workers that exist, as far as the consumer takes results. This waits for them; otherwise
+-- each change would leave workers behind.
 local function await_fed(job)
     while not job.handle:rests() do job.pool:step() end
     job:check_pool()
 end
 
--- May the host change while the job runs? Where it waits for an array's tasks
--- it stands still, but for what it calls back.
+-- May the host change while the job runs? A host that waits for the tasks of an array does
+-- nothing else, except in callbacks.
 local function goes_on(job)
     return job.lazy or job.async or job.source ~= nil or job.meter ~= nil and job.meter.call
         or job.pool.listeners > 0 or due.any()
 end
 
---- Workers are forked for the job, which have its function and these inputs: as
---- many as there is room for, at most `most`.
+--- Forks workers for the job; they have its function and these inputs. As many as there is
+--- room for, at most `most`.
 ---@param job luas.job
 ---@param items table?
 ---@param most integer|number
@@ -62,14 +60,14 @@ function M.inherit(job, items, most)
     job.carried = "inherit"
 end
 
--- Without what was defined for it already.
+-- Starts the job anew, without the definitions that it had.
 local function restart(job)
     job.handle:drop()
     job.handle = job.pool.core:job(job.policy)
     job:introduce()
 end
 
---- May the workers use these modules as they have them?
+--- Are these modules in the workers as they are in the host now?
 ---@param job luas.job
 ---@param modules table<string, boolean>
 ---@return boolean
@@ -77,7 +75,7 @@ function M.is_current(job, modules)
     return watched.are_known(job.pool, modules) or job.options.carry == "ship"
 end
 
--- Workers forked now, for this job: all, if the others have nothing to do.
+-- Forks workers for this job now: all of them, if the others have nothing to do.
 local function renew(job)
     local pool = job.pool
     if job.renewed ~= job.handle then await_room(job) end
@@ -91,8 +89,8 @@ local function renew(job)
     end
 end
 
---- False when the function must be inherited, or a single call needs more than
---- the engine; the job is then as it was before.
+--- Ships the function. Returns false, with the job unchanged, when the function must be
+--- inherited, or when a single call needs more than the engine.
 ---@param job luas.job
 ---@return boolean
 function M.ship(job)
@@ -115,14 +113,14 @@ function M.ship(job)
     return true
 end
 
---- Takes that back, for inputs that cannot be sent.
+--- Undoes `ship`, because inputs cannot be sent.
 ---@param job luas.job
 function M.unship(job)
     job.pool.carried.ship = job.pool.carried.ship - 1
     restart(job)
 end
 
---- Feeds what was encoded, after a look at the modules that it refers to.
+--- Feeds the inputs that were encoded, after a check of the modules that they refer to.
 ---@param job luas.job
 ---@param modules table<string, boolean>?  the names; nil: it was fed already
 function M.submit(job, modules)

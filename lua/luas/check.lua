@@ -1,5 +1,5 @@
---- Checking of arguments: what is wrong raises, and names the line of the script
---- that called.
+--- Checks of arguments. A wrong argument raises an error that names the line of the
+--- script that called.
 
 local core = require "luas.core"
 
@@ -11,8 +11,8 @@ function M.fail(message)
     error(core.caller() .. message, 0)
 end
 
---- Makes each method say what to write where it is called with a dot, so that
---- its first argument is no object.
+--- Wraps each method so that a call with a dot, which passes no object, raises an error
+--- that says what to write.
 ---@param methods table<string, function>
 ---@param class table    the metatable of the objects
 ---@param object string  what an object is called in messages

@@ -1,5 +1,5 @@
--- What Tab does at the prompt: names of globals, keywords and fields. Nothing of
--- the user's runs for it: only tables are looked at, `__index` tables with them.
+-- Completion for Tab at the prompt: names of globals, keywords and fields. It calls no
+-- functions of the user: it only looks into tables and their `__index` tables.
 
 local concat, sort = table.concat, table.sort
 local find, format, gmatch, gsub, match, rep, sub =
@@ -49,7 +49,7 @@ local function callable(value)
     return type(value) == "function" or type(meta) == "table" and rawget(meta, "__call") ~= nil
 end
 
--- Names with an underscore in front are shown to those who type it.
+-- Names that begin with an underscore are shown only if it was typed.
 local function fits(name, prefix)
     return type(name) == "string" and sub(name, 1, #prefix) == prefix and find(name, "^[%a_][%w_]*$")
         and (prefix ~= "" or sub(name, 1, 1) ~= "_")

@@ -1,9 +1,9 @@
---- Calls that are due. What is to be called back waits here, in order, for the
---- outermost call that runs it: so a callback never runs inside another one, a
---- chain of them takes no stack, and what one of them raises is no other's loss.
+--- Calls that are due. Callbacks wait here, in order, and the outermost call of the
+--- library runs them. So a callback never runs inside another one, a chain of callbacks
+--- takes no stack, and an error in one does not stop the others.
 ---
---- A task that runs in its caller has calls of its own, as it would have in a
---- worker: they do not wait for the caller's.
+--- A task that runs in its caller has a queue of its own, as it would have in a worker:
+--- its callbacks do not wait for those of the caller.
 
 local core = require "luas.core"
 
@@ -20,14 +20,14 @@ local M = {}
 ---@field over string?      "left" or "dropped", once the task is over whose they are
 ---@field outer luas.calls? of its caller, if it was left
 
--- Tasks that run in their caller, inside each other; the calls of each, from 0 on
--- for the outermost caller.
+-- How many inline tasks run inside each other; and the calls of each level: 0 is the
+-- outermost caller.
 local depth = 0
 ---@type table<integer, luas.calls>
 local levels = {}
 
--- What came with a fork is the host's, and what a worker's last task has left is no
--- concern of this one.
+-- Calls that came with a fork belong to the host. Calls that an earlier task of a worker
+-- has left do not belong to this one.
 local function present()
     local calls = levels[depth]
     if not calls or calls.pid ~= core.pid() or calls.task ~= core.task_seq() then
@@ -37,7 +37,8 @@ local function present()
     return calls
 end
 
---- A call to be made once, after it was added; by whom is settled here.
+--- Makes a call for later. It belongs to the task or process that binds it, and is made
+--- once, after it was added.
 ---@param f function
 ---@param ... any  its two arguments
 ---@return table
@@ -45,7 +46,7 @@ function M.bind(f, ...)
     return { calls = present(), next = false, f, ... }
 end
 
---- It is due now. This takes no memory, so that nothing is lost where there is none.
+--- Marks the call as due. This needs no memory, so a call cannot get lost.
 ---@param call table
 function M.add(call)
     local calls = call.calls
@@ -62,7 +63,7 @@ local function take(calls)
     return call
 end
 
--- Is a call further out at it? One in a coroutine that is suspended is not.
+-- Does a call further out run them? One in a suspended coroutine does not.
 local function is_run(calls)
     local state = calls.runner and status(calls.runner)
     return state == "running" or state == "normal"
@@ -74,8 +75,8 @@ function Turn:__close()
     self.calls.runner = self.before
 end
 
---- Makes all calls that are due, unless a call further out is at it: then that
---- makes them when this one has returned.
+--- Makes all calls that are due; or leaves that to a call further out that is running
+--- them already.
 function M.run()
     local calls = levels[depth]
     if not calls or not calls.first then return end
@@ -96,11 +97,11 @@ function M.any()
     return calls ~= nil and calls.first ~= false and present().first ~= false
 end
 
---- Where calls are due now, for `leave`.
+--- The current level, for `leave`.
 ---@return integer
 function M.level() return depth end
 
---- A task begins to run here: what is due for it is its own.
+--- Call it when a task begins to run here: it gets a queue of its own.
 function M.enter()
     depth = depth + 1
 end
@@ -110,8 +111,8 @@ local function close(calls, stopped)
     while calls.first do M.add(take(calls)) end
 end
 
---- It is over, if it had begun. What it left to be called back its caller does,
---- unless the task was stopped: then that would go on with what was to stop.
+--- Call it when the task is over. The caller makes the calls that the task has left,
+--- unless the task was stopped: then nothing of it may go on.
 ---@param level integer     before it began
 ---@param stopped boolean
 function M.leave(level, stopped)

@@ -1,4 +1,4 @@
---- Futures: results that will be there later.
+--- Futures: results that come later.
 
 local check = require "luas.check"
 local core = require "luas.core"
@@ -15,8 +15,8 @@ Future.__name = "luas.future"
 
 local M = {}
 
--- A job goes on though nobody keeps its future: the pool does until it has
--- ended. The ended are looked for when there are twice as many as last time.
+-- A job goes on even if nobody keeps its future, because the pool keeps it until it has
+-- ended. Ended jobs are removed when there are twice as many jobs as the last time.
 local function keep(job)
     local kept = job.pool.kept
     kept.n = kept.n + 1
@@ -46,13 +46,13 @@ function M.new(job, settle)
     return self
 end
 
--- What reading raises (a progress function, say) is what get raises.
+-- An error while reading, for example in a progress function, is what `get` raises.
 local function settled(ok, ...)
     if ok then return pack(...) end
     return pack(false, ...)
 end
 
--- From now on `tell` says when it has ended; no other process hears of its end.
+-- From now on `tell` notices when it has ended. Only in the process that owns the pool.
 local function watch(self)
     local pool = self.job.pool
     pool:check_owner()
@@ -72,8 +72,8 @@ local function hand_over(self, pool)
     self.callbacks = nil
 end
 
---- Takes in which of the watched futures of a pool have ended, in that order:
---- their callbacks are due then.
+--- Notices which of the watched futures of a pool have ended, in that order. Their
+--- callbacks are then due.
 ---@param pool luas.poolstate
 function M.tell(pool)
     while pool.watching > 0 do
@@ -86,15 +86,15 @@ function M.tell(pool)
     end
 end
 
--- What waited for the end of the reading.
+-- Makes the callbacks due that waited for the end of the reading.
 local function end_reading(self)
     local late = self.late or {}
     self.resolving, self.late = nil, nil
     for _, call in ipairs(late) do due.add(call) end
 end
 
--- Outcomes wait as bytes until somebody asks; then the job is not needed, and
--- nobody could be told of it any more.
+-- Outcomes stay as bytes until somebody asks for them. Reading them closes the job. So
+-- `tell` comes first: after that nobody could be told of its end.
 local function resolve(self)
     if self.result or not self.job.handle:done() then return self.result ~= nil end
     if self.resolving then check.fail("the future is being read already") end
@@ -108,12 +108,12 @@ local function resolve(self)
 end
 
 function Future:__tostring()
-    if not self.resolving then pcall(resolve, self) end -- without memory it says less
+    if not self.resolving then pcall(resolve, self) end -- without memory the text is shorter
     local how = not self.result and "not ended yet" or self.result[1] and "ended" or "failed"
     return "future: " .. how
 end
 
---- Reads all that have ended, for the engine of their pool is about to go.
+--- Reads all futures that have ended, before the engine of their pool is closed.
 ---@param pool luas.poolstate
 function M.settle(pool)
     for future in pairs(pool.futures) do
@@ -123,7 +123,7 @@ end
 
 -- ---- waiting ----
 
--- Futures by their pools, of which each is to be driven.
+-- Groups futures by pool, because each pool has to be driven.
 local function by_pool(futures)
     local groups, of = {}, {}
     for _, future in ipairs(futures) do
@@ -156,7 +156,8 @@ local function wait(groups, timeout, enough)
     return true
 end
 
--- Looks at each only until it has ended, and drives no pool whose futures all have.
+-- Checks each future only until it has ended. Removes pools whose futures have all ended,
+-- so that they are not driven any more.
 local function all_ended(groups)
     for i = #groups, 1, -1 do
         local group = groups[i]
@@ -191,8 +192,8 @@ local function first_ended(futures)
     end
 end
 
--- A wait for one of many, which `tell` ends: it is looked for among all of them
--- only before and after.
+-- A wait for one of many futures. `tell` ends it. All of them are checked only before and
+-- after the wait.
 local Wait = {}
 
 function Wait:__close()
@@ -269,15 +270,15 @@ function Future:cancel()
     return true
 end
 
--- With the traceback that ends where the callback was called. What was raised to stop
--- the task that runs here, or the script, is no callback's: it goes on from `call_back`.
+-- Adds the traceback down to the callback. An error that was raised to stop the task that
+-- runs here, or the script, does not belong to the callback: `call_back` raises it again.
 local function describe(raised)
     if core.stopped(raised) then return { stop = raised } end
     return (traceback(tostring(raised), 2):gsub("\n%s*%[C%]: in function 'xpcall'.*", ""))
 end
 
 local function call_back(self, callback)
-    if self.resolving then -- by a call further out, or in a coroutine
+    if self.resolving then -- a call further out, or in a coroutine, is reading it
         self.late = self.late or {}
         table.insert(self.late, due.bind(call_back, self, callback))
         return
@@ -290,12 +291,12 @@ local function call_back(self, callback)
     core.report("a callback raised: " .. tostring(message))
 end
 
---- Calls `callback(future)` once it has ended: at once if it has, else from a
---- call that waits for it or drives the pool. Callbacks run one after the other,
---- in the order in which their futures ended, and none inside another: what a
---- callback's own calls lead to comes after it, so that it must not wait for
---- another callback (for a future, or by a verb, it may). An error in one is
---- reported and disturbs nothing.
+--- Calls `callback(future)` once it has ended: at once if it has, otherwise from a call
+--- that waits for it or drives the pool. Callbacks run one after the other, in the order
+--- in which their futures ended. None runs inside another one: callbacks that become due
+--- during a callback run after it. So a callback may wait for a future and use any verb,
+--- but it must not wait for another callback. An error in a callback is reported; the
+--- others still run.
 ---@param callback fun(future: luas.future)
 function Future:on_done(callback)
     check.argument(callback, 1, "on_done", "function")

@@ -1,5 +1,5 @@
---- Heaps: of all that was put in, what goes before the rest is at hand; anything
---- comes and goes at the cost of the logarithm of how many there are.
+--- Heaps: the element that goes before all others is always at hand. Adding or removing
+--- any element takes logarithmic time.
 
 ---@class luas.heap
 ---@field before fun(a: table, b: table): boolean
@@ -7,15 +7,15 @@
 local Heap = {}
 Heap.__index = Heap
 
---- An empty heap of tables, which have their place in it in a field `place`. Of no
---- two may each go before the other.
+--- An empty heap of tables. Each element keeps its place in its field `place`. Of two
+--- elements at most one may go before the other.
 ---@param before fun(a: table, b: table): boolean  does a go before b?
 ---@return luas.heap
 function Heap.new(before)
     return setmetatable({ before = before, n = 0 }, Heap)
 end
 
---- What goes before all others; nil if there is nothing.
+--- The element that goes before all others; nil if the heap is empty.
 ---@return table?
 function Heap:first()
     return self[1]
@@ -25,7 +25,7 @@ local function put(self, at, thing)
     self[at], thing.place = thing, at
 end
 
--- The place at `at` is free: what goes there is this, or what it has to change with.
+-- Puts this into the free place `at`, or moves elements down and puts it further up.
 local function rise(self, at, thing)
     while at > 1 and self.before(thing, self[at // 2]) do
         put(self, at, self[at // 2])
@@ -34,7 +34,7 @@ local function rise(self, at, thing)
     put(self, at, thing)
 end
 
--- The child at a place that goes before the other; nil if there is none.
+-- Of the two children of a place the one that goes before the other; nil without children.
 local function child(self, at)
     local low, high = 2 * at, 2 * at + 1
     if low > self.n then return nil end
@@ -57,7 +57,7 @@ function Heap:add(thing)
     rise(self, self.n, thing)
 end
 
---- Takes it out, if it is in.
+--- Removes it, if it is in the heap.
 ---@param thing table
 function Heap:remove(thing)
     local at, last = thing.place, self[self.n]

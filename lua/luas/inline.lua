@@ -1,7 +1,7 @@
---- The engine without processes: tasks run in the caller, one at a time, with
---- the same results and the same errors. It stands in for luas.core's pools
---- where there are no workers (`workers = 0`, or inside a task), so that the
---- verbs need not know. What a task changes stays changed here.
+--- The engine without processes. Tasks run in the caller, one at a time, with the same
+--- results and the same errors. It replaces a pool of luas.core where there are no workers
+--- (`workers = 0`, or inside a task), so the verbs need not know. What a task changes
+--- stays changed here.
 
 local check = require "luas.check"
 local core = require "luas.core"
@@ -21,10 +21,10 @@ Job.__index = Job
 -- Seconds of work after which a job lets others of its priority go first.
 local TURN <const> = 0.01
 
--- The tasks that run now, in all pools: one waits for the next.
+-- The tasks that run now, in all pools. Each waits for the next one.
 local stack = {}
 
--- A task in hand. Whatever leaves its call, it has one outcome in the end.
+-- The task that runs. However its call ends, the task has one outcome in the end.
 local Task = {}
 Task.__index = Task
 
@@ -36,9 +36,9 @@ local function goes_before(a, b)
     return a.turn < b.turn
 end
 
---- A pool with the methods of luas.core's (core/host/core.h). Its tasks run when
---- a call drives it; those that nobody waits for yet run at their submission, as
---- they shall see what is there now.
+--- A pool with the methods of a pool of luas.core (core/host/core.h). Its tasks run when a
+--- call drives it. Asynchronous tasks run when they are submitted, so that they see the
+--- host as it is then.
 ---@param given {init: function?, exit: function?}
 ---@return table
 local function new(given)
@@ -78,7 +78,7 @@ end
 
 function Pool:busy() return self.jobs.after ~= self.jobs end
 
---- Runs `exit`, as a worker does at its end, if anything ran here.
+--- Runs `exit`, as a worker does at its end, if any task has run.
 function Pool:stop()
     if self.ready and self.exit and not self.left then
         self.left = true
@@ -104,7 +104,7 @@ Pool.close = Pool.terminate
 
 function Pool:resize() end
 
---- Readers are told of the tasks that run here.
+--- Tells a reader of the tasks that run here.
 function Pool:listen(reader, tag)
     self.readers = self.readers or {}
     self.readers[reader] = tag
@@ -129,7 +129,7 @@ function Pool:count(name, n)
     self.counts[name] = (self.counts[name] or 0) + n
 end
 
--- The first task finds what init made; without that there is no task.
+-- Runs init before the first task. If it fails no task runs.
 local function prepare(self)
     if self.broken then error(self.broken, 0) end
     if self.ready then return end
@@ -170,7 +170,7 @@ function Pool:step()
     return true
 end
 
---- Is there nothing to run but what runs already, further down the stack?
+--- Does everything that could be waited for run already, further down the stack?
 function Pool:stuck()
     return #self.running > 0 and not self.waiting:first()
 end
@@ -211,7 +211,7 @@ local function unpack_item(list, index)
     return pack(unpack(list, 1, core.check_list(list, index)))
 end
 
--- Behind the list's arguments comes what the source gave with it.
+-- What the source gave with the list follows the list's arguments.
 local function spread_list(given, index)
     local arguments = unpack_item(given[1], index)
     table.move(given, 2, given.n, arguments.n + 1, arguments)
@@ -269,7 +269,7 @@ end
 
 function Job:pump() end
 
---- Nobody waits for it yet.
+--- Call it when nobody waits for the job yet.
 function Job:detach()
     while self.first <= self.last do
         prepare(self.pool)
@@ -363,7 +363,7 @@ local function describe_arguments(arguments)
     return table.concat(texts, ", ")
 end
 
--- Those who watch its job, or its pool, hear of its end.
+-- Tells those who watch its job, or its pool, that the task has ended.
 function Task:tell(kind, _, message)
     local job, now = self.job, core.now()
     local took = now - self.start

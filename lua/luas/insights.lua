@@ -1,5 +1,4 @@
---- What the figures of a run say, in words: who waited for whom, what was slow,
---- what failed.
+--- Explains the figures of a run in words: who waited for whom, what was slow, what failed.
 
 local floor, max, min = math.floor, math.max, math.min
 
@@ -27,7 +26,7 @@ local function is_busy(lane, i)
     return (lane.bins[i] or 0) > 0.02
 end
 
--- From which bin on only one worker was busy, and which that was.
+-- The bin from which on only one worker was busy, and that worker.
 local function find_tail(f)
     local n, last = #f.ended, nil
     for i = n, 1, -1 do
@@ -41,7 +40,7 @@ local function find_tail(f)
     return 1, last
 end
 
--- The slowest task that was still running at this time, in that worker.
+-- The slowest task of that worker that was still running at this time.
 local function slow_task_at(f, lane, at)
     for _, task in ipairs(f.slowest) do
         if task.worker == lane.worker and task.pool == lane.pool and task.at + task.seconds > at + 0.5 * f.bin then
@@ -105,7 +104,7 @@ local function on_starved(f, say)
         or "Workers " .. table.concat(starved, ", ", 1, min(#starved, 8)) .. (#starved > 8 and " …" or ""))
 end
 
--- The message that most failures share, numbers aside.
+-- The message that most failures have in common, apart from numbers.
 local function common_message(failures)
     local counts, best = {}, nil
     for _, failure in ipairs(failures) do

@@ -1,5 +1,5 @@
--- Values as text that a person can read, close to the Lua that would make them:
--- the REPL prints its results with it. No metamethod but __tostring is called.
+-- Turns values into text for people, close to the Lua that would make them. The prompt
+-- prints results with it. It calls no metamethod except __tostring.
 
 local byte, find, format, gsub, rep, sub = string.byte, string.find, string.format, string.gsub, string.rep, string.sub
 local concat, sort, utf8len = table.concat, table.sort, utf8.len
@@ -30,7 +30,7 @@ local function escape(char)
     return ESCAPES[char] or format("\\%03d", byte(char))
 end
 
--- U+0080 to U+009F steer terminals, though they are valid UTF-8.
+-- U+0080 to U+009F are valid UTF-8, but they control terminals.
 local function escape_c1(low)
     return format("\\xC2\\x%02X", byte(low))
 end
@@ -73,7 +73,7 @@ local function describe_function(f)
     return format("function <%s:%d>", info.short_src, info.linedefined)
 end
 
--- What the value's own __tostring says; its failure is shown, not raised.
+-- The result of the value's own __tostring. If that fails the failure is shown, not raised.
 local function describe(value)
     local ok, text = pcall(tostring, value)
     return ok and text or format("<error in __tostring: %s>", type(text) == "string" and text or type(text))
@@ -184,8 +184,8 @@ local function class_name(t)
     return type(name) == "string" and name .. " " or ""
 end
 
--- What stands for a table that was written before, with as many levels of it
--- shown as would be here; nil where it was not.
+-- The text for a table that was written before, with as many levels as it would have here;
+-- nil if it was not.
 local function repeated(t, level, state)
     local shown = state.shown[t]
     if shown and shown.level <= level then
@@ -223,7 +223,7 @@ local function render_table(t, level, state, column)
     return name .. fold(texts, items, level + 1, state)
 end
 
--- `column` is what stands before the value on its line, beside the indentation.
+-- `column` is the width of the text before the value on its line, without indentation.
 function render(value, level, state, column)
     local meta = getmetatable(value)
     if type(value) ~= "table" or meta and rawget(meta, "__tostring") ~= nil then

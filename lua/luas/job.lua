@@ -1,7 +1,7 @@
---- One job: its function carried, its inputs fed, its outcomes taken.
+--- A job: it carries the function, feeds inputs, and takes outcomes.
 ---
---- The verbs of a pool build on this; data flows source -> fill -> engine ->
---- take. A job holds no outcome back: what it gives is the caller's.
+--- The verbs of a pool are built on this. Data flow from the source through `fill` to the
+--- engine, and from there through `take`. A job keeps no outcomes: the caller has them.
 
 local carry = require "luas.carry"
 local core = require "luas.core"
@@ -14,26 +14,26 @@ local sources = require "luas.sources"
 local min, max, huge = math.min, math.max, math.huge
 local getinfo = debug.getinfo
 
--- An array this long is inherited by fresh workers rather than encoded, if that
--- makes this many items for each that short tasks are for: so many can be sent
--- while one is forked.
+-- An array is inherited by fresh workers, instead of being encoded, if it has this many
+-- items for each worker that short tasks use: as many can be sent in the time of a fork.
 local INHERIT_ITEMS <const> = 50000
 local INHERIT_SHARE <const> = 2048
--- And so is one that takes this many bytes.
+-- An array is also inherited if it takes this many bytes.
 local INHERIT_BYTES <const> = 16 << 20
--- Bytes of results that may wait for a slow consumer before dealing stops. Those
--- that an iterator keeps until their turn count against the window alone.
+-- Bytes of results that may wait for a slow consumer before dealing stops. Results that an
+-- iterator keeps until their turn do not count here; they count against the window.
 local ROOM <const> = 64 << 20
--- Outcomes that a lazy job may be ahead of its consumer, for each worker.
+-- By how many outcomes a lazy job may be ahead of its consumer, for each worker.
 local WINDOW <const> = 1024
--- Encoded in one go.
+-- How many items are encoded at a time.
 local BATCH <const> = 4096
 
 ---@class luas.job
 local Job = { __name = "luas.job" }
 Job.__index = Job
 
--- A job of one task, of which there may be many: what all have alike is in their class.
+-- A job of one task. There may be many of these, so fields that are the same for all are
+-- in the class.
 local Call = { fed = 1, taken = 0, exhausted = true, single = true }
 Call.__index = Call
 
@@ -41,8 +41,8 @@ function Job:__tostring()
     return ("job: %d of %s tasks taken"):format(self.taken, self.total or "?")
 end
 
--- A verb that is under way keeps the engine of a pool that ends meanwhile, by a
--- callback or in a loop's body, until it has read its outcomes.
+-- A callback or a loop's body may end the pool while a verb is under way. The verb keeps
+-- the engine until it has read its outcomes.
 local function enter(self)
     self.pool.under_way[self] = true
     return self
@@ -64,7 +64,7 @@ local function policy(options, how, names)
     }
 end
 
--- What its function is called, for people.
+-- A name for its function, for people.
 local function label(f)
     local info = type(f) == "function" and getinfo(f, "S")
     return info and ("%s:%d"):format(info.short_src, info.linedefined) or "(callable)"
@@ -74,8 +74,8 @@ local function is_watched(self)
     return self.options.progress or self.options.report or self.pool.observer
 end
 
---- Those who watch the job, or its pool, are told what it is called. Its handle is a
---- new one.
+--- Tells those who watch the job, or its pool, what it is called. Needed for each new
+--- handle.
 function Job:introduce()
     if self.options.report then observe.job(self, self.options.report) end
     if is_watched(self) then self.handle:label(label(self.f)) end
@@ -86,20 +86,21 @@ local function feed_all(self, items, n)
     return self.handle:feed(items, 1, n, self.star, most)
 end
 
--- Is the array so long that it had better be inherited?
+-- Is the array so long that inheriting it is faster?
 local function is_long(self, n)
     local pool = self.pool
     return n >= INHERIT_ITEMS
         and (n >= INHERIT_SHARE * min(pool.size, core.cpus()) or pool.core:live() == 0)
 end
 
--- What is sent is checked on its way.
+-- Checks the lists of an array that is inherited. Lists that are sent are checked when they
+-- are encoded.
 local function check_lists(items, n)
     for i = 1, n do core.check_list(items[i], i) end
 end
 
--- An array goes in whole, before anything is dealt: if an item cannot be
--- encoded, or all together are large, workers inherit the array instead.
+-- Encodes the whole array before anything is dealt. If an item cannot be encoded, or the
+-- array is large, workers inherit it instead.
 local function start_array(self, items, n)
     local how = self.options.carry
     self.fed, self.exhausted, self.total = n, true, n
@@ -131,7 +132,7 @@ local function start_source(self)
     end
 end
 
--- Has those who want to see the job see it.
+-- Sets up the meter and the report of the job, if they are wanted.
 local function watch(self)
     local given = self.options.progress
     self:introduce()
@@ -148,8 +149,8 @@ local function start_input(self, items, n)
     if items then start_array(self, items, n) else start_source(self) end
 end
 
--- The job counts as about to start while `work` is done. All of this is called in
--- protected mode: what stops a task, wherever that is then, leaves no such job behind.
+-- The job counts as starting during `work`. All of this runs in protected mode: an error
+-- that stops the task, wherever it is raised, leaves no such job behind.
 local function begin(self, work, ...)
     enter(self)
     local done = work(self, ...)
@@ -158,7 +159,7 @@ local function begin(self, work, ...)
 end
 
 local function give_up(self)
-    self.starting = nil -- closing it may want memory, and fail
+    self.starting = nil -- first: closing may need memory and fail
     self:close()
 end
 
@@ -189,7 +190,7 @@ function Job.start(pool, f, input, options, how)
     return self
 end
 
--- The policies of single calls, by the options that they are made of.
+-- The policies of single calls, by their options.
 local policies = setmetatable({}, { __mode = "k" })
 
 local function call_policy(pool, options)
@@ -221,8 +222,8 @@ local function start_call(self, ...)
     return ship_call(self, ...)
 end
 
---- Starts a job of one task: f(...). Its arguments go straight to the engine
---- unless they cannot be sent; then a worker inherits them.
+--- Starts a job of one task: f(...). The arguments go straight to the engine. If they
+--- cannot be sent, a worker inherits them.
 ---@param pool table
 ---@param f function
 ---@param options table
@@ -245,7 +246,7 @@ function Job.call(pool, f, options, async, ...)
         { star = true, async = async })
 end
 
--- Around the calls of a source: after an error in it nothing more is taken.
+-- Surrounds the calls of a source: after an error in it nothing more is read.
 local Pull = {}
 
 function Pull:__close(raised)
@@ -265,13 +266,13 @@ local function pull(self, most)
     if not more then self:finish() end
 end
 
---- Takes from the source as much as the window has room for, in batches that
---- grow while the source is quick, so that a slow one keeps no worker waiting.
---- Returns at once for an array.
+--- Reads as much from the source as the window has room for, in batches. A batch grows only
+--- while the source is quick: so workers do not wait for a slow source. Returns at once for
+--- an array.
 function Job:fill()
     local room = self.window - (self.fed - self.taken)
     if self.exhausted or room < self.window // 2 then return end
-    self.pool:check_owner() -- the source is the owner's, too
+    self.pool:check_owner() -- the source belongs to the owner, too
     local before = core.now()
     pull(self, min(room, self.batch, BATCH))
     if core.now() - before < 0.0005 then
@@ -281,18 +282,18 @@ function Job:fill()
     end
 end
 
---- Raises where the pool was terminated, so that there is nothing to wait for.
+--- Raises if the pool was terminated: then there is nothing to wait for.
 function Job:check_pool()
     if self.pool.ended then error("the pool was terminated", 0) end
 end
 
---- Are its inputs being read now, or is its source to be read further by a call
---- that is under way? Who waits there for the whole job waits for himself.
+--- Are its inputs being read now, or will a call that is under way read on? A wait for the
+--- whole job from inside of that would never end.
 function Job:reading()
     return self.starting or self.pulling or not (self.exhausted or self.lazy)
 end
 
---- Nothing more is taken from the source.
+--- Stops reading the source.
 function Job:finish()
     if not self.exhausted then
         self.exhausted, self.total = true, self.fed
@@ -301,13 +302,13 @@ function Job:finish()
     end
 end
 
---- Whether `fill` would do something now.
+--- Would `fill` do something now?
 function Job:hungry()
     return not self.exhausted and self.window - (self.fed - self.taken) >= self.window // 2
         and self.pool.owner == core.pid()
 end
 
---- Every task that will be has had its outcome, and that was taken.
+--- Have all outcomes been taken, and will there be no further tasks?
 function Job:over()
     return self.exhausted and self.taken >= self.fed
 end
@@ -320,7 +321,7 @@ function Job:step(timeout, again)
     if self.meter then self.meter:check() end
 end
 
---- All its outcomes were taken: who watches is told so.
+--- Tells the meter that all outcomes were taken.
 function Job:finish_meter()
     if self.meter then self.meter:finish() end
 end
@@ -334,14 +335,14 @@ local function describe(self, fields)
     return o
 end
 
--- After as many failures as `halt` has nothing more is taken from the source.
+-- Stops reading the source after `halt` failures.
 local function note_failure(self, o)
     if o.kind == "cancelled" then return end
     self.failed = self.failed + 1
     if self.options.halt and self.failed >= self.options.halt then self:finish() end
 end
 
---- Puts an outcome for each task that this one is about into a table, by index.
+--- Puts one outcome for each task that `o` stands for into a table, by index.
 ---@param o luas.outcome  of one task, or of several that were cancelled together
 ---@param into table<integer, luas.outcome>
 function Job:spread(o, into)
@@ -352,8 +353,8 @@ function Job:spread(o, into)
     end
 end
 
---- Moves the values that are there into `results`, up to an outcome that is
---- none: that is returned.
+--- Moves the values that have come into `results`, up to the first outcome that is no
+--- value, which it returns.
 ---@param results table
 ---@return luas.outcome?
 function Job:collect(results)
@@ -368,16 +369,17 @@ local function describe_taken(self, index, fields, ...)
     return index, describe(self, fields)
 end
 
---- One outcome: its index, nil or the outcome that is no value, the results.
---- Nothing when none is there. The caller counts it in `taken`.
+--- Takes one outcome: returns its index, then nil and the results, or the outcome if it is
+--- no value. Returns nothing when there is none. The caller counts it in `taken`.
 function Job:take()
     return describe_taken(self, self.handle:next())
 end
 
---- Moves what is there into two tables, by index: a result that is one, and for
---- each other task `n` values, nil or the outcome that is no value and then the
---- results. The indices go to the end of `order` as they come, if that is
---- given. The caller counts them in `taken`. False when nothing was there.
+--- Moves the outcomes that have come into two tables, by index. `values` gets the results of
+--- tasks that have exactly one, not nil. `others` gets for each other task a list with its
+--- length in `n`: nil and the results, or the outcome that is no value. The indices are
+--- appended to `order`, if given, as tasks ended. The caller counts them in `taken`.
+--- Returns false when there was nothing.
 ---@param values table<integer, any>
 ---@param others table<integer, table>
 ---@param order integer[]?
@@ -407,18 +409,18 @@ function Job:cancel(from, to)
     self.handle:cancel(from, to)
 end
 
---- Lets it go on while no call drives the pool.
+--- Lets the job go on while no call drives the pool.
 function Job:pump()
     local pool = self.pool
     if not (pool.polled or pool.ended) then self.handle:pump() end
 end
 
---- Nobody reads its outcomes for now: a pool that ends does not wait for it.
+--- Call it when nobody reads the outcomes for now: a pool that ends does not wait for them.
 function Job:set_aside()
     leave(self)
 end
 
---- Its outcomes are being read.
+--- Call it when its outcomes are read again.
 function Job:take_up()
     enter(self)
 end
@@ -430,14 +432,13 @@ function Unless:__close(raised)
     if raised ~= nil then self.job:close() end
 end
 
---- To be closed where the job is about to be handed to somebody: an error on
---- the way closes it.
+--- A value for `<close>` while the job is handed over: an error on the way closes the job.
 function Job:unless_handed_over()
     return setmetatable({ job = self }, Unless)
 end
 
---- What was submitted asynchronously starts, and goes on by itself. Without
---- workers it waits for a call that drives the pool.
+--- Starts an asynchronous job, which then goes on by itself. Without workers it waits for a
+--- call that drives the pool.
 function Job:detach()
     if self.pool.size == 0 then return self.handle:detach() end
     self:step(0)
@@ -450,7 +451,7 @@ local function stop_watching(self)
     if next(self.pool.meters) == nil then self.pool.meters = nil end
 end
 
---- Cancels what is not over and frees what the job held.
+--- Cancels the tasks that have not ended, and frees the job.
 function Job:close()
     if self.lazy then self.pool.lazy[self] = nil end
     if self.meter then stop_watching(self) end

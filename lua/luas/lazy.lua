@@ -1,19 +1,19 @@
---- Iterators over the outcomes of a lazy job, for generic `for`. Each step gives
---- what is there, or drives the job until something is.
+--- Iterators over the outcomes of a lazy job, for generic `for`. Each step gives an outcome
+--- that has come, or drives the job until one comes.
 
 local maxinteger, unpack = math.maxinteger, table.unpack
 
 local M = {}
 
--- What a generic for gets: the index and the results; where failures are
--- collected, an index, nil and the outcome.
+-- What the generic for gets: the index and the results. For a failure that is collected it
+-- gets the index, nil and the outcome.
 local function yield(collect, index, o, ...)
     if o == nil then return index, ... end
     if not collect then error(o, 0) end
     return index, nil, o
 end
 
--- Takes the outcome of this index from where Job:gather has put it.
+-- Gives the outcome of this index, from the tables that Job:gather has filled.
 local function give(job, collect, values, others, index)
     local value, other = values[index], others[index]
     job.taken = job.taken + 1
@@ -25,8 +25,8 @@ local function give(job, collect, values, others, index)
     return yield(collect, index, unpack(other, 1, other.n))
 end
 
--- Gives the job more of its source, if it has room for that, and says how many
--- outcomes are to be taken before it can have room again.
+-- Feeds the job more of its source, if it has room. Returns how many outcomes must have been
+-- taken before it has room again.
 local function refill(job)
     if job:hungry() then
         job:fill()
@@ -35,7 +35,7 @@ local function refill(job)
     return job.exhausted and maxinteger or job.fed - job.window + job.window // 2
 end
 
--- Drives the job until there is something new: false when all is over.
+-- Drives the job until an outcome comes. Returns false when the job is over.
 local function await(job, values, others, order)
     local again
     while not job:gather(values, others, order) do
@@ -52,8 +52,8 @@ local function await(job, values, others, order)
     return true
 end
 
---- An iterator in input order. What comes too early is kept until its turn; it
---- counts against the window.
+--- An iterator in input order. Outcomes that come early are kept until their turn; they
+--- count against the window.
 ---@param job luas.job
 ---@param collect boolean?  whether failures are given, not raised
 ---@return fun(): integer?, ...

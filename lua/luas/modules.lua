@@ -1,6 +1,6 @@
---- What the workers of a pool have in their modules: what the host had in them
---- when they were forked. `pool.known` tells of the modules that all workers
---- have alike, and so whether the host has since changed one of them.
+--- Keeps track of the modules of workers. A worker has them as they were in the host when it
+--- was forked. `pool.known` has the modules that are the same in all workers. So it can be
+--- found out whether the host has changed one since.
 
 local core = require "luas.core"
 
@@ -10,11 +10,11 @@ local function unchanged(known, module)
     return known and rawequal(known.value, module) and core.same(known.watch)
 end
 
--- What was known last, of any pool; is it used?
+-- What was known last, of any pool; and whether it was used.
 local latest, used
 
--- It holds what modules had: gone when a cycle of the collector ends in which it
--- was not used. (A finalizer runs once a cycle if it sets up the next.)
+-- It keeps old contents of modules alive. So it is forgotten when a cycle of the collector
+-- ends in which it was not used. (A finalizer that sets up a new one runs once a cycle.)
 local function forget_unused()
     setmetatable({}, { __gc = function()
         if used then forget_unused() else latest = nil end
@@ -35,7 +35,7 @@ local function watch(module, names)
     return { value = module, watch = watched, inner = inner }
 end
 
--- A module is watched with the tables in it that are no modules themselves.
+-- Watches all modules, each with the tables in it that are not modules themselves.
 local function know_all()
     local before = latest and unchanged(latest.package, package) and latest or {}
     local known, names = {}, nil
@@ -54,15 +54,15 @@ local function know_all()
     return known
 end
 
---- All workers there are, or that come next, have the modules as they are now.
+--- Call it when all workers, and those that come next, have the modules as they are now.
 ---@param pool luas.poolstate
 function M.note(pool)
     pool.known = know_all()
-    pool.core:forget() -- names in what was carried before may mean something else now
+    pool.core:forget() -- in functions carried before, names may mean something else now
 end
 
---- Some workers were forked just now, and others before: what they do not have
---- alike is known no more.
+--- Call it when some workers were forked now and others before. Modules that they do not have
+--- alike are no longer known.
 ---@param pool luas.poolstate
 function M.compare(pool)
     local known = pool.known
@@ -71,7 +71,8 @@ function M.compare(pool)
     end
 end
 
--- With the modules in it, in these, and so on: they are reached by its name, too.
+-- Checks the module with all modules in it, in these, and so on: they are reached by its
+-- name, too.
 local function is_known(known, name, passed)
     local module = known[name]
     if passed[name] then return true end
@@ -83,7 +84,7 @@ local function is_known(known, name, passed)
     return true
 end
 
---- Would the workers find in these modules what the host has in them?
+--- Are these modules in the workers as they are in the host?
 ---@param pool luas.poolstate
 ---@param modules table<string, boolean>  a set of their names
 ---@return boolean
@@ -91,11 +92,11 @@ function M.are_known(pool, modules)
     if pool.size == 0 then return true end
     if pool.core:live(true) == 0 then M.note(pool) end
     local known, passed = pool.known, {}
-    if modules.package then modules = package.loaded end -- what it may require it has from there
+    if modules.package then modules = package.loaded end -- it may require any module
     for name in pairs(modules) do
         if not is_known(known, name, passed) then return false end
     end
-    return is_known(known, "string", passed) -- its methods need no name
+    return is_known(known, "string", passed) -- strings have its methods without naming it
 end
 
 return M

@@ -1,5 +1,5 @@
---- Who listens to a pool: figures for `stats`, reports, traces and logs, which
---- are written at its end, whatever that end is.
+--- The listeners of a pool: figures for `stats`, reports, traces and logs. Their files are
+--- completed when the pool ends, however it ends.
 
 local core = require "luas.core"
 local fail = require("luas.check").fail
@@ -11,10 +11,10 @@ local M = {}
 local Observer = {}
 Observer.__index = Observer
 
--- Pools are told apart by a number, in the order in which they are first watched.
+-- Each pool has a number, in the order in which pools are first watched.
 local pools = 0
 
---- Opens a file that will be written to at the end; raises where that cannot be.
+--- Opens a file that will be written at the end. Raises if it cannot be opened.
 ---@param path string
 ---@param what string  the option, for the message
 ---@return table
@@ -24,7 +24,7 @@ function M.file(path, what)
     return { file = file, path = path }
 end
 
---- Writes a report; what goes wrong then is said, and is no failure of the run.
+--- Writes a report. A failure is reported, but the run does not fail by it.
 ---@param target { file: table, path: string }
 ---@param figures table
 function M.write(target, figures)
@@ -41,7 +41,7 @@ local function listen(self, state, reader, all)
     state.core:listen(reader, self.tag, all)
 end
 
---- What writes as the run goes on: a trace or a log.
+--- Opens a trace or a log, which is written while the run goes on.
 ---@param name "trace"|"joblog"
 ---@param path string
 ---@param what string
@@ -52,7 +52,7 @@ function M.writer(name, path, what)
     return { reader = reader, path = path }
 end
 
---- Ends it: what could not be written is said.
+--- Completes it. A failure is reported.
 ---@param writer { reader: table, path: string }
 function M.end_writer(writer)
     local ok, why = writer.reader:finish()
@@ -68,7 +68,7 @@ local function wants(given)
     return given.stats or given.report or given.trace or given.joblog or given.progress
 end
 
---- Listens to a pool as its options and the program's say, from its beginning.
+--- Begins to listen to a new pool, as its options and those of the program say.
 ---@param state luas.poolstate
 ---@param given luas.pooloptions
 function M.open(state, given)
@@ -92,10 +92,10 @@ function M.open(state, given)
         for _, reader in ipairs(run.readers) do listen(self, state, reader, true) end
         self.tally, self.streams = self.tally or run.tally, self.streams or #run.writers > 0
     end
-    state.observer = setmetatable(self, Observer) -- now, to be collected before its readers
+    state.observer = setmetatable(self, Observer) -- last: so it is finalized before its readers
 end
 
---- Listens for the jobs of a pool that ask for it.
+--- Begins to listen to a pool for those jobs that ask for it.
 ---@param state luas.poolstate
 function M.join(state)
     if state.observer and state.observer.tally or not state.core.listen then return end
@@ -105,7 +105,7 @@ function M.join(state)
     state.observer = getmetatable(self) and self or setmetatable(self, Observer)
 end
 
---- The figures, in the fields of `stats`.
+--- Adds the figures to the fields of `stats`.
 ---@param stats table
 function Observer:add(stats)
     local figures = self.tally and self.tally:figures()
@@ -119,17 +119,17 @@ function Observer:add(stats)
         startup = figures.startup / all } or {}
 end
 
--- Of so many inherited inputs what they are called is noted for traces and logs.
+-- For traces and logs, the names of inherited inputs are recorded if there are no more.
 local MOST_NAMED <const> = 200000
 
---- The job's workers have inherited its array.
+--- Call it when the job's workers have inherited its array.
 ---@param job luas.job
 function M.inherited(job, items, n)
     local observer = job.pool.observer
     if observer and observer.streams and n <= MOST_NAMED then job.handle:name(items, n, job.star) end
 end
 
--- What a tally tells of is called by what the array has.
+-- Names the inputs of the tasks that a tally shows, after the items of the array.
 local function name(job)
     local observer, items = job.pool.observer, job.named
     if observer and observer.tally then
@@ -138,14 +138,14 @@ local function name(job)
     if job.watch then job.watch.tally:name(0, job.handle:id(), items, job.star) end
 end
 
---- The job is about to be closed.
+--- Call it before the job is closed.
 ---@param job luas.job
 function M.closing(job)
-    pcall(name, job) -- one that is dropped already has no names
+    pcall(name, job) -- fails for a job that was dropped already
     job.named = nil
 end
 
---- The pool is over, or nobody has it any more.
+--- Call it when the pool has ended, or nobody has it any more.
 function Observer:finish()
     if self.finished or self.owner ~= core.pid() then return end
     self.finished = true
@@ -156,7 +156,7 @@ Observer.__gc = Observer.finish
 
 -- ---- one job's report ----
 
---- Counts what one job does, which has this handle now.
+--- Begins to count what this job does.
 ---@param job luas.job
 ---@param path string
 function M.job(job, path)
@@ -167,7 +167,7 @@ function M.job(job, path)
     job.watch = watch
 end
 
---- The job is over.
+--- Call it when the job is over.
 ---@param job luas.job
 function M.end_job(job)
     local watch = job.watch

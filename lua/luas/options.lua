@@ -1,5 +1,5 @@
---- The options of pools and jobs: a wrong name or type raises at the call and
---- says what there is.
+--- The options of pools and jobs. A wrong name or type raises at the call; the message says
+--- what is allowed.
 
 local fail = require("luas.check").fail
 
@@ -77,7 +77,7 @@ end
 --- As many workers may a pool have.
 M.MOST_WORKERS = 4096
 
---- Options of one job; those of a pool are the defaults of its jobs.
+--- The options of a job. A pool may have them as defaults of its jobs.
 M.job = {
     chunk = whole(1, 1 << 20),
     window = whole(1),
@@ -137,7 +137,7 @@ end
 ---@param spec table<string, fun(v: any): boolean, string?>
 ---@param given table?
 ---@param what string
----@param hint string?  what to add where they are no options at all
+---@param hint string?  added to the message, in case that these were not meant as options
 ---@return table given
 function M.check(spec, given, what, hint)
     if given == nil then return {} end
@@ -156,7 +156,7 @@ function M.check(spec, given, what, hint)
     return given
 end
 
---- The second table's fields over the first's, in a new table.
+--- A new table with the fields of both; those of the second win.
 ---@param base table
 ---@param over table
 ---@return table

@@ -1,4 +1,4 @@
---- Outcomes: what became of a task that gave no value.
+--- Outcomes: what became of a task that has no value.
 ---
 ---@class luas.outcome
 ---@field kind "error"|"timeout"|"crash"|"cancelled"
@@ -37,7 +37,7 @@ local function how_it_ended(o)
     return "ended, nobody knows how"
 end
 
--- Who had it: a worker of a pool, or a process of one's own, which has a name.
+-- Who ran it: a worker of a pool, or a spawned process, which has a name.
 local function where(o)
     local pid = ("pid %s"):format(o.pid or "?")
     return o.name and pid or ("worker %s, %s"):format(o.worker or "?", pid)
@@ -86,7 +86,8 @@ local function in_words(o)
     return line
 end
 
--- Whoever has it may change its fields; it is shown where something went wrong.
+-- Must not fail: it is called when something went wrong, and a script may have changed the
+-- fields.
 function Outcome:__tostring()
     local ok, words = pcall(in_words, self)
     return ok and words or "an outcome whose fields were changed"

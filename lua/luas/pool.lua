@@ -13,7 +13,7 @@ local State = require "luas.state"
 
 local callable, max, min = check.callable, math.max, math.min
 
--- Room for so many results is made ahead; a wrong `n` must not take all memory.
+-- Room for at most this many results is made ahead: a wrong `n` must not take all memory.
 local AHEAD <const> = 1 << 22
 
 ---@alias luas.source table|fun(): any, ...
@@ -52,8 +52,8 @@ local Pool = {}
 ---@class luas.poolmodule: luas.pool
 local M = {}
 
--- A pool that was opened before this process was forked is its host's; here
--- its verbs run inline. So do those of a closed one's copy.
+-- A pool that was opened before this process was forked belongs to the host. In this process
+-- its verbs run inline, also if the pool is closed there.
 local function present(self)
     local state = self.state
     local pid = core.pid()
@@ -78,7 +78,7 @@ local function length(items, what)
     check.fail(("bad argument #2 to '%s' (%s%s)"):format(what, problem, has_keys and KEYS or ""))
 end
 
--- What pairs and ipairs give first needs their other two values, too.
+-- The first value of pairs or ipairs alone is no iterator: it needs their other two values.
 local next_index = ipairs {}
 
 local function input(source, what)
@@ -113,12 +113,12 @@ local function earlier(a, b)
     return (not a or b.index < a.index) and b or a
 end
 
--- Takes all outcomes of a job. After a failure only what comes before it in
--- input order still matters, unless failures are collected. Of several the
--- first counts; one that was cancelled only where nothing failed.
+-- Takes all outcomes of a job. Unless failures are collected, the first failure in input order
+-- counts: so after a failure only earlier tasks still matter. A cancelled task counts only
+-- if nothing failed.
 local function gather(job, all)
-    -- Workers are forked before there is a table that they would share at first,
-    -- so that each page of it had to be copied when it is written to.
+    -- Fork the workers before the table of results is made. Otherwise they would share its
+    -- pages, and each page would be copied when a result is written to it.
     if job.carried == "inherit" then job:step(0) end
     local results, failures = job.handle:list(min(job.total or 0, AHEAD)), {}
     local first, cancelled
@@ -146,7 +146,7 @@ local function gather(job, all)
     return results, job.fed, first or cancelled, failures
 end
 
--- False and the outcome to raise; or true and what map gives.
+-- Returns false and the outcome to raise, or true and the results of map.
 local function finish_map(self, job, all)
     local results, n, first, failures = gather(job, all)
     if first then return false, first end
@@ -181,8 +181,8 @@ function Pool:map(f, items, opts)
     return map(self, "map", f, items, opts)
 end
 
---- As map, but each item is a table of arguments (its `n` or length counts).
---- Behind them comes what a source function gives with the table.
+--- As map, but each item is a table of arguments (its `n` or length counts). What a source
+--- function returns after the table follows its arguments.
 ---@param f function
 ---@param arglists luas.source
 ---@param opts luas.joboptions?
@@ -469,7 +469,7 @@ function Pool:terminate()
     self.state:terminate()
 end
 
--- Left in good order it does what was submitted; left by an error, nothing.
+-- At the end of a block the pool does what was submitted. After an error it ends at once.
 local function leave(self, raised)
     if raised ~= nil then return self:terminate() end
     self:close()
@@ -529,7 +529,7 @@ local function opened()
     return (state.owner == core.pid() or worker and not process) and default or nil
 end
 
--- In a task the verbs run inline; a process that was spawned opens its own.
+-- In a task the verbs run inline. A spawned process opens a default pool of its own.
 local function default_pool()
     local here = opened()
     if here then return here end
@@ -549,7 +549,7 @@ function M.configure(n_or_options)
     configured = options.merge(configured, given)
 end
 
--- These are about the pool that there was last; the others open one if need be.
+-- These verbs apply to the last default pool. The others open one if there is none.
 local about = { close = true, join = true, terminate = true, stats = true, size = true, step = true }
 
 local function pool_for(name)

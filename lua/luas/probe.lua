@@ -1,5 +1,5 @@
---- Code of every kind, which never runs. A Lua that makes the same bytecode of it
---- as the one that luas was built with does so of the other modules, too.
+--- Code of every kind, which never runs. If a Lua compiles it to the same bytecode as the Lua
+--- that luas was built with, it does so with all other modules.
 
 local limit <const>, rest = 300, {}
 

@@ -1,4 +1,4 @@
---- Processes: one function in a process of its own.
+--- Processes: each runs one function.
 
 local channel = require "luas.channel"
 local check = require "luas.check"
@@ -18,7 +18,7 @@ local Process = {}
 ---@class luas.processmodule
 local M = {}
 
--- The pool behind all processes of this one: it keeps no worker beyond its task.
+-- The pool behind all processes that this one starts. A worker of it ends with its task.
 local state
 
 local function own_state()
@@ -29,20 +29,20 @@ local function own_state()
     return state
 end
 
--- Who this process is: set in the host just before it forks.
+-- The object for this process itself. The parent sets it just before the fork.
 local current
 
 local function described(self)
     return self.outcome and not self.asked and self.outcome.kind ~= "cancelled"
 end
 
--- Only the process that started it hears of its end.
+-- Only the process that started it is told when it ends.
 local function is_elsewhere(self)
     return self.owner ~= nil and self.owner ~= core.pid()
 end
 
--- Its results, or what became of it, once that is known here; a copy of the host
--- has what the host was told before.
+-- Takes in its results or its outcome, once these are known here. A copy of the host knows
+-- what the host was told before the fork.
 local function settle(self)
     if self.ended then return true end
     if not self.job then return false end -- a copy made while it was started
@@ -70,7 +70,8 @@ local function started(self, what)
     end
 end
 
--- Raises where only others know. Those that are not started from here have just a pid.
+-- Raises if only another process knows. Processes that were not started from here have only
+-- a pid.
 local function is_alive(self, what)
     local here = core.pid()
     if self.ours and (self.known_pid == here or self.known_pid == core.parent()) then return true end
@@ -106,7 +107,7 @@ local meta = {
     end,
 }
 
--- Does not raise, where looking at it fails.
+-- Does not raise, even if checking the process fails.
 local function describe(self)
     if self.ours then return "running" end
     if not self.owner then return "not started" end
@@ -190,8 +191,9 @@ function Process:is_alive()
     return is_alive(self, "is_alive")
 end
 
--- While this process waits for that one and nothing else, that one is told if it
--- waits for this one to take something from a queue.
+-- Tells that this process waits for that one and does nothing else. If that one waits for room
+-- in a queue from which only this one could take, it gets an error instead of waiting for
+-- ever.
 local Joining = { __close = function() core.joining() end }
 
 local function say_joining(self)
@@ -215,7 +217,7 @@ function Process:join(timeout)
     return true
 end
 
---- Waits for it: the function's results; raises its outcome if it has none.
+--- Waits for its end. Returns the function's results, or raises its outcome.
 ---@return any ...
 function Process:result()
     started(self, "result")
@@ -272,7 +274,7 @@ end
 local Pipe = { __name = "luas.pipe" }
 Pipe.__index = Pipe
 
--- A wait that a signal ended comes back here, so that its hook can run.
+-- A signal ends a wait in C. Coming back here lets its hook run; then the wait goes on.
 local function again(pipe, method, deadline, first, ...)
     if first ~= "signal" then return first, ... end
     local left = deadline and math.max(0, deadline - core.now())

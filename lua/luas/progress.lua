@@ -1,16 +1,16 @@
---- Progress: what a person sees while jobs run, and what a function is told.
+--- Progress: what people see while jobs run, and what a progress function is told.
 ---
---- A job that somebody watches has a meter. While its pool is driven the meter
---- is read, ten times a second at most. All meters that are to be seen share one
---- line: the bar, on a terminal, or plain lines now and then where there is none.
+--- A job that is watched has a meter. While its pool is driven the meter is read, at most ten
+--- times a second. All visible meters share one line: on a terminal the bar, elsewhere a
+--- plain line now and then.
 
 local core = require "luas.core"
 
 local max, min, floor = math.max, math.min, math.floor
 local getenv = os and os.getenv or function() end
 
--- Seconds between two looks; that a rate is taken over; between plain lines;
--- after which a running task is mentioned.
+-- Seconds: between two readings; over which the rate is measured; between plain lines; after
+-- which a running task is mentioned.
 local EACH <const>, WINDOW <const>, PLAIN <const>, LONG <const> = 0.1, 10, 30, 10
 
 local M = { EACH = EACH }
@@ -33,8 +33,8 @@ local function per_second(rate)
     return ("%.1f/min"):format(rate * 60)
 end
 
--- Tasks a second, over the last seconds: from when tasks ended, not from when one
--- looks, for many may end together. The moment that it holds for comes with it.
+-- Tasks a second over the last seconds, and the moment for which that holds. It uses the times
+-- at which tasks ended, not those of the readings, because many tasks may end together.
 local function measure(samples, done, last, now, running)
     local from = samples[1]
     while #samples > 2 and last - samples[2].at > WINDOW do
@@ -43,7 +43,7 @@ local function measure(samples, done, last, now, running)
     end
     local gained, span = done - from.done, last - from.at
     if gained <= 0 or span <= 0 then return nil end
-    -- Nothing has ended for much longer than usual: then the present counts.
+    -- If nothing has ended for much longer than usual, measure up to now.
     if now - last > 3 * max(1, running) * span / gained then span, last = now - from.at, now end
     return gained / span, last
 end
@@ -93,7 +93,7 @@ local function items(self, tasks, total)
     return total and min(n, total) or n
 end
 
--- How much of the running tasks is done, in tasks, and what the last of them said.
+-- How much of the running tasks is done, counted in tasks, and the last note of one.
 local function look_at_running(info, running)
     local share, note = 0, nil
     for _, task in ipairs(running) do
@@ -106,7 +106,7 @@ local function look_at_running(info, running)
     return share
 end
 
---- Reads the job: how many tasks are done, of how many, and what there is to say.
+--- Reads the job: how many tasks are done, how many there are, and the info for people.
 ---@return integer done, integer? total, table info
 function Meter:read()
     local job, now = self.job, core.now()
@@ -129,7 +129,7 @@ function Meter:read()
     return done, total, info
 end
 
--- What the function raises ends the call that waits for the job.
+-- An error in the function ends the call that waits for the job.
 local function call(self, done, total, info)
     self.calling = true
     local ok, message = pcall(self.call, done, total, info)
@@ -140,7 +140,7 @@ local function call(self, done, total, info)
     if not self.job.pool.ended then self.job:cancel() end
 end
 
---- Looks, if it is time.
+--- Reads the meter, if it is time.
 ---@param now number
 function Meter:tick(now)
     if now < self.next or self.calling or self.over or self.raised then return end
@@ -157,7 +157,7 @@ function Meter:check()
     if self.raised then error(self.failure, 0) end
 end
 
---- The job's outcomes are all there: the last look.
+--- Reads it for the last time: all outcomes are there.
 function Meter:finish()
     if self.over or self.raised then return end
     self.next = 0
@@ -168,14 +168,14 @@ function Meter:finish()
     end
 end
 
---- The job is closed.
+--- Call it when the job is closed.
 function Meter:close()
     if not self.over and not self.call then pcall(self.read, self) end
     self.over = true
     if self.bar then self.bar:leave(self) end
 end
 
---- The terminal is the caller's for now.
+--- Hides the line: the caller may print next.
 function Meter:hide()
     if self.bar then self.bar:hide() end
 end
@@ -190,7 +190,7 @@ local function is_dumb()
     return not core.isatty(2) or getenv "TERM" == "dumb"
 end
 
--- Unless the locale says otherwise, a terminal knows UTF-8.
+-- A terminal is assumed to show UTF-8, unless the locale says otherwise.
 local function is_utf8()
     local locale = getenv "LC_ALL" or ""
     if locale == "" then locale = getenv "LC_CTYPE" or "" end
@@ -200,7 +200,7 @@ end
 
 local bar
 
---- What the line begins with.
+--- The beginning of the line.
 local function label()
     local arg = rawget(_G, "arg")
     local script = type(arg) == "table" and type(arg[0]) == "string" and arg[0] or nil
@@ -217,7 +217,7 @@ local function the_bar()
     return bar
 end
 
--- In a task the line is the host's: the meter moves that by way of the task.
+-- In a task the line belongs to the host: the meter reports as the task's own progress.
 local function tell_host(meter)
     meter.call = function(done, total)
         local _, _, _, own = core.task()
@@ -277,7 +277,7 @@ local function columns(text)
     return utf8.len(text) or #text
 end
 
--- The parts of the line, each with how dispensable it is.
+-- The parts of the line. Each has a number: the higher, the sooner it is left out.
 local function parts_of(self, sum)
     local known = sum.total and sum.total > 0
     local fraction = known and min(1, sum.share / sum.total)
@@ -302,7 +302,7 @@ local function width_of(parts)
     return n
 end
 
--- Leaves out what is most dispensable until the rest has room.
+-- Leaves out parts until the rest fits.
 local function fit(parts, room)
     while #parts > 1 and width_of(parts) > room do
         local worst = 1
@@ -321,7 +321,7 @@ local function put_bar(self, parts, fraction, room)
     end
 end
 
---- The line as it is to be shown in so many columns.
+--- The text of the line for this many columns.
 ---@param sum table
 ---@param room integer
 ---@return string
@@ -349,7 +349,7 @@ local function plain_text(self, sum)
     return table.concat(parts, ", ")
 end
 
---- Shows how things are, if it is time.
+--- Shows the line, if it is time.
 ---@param now number
 function Bar:show(now)
     if now < (self.next or 0) or core.pid() ~= self.owner then return end
@@ -376,7 +376,7 @@ local function summary(past)
     return ("%d task%s in %.1f s%s"):format(past.done, past.done == 1 and "" or "s", past.seconds, failed)
 end
 
---- One line stays of what was shown.
+--- Leaves one line behind, with the total.
 function Bar:finish()
     self:hide()
     local past = self.past
@@ -384,8 +384,7 @@ function Bar:finish()
     if past.done > 0 and core.pid() == self.owner then self.line:say(summary(past)) end
 end
 
--- The last meter that leaves ends what was shown, unless that is to be one for the
--- whole run.
+-- When the last meter leaves, the line ends, unless it is for the whole run.
 function Bar:leave(meter)
     if not self.meters[meter] then return end
     local past = self.past
@@ -399,11 +398,11 @@ function Bar:leave(meter)
     self.loud = nil
 end
 
---- Looks at the meters of a pool while it is driven.
+--- Reads the meters of a pool while it is driven.
 ---@param meters table<luas.meter, boolean>
 function M.tick(meters)
     local now, shows, all = core.now(), false, {}
-    for meter in pairs(meters) do all[#all + 1] = meter end -- a call may add others
+    for meter in pairs(meters) do all[#all + 1] = meter end -- a progress function may add some
     for _, meter in ipairs(all) do
         meter:tick(now)
         shows = shows or meter.bar ~= nil and not meter.over
@@ -411,12 +410,12 @@ function M.tick(meters)
     if shows and bar then bar:show(now) end
 end
 
---- The terminal is the caller's until the next look.
+--- Hides the line until the next reading: the caller may print.
 function M.hide()
     if bar then bar:hide() end
 end
 
---- At the end of a run: the line that stays of all of it.
+--- Leaves one line for the whole run, at its end.
 function M.finish()
     if bar then bar:finish() end
 end

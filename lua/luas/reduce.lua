@@ -1,5 +1,5 @@
---- The parts of `reduce`: items in lists, so that a worker combines a list
---- before it answers, and yet what fails is a task, with its index and input.
+--- The parts of `reduce`. Items go to workers in lists, and a worker combines a list before it
+--- answers. A failure still names the task, with its index and input.
 
 local core = require "luas.core"
 local outcome = require "luas.outcome"
@@ -7,15 +7,16 @@ local sources = require "luas.sources"
 
 local min, max, traceback = math.min, math.max, debug.traceback
 local pack, unpack = table.pack, table.unpack
--- What is sent to workers has no globals, for a module's own would go with it.
+-- Functions that are sent to workers use these locals. If they used globals, the globals of
+-- this module would be sent, too.
 local getmetatable, tostring, type, xpcall = getmetatable, tostring, type, xpcall
 
 local M = {}
 
--- Items in a list at most, and where their number is not known.
+-- The most items in a list; and how many if the number of all items is unknown.
 local MOST <const>, USUAL <const> = 1000, 100
 
---- How many items go into a list. Options that are for a task want it alone.
+--- How many items go into a list. With options for single tasks it is one.
 ---@param options luas.joboptions
 ---@param n integer?        of all items, where that is known
 ---@param workers integer
@@ -28,8 +29,8 @@ function M.size(options, n, workers)
     return options.chunk or n and max(1, min(MOST, n // (4 * workers))) or USUAL
 end
 
--- An item goes to the end of a list. One that is not a single value is a table of
--- its values there, which `packed` notes.
+-- Appends an item to a list. An item of several values becomes a table; `packed` records
+-- that.
 local function put(list, ...)
     list.n = list.n + 1
     if select("#", ...) == 1 then
@@ -40,7 +41,7 @@ local function put(list, ...)
     end
 end
 
--- Readers put the next item into a list: false after the last one.
+-- Readers append the next item to a list. They return false after the last one.
 local function array_reader(items, n)
     local at = 0
     return function(list)
@@ -61,8 +62,7 @@ local function source_reader(source)
     return function(list) return take(list, step()) end
 end
 
---- A source of lists of `size` items. What they are read from is not called
---- again after its end.
+--- A source of lists of `size` items. The given source is not called again after its end.
 ---@param given {items: table?, n: integer?, source: function?}
 ---@param size integer
 ---@return fun(): table?
@@ -78,7 +78,7 @@ function M.lists(given, size)
     return given.source and sources.over(next_list, given.source) or next_list
 end
 
--- f of item i. No tail calls, of which a traceback would tell.
+-- f of item i. Without tail calls, because tracebacks would show them.
 local function call(f, list, i)
     local item = list[i]
     if list.packed and list.packed[i] then return (f(unpack(item, 1, item.n))) end
@@ -95,8 +95,8 @@ local function describe(value)
     }
 end
 
---- What runs in a worker: gives true and a value, or false and the fields of
---- the outcome of the task in the list that failed.
+--- The function that runs in a worker. It returns true and a value; or false and the fields of
+--- an outcome, for the task in the list that failed.
 ---@param f function
 ---@param combine fun(a: any, b: any): any
 ---@param size integer
@@ -118,14 +118,14 @@ function M.task(f, combine, size)
     end
 end
 
---- The outcome in terms of tasks: of `o`, which list k or its fields became.
+--- Turns the outcome of list k, or its fields, into the outcome of a task.
 ---@param o table
 ---@param k integer
 ---@param size integer
 ---@param n integer?
 ---@return luas.outcome
 function M.outcome(o, k, size, n)
-    if size > 1 and outcome.is(o) then -- which of them it was died with the worker
+    if size > 1 and outcome.is(o) then -- which task it was is not known: the worker has died
         o.index = (k - 1) * size + 1
         o.count, o.input = min(size, (n or math.huge) - o.index + 1), nil
     elseif not outcome.is(o) then

@@ -1,12 +1,11 @@
--- The prompt of the program: reads statements, runs them, prints their values.
--- It knows no terminal. What it needs of one is an editor, an object with
+-- The prompt of the program: reads statements, runs them, prints their values. It does not
+-- use the terminal itself. For that it is given an editor, an object with
 --   readline(self, prompt, complete)  a line; nil at the end of input, false
 --                                     when the user dropped the line (Ctrl-C)
 --   remember(self, text)              the newest entry of the history
 --   prepare(self, path)               makes a private file and its folders
--- of which only readline must be there.
--- What the user does to the globals must not break the prompt: all that is used
--- here is local.
+-- Only readline is required. The prompt must work whatever the user does to the globals: so
+-- everything that it uses is local.
 
 local complete = require("luas.complete")
 local help = require("luas.help")
@@ -24,7 +23,7 @@ local THIS_FILE = "\n\t" .. debug.getinfo(1, "S").short_src .. ":"
 
 local repl = {}
 
--- Where no terminal is: plain lines, the prompts on stdout as `lua -i` has them.
+-- Without a terminal: reads plain lines, and writes prompts to stdout, like `lua -i`.
 local plain = {}
 
 function plain:readline(prompt)
@@ -84,7 +83,7 @@ local function write_entries(path, mode, entries)
     return written and closed, why or fault
 end
 
--- Through a second file, so that a crash leaves the old or the new one whole.
+-- Writes a second file and renames it, so that a crash leaves a complete file.
 local function shorten(editor, path, entries)
     local fresh = path .. ".new"
     local ok, reason = editor:prepare(fresh)
@@ -121,8 +120,8 @@ local function load_history(editor)
     return path, entries[#entries]
 end
 
--- Each entry is written at once: a closed terminal loses nothing, and sessions
--- side by side keep each other's.
+-- Writes each entry at once. So nothing is lost when the terminal is closed, and several
+-- sessions keep each other's entries.
 local function remember(session, text)
     if find(text, "%S") and text ~= session.newest and session.editor.remember then
         session.editor:remember(text)
@@ -147,7 +146,7 @@ local function prompt(session, name, default, painted)
     return type(value) == "string" and value or tostring(value)
 end
 
--- A string ends with its line, unless a backslash says otherwise.
+-- A string cannot go on in the next line, unless its line ends in a backslash.
 local function unfinished(message, text)
     if message and find(message, "unfinished string near <eof>$") then
         return find(text, "\\z?%s*$")
@@ -155,7 +154,7 @@ local function unfinished(message, text)
     return message and find(message, "<eof>$")
 end
 
--- Returns the chunk; or nil, the message, and whether more lines could help.
+-- Returns the chunk; or nil, the message, and whether further lines could complete it.
 local function compile(text)
     local answer = rawget(globals, "help") == nil and help.answer(text)
     if answer then
@@ -170,8 +169,8 @@ local function compile(text)
     return statement, message, unfinished(message, text) or unfinished(reason, text)
 end
 
--- Returns what readline does at the first line; else the text and what compile
--- says of it.
+-- Returns what readline returned if that is no text; otherwise the text and the results of
+-- compile.
 local function read_statement(session)
     local editor = session.editor
     local text = editor:readline(prompt(session, "_PROMPT", "> ", "\1\27[1m\1>\1\27[0m\1 "), complete.complete)
@@ -201,14 +200,13 @@ local function object_text(err)
     return format("(error object is a %s value)", type(err))
 end
 
--- The frames below the statement are the prompt's own, with the `call` between.
+-- Removes the frames below the statement: they belong to the prompt and to `call`.
 local function without_prompt(text, from)
     local own = find(text, THIS_FILE, from, true)
     return own and gsub(sub(text, 1, own - 1), "\n\t%[C%]: in [^\n]*$", "") or text
 end
 
--- Ctrl-C says all by itself; in the middle of an inline task it comes with the
--- task's traceback.
+-- The message of Ctrl-C needs no traceback. In an inline task it comes with that of the task.
 local function interruption(text)
     return find(match(text, "^[^\n]*"), "interrupted!$") and "interrupted!"
 end

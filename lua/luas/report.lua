@@ -1,7 +1,7 @@
---- Reports: the figures of a run as a page that explains itself, or as JSON.
+--- Reports: the figures of a run as an HTML page or as JSON.
 ---
---- A page is one file of static HTML and SVG, without scripts: it works in mail,
---- offline and in print. Pictures are stretched to the page, their words are HTML.
+--- The page is one file of static HTML and SVG without scripts. So it works in mail, offline
+--- and in print. Pictures are stretched to the width of the page; their labels are HTML.
 
 local version = require("luas.core").version
 local insights = require "luas.insights"
@@ -69,7 +69,7 @@ end
 
 -- ---- pictures ----
 
--- Cells that all lanes together have at most: of many workers the bins are folded.
+-- The most cells of all lanes together. With many workers bins are joined to keep this.
 local CELLS <const> = 9600
 
 local function fold(bins)
@@ -91,7 +91,7 @@ local function folded_lanes(lanes)
     return rows, n
 end
 
--- Runs of bins that are about as busy, by how busy they are: a path for each.
+-- A path for each level of activity, through the runs of bins that have that level.
 local function lane_paths(bins)
     local paths = { {}, {}, {}, {} }
     local from, level = 1, 0
@@ -328,7 +328,7 @@ local function page(f)
     }
 end
 
---- The text of a report, of the kind that the name of its file says.
+--- The text of a report. The name of the file says of which kind.
 ---@param path string
 ---@param figures table  what a tally gives
 ---@return string

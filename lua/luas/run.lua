@@ -1,5 +1,5 @@
---- What the command line asks to see of a whole run: a bar, a report, a trace, a
---- log, of all pools that the script opens.
+--- The bar, report, trace and log of a whole run, which the command line asks for. They cover
+--- all pools that the script opens.
 
 local core = require "luas.core"
 local observe = require "luas.observe"
@@ -21,7 +21,7 @@ local function add(self, writer)
     self.readers[#self.readers + 1] = writer.reader
 end
 
---- Begins it: raises where a file cannot be written.
+--- Begins it. Raises if a file cannot be written.
 ---@param given { bar: boolean?, report: string?, trace: string?, joblog: string?, output: string?, prompt: boolean? }
 function M.begin(given)
     local self = { owner = core.pid(), readers = {}, writers = {} }
@@ -41,7 +41,7 @@ function M.begin(given)
     core.run = setmetatable(self, Run)
 end
 
---- Ends it, however the script did: once only, and in the process that began it.
+--- Ends it, however the script ended. Does this once, and only in the process that began it.
 function Run:finish()
     if self.finished or self.owner ~= core.pid() then return end
     self.finished = true

@@ -1,5 +1,5 @@
---- The state of a pool, which the pool and all views of it (`with`) share: its
---- engine, what is under way in it, and how it ends.
+--- The state of a pool: its engine, what is under way in it, and how it ends. The pool and all
+--- views of it (`with`) share this state.
 
 local check = require "luas.check"
 local core = require "luas.core"
@@ -27,7 +27,7 @@ local getenv = os and os.getenv or function() end
 local State = {}
 State.__index = State
 
---- The state of a pool that has this engine, and may have so many workers.
+--- Makes the state of a pool with this engine and size.
 ---@param engine table
 ---@param size integer
 ---@return luas.poolstate
@@ -73,14 +73,14 @@ function State.new(given)
     return self
 end
 
---- Raises in a process that was forked of the one which opened the pool.
+--- Raises if another process has opened the pool: a parent of this one.
 function State:check_owner()
     if self.owner ~= core.pid() then check.fail("pool belongs to another process") end
 end
 
---- Drives the pool once, unless all outcomes are known, and calls back for what
---- has ended by that. `again`: the same call did so the last time, and has given
---- nobody control since. Then no module need be compared again.
+--- Drives the pool once, unless all outcomes are known. Then runs the callbacks that are due.
+--- `again`: the last call of this came from the same loop, and no code of the user has run
+--- since. Then modules need not be compared again.
 ---@param timeout number?
 ---@param again boolean?
 ---@return boolean news
@@ -88,7 +88,7 @@ function State:drive(timeout, again)
     local news, forked = false, false
     if not self.ended then
         news, forked = self.core:step(timeout, again)
-        if not news then self:check_owner() end -- an engine of no workers does not
+        if not news then self:check_owner() end -- the inline engine does not check it
     end
     if forked then modules.compare(self) end
     if self.watching > 0 then future.tell(self) end
@@ -97,8 +97,8 @@ function State:drive(timeout, again)
     return news
 end
 
--- From inside another call: what it takes in for other jobs must not leave
--- the application's poll loop waiting.
+-- Drives the pool from inside another call. It may take in outcomes for which the
+-- application's poll loop waits: so it makes the descriptor readable.
 function State:step(timeout, again)
     if self.meters and (not timeout or timeout > progress.EACH) then timeout = progress.EACH end
     local news = self:drive(timeout, again)
@@ -106,14 +106,14 @@ function State:step(timeout, again)
     return news
 end
 
---- As step, for a wait that only the tasks of this pool can end.
+--- As step, for a wait that only tasks of this pool can end. Raises if that is impossible.
 function State:await(timeout, again)
     if not self:step(timeout, again) and self.size == 0 and timeout ~= 0 and self.core:stuck() then
         check.fail("a task cannot wait for its own end")
     end
 end
 
--- Drives the pool while its engine is so, or until a callback has ended it:
+-- Drives the pool as long as `is_so(engine)`, or until a callback has ended the pool. Returns
 -- false when the time is over first.
 local function drive_while(state, is_so, deadline)
     local again
@@ -148,7 +148,7 @@ end
 local function is_busy(engine) return engine:busy() end
 local function has_workers(engine) return engine:live() > 0 end
 
--- Futures keep their results beyond the engine; views see the pool closed.
+-- Closes the engine. Futures keep their results; views find the pool closed.
 local function release(state)
     if state.ended then return end
     state.counts = state:stats()
@@ -161,7 +161,8 @@ local function release(state)
     if next(state.under_way) == nil then state.core:close() end
 end
 
--- Lazy jobs do what they have read so far; other calls have to read on.
+-- Lazy jobs end with what they have read so far. Other calls must read their source to its
+-- end, so join cannot wait inside of them.
 local function finish_lazy(state)
     for job in pairs(state.under_way) do
         if job:reading() then
@@ -171,7 +172,7 @@ local function finish_lazy(state)
     for job in pairs(state.lazy) do job:finish() end
 end
 
---- Its counts (luas.pool's stats); after its end the last ones.
+--- Its counts, for Pool:stats. After its end these are the last ones.
 ---@return table
 function State:stats()
     if self.ended then return options.merge(self.counts, {}) end
@@ -182,7 +183,8 @@ function State:stats()
     return stats
 end
 
---- Waits for the end of all, at most `timeout` seconds: false if not.
+--- Waits until all is done and the workers have ended, at most `timeout` seconds. Returns false
+--- if that was not enough.
 ---@param timeout number?
 ---@return boolean
 function State:join(timeout)
@@ -198,7 +200,7 @@ function State:join(timeout)
     return true
 end
 
---- Kills what runs and cancels all that is not over.
+--- Kills the workers and cancels all tasks that have not ended.
 function State:terminate()
     if self.owner ~= core.pid() or self.ended then return end
     self.closed = true

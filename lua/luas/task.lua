@@ -1,4 +1,4 @@
---- Where one is: of the task that runs here, what it can ask and say.
+--- `pool.task`: what a running task can ask and tell about itself.
 
 local check = require "luas.check"
 local core = require "luas.core"
@@ -16,7 +16,7 @@ local function new(index, attempt, worker, own)
     return { own = own, index = index, task = task }
 end
 
---- What `pool.task` is: nil outside a task.
+--- Returns the value of `pool.task`: nil outside a task.
 ---@return table?
 return function()
     local index, attempt, worker, own = core.task()

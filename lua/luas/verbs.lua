@@ -1,9 +1,9 @@
---- The modules `pool`, `process` and `shared` as scripts have them: tables of functions,
---- which open what does the work when one of them is called first. A script
---- that calls none does not wait for it, nor does a worker that only serves. The
---- field `pool.task` is there while a task runs.
+--- The modules `pool`, `process` and `shared` as scripts see them: tables of functions. The
+--- first call of one of them opens the modules that do the work. So a script that calls
+--- none of them, or a worker that only serves, does not pay for these. The field
+--- `pool.task` exists while a task runs.
 
--- All at once, or else workers that were forked in between would lack a module.
+-- Opens all at once. Otherwise workers that are forked in between would lack a module.
 local function open(called)
     local modules = { pool = require "luas.pool", process = require "luas.process",
         shared = require "luas.core".shared }
