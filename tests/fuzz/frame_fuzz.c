@@ -9,6 +9,8 @@
 #include <stdlib.h>
 
 #include "pool.h"
+#include "reap.h"
+#include "receive.h"
 
 enum { TASKS = 12, CHUNK = 4, SLOT = 64 };
 
@@ -24,7 +26,8 @@ static luas__worker *add_worker(luas__pool *p)
     p->workers = calloc(1, sizeof(luas__worker *));
     MUST(w != NULL && p->workers != NULL);
     *w = (luas__worker){.number = 1, .serial = 1, .child = LUAS__CHILD_INIT, .pid = 1,
-                        .request = -1, .request_reader = -1, .result = -1, .next_seq = 1,
+                        .link = {.request = -1, .request_reader = -1, .result = -1},
+                        .tasks.next_seq = 1,
                         .output = LUAS__OUTPUT_INIT, .slot = {slot, SLOT}, .scoreboard = luas__scoreboard_map()};
     MUST(w->scoreboard != NULL);
     p->workers[0] = w;
@@ -62,7 +65,7 @@ static void receive(luas__pool *p, luas__worker *w, const uint8_t *data, size_t 
 
 static void die(luas__pool *p, luas__worker *w)
 {
-    MUST(luas__drive_event(p, luas__worker_key(w, LUAS__ON_END)) == 0);
+    MUST(luas__reap_worker(p, w) == 0);
     MUST(w->state == LUAS__WORKER_ENDED && w->tasks.unanswered == 0 && w->tasks.nchunks == 0);
     luas__reap_free(p);
     MUST(p->nworkers == 0);
