@@ -494,13 +494,24 @@ static void test_a_barrier_breaks_when_a_party_dies(void)
     luas__arena_close(&a);
 }
 
+static int entered[2]; /* a pipe: a byte for each child that waits for a notice */
+
 static void wait_for_notice(void *context)
 {
     luas__object *c = context;
-    if (luas__arena_enter(c->arena) < 0 || luas__shared_condition_enter(c) < 0)
+    if (luas__arena_enter(c->arena) < 0 || luas__shared_condition_enter(c) < 0
+        || write(entered[1], "", 1) != 1)
         _exit(1);
     while (luas__shared_condition_await(c, LUAS__SLICE) != 1)
         continue;
+}
+
+static pid_t child_that_waits(luas__object *c)
+{
+    char byte;
+    pid_t pid = child(wait_for_notice, c);
+    CHECK_INT(read(entered[0], &byte, 1), 1);
+    return pid;
 }
 
 static void test_a_notice_of_the_dead_goes_on(void)
@@ -508,18 +519,19 @@ static void test_a_notice_of_the_dead_goes_on(void)
     luas__arena a = open_arena(0);
     luas__object c = {.at = NULL};
     CHECK_INT(luas__shared_condition_new(&a, 0, &c), 0);
+    CHECK_INT(pipe(entered), 0);
     for (int i = 0; i < rounds(10); i++) {
-        pid_t first = child(wait_for_notice, &c);
-        usleep(2000);
+        pid_t first = child_that_waits(&c);
         kill(first, SIGSTOP);
-        pid_t second = child(wait_for_notice, &c);
-        usleep(2000);
+        pid_t second = child_that_waits(&c);
         CHECK_INT(luas__shared_condition_notify(&c, 1), 0);
         kill(first, SIGKILL);
         CHECK_INT(waitpid(first, NULL, 0), first);
         luas__shared_condition_notify(&c, i % 2); /* one too many does no harm */
         end(second, 0);
     }
+    close(entered[0]);
+    close(entered[1]);
     luas__arena_drop(&c);
     luas__arena_close(&a);
 }
