@@ -157,9 +157,11 @@ function Meter:check()
     if self.raised then error(self.failure, 0) end
 end
 
---- Reads it for the last time: all outcomes are there.
+--- Reads it for the last time: all outcomes are there. Raises what the function
+--- raised, now or before: then all tasks may have ended already.
 function Meter:finish()
-    if self.over or self.raised then return end
+    self:check()
+    if self.over then return end
     self.next = 0
     if self.call then
         call(self, self:read())

@@ -145,12 +145,19 @@ end)
 
 it("a progress function that raises ends a future with that, as often as one asks", function()
     local p <close> = pool.new(2)
-    local future = p:map_async(square, { 1, 2, 3 }, { progress = function() error("no progress", 0) end })
-    for _ = 1, 3 do
-        local ok, message = pcall(future.get, future)
-        assert.are.same({ false, "no progress" }, { ok, message })
+    local function not_at_all() error("no progress", 0) end
+    local function not_at_the_end(done) if done == 3 then not_at_all() end end
+    for _, progress in ipairs { not_at_all, not_at_the_end } do
+        for _, before in ipairs { 0, 0.05, 0.3 } do
+            local future = p:map_async(square, { 1, 2, 3 }, { progress = progress })
+            future:wait(before)
+            for _ = 1, 3 do
+                local ok, message = pcall(future.get, future)
+                assert.are.same({ false, "no progress" }, { ok, message })
+            end
+            assert.is_true(future:ready())
+        end
     end
-    assert.is_true(future:ready())
 end)
 
 it("a task that was dealt to a stopped worker is done by another", function()
