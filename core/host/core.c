@@ -13,7 +13,6 @@
 #include "keeper.h"
 #include "list.h"
 #include "luas.h"
-#include "names.h"
 #include "pool_handle.h"
 #include "readers.h"
 #include "serve.h"
@@ -171,11 +170,8 @@ static const luaL_Reg functions[] = {
 
 static const luaL_Reg pool_methods[] = {{"job", luas__job_handle_new}, {NULL, NULL}};
 
-/* The names are made here, so that workers inherit them. */
 int luas__core_open(lua_State *L)
 {
-    luas__names_push(L);
-    lua_pop(L, 1);
     luas__pool_handle_class(L);
     luas__handles_add_methods(L, LUAS__POOL_CLASS, pool_methods);
     luas__handles_add_methods(L, LUAS__POOL_CLASS, luas__readers_pool);

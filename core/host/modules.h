@@ -5,7 +5,7 @@
  *
  * They are there once more as bytecode, in the same order, but only if the Lua
  * at hand could be run when luas was built: the first entry is NULL if not.
- * Another Lua may load luas than it was compiled by: see lua_open.c.
+ * Another Lua may load luas than it was compiled by: see open.c.
  */
 #ifndef LUAS_LUA_MODULES_H
 #define LUAS_LUA_MODULES_H
@@ -26,5 +26,8 @@ typedef struct luas__code {
 
 extern const luas__module luas__modules[];
 extern const luas__code luas__compiled[];
+
+/* In the registry: luas__compiled, of a program that has that Lua in it. */
+#define LUAS__COMPILED_BY "luas.compiled"
 
 #endif

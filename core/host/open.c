@@ -60,6 +60,16 @@ static int compare(lua_State *L, const void *bytes, size_t size, void *expected)
     return 0;
 }
 
+/* A program says so that has the Lua in it by which these modules were compiled. */
+static bool is_own_lua(lua_State *L)
+{
+    lua_getfield(L, LUA_REGISTRYINDEX, LUAS__COMPILED_BY);
+    bool is_own = luas__compiled[0].bytes != NULL
+        && lua_touserdata(L, -1) == (const void *)luas__compiled;
+    lua_pop(L, 1);
+    return is_own;
+}
+
 /* Versions of Lua 5.4 have the same header on bytecode that differs. So all of it
    counts as this one's if it would write the same for the probe. */
 static bool writes_same(lua_State *L)
@@ -77,7 +87,7 @@ static bool writes_same(lua_State *L)
 static bool can_use_compiled(lua_State *L)
 {
     if (lua_isnil(L, lua_upvalueindex(COMPILED))) {
-        lua_pushboolean(L, writes_same(L));
+        lua_pushboolean(L, is_own_lua(L) || writes_same(L));
         lua_replace(L, lua_upvalueindex(COMPILED));
     }
     return lua_toboolean(L, lua_upvalueindex(COMPILED));
@@ -109,11 +119,13 @@ static void push_opener(lua_State *L, const char *name)
         load_embedded(L, m);
 }
 
-/* Arguments: a name, and what package.preload's functions get beside that. One
-   that is opened anew goes to package.loaded, too, for what is in it has names. */
+/* Arguments: a name, and true or what package.preload's functions get beside that. One
+   that is opened anew goes to package.loaded, too, for what is in it has names; unless
+   true is given (lua/luas/later.lua). */
 static int require_own(lua_State *L)
 {
     const char *name = luaL_checkstring(L, 1);
+    bool is_nameless = lua_isboolean(L, 2);
     lua_settop(L, 1);
     lua_pushvalue(L, 1);
     if (lua_rawget(L, lua_upvalueindex(OPEN)) != LUA_TNIL)
@@ -124,6 +136,8 @@ static int require_own(lua_State *L)
     lua_pushvalue(L, 1);
     lua_pushvalue(L, -2);
     lua_rawset(L, lua_upvalueindex(OPEN));
+    if (is_nameless)
+        return 1;
     luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
     lua_pushvalue(L, -2);
     lua_setfield(L, -2, name);
@@ -158,7 +172,7 @@ static void push_require(lua_State *L)
     int environment = lua_gettop(L);
     lua_newtable(L);
     lua_pushvalue(L, environment);
-    lua_pushboolean(L, false);
+    lua_pushboolean(L, is_own_lua(L));
     lua_pushcclosure(L, require_own, COMPILED);
     lua_pushvalue(L, -1);
     lua_setfield(L, environment, "require");

@@ -9,6 +9,7 @@
 #include "error.h"
 #include "fail.h"
 #include "handles.h"
+#include "names.h"
 #include "serve.h"
 #include "share.h"
 #include "ship_cache.h"
@@ -82,9 +83,12 @@ static luas__output_mode option_output(lua_State *L)
     return (luas__output_mode)mode;
 }
 
+/* The names are made here, so that workers inherit them. */
 int luas__pool_handle_new(lua_State *L)
 {
     luaL_checktype(L, 1, LUA_TTABLE);
+    luas__names_push(L);
+    lua_pop(L, 1);
     luas__pool_options options = {
         .workers = (int)option_integer(L, "workers", 1),
         .main = worker_main,

@@ -15,6 +15,7 @@
 
 #include "alloc_huge.h"
 #include "luas.h"
+#include "modules.h"
 #include "prompt.h"
 #include "reports.h"
 #include "signals.h"
@@ -273,6 +274,10 @@ static void open_state(lua_State *L, const command *cmd)
     lua_setfield(L, LUA_REGISTRYINDEX, "luas.report");
     luaL_openlibs(L);
     luas__signals_open(L);
+#ifdef LUAS_HAS_LUA
+    lua_pushlightuserdata(L, (void *)luas__compiled);
+    lua_setfield(L, LUA_REGISTRYINDEX, LUAS__COMPILED_BY);
+#endif
     luas_openlibs(L);
     set_arg(L, cmd);
     lua_gc(L, LUA_GCGEN, 0, 0);

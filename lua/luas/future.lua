@@ -3,8 +3,9 @@
 local check = require "luas.check"
 local core = require "luas.core"
 local due = require "luas.due"
+local later = require "luas.later"
 local outcome = require "luas.outcome"
-local progress = require "luas.progress"
+local progress = later.open "luas.progress"
 
 local pack, traceback, unpack = table.pack, debug.traceback, table.unpack
 
@@ -152,7 +153,7 @@ local function wait(groups, timeout, enough)
         again = true
         if left == 0 then return enough(groups) end
     end
-    progress.hide() -- what waits may print next
+    if later.is_open(progress) then progress.hide() end -- what waits may print next
     return true
 end
 

@@ -7,7 +7,8 @@ local check = require "luas.check"
 local core = require "luas.core"
 local due = require "luas.due"
 local heap = require "luas.heap"
-local inspect = require "luas.inspect"
+local later = require "luas.later"
+local inspect = later.open "luas.inspect"
 
 local pack, unpack, randomseed = table.pack, table.unpack, math.randomseed
 
@@ -357,7 +358,7 @@ local function describe_arguments(arguments)
     if arguments.n == 1 and type(arguments[1]) == "string" then return arguments[1] end
     local texts = {}
     for i = 1, arguments.n do
-        texts[i] = inspect(arguments[i], { depth = 2 }):gsub("%s+", " ")
+        texts[i] = inspect.inspect(arguments[i], { depth = 2 }):gsub("%s+", " ")
     end
     core.called() -- __tostring
     return table.concat(texts, ", ")

@@ -6,10 +6,11 @@
 local carry = require "luas.carry"
 local core = require "luas.core"
 local fail = require("luas.check").fail
-local observe = require "luas.observe"
+local later = require "luas.later"
 local outcome = require "luas.outcome"
-local progress = require "luas.progress"
 local sources = require "luas.sources"
+local observe = later.open "luas.observe"
+local progress = later.open "luas.progress"
 
 local min, max, huge = math.min, math.max, math.huge
 local getinfo = debug.getinfo

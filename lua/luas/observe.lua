@@ -3,6 +3,7 @@
 
 local core = require "luas.core"
 local fail = require("luas.check").fail
+local report = require("luas.later").open "luas.report"
 
 local M = {}
 
@@ -30,7 +31,7 @@ end
 function M.write(target, figures)
     if target.written then return end
     target.written = true
-    local text = require("luas.report").text(target.path, figures)
+    local text = report.text(target.path, figures)
     local ok, why = target.file:replace(text)
     target.file:close()
     if not ok then core.report(("cannot write %s: %s"):format(target.path, why)) end

@@ -15,7 +15,8 @@
 ---@field attempts integer   how often the task was started
 ---@field pending boolean?   only the wait ran out: the task goes on
 
-local inspect = require "luas.inspect"
+local later = require "luas.later"
+local inspect = later.open "luas.inspect"
 
 local M = {}
 
@@ -46,7 +47,7 @@ end
 local describe = {
     error = function(o)
         if type(o.value) == "table" and (o.message or ""):find "^%(error object is" then
-            return "raised " .. inspect(o.value, { depth = 2 }):gsub("%s+", " ")
+            return "raised " .. inspect.inspect(o.value, { depth = 2 }):gsub("%s+", " ")
         end
         return o.message or "(no message)"
     end,
@@ -68,7 +69,7 @@ local function name(o)
             o.kind == "cancelled" and "" or "one of ", o.index, o.index + o.count - 1)
     end
     if o.input == nil then return who end
-    local input = inspect(o.input, { depth = 1 }):gsub("%s+", " ")
+    local input = inspect.inspect(o.input, { depth = 1 }):gsub("%s+", " ")
     if #input > 60 then input = input:sub(1, 57) .. "..." end
     return ("%s (input %s)"):format(who, input)
 end

@@ -4,12 +4,13 @@ local check = require "luas.check"
 local core = require "luas.core"
 local future = require "luas.future"
 local Job = require "luas.job"
+local later = require "luas.later"
 local lazy = require "luas.lazy"
 local options = require "luas.options"
-local progress = require "luas.progress"
 local reduce = require "luas.reduce"
 local sources = require "luas.sources"
 local State = require "luas.state"
+local progress = later.open "luas.progress"
 
 local callable, max, min = check.callable, math.max, math.min
 

@@ -4,7 +4,7 @@
 --- and in print. Pictures are stretched to the width of the page; their labels are HTML.
 
 local version = require("luas.core").version
-local insights = require "luas.insights"
+local insights = require("luas.insights", true) -- as this one: luas.later
 
 local date = os and os.date or function() return "" end
 local floor, log, max, min = math.floor, math.log, math.max, math.min

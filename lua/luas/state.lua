@@ -6,10 +6,11 @@ local core = require "luas.core"
 local due = require "luas.due"
 local future = require "luas.future"
 local inline = require "luas.inline"
+local later = require "luas.later"
 local modules = require "luas.modules"
-local observe = require "luas.observe"
 local options = require "luas.options"
-local progress = require "luas.progress"
+local observe = later.open "luas.observe"
+local progress = later.open "luas.progress"
 
 local getenv = os and os.getenv or function() end
 

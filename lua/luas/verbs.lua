@@ -25,7 +25,7 @@ end
 local function field(_, name)
     if name ~= "task" then return nil end
     open "pool"
-    return require "luas.task"()
+    return require("luas.task", true)()
 end
 
 local modules = {

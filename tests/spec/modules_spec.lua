@@ -123,3 +123,20 @@ describe("the modules are compared once and not with every fork", function()
         end)
     end
 end)
+
+-- A function that has `require` may have any module from its worker. What the
+-- library opens when it is needed first is none that it could mean.
+helpers.each_interpreter(function(by)
+    it("under " .. by .. " workers stay when the library opens a part of itself", function()
+        assert.are.equal("2\ttask 1 (input 7): 7\n", helpers.output([[
+            local p <close> = pool.new(2)
+            local function f(x) return require "math".floor(x) end
+            p:map(f, { 1, 2, 3 }, { chunk = 1 })
+            p:map(f, { 1, 2, 3 }, { chunk = 1, progress = function() end })
+            p:map(f, { 1, 2, 3 }, { chunk = 1, report = "/dev/null" })
+            local _, _, failures = p:map(error, { 7 }, { on_error = "collect" })
+            local text = tostring(failures[1]):match "[^\n]*" .. (pool.task and "in a task?" or "")
+            p:map(f, { 1, 2, 3 }, { chunk = 1 })
+            print(p:stats().forks, text)]], by))
+    end)
+end)
