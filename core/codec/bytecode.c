@@ -1,7 +1,7 @@
 /*
- * A reader of Lua 5.4 bytecode that mirrors Lua's own, with every length
- * bounded by what is left. Functions inside functions are walked with an
- * explicit stack: what stands after them in the dump only names things.
+ * A reader of Lua 5.4 bytecode. It mirrors Lua's own reader, but checks every length against
+ * the bytes that are left. Nested functions are walked with an explicit stack. After them a
+ * dump has only debug information.
  */
 #include "bytecode.h"
 
@@ -33,22 +33,22 @@ typedef struct text {
 typedef struct function {
     reader code, constants;
     uint32_t instructions, count;
-    text *named;            /* an instruction's field reaches no others */
+    text *named;            /* constants that instructions can name as fields */
 } function;
 
 typedef struct level {
-    uint32_t left;          /* functions still to come */
+    uint32_t left;          /* nested functions that are left */
     luas__upvalues env;
 } level;
 
-/* What each dump needs comes first: most are of small functions, and a worker that
-   was just forked copies each page of its stack that it writes to. */
+/* The members that every dump needs come first. Most functions are small, and a worker that was
+   just forked copies each page of its stack that it writes to. */
 typedef struct walk {
     reader in;
     luas__bytecode_sink sink;           /* NULL: only check */
     void *context;
     int depth, rc;
-    int dynamic;                    /* found so far; then all constants are given */
+    int dynamic;                    /* it may use other globals: all constants are given */
     function now;
     level levels[NESTED];           /* by depth */
     text named[SHORT_CONSTANTS];
@@ -72,7 +72,7 @@ static unsigned char take_byte(reader *r)
     return p == NULL ? 0 : *p;
 }
 
-/* Seven bits a byte, the most significant first; the last has its top bit set. */
+/* Seven bits in a byte, the most significant first; the last byte has its top bit set. */
 static uint64_t take_varint(reader *r)
 {
     uint64_t value = 0;
@@ -88,7 +88,7 @@ static uint64_t take_varint(reader *r)
     return 0;
 }
 
-/* A count of things of at least `size` bytes each. */
+/* Takes a count of items of at least `size` bytes each. */
 static uint32_t take_count(reader *r, size_t size)
 {
     uint64_t n = take_varint(r);
@@ -172,7 +172,8 @@ static void give_all_constants(walk *w)
     }
 }
 
-/* Gives the field of env that this instruction names; one that uses env in another way makes it dynamic. */
+/* Gives the sink the field of env that this instruction names. An instruction that uses env in
+   another way makes the function dynamic. */
 static void give_field(walk *w, uint32_t instruction, const luas__upvalues *env)
 {
     unsigned a = instruction >> 7 & 0xff, b = instruction >> 16 & 0xff, c = instruction >> 24;
@@ -209,7 +210,8 @@ static void give_names(walk *w, const luas__upvalues *env)
         give_all_constants(w);
 }
 
-/* Which upvalues of a function inside hold the globals: those it shares with its parent. */
+/* Finds the upvalues of a nested function that hold the globals: it shares them with its
+   parent. */
 static void take_upvalues(walk *w, const luas__upvalues *parent, luas__upvalues *own)
 {
     uint32_t n = take_count(&w->in, 3);
@@ -222,7 +224,7 @@ static void take_upvalues(walk *w, const luas__upvalues *parent, luas__upvalues 
     }
 }
 
-/* All that stands before the functions inside; those are pushed as still to come. */
+/* Reads everything before the nested functions, and pushes a level for these. */
 static void enter_function(walk *w, const luas__upvalues *parent)
 {
     reader *r = &w->in;
@@ -338,7 +340,7 @@ int luas__bytecode_names(const char *dump, size_t len, const luas__upvalues *env
     int rc = walk_dump(&w);
     if (rc != 1)
         return rc;
-    /* The functions seen before the one that showed it are dynamic as well. */
+    /* The function is dynamic: so the constants of functions seen before count, too. */
     start(&w, dump, len);
     return walk_dump(&w);
 }

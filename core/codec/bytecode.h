@@ -1,5 +1,5 @@
 /*
- * Reads what lua_dump writes (Lua 5.4): is it whole, and which globals does
+ * Reads bytecode as lua_dump writes it (Lua 5.4). Is it complete, and which globals does
  * the function use? Nothing here calls Lua or allocates.
  */
 #ifndef LUAS_LUA_DUMP_H
@@ -23,22 +23,21 @@ static inline int luas__upvalues_has(const luas__upvalues *set, unsigned i)
     return set->bits[i / 64 % 4] >> i % 64 & 1;
 }
 
-/* Called with each name; a name may come more than once. 0 goes on. */
+/* Called with each name; a name may come more than once. Returns 0 to go on. */
 typedef int (*luas__bytecode_sink)(void *context, const char *name, size_t len);
 
 /*
- * 0 if these bytes are one whole dump from this version of Lua with these
- * sizes of numbers, else LUAS_EPROTO. The instructions are not verified: a
- * dump that passes can still crash Lua if its author meant it to.
+ * Returns 0 if these bytes are one complete dump of this version of Lua, with its sizes of
+ * numbers; else LUAS_EPROTO. Instructions are not verified: a malicious dump that passes can
+ * still crash Lua.
  */
 int luas__bytecode_check(const char *dump, size_t len);
 
 /*
- * Finds the globals of a dumped function: `env` says which of its upvalues
- * hold the table of globals. Gives 0; or 1 where the function can reach
- * globals by names that its constants do not show (it uses _ENV as a value,
- * _G, load, loadfile or dofile), and then all its string constants are given
- * as names; or LUAS_EPROTO; or what the sink returned, if not 0.
+ * Finds the globals of a dumped function. `env` says which of its upvalues hold the table of
+ * globals. Returns 0, or LUAS_EPROTO, or what the sink returned if that is not 0. Returns 1
+ * if the function can reach globals by names that its constants do not show: it uses _ENV as
+ * a value, _G, load, loadfile or dofile. Then the sink gets all its string constants.
  */
 int luas__bytecode_names(const char *dump, size_t len, const luas__upvalues *env,
                      luas__bytecode_sink sink, void *context);

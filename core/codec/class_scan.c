@@ -1,4 +1,4 @@
-/* The walk that finds the classes of a job before its workers are forked. */
+/* Finds the classes of a job before its workers are forked. */
 #include <lauxlib.h>
 
 #include "bytecode.h"
@@ -6,15 +6,15 @@
 #include "names_scan.h"
 #include "space.h"
 
-/* ENTRIES: what is looked at of one table, since a long list has like elements. */
+/* ENTRIES: how many entries of one table are looked at. The elements of a long list are alike. */
 enum { ENTRIES = 256, SLOTS = 20 };
 
-/* Stack indices, and what is left of the work that the caller allows. */
+/* Stack indices, and how many values may still be looked at. */
 typedef struct survey {
     lua_State *L;
     luas__space *space;
     int names, objects;
-    int queue, met;         /* what was met, in order; and as a set */
+    int queue, met;         /* the values that were met: in order, and as a set */
     lua_Integer queued;
     int left;
 } survey;
@@ -28,7 +28,8 @@ static int has_name(survey *s)
     return 1;
 }
 
-/* Is the value at the top one to walk on from? Not what goes by name, nor the globals. */
+/* Should the walk go on from the value at the top? Not if it travels by name, or is the
+   globals. */
 static int leads_on(survey *s)
 {
     lua_State *L = s->L;
@@ -41,7 +42,7 @@ static int leads_on(survey *s)
     return !globals && !luas__space_is_environment(L, -1) && !has_name(s);
 }
 
-/* Pops the value at the top, to be looked at in its turn if it is new. */
+/* Pops the value at the top. If it is new it is queued. */
 static void meet(survey *s)
 {
     lua_State *L = s->L;
@@ -109,7 +110,7 @@ typedef struct dump {
     int begun;
 } dump;
 
-/* The buffer begins here, since it must be above the function on the stack. */
+/* The buffer begins here, because it must be above the function on the stack. */
 static int add_to_dump(lua_State *L, const void *bytes, size_t len, void *context)
 {
     dump *d = context;
@@ -121,7 +122,8 @@ static int add_to_dump(lua_State *L, const void *bytes, size_t len, void *contex
     return 0;
 }
 
-/* The globals that the function at the top names; `env` says which upvalues they are. */
+/* Visits the globals that the function at the top names. `env` says which upvalues hold the
+   globals. */
 static void visit_globals(survey *s, const luas__upvalues *env)
 {
     lua_State *L = s->L;
@@ -132,7 +134,7 @@ static void visit_globals(survey *s, const luas__upvalues *env)
         return;
     luaL_pushresult(&d.buffer);
     const char *bytes = lua_tolstring(L, -1, &len);
-    /* A dump of Lua's own cannot be malformed, and meet_global stops nothing. */
+    /* Lua's own dump is never malformed, and meet_global always goes on. */
     (void)luas__bytecode_names(bytes, len, env, meet_global, s);
     lua_pop(L, 1);
 }

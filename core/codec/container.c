@@ -3,7 +3,8 @@
 #include "encoder.h"
 #include "value_format.h"
 
-/* SLOTS: what a frame may push. SMALL: so much content is moved to give it a short head. */
+/* SLOTS: how many values a frame may push. SMALL: up to this many bytes of content are moved to
+   give them a short head. */
 enum { SLOTS = 20, EXT_HEAD = 6, MAP_HEAD = 5, SMALL = 255 };
 
 int luas__container_push(luas__encoder *e, const luas__container *f)

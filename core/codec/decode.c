@@ -1,4 +1,4 @@
-/* Bytes as values: the loop over open containers, and the calls from outside. */
+/* Decodes values: the loop over open containers, and the functions called from outside. */
 #include <limits.h>
 #include <string.h>
 
@@ -36,7 +36,7 @@ static int run(luas__decoder *d, uint32_t bottom)
     return 0;
 }
 
-/* Takes `count` values, which are left at the top. */
+/* Takes `count` values and leaves them at the top. */
 static int take_list(luas__decoder *d, uint32_t count)
 {
     uint32_t bottom = d->depth;
@@ -49,7 +49,7 @@ int luas__decode_take_whole(luas__decoder *d)
     return take_list(d, 1);
 }
 
-/* A message with references is an ext around the message proper. */
+/* A message with references is wrapped into an ext. */
 static int unwrap(luas__decoder *d)
 {
     luas__mp_reader ahead = d->in;
@@ -65,7 +65,7 @@ static int unwrap(luas__decoder *d)
     return 0;
 }
 
-/* Puts the slots below the table whose frame take_plain left open, and goes on with it. */
+/* Inserts the slots below the table whose frame take_plain has left open, and goes on with it. */
 static int finish_opened(luas__decoder *d)
 {
     if (d->depth == 0)
@@ -77,7 +77,7 @@ static int finish_opened(luas__decoder *d)
     return run(d, 0);
 }
 
-/* The rest of the values, with slots below them while that lasts. */
+/* Takes the other values. The slots are below them meanwhile. */
 static int take_others(luas__decoder *d, int count, int space)
 {
     lua_State *L = d->L;
@@ -106,7 +106,7 @@ static int take_values(luas__decoder *d, int count, int space)
     return rc < 0 ? rc : count;
 }
 
-/* The head of the outermost array: its length, or negative. */
+/* Takes the head of the outermost array. Returns its length, or negative. */
 static int take_head(luas__decoder *d)
 {
     luas__mp_token t;
@@ -118,7 +118,7 @@ static int take_head(luas__decoder *d)
     return t.len > INT_MAX - SLOTS ? luas__decoder_fail(d, LUAS_ETOOBIG) : (int)t.len;
 }
 
-/* A number of exactly these bytes. */
+/* Pushes the number that these bytes are, if they are exactly one number. */
 static int take_number(lua_State *L, const unsigned char *p, size_t len)
 {
     double number;

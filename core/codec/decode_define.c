@@ -1,9 +1,9 @@
-/* Define messages, as a worker takes them into its side of a space. */
+/* Decodes define messages into a worker's side of a space. */
 #include "error.h"
 #include "codec.h"
 #include "decoder.h"
 
-/* Indices of what a define message changes. */
+/* Stack indices of the tables that a define message changes. */
 typedef struct target {
     luas__decoder *d;
     int names, environment;
@@ -19,7 +19,7 @@ static int take_count(luas__decoder *d, luas__mp_type type, uint32_t *count)
     return 0;
 }
 
-/* Pushes the name that comes next. */
+/* Takes the next name and pushes it. */
 static int take_name(luas__decoder *d)
 {
     luas__mp_token t;
@@ -29,7 +29,7 @@ static int take_name(luas__decoder *d)
     return 0;
 }
 
-/* Pops the name at the top. */
+/* Records what became of the name at the top, and pops it. */
 static void set_state(const target *to, int state)
 {
     lua_pushinteger(to->d->L, state);
@@ -67,7 +67,7 @@ static int take_absent(const target *to)
     return rc;
 }
 
-/* Standard functions are found at once if they are the environment's own fields. */
+/* Makes standard functions fields of the environment, where they are found at once. */
 static int take_standard(const target *to)
 {
     lua_State *L = to->d->L;
@@ -96,7 +96,7 @@ static int take_message(luas__decoder *d)
     uint32_t count;
     lua_getiuservalue(L, d->space_index, SPACE_NAMES);
     lua_getiuservalue(L, d->space_index, SPACE_ENVIRONMENT);
-    if (!d->space->worker) { /* it came with the fork, and so did all globals */
+    if (!d->space->worker) { /* inherited by a fork, like all globals */
         lua_pop(L, 1);
         lua_pushglobaltable(L);
     }

@@ -1,4 +1,4 @@
-/* What MessagePack lacks, begun: references, names, and the heads of objects and functions. */
+/* Begins extension types: references, names, and the heads of objects and functions. */
 #include <string.h>
 
 #include "error.h"
@@ -11,7 +11,7 @@
 
 enum { SLOTS = 20 };
 
-/* The payload of a reference: 1, 2 or 4 bytes. */
+/* Reads the payload of a reference: 1, 2 or 4 bytes. */
 int luas__decode_ext_number(luas__decoder *d, const luas__mp_token *t, uint32_t *number)
 {
     *number = 0;
@@ -21,7 +21,7 @@ int luas__decode_ext_number(luas__decoder *d, const luas__mp_token *t, uint32_t 
     return 0;
 }
 
-/* An object of this message, or in a define message of the space. */
+/* Pushes an object of this message; in a define message, of the space. */
 int luas__decode_ext_remembered(luas__decoder *d, uint32_t number)
 {
     if (!d->remembers && !d->defining)
@@ -154,7 +154,7 @@ static int open_function(luas__decoder *d, const luas__mp_token *t)
     if (rc < 0)
         return rc;
     luas__decoder_bind(d, number);
-    /* lua_load puts the globals there. */
+    /* lua_load puts the globals into the first upvalue. */
     lua_pushnil(d->L);
     if (lua_setupvalue(d->L, -2, 1) == NULL)
         lua_pop(d->L, 1);

@@ -1,4 +1,4 @@
-/* Objects, packed values and functions that are open: their content, and what completes them. */
+/* Continues and completes objects, packed values and functions. */
 #include <string.h>
 
 #include "error.h"
@@ -15,7 +15,7 @@ static int end_ext(luas__decoder *d, const luas__open *f)
     return d->in.at == f->end ? TAKEN : luas__decoder_refuse(d, "extension of another length");
 }
 
-/* Is the object of this number still being filled? Frames have rising numbers. */
+/* Is the object of this number still open? The numbers of frames increase towards the top. */
 static int is_open(const luas__decoder *d, int64_t number)
 {
     uint32_t low = 0, high = d->depth;
@@ -29,7 +29,8 @@ static int is_open(const luas__decoder *d, int64_t number)
     return low < d->depth && d->frames[low].number == number;
 }
 
-/* After [object, class]: pops the class. A class that lacks fields yet, __gc perhaps, must wait. */
+/* Expects [object, class]; pops the class. If the class is not complete it is set later: it may
+   still get a __gc. */
 static void set_class(luas__decoder *d, int64_t number)
 {
     lua_State *L = d->L;
@@ -65,7 +66,7 @@ void luas__decode_object_set_pending(luas__decoder *d)
     lua_replace(L, pending);
 }
 
-/* The next value must be a table that is made here. */
+/* The next value must be a table of this message. */
 static int next_is_table(const luas__decoder *d)
 {
     unsigned lead = d->in.at == d->in.end ? 0 : *d->in.at;
@@ -73,8 +74,8 @@ static int next_is_table(const luas__decoder *d)
 }
 
 /*
- * The value of an upvalue is set as soon as it exists, not when it is complete:
- * a __luas_unpack inside it may be called before that, and share the upvalue.
+ * Sets the value of an upvalue as soon as the value exists, not when it is complete. Before that a
+ * __luas_unpack inside the value may be called, and share the upvalue.
  */
 static void set_upvalue_early(luas__decoder *d, const luas__open *parent)
 {
@@ -120,7 +121,7 @@ int luas__decode_object(luas__decoder *d, luas__open *f, int delivered)
     return rc;
 }
 
-/* After [values..., class] from base: leaves the object there. */
+/* Expects [values..., class] from base; leaves the object there. */
 static int unpack(luas__decoder *d, const luas__open *f)
 {
     lua_State *L = d->L;
@@ -184,7 +185,8 @@ static int next_is_shared(const luas__decoder *d)
         && (p[1] == WIRE_CELL || p[1] == WIRE_UPVALUE);
 }
 
-/* Pushes the function that has the cell of this number, and gives which of its upvalues it is. */
+/* Pushes the function that has the cell of this number. *index says which of its upvalues it
+   is. */
 static int push_owner(luas__decoder *d, uint32_t number, int *index)
 {
     if (number >= d->cell_count)
@@ -207,7 +209,7 @@ static int push_space_owner(luas__decoder *d, uint32_t number, int *index)
     return TAKEN;
 }
 
-/* This upvalue of the function at base is the one of an earlier function. */
+/* Joins an upvalue of the function at base with that of an earlier function. */
 static int join_upvalue(luas__decoder *d, luas__open *f)
 {
     luas__mp_token t;

@@ -1,6 +1,6 @@
 /*
- * Values one after the other. Whatever a length claims, room is made ahead for
- * no more elements in all than the message has bytes.
+ * Takes values one after the other. A length is not trusted: in all, room is made ahead for no
+ * more elements than the message has bytes.
  */
 #include <limits.h>
 #include <math.h>
@@ -10,10 +10,10 @@
 
 enum { PHASE_KEY = 0, PHASE_VALUE };
 
-/* What take_common gives beside TAKEN. */
+/* The other result of take_common. */
 enum { LONG = 2 };
 
-/* The commonest forms, which need no look at their type: TAKEN; or LONG, any other. */
+/* Takes a value in one of the commonest forms: TAKEN. For any other form it returns LONG. */
 static inline int take_common(luas__decoder *d)
 {
     const unsigned char *p = d->in.at;
@@ -47,7 +47,7 @@ static inline int take(luas__decoder *d)
     return rc == TAKEN ? rc : take_token(d);
 }
 
-/* By the lead byte: no array, map or ext. */
+/* Does this lead byte begin a scalar: no array, map or ext? */
 static inline int is_scalar(unsigned char lead)
 {
     if (lead < 0xc0)
@@ -56,7 +56,7 @@ static inline int is_scalar(unsigned char lead)
         && !(lead >= 0xdc && lead <= 0xdf);
 }
 
-/* Takes the elements before the first container, at most n: how many, or negative. */
+/* Takes the elements before the first container, at most n. Returns how many, or negative. */
 static int64_t take_elements(luas__decoder *d, int base, uint32_t n)
 {
     uint32_t i = 0;
@@ -78,7 +78,8 @@ static inline int has_field(const luas__decoder *d)
         && is_scalar(p[1 + (*p & 0x1f)]);
 }
 
-/* Takes the pairs before the first that is no such field, at most n: how many, or negative. */
+/* Takes pairs of a short string and a scalar, at most n, up to the first other pair. Returns
+   how many, or negative. */
 static int64_t take_fields(luas__decoder *d, int base, uint32_t n)
 {
     uint32_t i = 0;
@@ -94,7 +95,8 @@ static int64_t take_fields(luas__decoder *d, int base, uint32_t n)
     return i;
 }
 
-/* A table of n elements, each of at least `size` bytes: it needs a frame only for what is no scalar. */
+/* Takes a table of n elements of at least `size` bytes each. It needs a frame only if some
+   element is no scalar. */
 static int open_table(luas__decoder *d, luas__open_kind kind, uint32_t n, size_t size)
 {
     if (n > (size_t)(d->in.end - d->in.at) / size)
@@ -115,7 +117,7 @@ static int open_table(luas__decoder *d, luas__open_kind kind, uint32_t n, size_t
     return rc;
 }
 
-/* Any form but the commonest. */
+/* Takes a value in any other form. */
 static int take_token(luas__decoder *d)
 {
     lua_State *L = d->L;

@@ -1,4 +1,4 @@
-/* What all of the decoder stands on: open containers, numbers of objects, messages. */
+/* The base of the decoder: open containers, numbers of objects, messages. */
 #include "decoder.h"
 
 #include <string.h>
@@ -22,7 +22,7 @@ int luas__decoder_fail(luas__decoder *d, int rc)
     return rc;
 }
 
-/* The first few are in the decoder itself; more are a userdata of Lua's. */
+/* The first few frames are in the decoder itself; more of them are in a userdata. */
 static void grow_frames(luas__decoder *d)
 {
     luas__open *frames = lua_newuserdatauv(d->L, 2 * (size_t)d->capacity * sizeof *frames, 0);
@@ -98,7 +98,7 @@ int luas__decoder_enter(luas__decoder *d, lua_State *L, int space)
     return 0;
 }
 
-/* Of all that was pushed only the message stays. */
+/* Removes everything that was pushed, except the message. */
 int luas__decoder_keep_message(lua_State *L, int top, int rc)
 {
     if (rc < 0) {

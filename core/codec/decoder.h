@@ -1,13 +1,12 @@
 /*
- * The inside of the decoder, shared by decode.c (the loop, calls from
- * outside), decode_take.c (plain values), decode_ext.c (extension types),
- * decode_object.c (objects and functions that are open) and decode_define.c
- * (define messages); decoder.c is what they stand on.
+ * The inside of the decoder. Its files: decode.c (the loop, functions called from outside),
+ * decode_take.c (plain values), decode_ext.c (extension types), decode_object.c (open objects
+ * and functions), decode_define.c (define messages), and below them all decoder.c.
  *
- * As in the encoder, open containers are frames, each with its container at
- * the index `base` of the Lua stack; a frame that is done leaves its value
- * there, at the top, to be delivered to the frame around it. All memory
- * belongs to Lua: an error may leave at any point.
+ * As in the encoder, each open container is a frame. Its container is at the index `base` of
+ * the Lua stack. A frame that is done leaves its value there, at the top; the value is then
+ * delivered to the frame around it. All memory belongs to Lua, so an error may leave at any
+ * point.
  */
 #ifndef LUAS_LUA_DECODER_H
 #define LUAS_LUA_DECODER_H
@@ -28,9 +27,9 @@ typedef enum luas__open_kind {
 typedef struct luas__open {
     unsigned char kind, phase;
     int base;
-    uint32_t count;             /* begun */
+    uint32_t count;             /* how many have begun */
     uint32_t limit;             /* values, elements, pairs or upvalues in all */
-    uint32_t number;            /* of the object; never falls from frame to frame */
+    uint32_t number;            /* of the object; never decreases from frame to frame */
     const unsigned char *end;   /* of an ext */
 } luas__open;
 
@@ -40,7 +39,7 @@ typedef struct luas__cell {
     int index;
 } luas__cell;
 
-/* Slots that the decoder has below the values that it makes. */
+/* Slots of the Lua stack that the decoder has below its values. */
 enum { HELD_FRAMES, HELD_CELLS, HELD_NAMES, HELD_OBJECTS, HELD_PENDING, HELD };
 enum { OPEN_AT_HAND = 24 };
 
@@ -54,9 +53,9 @@ typedef struct luas__decoder {
     uint32_t cell_count, cell_capacity;
     uint32_t objects;           /* begun in this message */
     size_t budget;              /* elements for which room may still be made ahead */
-    int64_t referred;           /* the number of the object that a reference has just given, or -1 */
+    int64_t referred;           /* if the last value was a reference: its number; else -1 */
     int held;                   /* index of the slots */
-    int remembers;              /* objects are at HELD_OBJECTS by number */
+    int remembers;              /* objects are kept at HELD_OBJECTS by number */
     int space_index, trusted, defining;
     luas__space *space;
     luas__open at_hand[OPEN_AT_HAND];
@@ -64,43 +63,45 @@ typedef struct luas__decoder {
 
 enum { TAKEN = 0, OPENED = 1 };
 
-/* LUAS_EPROTO, with a message pushed. */
+/* Pushes a message and returns LUAS_EPROTO. */
 int luas__decoder_refuse(luas__decoder *d, const char *why);
-/* rc, with what it says pushed. */
+/* Pushes the message of rc and returns rc. */
 int luas__decoder_fail(luas__decoder *d, int rc);
-/* Takes a value: TAKEN, it is at the top; OPENED, it will be; or negative, a message pushed. */
+/* Takes a value. TAKEN: it is at the top. OPENED: a frame was opened for it. Negative: a
+   message is pushed. */
 int luas__decode_take(luas__decoder *d);
-/* decode_ext.c. Takes the value of an ext token, likewise; and in such a token a number, an object of
-   the message by number, one of the space. */
+/* decode_ext.c. Takes the value of an ext token, likewise. The others read the number in such a
+   token, and push an object of the message or of the space by number. */
 int luas__decode_ext_take(luas__decoder *d, const luas__mp_token *token);
 int luas__decode_ext_number(luas__decoder *d, const luas__mp_token *token, uint32_t *number);
 int luas__decode_ext_remembered(luas__decoder *d, uint32_t number);
 int luas__decode_ext_space_object(luas__decoder *d, uint32_t number);
-/* Plain values at the front need none of the rest: how many of `count` were taken, or negative. */
+/* Takes plain values at the front, for which no slots are needed. Returns how many of `count`
+   it took, or negative. */
 int luas__decode_take_plain(luas__decoder *d, int count);
 /* Takes one whole value: 0 or negative. */
 int luas__decode_take_whole(luas__decoder *d);
 /* Opens a frame: OPENED or negative. */
 int luas__decoder_open(luas__decoder *d, luas__open_kind kind, int base, uint32_t limit, uint32_t number);
-/* The next object's number; and the object at the top is the one of that number. */
+/* Returns the number of the next object; and says that the object at the top has this number. */
 uint32_t luas__decoder_next_number(luas__decoder *d);
 void luas__decoder_bind(luas__decoder *d, uint32_t number);
-/* Steps of lists, arrays and maps, and of the frames of extension types; `delivered`: a value for
-   it is at the top. */
+/* The steps of frames. `delivered`: a value for the frame is at the top. */
 int luas__decode_take_list(luas__decoder *d, luas__open *f);
 int luas__decode_take_array(luas__decoder *d, luas__open *f, int delivered);
 int luas__decode_take_map(luas__decoder *d, luas__open *f, int delivered);
 int luas__decode_object(luas__decoder *d, luas__open *f, int delivered);
 int luas__decode_object_packed(luas__decoder *d, luas__open *f, int delivered);
 int luas__decode_object_upvalues(luas__decoder *d, luas__open *f, int delivered);
-/* Sets the metatables that had to wait for the end. */
+/* Sets the metatables that could not be set before the end. */
 void luas__decode_object_set_pending(luas__decoder *d);
-/* For a message of these bytes. */
+/* Prepares for a message of these bytes. */
 void luas__decoder_prepare(luas__decoder *d, lua_State *L, const char *bytes, size_t len,
                            int flags);
-/* Pushes the slots, and takes the space at this index or 0: 0 or negative, a message pushed. */
+/* Pushes the slots, and uses the space at this index (0: none). Returns 0; or negative, with a
+   message pushed. */
 int luas__decoder_enter(luas__decoder *d, lua_State *L, int space);
-/* After a failure (rc < 0): of all above `top` only the message stays. Gives rc. */
+/* After a failure (rc < 0): removes everything above `top` except the message. Returns rc. */
 int luas__decoder_keep_message(lua_State *L, int top, int rc);
 
 static inline luas__open *luas__open_top(luas__decoder *d)

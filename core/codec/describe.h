@@ -1,11 +1,12 @@
-/* What a raised value says, whatever it is. */
+/* Text for a raised value of any type. */
 #ifndef LUAS_DESCRIBE_H
 #define LUAS_DESCRIBE_H
 
 #include <lua.h>
 
-/* Pushes what a raised value at `index` (positive) says, for people, always a string; what else it
-   pushes may stay below. Its __tostring runs in protected mode: only memory errors are raised. */
+/* Pushes a string for people that describes the raised value at `index` (positive). May leave
+   other values below it. A __tostring runs in protected mode, so only memory errors are raised.
+   */
 void luas__describe_error(lua_State *L, int index);
 
 #endif

@@ -1,4 +1,5 @@
-/* Entering the encoder: scalars and small tables of them at once, all else in a protected call. */
+/* Enters the encoder: scalars and small tables of scalars are written at once, everything else
+   in a protected call. */
 #include <assert.h>
 #include <lauxlib.h>
 #include <stdlib.h>
@@ -24,7 +25,7 @@ static void release_scratch(luas__scratch *s)
     luas__buffer_release(&s->text);
 }
 
-/* Nobody takes it any more: finalizers that are called after this one have another. */
+/* From now on nobody takes this scratch: finalizers that run later make another one. */
 static int collect_scratch(lua_State *L)
 {
     luas__scratch *s = lua_touserdata(L, 1);
@@ -47,7 +48,8 @@ static void push_scratch_metatable(lua_State *L)
     lua_rawsetp(L, LUA_REGISTRYINDEX, &scratch_type_key);
 }
 
-/* Pushes a new scratch, which becomes the one that is kept: one in use stays with its user, who holds it. */
+/* Pushes a new scratch, and keeps it for later. An older one that is in use stays with its
+   user. */
 static luas__scratch *push_scratch(lua_State *L)
 {
     luas__scratch *s = lua_newuserdatauv(L, sizeof *s, 0);
@@ -70,7 +72,7 @@ static void enter_scratch(luas__encoder *e, luas__scratch *s)
     luas__ptrmap_clear(e->seen);
 }
 
-/* Pushes the scratch that is kept, or nil if there is none that nobody uses. */
+/* Pushes the scratch that is kept, or nil if there is none or it is in use. */
 static void take_scratch(luas__encoder *e, lua_State *L)
 {
     lua_rawgetp(L, LUA_REGISTRYINDEX, &scratch_key);
@@ -105,7 +107,7 @@ static void enter_space(luas__encoder *e)
     assert(space != NULL);
     if (space->released)
         luaL_error(L, "the job has been collected");
-    if (space->busy) /* what is not committed yet would be forgotten */
+    if (space->busy) /* a rollback would forget what the other message has added */
         luaL_error(L, "something else is being packed for this job");
     e->space = space;
     e->space->busy = 1;
@@ -136,7 +138,7 @@ static void enter(luas__encoder *e, lua_State *L)
     enter_space(e);
 }
 
-/* Wraps a message that has references, so that its reader knows from the start. */
+/* Wraps a message that has references, so that the reader knows it from the start. */
 static int wrap_shared(luas__encoder *e)
 {
     luas__buffer *out = e->out;
@@ -152,7 +154,7 @@ static int wrap_shared(luas__encoder *e)
     return 0;
 }
 
-/* Functions among the values may want globals that the space has not defined. */
+/* Defines globals that functions among the values use and that the space does not have yet. */
 static int define_wanted(luas__encoder *e)
 {
     if (e->defines == NULL || e->space == NULL || e->space->names == e->space->names_defined)
@@ -217,8 +219,8 @@ static int encode_protected(lua_State *L)
     return 1;
 }
 
-/* After the protected call, whose one result is at `result`: leaves a message there, if that failed. A
-   debug hook can raise anything, even as the call returns. */
+/* Called after the protected call, whose one result is at `result`. If the call failed it
+   leaves a message there. A debug hook can raise anything, even while the call returns. */
 static int leave(luas__encoder *e, int status, int result)
 {
     lua_State *L = e->L;
@@ -236,8 +238,8 @@ static int leave(luas__encoder *e, int status, int result)
     return e->rc;
 }
 
-/* After the scratch or nil: pushes what encode_protected returned, or the message of its error.
-   `space` and `modules` are stack indices or 0. */
+/* The scratch or nil is at the top. Pushes the result of encode_protected, or the message of
+   its error. `space` and `modules` are stack indices or 0. */
 static int call_protected(luas__encoder *e, lua_State *L, int space, int modules, int first,
                           int count)
 {
@@ -271,7 +273,8 @@ static size_t bounded(size_t limit)
     return limit == 0 || limit > WIRE_MAX ? WIRE_MAX : limit;
 }
 
-/* `start`: where in out the message begins. Pushes the scratch or nil, with room for `count` values. */
+/* Pushes the scratch or nil, with room for `count` values. `start` is where the message begins
+   in `out`. */
 static int prepare(luas__encoder *e, lua_State *L, luas__buffer *out, size_t start, size_t limit,
                    int count)
 {
@@ -288,7 +291,7 @@ static int prepare(luas__encoder *e, lua_State *L, luas__buffer *out, size_t sta
     return 0;
 }
 
-/* How many of the first values are scalars, which are written; or negative. */
+/* Writes the scalars before the first other value. Returns how many, or negative. */
 static int put_scalars(lua_State *L, int first, int count, luas__buffer *out, size_t most)
 {
     int done = 0;
@@ -301,7 +304,7 @@ static int put_scalars(lua_State *L, int first, int count, luas__buffer *out, si
     return out->len > most ? LUAS_ETOOBIG : done;
 }
 
-/* The values behind the first `done`, in a protected call: pushes what that gives. */
+/* Encodes the values after the first `done` in a protected call, and pushes its result. */
 static int try_others(luas__encoder *e, lua_State *L, int first, luas__buffer *out, size_t start,
                       const luas__encode_options *o)
 {
@@ -316,7 +319,8 @@ static int try_others(luas__encoder *e, lua_State *L, int first, luas__buffer *o
     return rc;
 }
 
-/* Most messages run no user code, and go without anchors; others are begun again with them. */
+/* Most messages run no user code, and need no anchors. One that turns out to need them is
+   started again. */
 static int encode_others(lua_State *L, int first, int count, int done, luas__buffer *out,
                          size_t start, const luas__encode_options *o)
 {
@@ -339,7 +343,7 @@ static int encode_others(lua_State *L, int first, int count, int done, luas__buf
     return rc;
 }
 
-/* The landmarks that are kept: of the space, at hand, or else of the scratch; or NULL. */
+/* Finds the landmarks: those of the space, or else those of the scratch, or NULL. */
 static const luas__landmarks *find_landmarks(lua_State *L, luas__space *space)
 {
     if (space != NULL && space->landmarks.named != NULL)
@@ -354,7 +358,8 @@ static const luas__landmarks *find_landmarks(lua_State *L, luas__space *space)
     return &s->landmarks;
 }
 
-/* The values from the first that is no scalar on, if they are scalars and rows: 1; 0 if not. */
+/* Writes the values from the first that is no scalar on, if all are scalars or rows. Returns 1,
+   or 0. */
 static int put_rows(lua_State *L, int first, int count, luas__buffer *out, size_t most, int at)
 {
     luas__space *space = at == 0 ? NULL : lua_touserdata(L, at);
@@ -368,7 +373,7 @@ static int put_rows(lua_State *L, int first, int count, luas__buffer *out, size_
     return 0;
 }
 
-/* The values from the first that is no scalar on; `done` is what put_scalars gave. */
+/* Encodes the values from the first that is no scalar on. `done` is the result of put_scalars. */
 static int encode_rest(lua_State *L, int first, int count, int done, luas__buffer *out,
                        size_t start, const luas__encode_options *o)
 {
@@ -383,7 +388,8 @@ static int encode_rest(lua_State *L, int first, int count, int done, luas__buffe
     return rc;
 }
 
-/* An array of one scalar, as most messages are, of at most ALONE bytes: 1; 0 if the value is no such. */
+/* Writes an array of one scalar of at most ALONE bytes, which most messages are. Returns 1, or
+   0 if the value is no such scalar. */
 static int put_alone(lua_State *L, int index, luas__buffer *out)
 {
     if (luas__buffer_reserve(out, 1 + LUAS__MP_SHORT) < 0)
@@ -397,7 +403,7 @@ static int put_alone(lua_State *L, int index, luas__buffer *out)
     return 1;
 }
 
-/* All but what put_alone wrote. */
+/* Encodes messages that put_alone does not. */
 static int encode_array(lua_State *L, int first, int count, luas__buffer *out,
                         const luas__encode_options *o)
 {

@@ -1,4 +1,4 @@
-/* What is in a define message: the root, globals with their values, and names. */
+/* Encodes define messages: the root, globals with their values, and names. */
 #include <lauxlib.h>
 
 #include "encoder.h"
@@ -7,7 +7,7 @@
 
 enum { LAST_STATE = NAME_STANDARD };
 
-/* Pushes the value that the name at the top has among the globals. */
+/* Pushes the value of the global whose name is at the top. */
 static void push_global(luas__encoder *e)
 {
     lua_State *L = e->L;
@@ -26,7 +26,7 @@ static void push_global(luas__encoder *e)
     }
 }
 
-/* After [name, value]: is it what the standard library has under that name? */
+/* Expects [name, value]: is it the value that the standard library has under that name? */
 static int is_standard(luas__encoder *e)
 {
     lua_State *L = e->L;
@@ -48,7 +48,7 @@ static void set_state(luas__encoder *e, int names, int name, int state)
     lua_rawset(e->L, names);
 }
 
-/* Takes the next name, [names, name, value] pushed: what becomes of it. */
+/* Takes the next name and pushes [names, name, value]. Returns what becomes of it. */
 static int next_name(luas__encoder *e, luas__container *f)
 {
     lua_State *L = e->L;
@@ -77,7 +77,7 @@ static int step_globals(luas__encoder *e, luas__container *f)
     return 0;
 }
 
-/* The names from number `i` on which this became of: written if `put`. Gives how many. */
+/* Counts the names from number `i` on that have this state, and writes them if `put`. */
 static int list_names(luas__encoder *e, int state, uint32_t i, int put)
 {
     lua_State *L = e->L;

@@ -6,7 +6,7 @@
 #include "names.h"
 #include "value_format.h"
 
-/* PLACE_BITS: of a WIRE_UPVALUE's number, for the index of the upvalue. */
+/* PLACE_BITS: how many bits of a WIRE_UPVALUE's number are the index of the upvalue. */
 enum { BIN_HEAD = 5, PLACE_BITS = 8 };
 
 static int write_dump(lua_State *L, const void *bytes, size_t len, void *context)
@@ -18,7 +18,8 @@ static int write_dump(lua_State *L, const void *bytes, size_t len, void *context
     return luas__buffer_append(e->out, bytes, len);
 }
 
-/* The bytecode of the function at the top, after a bin head whose length is filled in. */
+/* Writes the bytecode of the function at the top, after the head of a bin, whose length is
+   filled in afterwards. */
 static int put_dump(luas__encoder *e)
 {
     static const char head[BIN_HEAD] = {(char)0xc6};
@@ -33,7 +34,8 @@ static int put_dump(luas__encoder *e)
     return rc;
 }
 
-/* The globals, or the environment of a job: what a function calls its globals. */
+/* Is the value at the top what functions use as globals: the globals, or the environment of a
+   job? */
 static int is_environment(luas__encoder *e)
 {
     lua_State *L = e->L;
@@ -48,7 +50,7 @@ static int is_environment(luas__encoder *e)
     return 1;
 }
 
-/* Which upvalues of the function at the top are its globals; 0 if none is. */
+/* Finds the upvalues of the function at the top that hold its globals. Returns 0 if none does. */
 static int find_environment(luas__encoder *e, luas__upvalues *env)
 {
     int found = 0;
@@ -70,7 +72,8 @@ static int want(void *context, const char *name, size_t len)
     return 0;
 }
 
-/* Adds the globals of the function at the top, whose dump begins at `dump`, to those wanted. */
+/* Adds the globals that the function at the top uses to those wanted. Its dump begins at
+   `dump`. */
 static int want_globals(luas__encoder *e, size_t dump)
 {
     luas__upvalues env = {{0, 0, 0, 0}};
@@ -93,7 +96,7 @@ int luas__encode_function_open(luas__encoder *e)
     return rc < 0 ? rc : want_globals(e, dump);
 }
 
-/* An upvalue that is a class should be the same class over there, as a metatable is. */
+/* Is the upvalue a class? Then it should be the same class at the other end, like a metatable. */
 static int is_class_upvalue(luas__encoder *e)
 {
     lua_State *L = e->L;
@@ -102,8 +105,9 @@ static int is_class_upvalue(luas__encoder *e)
         && luas__names_is_class(L, -1);
 }
 
-/* The number of WIRE_UPVALUE for what a function defined earlier has too, or -1. Nothing holds
-   an upvalue itself: its address counts only where that function still has it. */
+/* The number for a WIRE_UPVALUE, if a function that was defined earlier has this upvalue, too;
+   else -1. Nothing keeps an upvalue alive: so its address counts only if that function still
+   has it. */
 static int64_t known_upvalue(luas__encoder *e, void *id)
 {
     lua_State *L = e->L;
@@ -121,14 +125,14 @@ static int64_t known_upvalue(luas__encoder *e, void *id)
     return same ? place : -1;
 }
 
-/* Of a define message the cells are numbered apart. */
+/* The cells of a define message have numbers of their own. */
 static lua_Integer anchor_of_cell(const luas__encoder *e, uint32_t cell)
 {
     return -1 - (lua_Integer)cell - (e->defining ? (lua_Integer)1 << 32 : 0);
 }
 
-/* Has the function that had the cell of this number still got it? If not, it has been freed, and
-   another one has its address. */
+/* Does the function that had the cell of this number still have it? If not, the cell was freed,
+   and another one has its address. */
 static int still_has_cell(const luas__encoder *e, uint32_t cell, const void *id)
 {
     lua_State *L = e->L;
@@ -140,7 +144,7 @@ static int still_has_cell(const luas__encoder *e, uint32_t cell, const void *id)
     return same;
 }
 
-/* An upvalue that this message has for the first time: later ones may share it. */
+/* Adds an upvalue that is new in this message: later functions may share it. */
 static int add_cell(luas__encoder *e, const luas__container *f, void *id)
 {
     uint32_t cell = e->cells++;
@@ -156,7 +160,7 @@ static int add_cell(luas__encoder *e, const luas__container *f, void *id)
     return number >> (32 - PLACE_BITS) ? 0 : luas__ptrmap_add(&e->space->cells, id, &place);
 }
 
-/* 1 if the upvalue at the top was written as another function's, and popped. */
+/* If another function has the upvalue at the top, writes it as shared, pops it, and returns 1. */
 static int share_upvalue(luas__encoder *e, void *id)
 {
     int64_t cell = luas__ptrmap_find(e->seen, id), place = cell < 0 ? known_upvalue(e, id) : -1;

@@ -1,4 +1,4 @@
-/* The forms in which values travel: by value, number or name, packed, or not at all. */
+/* Decides how a value is sent: by value, by number, by name, packed, or not at all. */
 #include <lauxlib.h>
 
 #include "describe.h"
@@ -19,8 +19,9 @@ static int unsendable(luas__encoder *e)
     return LUAS_EUNSENT;
 }
 
-/* A packed object exists for its reader only when it is complete. Below the
-   frame of a define message are those of another one, with other numbers. */
+/* Is this object being packed now? The reader has it only when it is complete, so nothing can
+   refer to it before. Frames below that of a define message belong to another message, with
+   other numbers. */
 static int is_being_packed(const luas__encoder *e, uint32_t number)
 {
     for (uint32_t i = e->scratch->depth; i > 0; i--) {
@@ -44,7 +45,8 @@ static int put_reference(luas__encoder *e, uint32_t number)
     return luas__container_put_number(e, WIRE_REF, number);
 }
 
-/* 1 if the object at the top now has a number of the message for the first time; 0: this one already. */
+/* Gives the object at the top a number of the message. Returns 1 if it is new, 0 if it had one
+   already. */
 static int take_message_number(luas__encoder *e, const void *address, uint32_t *number)
 {
     *number = e->objects;
@@ -57,14 +59,14 @@ static int take_message_number(luas__encoder *e, const void *address, uint32_t *
         lua_rawseti(e->L, SLOT_ANCHORS, (lua_Integer)*number + 1);
         return rc;
     }
-    /* An upvalue that its function has lost leaves its address to others. */
+    /* The address may have been reused, if an object that was only an upvalue was freed. */
     lua_rawgeti(e->L, SLOT_ANCHORS, (lua_Integer)*number + 1);
     int same = lua_rawequal(e->L, -1, -2);
     lua_pop(e->L, 1);
     return same ? rc : luas__encode_path_unsent(e, "a function changed while it was encoded");
 }
 
-/* The same of a message or of a space. */
+/* The same, in a message or in a space. */
 static int take_number(luas__encoder *e, const void *address, uint32_t *number)
 {
     if (!e->defining)
@@ -78,7 +80,7 @@ static int take_number(luas__encoder *e, const void *address, uint32_t *number)
     return 1;
 }
 
-/* The reader needs the module, or standard library, of this name. */
+/* Records that the reader needs the module or standard library of this name. */
 static void note_module(luas__encoder *e, const char *name, size_t len)
 {
     if (name == NULL || !e->modules)
@@ -92,7 +94,7 @@ static void note_module(luas__encoder *e, const char *name, size_t len)
     lua_rawset(e->L, SLOT_MODULES);
 }
 
-/* Standard functions whose result may use any global. */
+/* Is it a standard function that loads code, which may use any global? */
 static int loads_text(const char *name, size_t len)
 {
     static const char *const names[] = {"load", "loadfile", "dofile"};
@@ -102,7 +104,7 @@ static int loads_text(const char *name, size_t len)
     return 0;
 }
 
-/* Writes the payload at the top and pops it with the object below: 1. */
+/* Writes the name whose payload is at the top; pops it and the object below. Returns 1. */
 static int put_name(luas__encoder *e, int type)
 {
     size_t len, name_len;
@@ -112,7 +114,7 @@ static int put_name(luas__encoder *e, int type)
         const char *name = luas__names_module(payload, len, &name_len);
         note_module(e, name, name_len);
     } else if (type == WIRE_STANDARD && lua_istable(e->L, -2)) {
-        note_module(e, payload, len); /* of a library it is the name */
+        note_module(e, payload, len); /* the payload is the name of the library */
     }
     int rc = luas__mp_write_ext(e->out, (int8_t)type, (uint32_t)len);
     if (rc == 0)
@@ -121,7 +123,7 @@ static int put_name(luas__encoder *e, int type)
     return rc < 0 ? rc : 1;
 }
 
-/* 1 if the object at the top was written by name and popped. */
+/* If the object at the top has a name, writes that, pops the object, and returns 1. */
 static int name_object(luas__encoder *e)
 {
     if (e->plain)
@@ -130,7 +132,8 @@ static int name_object(luas__encoder *e)
     return type == 0 ? 0 : put_name(e, type);
 }
 
-/* Looks at the loaded modules: once a message, after user code, and where a name led elsewhere. */
+/* Scans the loaded modules: once for a message, after user code, and when a name led elsewhere.
+   */
 static int refresh_names(luas__encoder *e)
 {
     if (e->refreshed && luas__names_scan_is_done(e->L, SLOT_NAMES))
@@ -140,7 +143,7 @@ static int refresh_names(luas__encoder *e)
     return 1;
 }
 
-/* The same as name_object for what is worth that look. */
+/* Like name_object, but scans the modules first: for objects that are worth it. */
 static int name_code(luas__encoder *e)
 {
     int rc = name_object(e);
@@ -149,7 +152,7 @@ static int name_code(luas__encoder *e)
     return name_object(e);
 }
 
-/* The same for a metatable, which may have been registered as a type. */
+/* The same for a metatable, which may be a registered type. */
 static int name_class(luas__encoder *e)
 {
     int rc = name_code(e);
@@ -161,7 +164,7 @@ static int name_class(luas__encoder *e)
 
 /* Tables. */
 
-/* Those below one that was detached are so, too. */
+/* Copies the rest of open tables before user code runs. Below one that was copied all are. */
 static void detach_containers(luas__encoder *e)
 {
     for (uint32_t i = e->scratch->depth; i > 0; i--) {
@@ -174,7 +177,8 @@ static void detach_containers(luas__encoder *e)
     }
 }
 
-/* After [object, class, __luas_pack] at the top: calls that, [object, class, results...]. */
+/* Expects [object, class, __luas_pack] at the top; calls it and leaves [object, class,
+   results...]. */
 static int call_pack(luas__encoder *e)
 {
     lua_State *L = e->L;
@@ -191,7 +195,7 @@ static int call_pack(luas__encoder *e)
     return luas__encode_path_unsent(e, "__luas_pack: %s", lua_tostring(L, -1));
 }
 
-/* The same, if that may be. */
+/* The same, if user code may run now. */
 static int pack(luas__encoder *e)
 {
     lua_pushliteral(e->L, "__luas_unpack");
@@ -204,7 +208,8 @@ static int pack(luas__encoder *e)
     return e->again ? LUAS_EINVAL : call_pack(e);
 }
 
-/* What packs the object may change its class, and what the class is: the one that it had is held. */
+/* __luas_pack may give the object another class, or change the class. So the class that it had
+   is kept. */
 static int open_packed(luas__encoder *e, uint32_t number)
 {
     lua_State *L = e->L;
@@ -221,7 +226,7 @@ static int open_packed(luas__encoder *e, uint32_t number)
     return rc < 0 ? rc : luas__mp_write_array(e->out, f->limit);
 }
 
-/* After [object, metatable] at the top: 1 if it has __luas_pack, which is pushed. */
+/* Expects [object, metatable] at the top. If there is a __luas_pack, pushes it and returns 1. */
 static int has_pack(lua_State *L)
 {
     lua_pushliteral(L, "__luas_pack");
@@ -239,8 +244,9 @@ static int open_object(luas__encoder *e, uint32_t number)
     return rc < 0 ? rc : luas__container_ext_open(e, WIRE_OBJECT, &luas__container_top(e)->head);
 }
 
-/* The object at the top is known by number to both ends: one that may have changed since has
-   to be a class, and what this message has begun already stays that object. */
+/* The number by which both ends know the object at the top, or -1. An object that may have
+   changed since must be a class. An object that this message has begun already keeps its number
+   there. */
 static int64_t known_number(const luas__encoder *e, const void *address)
 {
     if (e->space == NULL || e->defining)
@@ -251,7 +257,7 @@ static int64_t known_number(const luas__encoder *e, const void *address)
     return lua_istable(e->L, -1) && luas__names_is_class(e->L, -1) ? number : -1;
 }
 
-/* 1 if the object at the top was written by its number and popped. */
+/* If both ends know the object at the top, writes its number, pops it, and returns 1. */
 static int put_known(luas__encoder *e, const void *address)
 {
     int64_t number = known_number(e, address);
@@ -262,12 +268,12 @@ static int put_known(luas__encoder *e, const void *address)
     return rc < 0 ? rc : 1;
 }
 
-/* What stands for a table without being one: 1 if that was written. */
+/* Writes a table in another form than its content, if there is one: then it returns 1. */
 static int put_stand_in(luas__encoder *e, const void *address, int has_class)
 {
     if (address != e->landmarks->globals && !(has_class && luas__space_is_environment(e->L, -1)))
         return put_known(e, address);
-    /* What an upvalue reaches its function names; through a table nobody knows. */
+    /* An upvalue shows which globals its function uses. Through a table any may be used. */
     e->dynamic |= e->defining && luas__container_top(e)->kind != CONTAINER_FUNCTION;
     int rc = luas__mp_write_ext(e->out, WIRE_GLOBALS, 0);
     lua_pop(e->L, 1);
@@ -355,7 +361,7 @@ int luas__encode_item(luas__encoder *e)
     }
 }
 
-/* Is the class at the top to be given to the space, as it goes by no name or number? */
+/* Must the class at the top be added to the space, because it has no name and no number? */
 static int wants_definition(luas__encoder *e)
 {
     lua_State *L = e->L;

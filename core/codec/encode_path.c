@@ -1,4 +1,4 @@
-/* Where a value stands, in words: read off the open frames when it cannot travel. */
+/* Says in words where a value is that cannot be sent: the open frames tell. */
 #include <stdio.h>
 
 #include <stdarg.h>
@@ -131,7 +131,7 @@ int luas__encode_path_push(luas__encoder *e)
     return LUAS_EUNSENT;
 }
 
-/* The name that a userdata's class gives itself, if any, pushed. */
+/* Pushes the name that the class of a userdata has for itself, if any. */
 static const char *push_type_name(lua_State *L, int index)
 {
     if (!lua_getmetatable(L, index))

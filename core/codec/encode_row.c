@@ -1,7 +1,7 @@
 /*
- * Rows: small tables of scalars without a class, which most inputs and results
- * are. They are written without a protected call, into room that is reserved
- * once. Whatever else a table is, it is left to the encoder proper.
+ * Rows: small tables of scalars without a class. Most inputs and results are rows. They are
+ * written without a protected call, into room that is reserved once. All other tables are left
+ * to the encoder proper.
  */
 #include <assert.h>
 
@@ -13,7 +13,7 @@ enum { MOST_BYTES = 1024, MOST_VALUES = 8 };
 
 enum { FEW = 15, LONG_HEAD = 5 };
 
-/* Functions giving a pointer: where the next byte goes, or NULL for what is no such row. */
+/* Functions that return a pointer: where the next byte goes, or NULL if it is no row. */
 
 /* An empty table is an array by agreement. */
 static unsigned char *end_map(unsigned char *head, unsigned char *p, uint32_t pairs)
@@ -48,7 +48,7 @@ static unsigned char *put_array_head(unsigned char *p, uint32_t n)
     return n <= FEW ? p + 1 : luas__mp_put_bytes(p + 1, n, 2);
 }
 
-/* Its border is n: it is an array if its keys are 1, 2, 3 and so on in this order. */
+/* Writes a table with border n as an array, if its keys are 1, 2, 3 and so on in this order. */
 static unsigned char *put_array(lua_State *L, int index, uint32_t n, unsigned char *head,
                                 unsigned char *end)
 {
@@ -68,7 +68,7 @@ static unsigned char *put_array(lua_State *L, int index, uint32_t n, unsigned ch
     return p;
 }
 
-/* Writes the table at this index: 1, or 0. */
+/* Writes the table at this index. Returns 1, or 0 if it is no row. */
 static int put_row(lua_State *L, int index, luas__buffer *out)
 {
     lua_Unsigned n = lua_rawlen(L, index);
@@ -82,7 +82,7 @@ static int put_row(lua_State *L, int index, luas__buffer *out)
     return 1;
 }
 
-/* Has the table at this index neither class, name nor number, and is it not the globals? */
+/* Is it a plain table: without class, name and number, and not the globals? */
 static int is_plain(lua_State *L, int index, const luas__landmarks *l, const luas__space *space)
 {
     const void *address = lua_topointer(L, index);
@@ -94,7 +94,7 @@ static int is_plain(lua_State *L, int index, const luas__landmarks *l, const lua
         && (space == NULL || luas__ptrmap_find(&space->numbers, address) < 0);
 }
 
-/* Is the value at this index one of those before it? */
+/* Is the value at this index the same as one before it? */
 static int is_again(lua_State *L, int first, int index)
 {
     while (first < index && !lua_rawequal(L, first, index))

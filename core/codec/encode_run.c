@@ -1,9 +1,8 @@
 /*
- * The loop of the encoder. A step works on the innermost container until it meets
- * a value that is more than a scalar; it leaves that at the top of the stack and
- * says what it is. Only the loop encodes it, which may open another container; the
- * step goes on when that one has been closed. Containers may move when one is
- * opened: nothing is kept in a local across that.
+ * The loop of the encoder. A step works on the innermost container until it meets a value that
+ * is no scalar. It leaves that at the top of the stack and says what it is. Only the loop
+ * encodes such a value, and that may open another container. The step goes on when this was
+ * closed. Opening a container may move the others: so no pointer to one may be kept meanwhile.
  */
 #include "encoder.h"
 
@@ -93,7 +92,8 @@ int luas__encode_run(luas__encoder *e, uint32_t bottom)
     return rc;
 }
 
-/* The message is apart from the one that needs it: it has its own cells and output. */
+/* A define message is separate from the message that needs it: it has its own cells and output.
+   */
 int luas__encode_run_define(luas__encoder *e)
 {
     luas__encoder d = *e;

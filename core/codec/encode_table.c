@@ -1,6 +1,6 @@
 /*
- * What is in a table: an array or a map. Most tables hold scalars only and are
- * written at once; the first container inside makes a table a frame.
+ * Encodes the content of a table, as an array or a map. Most tables hold only scalars and are
+ * written at once. A table becomes a frame at the first container inside.
  */
 #include "encoder.h"
 #include "names.h"
@@ -12,8 +12,8 @@ enum { FEW = 15, WIDER = 4 };
 
 /* Arrays. */
 
-/* Nothing follows key n of the table at this index: its keys are 1..n, if there
-   is no hole and none stands before. */
+/* Does no key follow key n of the table at this index? Then its keys are 1..n, if there is no
+   hole and no other key comes before. */
 static int is_last(lua_State *L, int index, lua_Unsigned n)
 {
     lua_pushinteger(L, (lua_Integer)n);
@@ -28,7 +28,7 @@ static int is_key(lua_State *L, int index, uint32_t i)
     return lua_isinteger(L, index) && lua_tointeger(L, index) == (lua_Integer)i;
 }
 
-/* Writes the elements up to the first container, which is pushed with its key. */
+/* Writes the elements up to the first container, and pushes that with its key. */
 static int put_elements(luas__encoder *e, luas__container *f)
 {
     lua_State *L = e->L;
@@ -50,7 +50,8 @@ static int put_elements(luas__encoder *e, luas__container *f)
     return i == f->limit ? DONE : NO_ARRAY;
 }
 
-/* After [key i, value] at the top: are the keys after i those up to limit, in order? Leaves more there. */
+/* Expects [key i, value] at the top. Are the keys after i exactly those up to limit, in order?
+   May leave more values there. */
 static int rest_in_order(lua_State *L, const luas__container *f, uint32_t i)
 {
     lua_pushvalue(L, -2);
@@ -69,7 +70,7 @@ int luas__encode_table_array(luas__encoder *e, luas__container *f)
         int type = lua_rawgeti(L, f->base, ++f->count);
         if (type == LUA_TTABLE)
             return ENCODE_ITEM;
-        if (type == LUA_TNIL) /* of a weak table, collected for want of memory */
+        if (type == LUA_TNIL) /* in a weak table, collected for want of memory */
             return luas__encode_path_unsent(e, "table changed while it was encoded");
         int rc = luas__scalar_put(L, -1, e->out, e->most);
         if (rc <= 0)
@@ -82,13 +83,13 @@ int luas__encode_table_array(luas__encoder *e, luas__container *f)
     return 0;
 }
 
-/* The table at `base` as an array, if it may be one. */
+/* Begins the table at `base` as an array, if it can be one. */
 static int begin_array(luas__encoder *e, luas__container *f)
 {
     lua_Unsigned n = lua_rawlen(e->L, f->base);
     if (n == 0 || n > UINT32_MAX || !is_last(e->L, f->base, n))
         return NO_ARRAY;
-    /* Each element takes a byte at least: one too many need not be looked at. */
+    /* Each element takes at least one byte: with too many there is no need to look. */
     if (n > e->most || e->out->len > e->most - n)
         return LUAS_ETOOBIG;
     f->kind = CONTAINER_ARRAY;
@@ -98,7 +99,8 @@ static int begin_array(luas__encoder *e, luas__container *f)
     return rc < 0 ? rc : put_elements(e, f);
 }
 
-/* The first container must not be begun before the array is known to be one, for it takes a number. */
+/* A container takes a number. So the table must be known to be an array before its first
+   container is begun. */
 static int keep_array(luas__encoder *e, luas__container *f)
 {
     int ordered = rest_in_order(e->L, f, f->count);
@@ -117,7 +119,8 @@ static int is_late(lua_State *L, int index)
     return type == LUA_TTABLE || type == LUA_TUSERDATA;
 }
 
-/* The next pair of this pass: 1, [key, value] pushed; 0 after the last pass. */
+/* Takes the next pair of this pass: returns 1, with [key, value] pushed; 0 after the last pass.
+   */
 static int next_pair(lua_State *L, luas__container *f)
 {
     for (;;) {
@@ -133,7 +136,8 @@ static int next_pair(lua_State *L, luas__container *f)
     }
 }
 
-/* Writes the pairs up to the first with a container, which is pushed: the phase says which it is. */
+/* Writes the pairs up to the first with a container, and pushes that. The phase says whether it
+   is the key or the value. */
 static int put_pairs(luas__encoder *e, luas__container *f)
 {
     lua_State *L = e->L;
@@ -155,7 +159,7 @@ static int put_pairs(luas__encoder *e, luas__container *f)
     return DONE;
 }
 
-/* Of a pass over the pairs with early values the next one, over those with late ones, needs all. */
+/* Copies the pairs that are left. During the early pass that is all late pairs as well. */
 static void copy_pairs(lua_State *L, const luas__container *f)
 {
     int copy = lua_gettop(L) + 1, key = f->base + 1, is_left = 0;
@@ -219,7 +223,7 @@ int luas__encode_table_map(luas__encoder *e, luas__container *f)
     return ENCODE_ITEM;
 }
 
-/* Makes the head of one byte one that holds any count. */
+/* Replaces the head of one byte by one that holds any count. */
 static int widen_head(luas__encoder *e, const luas__container *f)
 {
     if (luas__buffer_reserve(e->out, WIDER) < 0)
@@ -230,7 +234,7 @@ static int widen_head(luas__encoder *e, const luas__container *f)
     return 0;
 }
 
-/* An empty table is an array by agreement: it was begun as a map to save a look into it. */
+/* By agreement an empty table is an array. It was begun as a map, which saves looking into it. */
 static int end_head(luas__encoder *e, const luas__container *f)
 {
     if (f->count > FEW) {
@@ -243,7 +247,7 @@ static int end_head(luas__encoder *e, const luas__container *f)
     return DONE;
 }
 
-/* The table at `base` as a map, after what may have been begun as an array. */
+/* Begins the table at `base` as a map, even if it was begun as an array. */
 static int begin_map(luas__encoder *e, luas__container *f)
 {
     if (f->kind == CONTAINER_ARRAY) {
@@ -265,7 +269,7 @@ static int keep_map(luas__encoder *e, luas__container *f)
     return rc < 0 ? rc : luas__container_push(e, f);
 }
 
-/* A class whose objects unpack themselves: its functions must be there before such objects. */
+/* Is it a class with __luas_unpack? Then its functions must come before its objects. */
 static int unpacks(luas__encoder *e)
 {
     if (!e->defining && !e->packs)

@@ -6,10 +6,9 @@
  * values take (encode_item.c), the loop (encode_run.c), and the calls from outside
  * (encode.c), with the commonest tables (encode_row.c).
  *
- * Nothing recurses with the value: open containers are frames on a stack of
- * the encoder's own, each with its container at the index `base` of the Lua
- * stack. A step function goes on with the innermost one. All of it runs in
- * protected mode.
+ * Nothing recurses with the value. Open containers are frames on a stack of the encoder; the
+ * container of a frame is at the index `base` of the Lua stack. A step function goes on with
+ * the innermost frame. All of this runs in protected mode.
  */
 #ifndef LUAS_ENCODER_H
 #define LUAS_ENCODER_H
@@ -32,19 +31,21 @@ typedef enum luas__container_kind {
     CONTAINER_DEFINE    /* base: root */
 } luas__container_kind;
 
-/* What a step does next, for the kinds that have several. */
+/* What the next step does, for kinds with several phases. */
 enum {
     PHASE_CONTENT, PHASE_CLASS, PHASE_END,      /* OBJECT, PACKED */
     PHASE_PAIRS = 0, PHASE_KEY, PHASE_VALUE,    /* MAP */
     PHASE_ROOT = 0, PHASE_MAP, PHASE_GLOBALS, PHASE_LISTS    /* DEFINE */
 };
 
-/* Which pairs of a map: a class's tables and objects come after its functions. */
+/* Which pairs of a map are written in a pass: in a class, functions come before tables and
+   objects. */
 enum { PASS_ALL, PASS_EARLY, PASS_LATE };
 
 /*
- * What is at `base` of an ARRAY or MAP: the user's table; or, since user code ran after it was begun,
- * a copy of all that was yet to be written of it then, whose first key is still to be taken or not.
+ * What is at `base` of an ARRAY or MAP: the user's table itself; or, if user code has run since it
+ * was begun, a copy of the part that was not written by then. The first key of the copy was taken
+ * already (COPY_BEGUN) or not.
  */
 enum { TABLE_ITSELF, TABLE_COPY, TABLE_COPY_BEGUN };
 
@@ -54,12 +55,12 @@ typedef struct luas__container {
     unsigned char table;
     int base;
     uint32_t count;         /* elements, pairs, values or upvalues begun */
-    uint32_t limit;         /* of them in all; DEFINE: names looked at */
+    uint32_t limit;         /* how many there are in all; DEFINE: names looked at */
     uint32_t number;        /* PACKED: of the object */
-    size_t head;            /* offset in out of the head, to be completed */
+    size_t head;            /* offset in `out` of the head, which is completed at the end */
 } luas__container;
 
-/* What is kept from one message to the next, to be allocated once: a userdata. */
+/* Memory that is kept from one message to the next: a userdata. */
 typedef struct luas__scratch {
     luas__container *frames;
     uint32_t depth;
@@ -67,8 +68,8 @@ typedef struct luas__scratch {
     luas__ptrmap seen[2]; /* objects and cells of a message; cells of a define message */
     luas__buffer text;      /* a path */
     luas__landmarks landmarks;
-    int packed;             /* user code ran in the last message: likely in the next one, too */
-    int busy;               /* in use further up the C stack, or abandoned by an error */
+    int packed;             /* user code ran in the last message, so it may in the next one */
+    int busy;               /* in use by a caller, or abandoned by an error */
 } luas__scratch;
 
 /* The Lua stack of the protected call. */
@@ -76,8 +77,8 @@ enum {
     SLOT_SPACE = 1, SLOT_ENCODER, SLOT_SCRATCH, SLOT_NAMES,
     SLOT_ANCHORS,       /* nil; or, if `anchors`: number -> object, and -1 - cell -> its function */
     SLOT_OBJECTS,       /* of the space */
-    SLOT_MODULES,       /* names of modules met, a set; or nil */
-    SLOT_ENVIRONMENT,   /* of a space, which functions of a worker have for globals; or nil */
+    SLOT_MODULES,       /* a set of the names of modules that were met; or nil */
+    SLOT_ENVIRONMENT,   /* of the space: the globals of a worker's functions; or nil */
     SLOT_FIRST
 };
 
@@ -89,44 +90,43 @@ typedef struct luas__encoder {
     luas__ptrmap *seen;
     luas__buffer *out;
     luas__buffer *defines;
-    size_t start, most;         /* offset of the message; of the end that it must not pass */
+    size_t start, most;         /* offset of the message, and of its limit */
     size_t limit;
     uint32_t objects, cells;
     int modules;                /* the names of modules are wanted */
-    int unchanged;              /* objects of the space are the same at the other end */
+    int unchanged;              /* the objects of the space are as the other end has them */
     int plain;                  /* as in luas__encode_options */
     int defining;               /* this is a define message: objects belong to the space */
     int shared, dynamic;
-    int packs;                  /* some object has packed itself */
-    int anchors;                /* user code may run: whatever has a number is kept alive */
-    int again;                  /* it would have to run, but there are no anchors */
-    bool *held;                 /* the collector: for luas__gc_hold_end while user code runs */
-    int refreshed;              /* names are up to date */
-    int described;              /* what is wrong is said at the top of the stack */
-    int total, offset;          /* values in all, and those before the first frame's */
-    const char *each;           /* what they are called; NULL: `value` */
+    int packs;                  /* an object was packed */
+    int anchors;                /* user code may run: all objects with a number are kept alive */
+    int again;                  /* user code should run, but there are no anchors: start again */
+    bool *held;                 /* for luas__gc_hold_end, while user code runs */
+    int refreshed;              /* the names are up to date */
+    int described;              /* the message of the failure is at the top of the stack */
+    int total, offset;          /* how many values, and how many before those of the first frame */
+    const char *each;           /* what messages call a value; NULL: `value` */
     int rc;
 } luas__encoder;
 
 /*
- * Functions giving int: 0, or a negative code. A step gives, beside these, what
- * the loop is to encode next: the value at the top of the stack, or the metatable
- * there.
+ * Functions of type int return 0, or a negative code. A step may also tell the loop what to
+ * encode next: the value or the metatable at the top of the stack.
  */
 enum { ENCODE_ITEM = 1, ENCODE_CLASS, ENCODE_DEFINITION };
 
 /* container.c */
 
-/* Opens a frame for the container at `base`, head at the end of out, all else 0. */
+/* Opens a frame for the container at `base`, with its head at the end of `out`; all else is 0. */
 int luas__container_open(luas__encoder *e, luas__container_kind kind, int base);
-/* Opens one that is a copy of this. */
+/* Opens a frame that is a copy of this one. */
 int luas__container_push(luas__encoder *e, const luas__container *f);
-/* The innermost frame is done: pops it, and its slots. */
+/* Pops the innermost frame, which is done, and its slots. */
 void luas__container_close(luas__encoder *e);
-/* The head of an ext of yet unknown length, and its completion when the content follows. */
+/* Writes the head of an ext whose length is not known yet; and completes it after the content. */
 int luas__container_ext_open(luas__encoder *e, int type, size_t *head);
 void luas__container_ext_close(luas__encoder *e, size_t head);
-/* The head of a map of yet unknown size, likewise. */
+/* The same for a map whose size is not known yet. */
 int luas__container_map_open(luas__encoder *e, size_t *head);
 void luas__container_map_close(luas__encoder *e, size_t head, uint32_t pairs);
 int luas__container_put_number(luas__encoder *e, int type, uint32_t number);
@@ -138,15 +138,16 @@ static inline luas__container *luas__container_top(const luas__encoder *e)
 
 /* encode_table.c */
 
-/* Pops and encodes a table that already has its number, without its metatable, or opens a frame. */
+/* Pops a table that has its number already, and encodes it without its metatable, or opens a
+   frame for it. */
 int luas__encode_table_content(luas__encoder *e);
-/* Puts a copy of what is yet to be written in place of the frame's table. */
+/* Replaces the frame's table by a copy of the part that is not written yet. */
 void luas__encode_table_copy_rest(lua_State *L, luas__container *f);
 int luas__encode_table_array(luas__encoder *e, luas__container *f);
 int luas__encode_table_map(luas__encoder *e, luas__container *f);
 
-/* encode_row.c: writes the values if they are few, and scalars or small plain tables of scalars: 1; 0 if
-   not, having written some of it. Cannot raise. */
+/* encode_row.c: writes the values if they are few, and all are scalars or small plain tables of
+   scalars. Returns 1; or 0 if they are not, after writing some of them. Cannot raise. */
 int luas__encode_row_put(lua_State *L, int first, int count, const luas__landmarks *l,
                    const luas__space *space, luas__buffer *out);
 
@@ -159,24 +160,27 @@ int luas__encode_define_step(luas__encoder *e, luas__container *f);
 
 /* encode_item.c */
 
-/* Pops and encodes the value at the top, or opens a frame that will. */
+/* Pops the value at the top and encodes it, or opens a frame for it. */
 int luas__encode_item(luas__encoder *e);
-/* The same for a metatable: by number or name if it can be. ENCODE_DEFINITION, if that may be: the
-   space needs a definition of it first, and it stays at the top. */
+/* The same for a metatable: by number or name if that is possible. With `may_define` the result
+   may be ENCODE_DEFINITION: the space needs a definition of it first, and it stays at the top.
+   */
 int luas__encode_item_class(luas__encoder *e, int may_define);
 
 /* encode_run.c */
 
-/* Goes on until only `bottom` frames are open. */
+/* Runs until only `bottom` frames are open. */
 int luas__encode_run(luas__encoder *e, uint32_t bottom);
-/* A define message for the value at the top (popped) and the names now wanted. */
+/* Writes a define message for the value at the top (popped) and for the names that are wanted
+   now. */
 int luas__encode_run_define(luas__encoder *e);
 
-/* encode_path.c: pops a reason and pushes it with the path to the innermost frame's item. */
+/* encode_path.c: pops a reason, and pushes it with the path to the item of the innermost frame.
+   */
 int luas__encode_path_push(luas__encoder *e);
-/* LUAS_EUNSENT, with a reason at the top of the stack. */
+/* Pushes a reason and returns LUAS_EUNSENT. */
 int luas__encode_path_unsent(luas__encoder *e, const char *format, ...);
-/* Pushes what the value at this index is: `userdata (FILE*)`. */
+/* Pushes a description of the value at this index: `userdata (FILE*)`. */
 void luas__encode_path_describe(lua_State *L, int index);
 
 #endif

@@ -1,10 +1,11 @@
-/* Holding by a debt that the collector owes: so much may be allocated before it goes on. */
+/* Holds the collector by a negative debt: this much may be allocated before it goes on. */
 #include "gc_hold.h"
 
-/* KB: more than is ever read at a time. */
+/* In KB: more than is ever allocated while it is held. */
 enum { HELD = 1 << 20 };
 
-/* Where it is stopped nobody need hold it: in a finalizer, where lua_gc gives -1, or by the user. */
+/* A collector that is stopped need not be held: in a finalizer, where lua_gc returns -1, or by
+   the user. */
 bool luas__gc_hold(lua_State *L)
 {
     bool held = lua_gc(L, LUA_GCISRUNNING) == 1;

@@ -1,6 +1,7 @@
 /*
- * Holding the collector while something is read that a finalizer could change: no finalizer runs, and
- * no address is used again. What is allocated meanwhile counts towards the next step as ever.
+ * Holds the collector while something is read that a finalizer could change. Meanwhile no finalizer
+ * runs and no address is reused. Memory that is allocated meanwhile counts towards the next step as
+ * usual.
  */
 #ifndef LUAS_GC_HOLD_H
 #define LUAS_GC_HOLD_H
@@ -8,12 +9,13 @@
 #include <lua.h>
 #include <stdbool.h>
 
-/* From here to luas__gc_hold_end, to which what this gives is to be passed. No error may leave between the
-   two, and user code may not run. What ends it may be a step of the collector. */
+/* Holds the collector until luas__gc_hold_end, which takes the result of this. Between the two
+   no error may be raised and no user code may run. luas__gc_hold_end may run a step of the
+   collector. */
 bool luas__gc_hold(lua_State *L);
 void luas__gc_hold_end(lua_State *L, bool held);
 
-/* As lua_call, of what calls no user code. */
+/* Like lua_call, for functions that call no user code. */
 void luas__gc_hold_call(lua_State *L, int arguments, int results);
 
 #endif

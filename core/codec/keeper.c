@@ -1,17 +1,18 @@
-/* The keeper: a userdata whose user value has, as weak values, what finalizers made, in that order. */
+/* The keeper: a userdata. Its user value is a table of the objects that finalizers have made,
+   as weak values, in order. */
 #include "keeper.h"
 
 #include <lauxlib.h>
 
 typedef struct keeper {
     lua_Integer count;
-    lua_Integer postponed;      /* so many are at -1, -2 and so on */
+    lua_Integer postponed;      /* how many are at -1, -2 and so on */
     bool ended;
 } keeper;
 
 static const char keeper_key;
 
-/* In a finalizer lua_gc gives -1, or 0 for a collector that is stopped. */
+/* In a finalizer lua_gc returns -1; or 0 if the collector is stopped. */
 static bool may_be_closing(lua_State *L)
 {
     return lua_gc(L, LUA_GCISRUNNING) != 1;
@@ -70,7 +71,7 @@ void luas__keeper_open(lua_State *L)
     lua_rawsetp(L, LUA_REGISTRYINDEX, &keeper_key);
 }
 
-/* Pushes the keeper, or nil: without the library there is none. */
+/* Pushes the keeper, or nil if the library is not open. */
 static keeper *push_keeper(lua_State *L)
 {
     lua_rawgetp(L, LUA_REGISTRYINDEX, &keeper_key);

@@ -1,9 +1,9 @@
 /*
- * What a finalizer makes while its state closes, lua_close releases never: Lua calls no finalizer of an
- * object that got it then. So whatever has memory, descriptors or processes of its own is given to the
- * keeper when a finalizer makes it. The keeper is the first object that the library makes, and so its
- * own finalizer is called after those of all that came since. It releases what was made meanwhile; for
- * finalizers that are still to come, of objects older than the library, nothing can be made any more.
+ * Releases objects that finalizers make while a state closes. For such an object Lua never calls a
+ * finalizer. So an object with memory, descriptors or processes of its own is given to the keeper
+ * when a finalizer makes it. The keeper is the first object that the library makes. Therefore its
+ * finalizer runs after those of all later objects, and releases what they have made. Finalizers
+ * that still run after that, of objects older than the library, cannot make such objects any more.
  */
 #ifndef LUAS_KEEPER_H
 #define LUAS_KEEPER_H
@@ -11,19 +11,21 @@
 #include <lua.h>
 #include <stdbool.h>
 
-/* Makes the keeper, once a state: before any object that it is to be older than. Raises in a finalizer,
-   for the state may be closing. */
+/* Makes the keeper, once for each state, before all other objects of the library. Raises in a
+   finalizer, because the state may be closing. */
 void luas__keeper_open(lua_State *L);
 
-/* The object at the top, which stays, has just got its finalizer and holds nothing yet. False: the state is
-   closing, and nobody would call that. A finalizer may be called twice. */
+/* Call it when the object at the top, which stays, has just got its finalizer and holds nothing
+   yet. Returns false if the state is closing and nobody would call that finalizer. A finalizer
+   may be called twice. */
 bool luas__keeper_add(lua_State *L);
 
-/* The same; raises where that is false. */
+/* The same, but raises instead of returning false. */
 void luas__keeper_must_add(lua_State *L);
 
-/* In the finalizer of the object at 1, which lua_close calls: true when the keeper will call it again, after all
-   that was added, for that may depend on it. */
+/* Call it in the finalizer of the object at 1, during lua_close. Returns true if the keeper
+   will call that finalizer again, after those of all objects that were added: they may depend
+   on it. */
 bool luas__keeper_postpone(lua_State *L);
 
 #endif

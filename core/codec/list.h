@@ -4,7 +4,7 @@
 
 #include <lua.h>
 
-/* The most values that a call takes from one. */
+/* The most values of a list that are arguments of one call. */
 enum { LUAS__LIST_MOST_ARGUMENTS = 200000 };
 
 /* What has keys and no item 1 is something else, which had better not pass for empty. */
@@ -17,7 +17,7 @@ enum { LUAS__LIST_KEYS_ONLY = -2 };
  */
 lua_Integer luas__list_length(lua_State *L, int list);
 
-/* Pushes its first n values. Raises where that is more than the stack can hold. */
+/* Pushes the first n values. Raises if the stack cannot hold them. */
 void luas__list_unpack(lua_State *L, int list, int n);
 
 #endif

@@ -1,7 +1,7 @@
 /*
- * Names of objects. From object to name leads a hash of addresses that owns
- * nothing: an address may have been freed and used again since, so that a hit
- * counts only when the name still leads to the object.
+ * Names of objects. A hash table leads from the address of an object to its name. It does not keep
+ * objects alive, so an address may have been freed and reused. Therefore a hit counts only if the
+ * name still leads to the object.
  */
 #include "names.h"
 
@@ -34,7 +34,7 @@ static int release(lua_State *L)
     luas__names *n = lua_touserdata(L, 1);
     luas__ptrmap_release(&n->known);
     luas__buffer_release(&n->text);
-    lua_pushnil(L); /* the state is closing: who still asks makes others */
+    lua_pushnil(L); /* the state is closing: later callers make new names */
     lua_rawsetp(L, LUA_REGISTRYINDEX, &names_key);
     return 0;
 }
@@ -73,7 +73,8 @@ int luas__names_may_have(lua_State *L, int index)
 
 /* The standard library. */
 
-/* Pops the object; a Lua function in its place is the user's own and travels as such. */
+/* Pops the object. If it is a Lua function, the user has replaced the standard one: it is sent
+   as a function. */
 static void add_standard(lua_State *L, int names, const char *library, const char *field)
 {
     luas__names *n = lua_touserdata(L, names);
@@ -211,7 +212,8 @@ void luas__names_forget_modules(lua_State *L, int names)
 
 /* From names to objects. */
 
-/* Replaces the object at the top by what the token names in it; 0 if it names nothing. */
+/* Replaces the object at the top by the part of it that the token names. Returns 0 if there is
+   none. */
 static int step(lua_State *L, const luas__mp_token *t)
 {
     if ((t->type == MP_STR || t->type == MP_BIN) && lua_istable(L, -1)) {
@@ -225,7 +227,7 @@ static int step(lua_State *L, const luas__mp_token *t)
     return !lua_isnil(L, -1);
 }
 
-/* 1 if the remaining steps lead somewhere, which is then at the top. */
+/* Follows the remaining steps. Returns 1, with the object at the top; or 0 if there is none. */
 static int follow(lua_State *L, luas__mp_reader *r)
 {
     luas__mp_token t;
@@ -282,7 +284,7 @@ int luas__names_find(lua_State *L, int names, int object)
         return WIRE_STANDARD;
     if (leads_to(L, payload, len, object))
         return WIRE_NAME;
-    n->loaded = 0; /* it may have another one */
+    n->loaded = 0; /* the object may have another name */
     lua_pop(L, 1);
     return 0;
 }
@@ -356,7 +358,7 @@ static int resolve_type(lua_State *L, luas__mp_reader *r)
     return 0;
 }
 
-/* Puts the module in place of the nil at the top, or a message. */
+/* Replaces the nil at the top by the module, or by a message. */
 static int load_module(lua_State *L, int names, const luas__mp_token *module)
 {
     ((luas__names *)lua_touserdata(L, names))->loaded = 0;
@@ -409,7 +411,8 @@ int luas__names_resolve(lua_State *L, int names, int type, const char *payload, 
 
 /* What a worker inherited. */
 
-/* To grow the table costs as much as to fill it, and so does counting before. */
+/* Room that is made at once: growing the table, or counting first, costs as much as filling it.
+   */
 enum { USUAL_GLOBALS = 64 };
 
 void luas__names_snapshot(lua_State *L)

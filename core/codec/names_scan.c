@@ -12,21 +12,22 @@
 #include "module_tables.h"
 #include "msgpack.h"
 
-/* A module may hold data: so many entries of one table are looked at, and so many in all. */
+/* Modules may hold data. So only this many entries of one table are looked at, and this many in
+   all. */
 enum { FIELDS = 4096, FIELDS_IN_ALL = 200000 };
 
 typedef struct reader {
     int names;              /* stack index */
     int modules;            /* stack index: set of the modules */
-    luas__buffer *text;     /* what leads to the object at the top */
-    int budget;             /* fields that may still be looked at */
-    int depth;              /* of the tables that are read: 1 for modules */
-    bool is_watched;        /* the module that they are in, whole */
+    luas__buffer *text;     /* the name of the object at the top */
+    int budget;             /* how many fields may still be looked at */
+    int depth;              /* of the tables that are read now: 1 for modules */
+    bool is_watched;        /* their module is watched whole */
 } reader;
 
 static void add_fields(lua_State *L, reader *r, int deeper);
 
-/* Classes among the upvalues of the function at the top, and their methods. */
+/* Names classes among the upvalues of the function at the top, and their methods. */
 static void add_upvalues(lua_State *L, reader *r)
 {
     size_t len = r->text->len;
@@ -50,8 +51,8 @@ static int is_globals(lua_State *L, int index)
     return same;
 }
 
-/* For later, if there is a list for it: the table at the top, its name, and
-   whether it is in a module that is watched. */
+/* Puts the table at the top on the list for later, if there is one, with its name and whether
+   its module is watched. */
 static void put_off(lua_State *L, reader *r, int deeper)
 {
     if (deeper == 0 || (r->depth >= 2 && !r->is_watched))
@@ -80,7 +81,7 @@ static bool is_watched(lua_State *L, const reader *r)
 
 /* ---- the modules ---- */
 
-/* Names what r->text leads to, which is at the top. */
+/* Names the object at the top, to which r->text leads. */
 static void add_object(lua_State *L, reader *r, int deeper)
 {
     if (is_globals(L, -1) || !luas__names_add(L, r->names))
@@ -91,7 +92,7 @@ static void add_object(lua_State *L, reader *r, int deeper)
         add_upvalues(L, r);
 }
 
-/* The fields of the table at the top. */
+/* Names the fields of the table at the top. */
 static void add_fields(lua_State *L, reader *r, int deeper)
 {
     size_t len = r->text->len, key_len;
@@ -126,7 +127,7 @@ static void note_modules(lua_State *L, const reader *r)
     lua_rawset(L, r->modules);
 }
 
-/* The modules, which are all looked into, those that have a name already, too. */
+/* Names the modules, and looks into all of them, also into those that have a name already. */
 static void add_modules(lua_State *L, reader *r, int deeper)
 {
     size_t len;
@@ -146,7 +147,7 @@ static void add_modules(lua_State *L, reader *r, int deeper)
     }
 }
 
-/* The fields of the tables in the list at `level`; new tables go to `deeper`. */
+/* Names the fields of the tables in the list at `level`. New tables go to `deeper`. */
 static void add_level(lua_State *L, reader *r, int level, int deeper)
 {
     size_t len;
@@ -164,8 +165,8 @@ static void add_level(lua_State *L, reader *r, int level, int deeper)
     }
 }
 
-/* What is in the modules, at the top, level by level, so that the shortest name
-   wins. */
+/* Names the objects in the modules, which are at the top, level by level: so each gets its
+   shortest name. */
 static void scan_modules(lua_State *L, int names)
 {
     reader all = {.names = names, .text = luas__names_text(L, names), .budget = FIELDS_IN_ALL};
@@ -186,7 +187,7 @@ static void scan_modules(lua_State *L, int names)
     lua_settop(L, loaded);
 }
 
-/* Tells one set of loaded modules, at the top, from another. Never 0. */
+/* A number for the set of loaded modules at the top, which differs for other sets. Never 0. */
 static uint64_t fingerprint(lua_State *L)
 {
     uint64_t sum = 1;

@@ -1,6 +1,6 @@
 /*
- * Nil, booleans, numbers and strings as bytes: what most values are. The
- * encoder writes them in place, before it thinks of containers.
+ * Nil, booleans, numbers and strings as bytes. Most values are such scalars. The encoder writes
+ * them in place, before it looks for containers.
  */
 #ifndef LUAS_SCALAR_H
 #define LUAS_SCALAR_H
@@ -10,11 +10,12 @@
 #include "error.h"
 #include "msgpack.h"
 
-/* A call more for each scalar is a tenth of a row's cost; compilers find these too long to inline. */
+/* One more call for each scalar would cost a tenth of a row's time. Compilers find these
+   functions too long to inline by themselves. */
 #define LUAS__INLINE __attribute__((always_inline)) static inline
 
-/* Writes the scalar at this index between p and end: where the next byte goes; NULL if it is none,
-   or if there might not be enough room. */
+/* Writes the scalar at this index between p and end. Returns where the next byte goes; NULL if
+   it is no scalar, or if the room may not suffice. */
 LUAS__INLINE unsigned char *luas__scalar_put_at(lua_State *L, int index, unsigned char *p,
                                           const unsigned char *end)
 {
@@ -43,8 +44,8 @@ LUAS__INLINE unsigned char *luas__scalar_put_at(lua_State *L, int index, unsigne
     }
 }
 
-/* The same of an array of that one, which most tasks and results are; the one is mostly an
-   integer. */
+/* The same for an array of that single value. Most tasks and results are such arrays, mostly of
+   an integer. */
 LUAS__INLINE unsigned char *luas__scalar_put_alone(lua_State *L, int index, unsigned char *p,
                                              const unsigned char *end)
 {
@@ -55,11 +56,11 @@ LUAS__INLINE unsigned char *luas__scalar_put_alone(lua_State *L, int index, unsi
                                    : luas__scalar_put_at(L, index, p + 1, end);
 }
 
-/* A string that luas__scalar_put_at found no room for: 1, or negative. */
+/* Writes a string for which luas__scalar_put_at has found no room. Returns 1, or negative. */
 int luas__scalar_put_long(lua_State *L, int index, luas__buffer *out, size_t most);
 
-/* Writes the value at this index if it is nil, a boolean, a number or a string: 1; 0 if not; or
-   negative. */
+/* Writes the value at this index if it is nil, a boolean, a number or a string. Returns 1; 0 if
+   it is not; or negative. */
 LUAS__INLINE int luas__scalar_put(lua_State *L, int index, luas__buffer *out, size_t most)
 {
     if (luas__buffer_reserve(out, LUAS__MP_SHORT) < 0)

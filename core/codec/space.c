@@ -21,7 +21,7 @@ static int release(lua_State *L)
     return 0;
 }
 
-/* What became of the name at index 2, for a job whose names are upvalue 1. */
+/* The state of the name at index 2, for a job whose names are upvalue 1. */
 static lua_Integer state_of_name(lua_State *L)
 {
     lua_settop(L, 3);
@@ -158,7 +158,7 @@ static void forget_names(lua_State *L, luas__space *s, int space)
     lua_pop(L, 1);
 }
 
-/* The hash is made anew from the objects that stay: it cannot forget single ones. */
+/* Builds the hash table anew from the objects that stay: it cannot remove single ones. */
 static void forget_objects(lua_State *L, luas__space *s, int space)
 {
     lua_getiuservalue(L, space, SPACE_OBJECTS);

@@ -1,6 +1,6 @@
 /*
- * The count is a userdata. A weak table in its user value has an object that
- * nothing else refers to: it is gone when a cycle has ended.
+ * The count is a userdata. A weak table in its user value holds an object to which nothing else
+ * refers. When that is gone a cycle has ended.
  */
 #include "user_calls.h"
 
@@ -42,7 +42,7 @@ void luas__user_calls_note(lua_State *L)
     lua_pop(L, 1);
 }
 
-/* Since this was asked last. The new object comes after what it may set off. */
+/* Since the last call. The new object is made last, because making it may run the collector. */
 static bool has_cycle_ended(lua_State *L)
 {
     lua_getiuservalue(L, -1, 1);

@@ -1,13 +1,11 @@
 /*
- * How often something of the user's may have run in this state: a count that
- * never falls, from 1. While it stays the same, all tables are as they were but
- * for what the library itself has changed.
+ * Counts how often code of the user may have run in this state. The count begins at 1 and never
+ * decreases. While it stays the same, only the library has changed tables.
  *
- * Whoever calls a function of the user's from inside the library notes it.
- * Hooks and finalizers are not called by anybody: while there is a hook each
- * look counts, and so does a cycle of the collector that ended since the last
- * one. (Only an incremental collector may then still owe finalizers of the
- * cycle before.)
+ * Code in the library that calls a function of the user adds one. Nobody calls hooks and finalizers
+ * explicitly. So while there is a hook every look at the count adds one, and so does every look
+ * after a cycle of the collector has ended. (Only an incremental collector may then still have to
+ * run finalizers of the cycle before.)
  */
 #ifndef LUAS_USER_CALLS_H
 #define LUAS_USER_CALLS_H
@@ -17,7 +15,7 @@
 
 void luas__user_calls_note(lua_State *L);
 
-/* The count as of now. */
+/* The count now. */
 uint64_t luas__user_calls_look(lua_State *L);
 
 #endif
