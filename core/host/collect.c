@@ -1,6 +1,6 @@
 /*
- * The outcomes of a job: values decoded, one by one or straight into a table;
- * whatever else there is as outcome_push.h has it.
+ * Takes the outcomes of a job. Values are decoded one by one, or straight into a table. Other
+ * outcomes become the tables of outcome_push.h.
  */
 #define _GNU_SOURCE
 #include <limits.h>
@@ -11,7 +11,7 @@
 #include "outcome_push.h"
 #include "gc_pause.h"
 
-/* Results that are worth a rest of the collector's. */
+/* From this number of results on the collector may rest. */
 enum { MANY = 10000 };
 
 static void push_printed(lua_State *L)
@@ -32,7 +32,8 @@ static void keep_printed(lua_State *L, const luas__outcome *o, const char *paylo
     lua_pop(L, 1);
 }
 
-/* Around what makes values: that may run anything (__luas_unpack, finalizers), even what ends the pool. */
+/* Call these around code that makes values: it may run anything (__luas_unpack, finalizers),
+   and even end the pool. */
 static void begin_reading(luas__job_handle *h)
 {
     h->pool->readers++;
@@ -53,7 +54,7 @@ static bool is_list(const luas__job_handle *h)
 
 static const luas__outcome *next_outcome(lua_State *L, luas__job_handle *h, const char **payload)
 {
-    luas__job_check_alive(L, h); /* reading the last one may have run anything */
+    luas__job_check_alive(L, h); /* reading the last outcome may have ended the job */
     if (h->reading)
         luas__fail(L, "these results are being read already");
     const luas__outcome *o = luas__pool_take(h->pool->pool, h->job)
@@ -73,8 +74,8 @@ static int job_printed(lua_State *L)
     return 1;
 }
 
-/* A method that reads results. What is raised meanwhile, as it is without memory, is
-   the end of that reading. */
+/* Runs a method that reads results, and ends the reading also if it raises: without memory, for
+   example. */
 static int end_reading_after(lua_State *L, lua_CFunction method)
 {
     luas__job_handle *h = luas__job_handle_of(L);
@@ -110,7 +111,7 @@ static void read_outcome(lua_State *L, luas__job_handle *h, const luas__outcome 
     end_reading(h);
 }
 
-/* The first of a task's results, or nil, into the table at 2: 0; where they
+/* Puts the first result of a task, or nil, into the table at 2. Returns 0; if the results
    cannot be read a message is pushed. */
 static int keep_value(lua_State *L, luas__job_handle *h, uint64_t index, uint32_t len,
                       const char *payload, int space)
@@ -124,8 +125,8 @@ static int keep_value(lua_State *L, luas__job_handle *h, uint64_t index, uint32_
     return 0;
 }
 
-/* The values that were settled together with *o, up to one that cannot be
-   read: *o is then that one's outcome. */
+/* Keeps the values that were settled together with *o. If one cannot be read it stops, and *o
+   becomes the outcome of that task. */
 static int keep_run(lua_State *L, luas__job_handle *h, int space, luas__outcome *o,
                     lua_Integer *taken)
 {
@@ -133,7 +134,7 @@ static int keep_run(lua_State *L, luas__job_handle *h, int space, luas__outcome 
     uint32_t len;
     while ((payload = luas__job_next_value(h->job, &o->index, &len)) != NULL) {
         ++*taken;
-        if (luas__decode_number(L, payload, len)) { /* that runs nothing of the user's */
+        if (luas__decode_number(L, payload, len)) { /* runs no code of the user */
             lua_rawseti(L, 2, (lua_Integer)o->index);
             continue;
         }
@@ -151,14 +152,14 @@ static int give_taken(lua_State *L, int space, lua_Integer taken)
     return lua_gettop(L) - space;
 }
 
-/* Pushes the last outcome's fields if it is no value: how many outcomes there were. */
+/* Returns how many outcomes there were. If the last one is no value its fields are pushed. */
 static lua_Integer collect(lua_State *L, luas__job_handle *h, int space)
 {
     const luas__outcome *next;
     const char *payload;
     lua_Integer taken = 0;
     while ((next = next_outcome(L, h, &payload)) != NULL) {
-        luas__outcome o = *next; /* reading it may run anything */
+        luas__outcome o = *next; /* a copy: reading it may run anything */
         taken += (lua_Integer)o.count;
         if (o.kind != LUAS__KIND_VALUE) {
             read_outcome(L, h, &o, payload, space);
@@ -189,8 +190,8 @@ static int job_collect(lua_State *L)
     return end_reading_after(L, collect_values);
 }
 
-/* A table with room for `n` results, to be collected while the collector rests,
-   if it may. */
+/* Makes a table with room for `n` results. From now on the collector rests while they are
+   collected, if it may. */
 static int job_list(lua_State *L)
 {
     luas__job_handle *h = luas__job_handle_check(L);
@@ -202,15 +203,15 @@ static int job_list(lua_State *L)
     return 1;
 }
 
-/* Bytes of results that are gathered in one go: what is still the engine's counts
-   against the room that a job has. */
+/* The bytes of results that are gathered at a time. Results that are still in the engine count
+   against the job's room. */
 enum { GATHERED = 1 << 18 };
 
 /* Stack of gather. */
 enum { VALUES = 2, OTHERS, ORDER };
 
-/* Pops `n` results: one alone into the table at VALUES, others after a nil, and
-   with their number, into a table in OTHERS. */
+/* Pops `n` results. A single one goes into the table at VALUES. Others go into a list in
+   OTHERS, after a nil, with their number. */
 static void sort_results(lua_State *L, lua_Integer index, int n)
 {
     if (n == 1 && !lua_isnil(L, -1)) {
@@ -234,11 +235,12 @@ static void note_order(lua_State *L, lua_Integer *place, lua_Integer index)
     lua_rawseti(L, ORDER, ++*place);
 }
 
-/* Sorts the results of the outcome: true; or pushes it, for it has none. */
+/* Sorts the results of the outcome and returns true. If it is no value, pushes it and returns
+   false. */
 static bool sort_outcome(lua_State *L, luas__job_handle *h, int space,
                          const luas__outcome *next, const char *payload)
 {
-    luas__outcome o = *next; /* reading it may run anything */
+    luas__outcome o = *next; /* a copy: reading it may run anything */
     if (o.kind != LUAS__KIND_VALUE) {
         read_outcome(L, h, &o, payload, space);
         return false;

@@ -83,7 +83,7 @@ static int core_workers(lua_State *L)
     return 1;
 }
 
-/* Can these values travel? Nothing, or a message that says which cannot. */
+/* Can these values be sent? Returns nothing, or a message that says which cannot. */
 static int core_check(lua_State *L)
 {
     return luas__inline_call_check_values(L, 1, lua_gettop(L), NULL) < 0;
@@ -111,7 +111,7 @@ static int core_caller(lua_State *L)
     return 1;
 }
 
-/* The caller has called something of the user's. */
+/* Says that the caller has called code of the user. */
 static int core_called(lua_State *L)
 {
     luas__user_calls_note(L);
@@ -124,8 +124,8 @@ static int core_isatty(lua_State *L)
     return 1;
 }
 
-/* Of the task that runs here: index, attempt, worker and a number that is its own in
-   this worker; nothing outside of one. */
+/* Returns index, attempt, worker and a unique number of the task that runs here; nothing
+   outside of a task. */
 static int core_task(lua_State *L)
 {
     const luas__chunk_run *s = luas__task_running();
@@ -138,7 +138,7 @@ static int core_task(lua_State *L)
     return 4;
 }
 
-/* Arguments: the task's own number, done, total, note. One that is over says nothing. */
+/* Arguments: the task's unique number, done, total, note. Ignored when that task is over. */
 static int core_tell(lua_State *L)
 {
     luas__chunk_run *s = luas__task_running();

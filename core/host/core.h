@@ -1,6 +1,6 @@
 /*
- * The core's pools and jobs as Lua sees them: the module "luas.core", which
- * lua/luas/pool.lua builds the public interface on. Not public itself.
+ * The module "luas.core": pools and jobs of the core for Lua. lua/luas/pool.lua builds the
+ * public interface on it. It is not public itself.
  *
  *   core.pool(options) -> P         options: workers, name, init, exit, max_tasks,
  *                                   memory, max_memory (bytes), output
@@ -15,8 +15,8 @@
  *   core.report(message)            tells people, by way of the program or else
  *                                   as a warning of Lua's
  *   core.caller() -> "file:line: "  of the script that called, or ""
- *   core.called()                   something of the user's was called: C that does
- *                                   so notes it by itself (user_calls.h)
+ *   core.called()                   says that code of the user was called (user_calls.h).
+ *                                   Calls from C are counted without it
  *   core.cpus() -> n                that this process may use
  *   core.pid()   core.parent()      of this process
  *   core.worker() -> number, spawned    in its pool, nil in a host; whether it is
@@ -32,13 +32,13 @@
  *
  *   P:job(policy or fields) -> J    start a job
  *   P:step([seconds [, again]]) -> happened, forked     drive once: did anything
- *                                   happen, and were workers forked that may
- *                                   have other modules than those that were
- *                                   told of last? `again`: by the same call as
- *                                   the last time, and nothing of the user's
- *                                   has run since but what was noted. Nothing
- *                                   happened after a signal, so that Lua can
- *                                   run the hook that its handler set
+ *                                   happen, and were workers forked whose modules
+ *                                   may differ from those of earlier ones?
+ *                                   `again`: the same loop made the last call of
+ *                                   this, and no code of the user has run since
+ *                                   that was not counted. After a signal nothing
+ *                                   has happened, so that Lua can run the hook
+ *                                   that the handler has set
  *   P:stop() P:terminate() P:close() P:resize(n)
  *   P:live([zygotes]) -> n          workers that are not ended yet; with true,
  *                                   one more where there may be further ones
@@ -52,20 +52,20 @@
  *                                   "tag", and that the host's stdout and stderr take
  *   P:wake()                        makes the descriptor readable until a step
  *
- * `modules` below is a table whose keys are the names of the modules referred
- * to, for the caller to look whether the workers have them as they are now;
- * from feed, pull and call, nil where there are none, or else nothing has been
- * submitted yet, and J:submit() does it.
+ * `modules` below is a table whose keys are the names of the modules that are referred to. The
+ * caller checks whether the workers have these as they are now. If feed, pull or call return
+ * such a table nothing is submitted yet: J:submit() does that. If they return nil there are no
+ * modules, and the tasks are submitted.
  *
- *   J:carry(f, forced) -> true, modules   ship f; where not forced, only if that
- *                                   is right and not too large. Or nil, why not
- *   J:inherit(f, inputs or nil, workers, goes_on)   have up to so many workers
- *                                   forked for this job that have both: of a
- *                                   host that goes on meanwhile some at once,
- *                                   and what keeps it as it is for others; of
- *                                   one that waits perhaps none before it steps
- *   J:renew(workers, goes_on) -> boolean    fork so many now, which alone do the
- *                                   job: has the pool no others?
+ *   J:carry(f, forced) -> true, modules   ship f; unless forced, only if that is
+ *                                   correct and f is not too large. Or nil, why not
+ *   J:inherit(f, inputs or nil, workers, goes_on)   fork up to so many workers for
+ *                                   this job, which inherit f and the inputs. If
+ *                                   the host goes on meanwhile some are forked at
+ *                                   once, and a zygote for the others; if it
+ *                                   waits they are forked when it steps
+ *   J:renew(workers, goes_on) -> boolean    fork so many now, which alone do this
+ *                                   job; true if the pool has no others
  *   J:feed(items, i, j, star [, most]) -> true, modules     encode items[i..j], in
  *                                   at most so many bytes. Or nil, message
  *   J:pull(source, most, before, star, indexed) -> n, more, modules  encode what up to

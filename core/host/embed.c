@@ -23,7 +23,7 @@
 #include "pool.h"
 #include "results.h"
 
-/* The header maps these to what sets the size. */
+/* The header maps these names to functions that set the size. */
 #undef luas_pool_open
 #undef luas_next
 
@@ -32,13 +32,13 @@ struct luas_pool {
     luas__job *job;
     char *script;
     const luas_shared *shared;  /* the application's, or NULL */
-    uint64_t taken;         /* outcomes that the application has had */
+    uint64_t taken;         /* outcomes that the application has taken */
     double timeout;         /* seconds */
-    luas__outcome next;     /* count calls from index on are to be told of */
-    const char *payload;    /* of those */
+    luas__outcome next;     /* `count` calls from `index` on are next */
+    const char *payload;    /* of these */
     luas__results results;  /* of the last outcome */
-    char message[80];       /* of an outcome that has none of its own */
-    int failure;            /* what luas_next gave last, when negative */
+    char message[80];       /* for an outcome without a message */
+    int failure;            /* the last result of luas_next, if negative */
 };
 
 /* ---- the worker ---- */
@@ -64,7 +64,7 @@ static int prepare_state(lua_State *L)
     return 1;
 }
 
-/* The state is new and this process is about to end: what raises is said. */
+/* The state is new, and this process ends after it. An error is reported to the host. */
 static int worker_main(void *host, luas__channel *channel)
 {
     lua_State *L = luas__alloc_huge_state();
@@ -92,7 +92,7 @@ void luas_pool_close(luas_pool *p)
 {
     if (p == NULL)
         return;
-    if (is_foreign(p)) { /* a child that the application forked: not its workers */
+    if (is_foreign(p)) { /* a child that the application has forked: the workers are not its own */
         luas__pool_abandon(p->pool, NULL);
         return;
     }
@@ -157,7 +157,8 @@ static int open_pool(luas_pool **pool, const luas_options *o)
     return 0;
 }
 
-/* What the program knows of the options: false if it wants what is not known here. */
+/* Reads the options that the program knows. Returns false if it sets some that this library
+   does not know. */
 static bool read_options(luas_options *known, const luas_options *given)
 {
     *known = (luas_options){.size = sizeof *known};
@@ -214,14 +215,14 @@ static int write_value(luas__buffer *b, const luas_value *v)
     case LUAS_BOOLEAN: return luas__mp_write_bool(b, v->as.boolean);
     case LUAS_INTEGER: return luas__mp_write_int(b, v->as.integer);
     case LUAS_NUMBER: return luas__mp_write_double(b, v->as.number);
-    case LUAS_STRING: /* none at all are an empty one */
+    case LUAS_STRING: /* NULL with length 0 is an empty string */
         return luas__mp_write_string(b, v->bytes != NULL ? v->bytes : "", v->len);
     case LUAS_OTHER: return luas__buffer_append(b, v->bytes, v->len);
     }
     return LUAS_EINVAL;
 }
 
-/* One task: the size of its arguments in five bytes, then those. */
+/* Writes a task: the size of its arguments in five bytes, then the arguments. */
 static int write_call(luas__buffer *b, const char *name, int count, const luas_value *arguments)
 {
     int rc = luas__buffer_append(b, "\xce\0\0\0\0", 5);
@@ -243,9 +244,9 @@ static bool has_outcome(const luas_pool *p)
     return p->next.count > 0 || luas__job_has_taken(p->job) || p->job->output.inbox.len > 0;
 }
 
-/* Deals and forks, so that calls are under way at once. What fails here fails
-   in luas_next again. An outcome that comes meanwhile makes no event any more:
-   hence the wake, for who polls the descriptor. */
+/* Deals and forks, so that calls are under way at once. A failure here will come again in
+   luas_next. An outcome that comes during this makes no further event: so the descriptor is
+   made readable for an application that polls it. */
 static void get_going(luas_pool *p)
 {
     while (luas__pool_step(p->pool, 0, p) > 0 && !has_outcome(p))
@@ -277,7 +278,7 @@ int luas_submit(luas_pool *p, const char *name, int count, const luas_value *arg
     int rc = write_call(&bytes, name, count, arguments);
     if (rc == 0)
         rc = feed(p, &bytes);
-    luas__buffer_release(&bytes); /* what was fed is no longer in there */
+    luas__buffer_release(&bytes); /* empty if the task was fed */
     if (rc < 0)
         return rc;
     if (call != NULL)
@@ -342,7 +343,8 @@ static void describe(luas_pool *p, int status, luas_outcome *out)
     }
 }
 
-/* It stays the next. No event will tell that there is memory again. */
+/* The outcome stays the next one. No event will tell when there is memory again, so the alarm
+   is set. */
 static int try_again(luas_pool *p, int rc)
 {
     luas__poller_alarm(&p->pool->poller, luas__now() + 20 * LUAS__MS);
@@ -366,7 +368,7 @@ static int give(luas_pool *p, luas_outcome *out)
     return 1;
 }
 
-/* 1 and an outcome, 0 when there is none. */
+/* Returns 1 and an outcome, or 0 when there is none. */
 static int take(luas_pool *p, luas_outcome *out)
 {
     if (p->next.count == 0) {
@@ -379,7 +381,7 @@ static int take(luas_pool *p, luas_outcome *out)
     return give(p, out);
 }
 
-/* Until nothing happens: a worker that ended is replaced in the step after. */
+/* Steps until nothing happens: a worker that has ended is replaced only in the next step. */
 static int step_and_take(luas_pool *p, luas_outcome *out)
 {
     int rc;

@@ -1,4 +1,4 @@
-/* From the engine's events to the application's. */
+/* Turns events of the engine into those of the application. */
 #define _GNU_SOURCE
 #include "embed_events.h"
 

@@ -15,13 +15,13 @@
 #include "shared_word.h"
 #include "value_format.h"
 
-/* What comes before a string that a script puts. */
+/* The bytes before a string that a script has put. */
 enum { HEAD = 5 };
 
 struct luas_object {
     luas__object object;
-    luas__buffer item, ids;     /* that was got last */
-    luas__buffer argument;      /* its encoding */
+    luas__buffer item, ids;     /* the item that was got last */
+    luas__buffer argument;      /* the encoding of the object as an argument */
 };
 
 /* ---- the memory ---- */
@@ -56,7 +56,7 @@ void luas_shared_close(luas_shared *s)
     free(s);
 }
 
-/* The classes of objects are there once the library is open: it would open at the first
+/* Registers the classes of objects by opening the library. Otherwise it would open at the first
    verb, and an object may come before that. */
 static int open_classes(lua_State *L)
 {
@@ -80,8 +80,7 @@ int luas_shared_use(lua_State *L, const luas_shared *s)
 
 /* ---- objects ---- */
 
-/* The encoding of an object that packs itself: what __luas_pack gives, and the name of
-   its type. */
+/* The encoding of an object: what __luas_pack would give, and the name of its type. */
 static int encode(luas_object *o)
 {
     const char *type = luas__share_names[o->object.kind];
@@ -106,8 +105,8 @@ static int encode(luas_object *o)
     return rc;
 }
 
-/* What the application gives in a message it has; what workers give to each other is
-   kept by a queue. */
+/* No message keeps an object alive here: the application has every object that it sends, and a
+   queue keeps those that workers send to each other. */
 static void settle(const luas_object *o)
 {
     luas__arena *a = o->object.arena;
@@ -206,7 +205,7 @@ static int64_t deadline_of(double seconds)
     return seconds < 0 ? INT64_MAX : seconds == 0 ? 0 : luas__now() + luas__seconds(seconds);
 }
 
-/* ns for the next slice; 0 or less: the time is over. */
+/* The ns of the next slice; 0 or less: the time is over. */
 static int64_t slice_of(int64_t deadline)
 {
     int64_t left = deadline == INT64_MAX ? LUAS__SLICE : deadline == 0 ? 0 : deadline - luas__now();

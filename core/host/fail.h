@@ -1,20 +1,20 @@
-/* Errors that are the caller's: they name a line of a script, not of luas. */
+/* Errors of the caller. Their messages name a line of the script, not of luas. */
 #ifndef LUAS_LUA_FAIL_H
 #define LUAS_LUA_FAIL_H
 
 #include <lua.h>
 
 /*
- * Pushes "file:line: " of the innermost line that is neither of C nor of the
- * library's own Lua files; an empty string where there is none.
+ * Pushes "file:line: " of the innermost line that is neither in C nor in a Lua file of the library;
+ * an empty string if there is none.
  */
 void luas__fail_push_caller(lua_State *L);
 
-/* luaL_error, with that line in front. */
+/* Like luaL_error, with that line in front. */
 int luas__fail(lua_State *L, const char *format, ...);
 
-/* core.report(message): tells people, by way of the program if it listens (it may
-   print; the library may not), else as a warning of Lua's. */
+/* core.report(message): tells people. The program prints it; the library itself must not print,
+   so without the program it becomes a warning of Lua. */
 int luas__fail_report(lua_State *L);
 
 #endif

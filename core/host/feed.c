@@ -1,6 +1,6 @@
 /*
- * The inputs of a job: values encoded into batches of tasks, and fed. What
- * cannot be encoded is refused with the item's place in front.
+ * Feeds the inputs of a job: encodes values into batches of tasks. The message for an item that
+ * cannot be encoded begins with the item's place.
  */
 #define _GNU_SOURCE
 #include <stdlib.h>
@@ -15,8 +15,8 @@
 #include "names_scan.h"
 #include "user_calls.h"
 
-/* The size in front of a task's arguments: a uint 32, filled in afterwards. One that fits
-   into one byte is that byte. */
+/* The size before a task's arguments: a uint 32, which is filled in afterwards. A size that
+   fits into one byte is that byte. */
 enum { SIZE_HEAD = 5, MOST_SHORT = 127 };
 
 static int reserve_ends(luas__job_handle *h, uint32_t extra)
@@ -32,7 +32,7 @@ static void begin_batch(lua_State *L, luas__job_handle *h, uint32_t expected)
     luas__job_try(L, h, reserve_ends(h, expected));
 }
 
-/* Pushes the job's space and behind it nil, for the modules that inputs name. */
+/* Pushes the job's space, and nil for the modules that inputs name. */
 static int push_space(lua_State *L)
 {
     int space = luas__job_handle_space(L);
@@ -40,14 +40,15 @@ static int push_space(lua_State *L)
     return space;
 }
 
-/* `unchanged`: no user's code ran since the function was carried. */
+/* `unchanged`: no code of the user has run since the function was carried. */
 static luas__encode_options task_options(luas__job_handle *h, int space, bool unchanged)
 {
     return (luas__encode_options){.space = space, .defines = &h->defines, .modules = space + 1,
                                   .unchanged = unchanged};
 }
 
-/* One scalar, as most tasks have, if it is short: true, or nothing was done. */
+/* Encodes a single short scalar, which most tasks have. Returns false if it is none: then
+   nothing was done. */
 static bool put_short(lua_State *L, luas__job_handle *h, int index)
 {
     if (h->count == h->cap || luas__buffer_reserve(&h->bytes, 1 + MOST_SHORT) < 0)
@@ -62,7 +63,7 @@ static bool put_short(lua_State *L, luas__job_handle *h, int index)
     return true;
 }
 
-/* Encodes the `n` values from `first` as one task; a message is pushed where that fails. */
+/* Encodes the `n` values from `first` as one task. On failure a message is pushed. */
 static int encode_task(lua_State *L, luas__job_handle *h, int first, int n,
                        const luas__encode_options *options)
 {
@@ -83,7 +84,7 @@ static int encode_task(lua_State *L, luas__job_handle *h, int first, int n,
     return 0;
 }
 
-/* Defines all messages in the buffer, each after its length. */
+/* Adds all define messages in the buffer to the job. Each comes after its length. */
 static void flush_defines(lua_State *L, luas__job_handle *h)
 {
     if (h->defines.len == 0)
@@ -101,17 +102,17 @@ static void flush_defines(lua_State *L, luas__job_handle *h)
 
 static void submit_batch(lua_State *L, luas__job_handle *h)
 {
-    luas__job_check_alive(L, h); /* what ran meanwhile may have ended the pool */
+    luas__job_check_alive(L, h); /* code that ran during encoding may have ended the pool */
     flush_defines(L, h);
     if (h->count == 0)
         return;
     luas__job_try(L, h, luas__pool_feed(h->pool->pool, h->job, &h->bytes, h->ends, h->count));
-    h->ends = NULL; /* the job's now */
+    h->ends = NULL; /* the job has them now */
     h->count = h->cap = 0;
 }
 
-/* Submits the batch, or leaves that to its owner if it refers to modules: the
-   set of their names is pushed then, or nil. */
+/* Submits the batch. If it refers to modules that is left to the caller, and the set of their
+   names is pushed; else nil is pushed. */
 static void end_batch(lua_State *L, luas__job_handle *h, int space)
 {
     lua_pushvalue(L, space + 1);
@@ -125,7 +126,7 @@ static int job_submit(lua_State *L)
     return 0;
 }
 
-/* The codec's message on the top says where inside the item. */
+/* Adds the place of the item to the codec's message, which names the place inside the item. */
 static void push_item_message(lua_State *L, lua_Integer index)
 {
     const char *where = lua_tostring(L, -1);
@@ -198,8 +199,8 @@ static int job_feed(lua_State *L)
     return 2;
 }
 
-/* The list at `first` gives way to its arguments, behind which is what the source
-   gave with it: the number of all. */
+/* Replaces the list at `first` by its arguments; what the source gave after it follows these.
+   Returns the number of all arguments. */
 static int spread_list(lua_State *L, int first, lua_Integer index)
 {
     int behind = lua_gettop(L) - first;
@@ -235,7 +236,7 @@ static int job_pull(lua_State *L)
         if (star)
             n = spread_list(L, first, before + h->count + 1);
         if (h->count == 0)
-            luas__names_scan_for(L, first); /* the source may have loaded some */
+            luas__names_scan_for(L, first); /* the source may have loaded modules */
         if (encode_task(L, h, first, n, &options) < 0)
             return push_item_message(L, before + h->count + 1),
                    luas__fail(L, "%s", lua_tostring(L, -1));
@@ -247,7 +248,7 @@ static int job_pull(lua_State *L)
     return 3;
 }
 
-/* Arguments: job, the task's; what it gives is as of `feed`. */
+/* Arguments: job, and those of the task. Returns what `feed` returns. */
 static int job_call(lua_State *L)
 {
     luas__job_handle *h = luas__job_handle_check(L);

@@ -1,4 +1,4 @@
-/* What a tally counted, as a table. */
+/* Makes a table of a tally's figures. */
 #define _GNU_SOURCE
 #include "figures.h"
 
@@ -68,7 +68,7 @@ static void push_histogram(lua_State *L, const luas__histogram *h)
 
 /* ---- workers ---- */
 
-/* Bins that have begun before `last`. */
+/* How many bins have begun before `last`. */
 static int used_bins(const luas__tally *t)
 {
     if (t->timeline.width == 0 || t->last <= t->timeline.origin)
@@ -87,7 +87,7 @@ static void push_row(lua_State *L, const luas__tally *t, int row, double unit)
     }
 }
 
-/* What of a span lies within the run. */
+/* How much of a span is within the run. */
 static int64_t within(const luas__tally *t, int64_t from, int64_t to)
 {
     if (from < t->first)
@@ -134,8 +134,7 @@ static void push_lane(lua_State *L, const luas__tally *t, const luas__lane *lane
     lua_setfield(L, -2, "bins");
 }
 
-/* Those of pools that only a caller's own tasks were run in are not forked: they
-   count as there all the time. */
+/* Lanes of tasks that ran in the caller were never forked: they count as present all the time. */
 static void push_lanes(lua_State *L, const luas__tally *t)
 {
     int n = 0;

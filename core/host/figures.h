@@ -1,4 +1,4 @@
-/* A tally's figures as a table of Lua's. */
+/* The figures of a tally as a Lua table. */
 #ifndef LUAS_FIGURES_H
 #define LUAS_FIGURES_H
 
@@ -6,7 +6,7 @@
 
 #include "tally.h"
 
-/* Pushes it. The tally must be locked; where memory runs out this raises. */
+/* Pushes the table. The tally must be locked. Raises if memory runs out. */
 void luas__figures_push(lua_State *L, const luas__tally *t);
 
 #endif

@@ -1,10 +1,10 @@
-/* Resting by credit: what a negative step of the collector adds may be allocated
-   before it goes on. */
+/* The collector rests by credit: a negative step adds to what may be allocated before it goes
+   on. */
 #include "gc_pause.h"
 
 #include <stdbool.h>
 
-/* KB that are taken at rest at most: what __luas_unpack leaves behind is garbage. */
+/* The most KB that are allocated during a rest: __luas_unpack may leave garbage. */
 enum { CREDIT = 1 << 17 };
 
 static const char sentinel_key;
@@ -29,14 +29,14 @@ int luas__gc_pause_allowed(lua_State *L)
     push_sentinel(L);
     bool allowed = lua_rawgeti(L, -1, 1) == LUA_TNIL;
     if (allowed) {
-        lua_createtable(L, 0, 0); /* until a cycle ends */
+        lua_createtable(L, 0, 0); /* garbage: it is gone when a cycle has ended */
         lua_rawseti(L, -3, 1);
     }
     lua_pop(L, 2);
     return allowed ? CREDIT : 0;
 }
 
-/* In a finalizer lua_gc gives -1, whatever it is asked. */
+/* In a finalizer lua_gc always returns -1. */
 static bool is_running(lua_State *L)
 {
     return lua_gc(L, LUA_GCISRUNNING) == 1;
@@ -56,7 +56,7 @@ int luas__gc_pause_end(lua_State *L, int credit, int begun)
         return credit;
     int grown = lua_gc(L, LUA_GCCOUNT) - begun;
     if (grown < 0 || grown >= credit)
-        return 0; /* used up, and the collector has gone on */
+        return 0; /* the credit was used up, and the collector has gone on */
     lua_gc(L, LUA_GCSTEP, credit - grown);
     return credit - grown;
 }

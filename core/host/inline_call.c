@@ -15,32 +15,32 @@
 #include "task.h"
 #include "user_calls.h"
 
-/* From the polite error to the end, as workers have it. */
+/* The time from the first error to the end, the same as for workers. */
 #define GRACE (LUAS__SECOND / 2)
 
-/* Instructions between two looks at the clock. */
+/* How many instructions run between two checks of the clock. */
 enum { STRIDE = 100 };
 
-/* What luaL_traceback shows of a deep stack: the first levels, and the last
-   but for the two that a worker has below its task. */
+/* How many levels luaL_traceback shows of a deep stack: the first ones and the last ones. A
+   worker has two more below its task, so there are two fewer here. */
 enum { FIRST_LEVELS = 10, LAST_LEVELS = 9 };
 
 /* Stack of luas__inline_call. From WORK on: the protected call, its results. */
 enum { AT_TOKEN = 1, AT_SECONDS, AT_DISCARD, AT_OS, AT_EXIT, AT_HANDLER, AT_WORK };
 
 typedef struct guard {
-    struct guard *outer;    /* of the call around this one, or NULL */
+    struct guard *outer;    /* the guard of the call around this one, or NULL */
     lua_State *L;
     const void *token;
-    int levels;             /* of the stack up to luas__inline_call */
+    int levels;             /* how deep the stack is at luas__inline_call */
     int64_t began;
     int64_t deadline;       /* INT64_MAX: none */
-    int64_t stopped_at;     /* of the polite error; 0: not yet */
+    int64_t stopped_at;     /* when the first error was raised; 0: not yet */
     bool discard, killed, exited;
     int status;             /* of os.exit */
 } guard;
 
-/* Registry: the innermost guard; the traceback of what was raised last. */
+/* Registry: the innermost guard; the traceback of the last error. */
 static const char guard_key = 'g', traceback_key = 't';
 
 static guard *innermost(lua_State *L)
@@ -61,7 +61,7 @@ static void set_innermost(lua_State *L, guard *g)
 
 static void on_count(lua_State *L, lua_Debug *ar);
 
-/* Only where there is no hook of somebody else's. 0 takes ours away. */
+/* Sets our hook, unless another one is set. 0 removes ours. */
 static void set_hook(lua_State *L, int stride)
 {
     lua_Hook now = lua_gethook(L);
@@ -71,7 +71,7 @@ static void set_hook(lua_State *L, int stride)
         lua_sethook(L, NULL, 0, 0);
 }
 
-/* How often a thread that runs inside `g` must look, to keep all deadlines. */
+/* How often a thread inside `g` must check the clock to keep all deadlines. */
 static int stride_of(const guard *g)
 {
     int stride = 0;
@@ -94,7 +94,7 @@ static bool is_due(const guard *g, int64_t now)
     return g->killed || g->exited || now >= limit(g);
 }
 
-/* From now on every instruction raises, in each thread that is known. */
+/* From now on every instruction raises an error, in each known thread. */
 static void end(lua_State *L, guard *g)
 {
     guard *inner = innermost(L);
@@ -104,13 +104,13 @@ static void end(lua_State *L, guard *g)
         set_hook(inner->L, 1);
 }
 
-/* The outermost call whose time is over takes those inside it with it. */
+/* When the time of a call is over all calls inside it end, too. */
 static void on_count(lua_State *L, lua_Debug *ar)
 {
     (void)ar;
     guard *due = NULL, *g = innermost(L);
     int64_t now = luas__now();
-    if (stride_of(g) == 0) /* a coroutine that outlived its task */
+    if (stride_of(g) == 0) /* a coroutine that has outlived its task */
         set_hook(L, 0);
     for (; g != NULL; g = g->outer)
         if (is_due(g, now))
@@ -141,7 +141,7 @@ int luas__inline_call_stop(lua_State *L)
 
 /* ---- os.exit ---- */
 
-/* Upvalue: os.exit as it was, for who keeps this one beyond its task. */
+/* Upvalue: the real os.exit, for code that keeps this function beyond its task. */
 static int exit_task(lua_State *L)
 {
     guard *g = innermost(L);
@@ -159,8 +159,7 @@ static int exit_task(lua_State *L)
     return luaL_error(L, "the task called os.exit");
 }
 
-/* Pushes the module os, and the os.exit that tasks have; two nils where there
-   is none to replace. */
+/* Pushes the module os and the os.exit for tasks; two nils if there is none to replace. */
 static void push_exit(lua_State *L)
 {
     luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
@@ -175,7 +174,7 @@ static void push_exit(lua_State *L)
     }
 }
 
-/* Puts os.exit back, but for one that the task put there. */
+/* Restores os.exit, unless the task has replaced it. */
 static void restore_exit(lua_State *L)
 {
     bool ours = lua_getfield(L, AT_OS, "exit") == LUA_TFUNCTION
@@ -205,8 +204,8 @@ static int count_levels(lua_State *L)
     return low;
 }
 
-/* Appends what luaL_traceback says of `n` levels to the text on the top. Of as
-   many as FIRST_LEVELS it leaves none out. */
+/* Appends the traceback of `n` levels to the text at the top. Up to FIRST_LEVELS,
+   luaL_traceback leaves none out. */
 static void append_levels(lua_State *L, int from, int n)
 {
     static const char tail[] = "\n\t(...tail calls...)";
@@ -236,8 +235,8 @@ static void push_traceback(lua_State *L, int last)
     append_levels(L, last - rest + 1, rest);
 }
 
-/* Keeps the traceback aside, for the raised value can be of any type. Below
-   the task are run_task and luas__inline_call. */
+/* Stores the traceback separately, because the raised value can be of any type. Below the task
+   are run_task and luas__inline_call. */
 static int on_raise(lua_State *L)
 {
     const guard *g = innermost(L);
@@ -266,8 +265,7 @@ static int run_task(lua_State *L)
     return rc < 0 ? lua_error(L) : lua_gettop(L);
 }
 
-/* Arguments: the raised value. Gives that, or nil where it cannot travel, and
-   what it says. */
+/* Argument: the raised value. Returns it, or nil if it cannot be sent, and a text for it. */
 static int describe(lua_State *L)
 {
     luas__describe_error(L, 1);
@@ -281,7 +279,7 @@ static int describe(lua_State *L)
     return 2;
 }
 
-/* The raised value is on the top; pushes a kind, and more about it. */
+/* The raised value is at the top. Pushes the kind of the outcome and its fields. */
 static int push_raised(lua_State *L, const char *kind)
 {
     int value = lua_gettop(L);
@@ -306,7 +304,7 @@ static bool ends_with(const char *text, size_t len, const char *end)
     return len >= n && memcmp(text + len - n, end, n) == 0;
 }
 
-/* Is the raised value on the top what a signal's hook raised? */
+/* Was the value at the top raised by the hook of a signal? */
 static bool interrupted(lua_State *L)
 {
     size_t len;
@@ -319,13 +317,13 @@ static bool interrupted(lua_State *L)
     return found;
 }
 
-/* Does it end more than the calls of the host, which have their guards? */
+/* Is the error meant for more than guarded calls? */
 static bool meant_for_all(lua_State *L)
 {
     return luas__task_stopped() || (lua_type(L, -1) == LUA_TSTRING && interrupted(L));
 }
 
-/* Was it raised for somebody further out? */
+/* Is the error meant for a call further out? */
 static bool meant_for_more(lua_State *L, const guard *g)
 {
     for (const guard *outer = g->outer; outer != NULL; outer = outer->outer)
@@ -366,7 +364,7 @@ static int push_failure(lua_State *L, const guard *g, int64_t now)
     return push_raised(L, g->stopped_at > 0 || now >= limit(g) ? "timeout" : "error");
 }
 
-/* The results are from AT_WORK on. One that comes too late does not count. */
+/* The results are from AT_WORK on. They do not count if they come too late. */
 static int push_value(lua_State *L, const guard *g, int64_t now)
 {
     if (!is_due(g, now)) {
@@ -380,13 +378,13 @@ static int push_value(lua_State *L, const guard *g, int64_t now)
     return 1;
 }
 
-/* Calls what lies from AT_WORK on; all is as it was before when it returns. */
+/* Calls the function at AT_WORK. Afterwards hook, os.exit and guard are as before. */
 static int call_guarded(lua_State *L, guard *g)
 {
     bool replaced = lua_getupvalue(L, AT_EXIT, 1) != NULL;
     lua_Hook hook = lua_gethook(L);
     if (hook != NULL && hook != on_count)
-        g->deadline = INT64_MAX; /* a debugger's: nobody hurries who looks on */
+        g->deadline = INT64_MAX; /* another hook is set, a debugger's for example: no deadline */
     set_innermost(L, g);
     if (replaced && lua_rawequal(L, -1, AT_WORK + 1))
         lua_copy(L, AT_EXIT, AT_WORK + 1); /* os.exit itself is the task */

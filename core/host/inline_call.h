@@ -1,28 +1,26 @@
 /*
- * Calling a task in the process that submitted it, with what a worker of its
- * own would have given: a deadline, an os.exit that ends the task only, and a
- * traceback that begins with the task.
+ * Calls a task in the process that has submitted it. As in a worker, the task has a deadline, its
+ * os.exit ends only the task, and tracebacks begin with the task.
  *
  *   core.guard(token, seconds|nil, discard, f, ...)
  *      -> "value", results...
  *      -> "error", value, message, traceback
  *      -> "timeout" [, value, message, traceback]    at the deadline, or stopped
  *      -> "crash", exitcode                          it called os.exit
- *      -> "stopped", value     what was raised is meant for more than this task
- *                              (Ctrl-C, the end of the task around it): the
- *                              caller raises it again
+ *      -> "stopped", value     the error is meant for more than this task (Ctrl-C,
+ *                              or the end of the task around it): the caller
+ *                              raises it again
  *   core.stop(token)     stops the running calls with that token (a table)
  *   core.stopped(value) -> boolean     was this raised to stop what runs here (a
  *                        task, or all of it: Ctrl-C)? Who caught it raises it again
  *
- * The call is in the caller's own thread, so that debuggers, and the hooks with
- * which programs raise an error at Ctrl-C, reach it. It cannot yield. Calls
- * nest; a task that is stopped takes those inside it with it.
+ * The call runs in the caller's thread. So debuggers reach it, and the hooks with which programs
+ * raise an error at Ctrl-C. It cannot yield. Calls nest; when a task is stopped all tasks inside
+ * of it are stopped as well.
  *
- * A count hook keeps the time. It stops the task by an error, once; what still
- * runs half a second later is ended by errors at every instruction. Coroutines
- * that the task makes have the hook too. It cannot interrupt C, and a hook of
- * somebody else's is left in place, without a deadline then.
+ * A count hook checks the time. It stops the task by one error. If the task still runs half a
+ * second later, every instruction raises an error. Coroutines that the task makes have the hook,
+ * too. The hook cannot interrupt C. If another hook is set it stays, and there is no deadline.
  */
 #ifndef LUAS_LUA_GUARD_H
 #define LUAS_LUA_GUARD_H
@@ -31,9 +29,8 @@
 #include <stdbool.h>
 
 /*
- * Registry: what the program raised at its last signal, as text; false when
- * none came yet. Not there at all under an interpreter that is not ours: then
- * a message that ends as that of `lua` does is one.
+ * Registry: the message that the program raised at its last signal; false when none came yet. Under
+ * another interpreter there is no such entry: then a message that ends like that of `lua` counts.
  */
 #define LUAS__STOPPED_KEY "luas.stopped"
 
@@ -41,8 +38,8 @@ int luas__inline_call(lua_State *L);
 int luas__inline_call_stop(lua_State *L);
 int luas__inline_call_stopped(lua_State *L);
 
-/* Can the `count` values from index `first`, each called so (luas__encode_options), travel?
-   0; or negative, and pushes why not. */
+/* Can the `count` values from index `first` be sent? Messages call them `each`
+   (luas__encode_options). Returns 0; or negative, and pushes the reason. */
 int luas__inline_call_check_values(lua_State *L, int first, int count, const char *each);
 
 #endif

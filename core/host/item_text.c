@@ -27,7 +27,7 @@ static void put_text(line *l, const char *text)
     put(l, text, strlen(text));
 }
 
-/* Of a number a copy is made text, for the value itself may be a key. */
+/* A number is copied before it is made text: the value itself may be a key of a traversal. */
 static void put_scalar(lua_State *L, line *l, int index)
 {
     size_t len;
@@ -84,7 +84,7 @@ static void put_value(lua_State *L, line *l, int index, int depth)
     }
 }
 
-/* An argument alone is put as it is; of several strings have quotes. */
+/* Strings have quotes if there are several arguments. */
 static void put_list(lua_State *L, line *l, int index)
 {
     lua_Integer n = (lua_Integer)lua_rawlen(L, index);

@@ -1,5 +1,5 @@
-/* Lua values as a person would find them again: one line, cut where it is long. What
-   they are is only looked at, no code of theirs runs. */
+/* Lua values as text by which people recognize them: one line, cut if it is long. No code of
+   the values runs. */
 #ifndef LUAS_ITEM_TEXT_H
 #define LUAS_ITEM_TEXT_H
 
@@ -7,7 +7,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Of the value at `index`, which with `list` is a list of arguments: gives the length. */
+/* Writes the text of the value at `index`; with `list` it is a list of arguments. Returns the
+   length. */
 size_t luas__item_text(lua_State *L, int index, bool list, char *out, size_t size);
 
 #endif

@@ -1,4 +1,4 @@
-/* Jobs as userdata: made, their functions carried, cancelled, dropped. */
+/* Jobs as userdata: makes them, carries their functions, cancels and drops them. */
 #define _GNU_SOURCE
 #include "job_handle.h"
 
@@ -19,10 +19,10 @@
 
 #define POLICY "luas.core.policy"
 
-/* More bytes than this are cheaper to inherit than to send to each worker. */
+/* A larger function is inherited: that is cheaper than sending it to each worker. */
 enum { SHIP_LIMIT = 256 << 10 };
 
-/* Values looked at to find the classes of an inherited function. */
+/* How many values are looked at to find the classes of an inherited function. */
 enum { SURVEY = 20000 };
 
 /* ---- handles ---- */
@@ -79,7 +79,7 @@ static void forget_carried(lua_State *L, int64_t id)
     lua_pop(L, 1);
 }
 
-/* The engine's job first: what follows may want memory, and without any raises. */
+/* Drops the job of the engine first: later steps need memory and may raise. */
 static int job_drop(lua_State *L)
 {
     luas__job_handle *h = luas__job_handle_of(L);
@@ -160,7 +160,7 @@ static luas__policy read_policy(lua_State *L)
 int luas__job_handle_policy(lua_State *L)
 {
     lua_settop(L, 1);
-    lua_pushvalue(L, 1); /* to 2, where P:job has it */
+    lua_pushvalue(L, 1); /* at 2, where P:job has it, too */
     luas__policy policy = read_policy(L);
     luas__policy *p = lua_newuserdatauv(L, sizeof *p, 0);
     *p = policy;
@@ -208,8 +208,8 @@ int luas__job_handle_refuse(lua_State *L)
     return 2;
 }
 
-/* The function at 2 was carried before and has not changed: its memo is on
-   the top. */
+/* Carries the function at 2 by its memo, which is at the top: it was carried before and has not
+   changed. */
 static int carry_again(lua_State *L, luas__job_handle *h)
 {
     size_t len;
@@ -226,7 +226,7 @@ static int carry_again(lua_State *L, luas__job_handle *h)
     return 2;
 }
 
-/* Arguments as below; and what the collector is held with. */
+/* Arguments as below, and the result of luas__gc_hold. */
 static int carry_anew(lua_State *L)
 {
     luas__job_handle *h = luas__job_handle_check(L);
@@ -239,7 +239,7 @@ static int carry_anew(lua_State *L)
         return luas__job_handle_refuse(L);
     if (carried.dynamic && !forced) {
         luas__buffer_truncate(&h->bytes, 0);
-        lua_pushnil(L); /* as if nothing had been carried */
+        lua_pushnil(L); /* forget what was carried */
         lua_setiuservalue(L, AT_JOB, JOB_SPACE);
         lua_pushliteral(L, "it may use any global");
         return luas__job_handle_refuse(L);
@@ -278,7 +278,8 @@ static int job_carry(lua_State *L)
     return status == LUA_OK ? 2 : lua_error(L);
 }
 
-/* Steps, while idle workers that are in its way end. Signals do not end that. */
+/* Forks the workers; if there is no room, steps until idle workers have ended. Signals do not
+   end that. */
 static int inherit(luas__pool *p, luas__job *job, int workers, int now, luas__fork_point *at)
 {
     int64_t end = luas__now() + LUAS__PATIENCE;
@@ -292,8 +293,8 @@ static int inherit(luas__pool *p, luas__job *job, int workers, int now, luas__fo
     return rc;
 }
 
-/* Forks `now` of the job's own workers and, when the host goes on while they
-   work, what keeps it as it is now for others. */
+/* Forks `now` of the job's own workers. If the host goes on while they work, also forks a
+   zygote for others. */
 static void fork_own(lua_State *L, luas__job_handle *h, int workers, int now, bool goes_on)
 {
     luas__pool *p = h->pool->pool;
@@ -304,8 +305,8 @@ static void fork_own(lua_State *L, luas__job_handle *h, int workers, int now, bo
         luas__pool_snapshot(p, h->job, &at);
 }
 
-/* A host that stands still has them forked when it steps; one that goes on has
-   some, in case that nothing can keep it, and all where it may not step. */
+/* How many workers to fork at once. None if the host waits: it forks them when it steps. Some
+   if it goes on, in case that there will be no zygote. All if it may never step. */
 static int count_now(const luas__job *job, int workers, bool goes_on)
 {
     if (job->policy.flags & (LUAS__JOB_ASYNC | LUAS__JOB_PROCESS))
@@ -338,8 +339,8 @@ static int job_inherit(lua_State *L)
     return 0;
 }
 
-/* Arguments: job, workers, whether the host goes on. These are forked now, and
-   the job is for them alone: true when the pool has no others. */
+/* Arguments: job, workers, whether the host goes on. Forks these workers now; they alone do the
+   job. Returns true when the pool has no others. */
 static int job_renew(lua_State *L)
 {
     luas__job_handle *h = luas__job_handle_check(L);
@@ -382,7 +383,7 @@ static int job_watch(lua_State *L)
     return 1;
 }
 
-/* Has all that was fed its outcome, or must the rest wait for the consumer? */
+/* Has every task that was fed its outcome, or must the rest wait for the consumer? */
 static int job_rests(lua_State *L)
 {
     luas__job_handle *h = luas__job_handle_check(L);

@@ -1,10 +1,9 @@
 /*
- * A job as a userdata of Lua's: what the files of its methods share. job_handle.c
- * makes it and carries its function, feed.c encodes its inputs,
- * collect.c decodes its outcomes.
+ * A job as a userdata, for all files with methods of it: job_handle.c makes it and carries its
+ * function, feed.c encodes its inputs, collect.c decodes its outcomes.
  *
- * Every method has the job at AT_JOB. What runs Lua code in between (a source,
- * __luas_pack, __luas_unpack) may have ended the job: check again after it.
+ * Every method has the job at AT_JOB. Code of the user (a source, __luas_pack, __luas_unpack) may
+ * end the job: check it again after calling such code.
  */
 #ifndef LUAS_LUA_JOB_H
 #define LUAS_LUA_JOB_H
@@ -27,15 +26,15 @@ typedef struct luas__job_handle {
     uint32_t count;
     size_t cap;
     uint32_t forgotten;     /* the pool's count of that when the function was carried */
-    bool reading;           /* an outcome, of which the job has the bytes */
+    bool reading;           /* an outcome is being read; its bytes are in the job */
     bool collected;         /* its finalizer was called */
-    int rest;               /* KB; the collector's, while outcomes are taken (gc_pause.h) */
+    int rest;               /* KB; credit for the collector's rest (gc_pause.h) */
 } luas__job_handle;
 
-/* The job, whatever has become of it. */
+/* The job, even if it was dropped. */
 luas__job_handle *luas__job_handle_of(lua_State *L);
 
-/* The same; raises unless it and its pool are there. */
+/* The job. Raises if it or its pool is gone. */
 luas__job_handle *luas__job_handle_check(lua_State *L);
 
 static inline void luas__job_check_alive(lua_State *L, const luas__job_handle *h)
@@ -46,20 +45,20 @@ static inline void luas__job_check_alive(lua_State *L, const luas__job_handle *h
         luas__fail(L, h->collected ? "the job has been collected" : "the job is over");
 }
 
-/* Gives rc, or raises what it says if it is negative. */
+/* Returns rc, or raises its message if it is negative. */
 static inline int luas__job_try(lua_State *L, luas__job_handle *h, int rc)
 {
     return rc < 0 ? luas__handles_raise(L, h->pool->pool, rc) : rc;
 }
 
-/* Pushes the job's space, made if need be, and gives its index. */
+/* Pushes the job's space, which it makes if there is none, and returns its index. */
 int luas__job_handle_space(lua_State *L);
 
-/* The memo of a job into which nothing more is encoded can serve another one, if it
-   was not to be forgotten. */
+/* Call it when nothing more is encoded into a job: another job may then use its memo, if that
+   was not forgotten. */
 void luas__job_return_memo(lua_State *L, const luas__job_handle *h);
 
-/* With a message at the top: nil and the message, for the method to return. */
+/* With a message at the top: makes the method return nil and the message. */
 int luas__job_handle_refuse(lua_State *L);
 
 /* The methods that feed.c and collect.c have. */
@@ -72,8 +71,8 @@ void luas__job_handle_class(lua_State *L);
 int luas__job_handle_new(lua_State *L);
 int luas__job_handle_policy(lua_State *L);
 
-/* feed.c: core.check_list(list, index) gives the length of item `index` of a starmap,
-   and raises unless it is a list of arguments. */
+/* feed.c: core.check_list(list, index) returns the length of item `index` of a starmap. Raises
+   if that is no list of arguments. */
 int luas__feed_check_list(lua_State *L);
 
 #endif

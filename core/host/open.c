@@ -1,10 +1,9 @@
 /*
  * Registration: the embedded modules, the globals, luaopen_luas.
  *
- * The library's modules are opened when something of them is called, by when
- * scripts may have done what they like to their globals, to `require` and to
- * package.loaded. So these modules have an environment of their own, in which
- * there is the standard library as it was, and a `require` for each other.
+ * The modules of the library are opened when one of their functions is first called. By then a
+ * script may have changed its globals, `require` and package.loaded. So these modules have an
+ * environment of their own, with the original standard library and a `require` for each other.
  */
 #define _GNU_SOURCE
 #include <lauxlib.h>
@@ -28,8 +27,8 @@ static const luaL_Reg openers[] = {
 
 /* ---- the modules' own require ---- */
 
-/* Upvalues: the modules that are open, by name; the environment; whether the
-   bytecode that is embedded is what this Lua makes of the sources, or nil. */
+/* Upvalues: the modules that are open, by name; the environment; whether this Lua can use the
+   embedded bytecode (nil: not checked yet). */
 enum { OPEN = 1, ENVIRONMENT, COMPILED };
 
 #define PROBE "luas.probe"
@@ -48,7 +47,7 @@ static void load_source(lua_State *L, const luas__module *m)
         lua_error(L);
 }
 
-/* A lua_Writer: takes off what is the same, and stops at what is not. */
+/* A lua_Writer that compares: it skips equal bytes, and stops at a difference. */
 static int compare(lua_State *L, const void *bytes, size_t size, void *expected)
 {
     luas__code *rest = expected;
@@ -70,8 +69,8 @@ static bool is_own_lua(lua_State *L)
     return is_own;
 }
 
-/* Versions of Lua 5.4 have the same header on bytecode that differs. So all of it
-   counts as this one's if it would write the same for the probe. */
+/* The bytecode of different versions of Lua 5.4 has the same header. So the embedded bytecode
+   counts as usable if this Lua compiles the probe to the same bytes. */
 static bool writes_same(lua_State *L)
 {
     const luas__module *probe = find_embedded(PROBE);
@@ -157,7 +156,7 @@ static void push_environment(lua_State *L)
         lua_insert(L, key + 1);
         lua_rawset(L, environment);
     }
-    lua_getfield(L, tables, LUA_LOADLIBNAME); /* itself: what is in it may change */
+    lua_getfield(L, tables, LUA_LOADLIBNAME); /* not a copy, because its fields may change */
     lua_setfield(L, environment, LUA_LOADLIBNAME);
     lua_pushglobaltable(L);
     lua_setfield(L, environment, LUA_GNAME);
@@ -165,7 +164,8 @@ static void push_environment(lua_State *L)
     lua_settop(L, values);
 }
 
-/* The first modules are so short that to look for the probe would take longer. */
+/* The bytecode is not checked for the first modules: these are so short that checking would
+   take longer. */
 static void push_require(lua_State *L)
 {
     push_environment(L);
@@ -181,7 +181,7 @@ static void push_require(lua_State *L)
 
 /* ---- from outside ---- */
 
-/* What is standard is noted now, before user code can have replaced it. */
+/* Records the standard library now, before code of the user can replace it. */
 int luaopen_luas(lua_State *L)
 {
     luas__keeper_open(L);

@@ -1,4 +1,4 @@
-/* Outcomes that are no value, as tables. */
+/* Makes tables of outcomes that are no value. */
 #define _GNU_SOURCE
 #include "outcome_push.h"
 
@@ -21,7 +21,7 @@ static void set_status(lua_State *L, int status)
         set_integer(L, "signal", WTERMSIG(status));
 }
 
-/* Adds value, message and traceback, where the task could still say them. */
+/* Adds value, message and traceback, if the task has sent them. */
 static int set_raised(lua_State *L, const luas__outcome *o, const char *payload, int space)
 {
     static const char *const names[] = {"value", "message", "traceback"};
@@ -39,8 +39,8 @@ static int set_raised(lua_State *L, const luas__outcome *o, const char *payload,
     return n;
 }
 
-/* What a source gave: the value, or several in a table that has their number; with
-   `list` they are the elements of a list. What cannot be read is not named. */
+/* Sets the input that a source gave: the value, or a table of several with their number. With
+   `list` they are the elements of a list. Without effect if the input cannot be read. */
 static void set_input(lua_State *L, const luas__outcome *o, const char *payload, int space, bool list)
 {
     int table = lua_gettop(L);
@@ -82,7 +82,7 @@ void luas__outcome_push(lua_State *L, const luas__outcome *o, const char *payloa
     set_input(L, o, payload, space, list);
 }
 
-/* A value whose payload this host cannot read is that task's error. */
+/* If this host cannot read a value, the outcome of the task becomes an error. */
 void luas__outcome_push_unreadable(lua_State *L, const luas__outcome *o, int space)
 {
     luas__outcome error = *o;

@@ -1,7 +1,7 @@
 /*
- * Outcomes that are no value, as the tables of which lua/luas/outcome.lua
- * makes its objects: kind, index, count, attempts, pid, worker, exitcode,
- * signal, over_memory, and what the task raised: value, message, traceback.
+ * Tables for outcomes that are no value. lua/luas/outcome.lua makes its objects of them. Fields:
+ * kind, index, count, attempts, pid, worker, exitcode, signal, over_memory; and for what the
+ * task raised: value, message, traceback.
  */
 #ifndef LUAS_LUA_OUTCOME_H
 #define LUAS_LUA_OUTCOME_H
@@ -15,8 +15,8 @@
 void luas__outcome_push(lua_State *L, const luas__outcome *o, const char *payload, int space,
                         bool list);
 
-/* For a value that cannot be read here: the message on the top becomes the
-   table of that task's error. */
+/* For a value that cannot be read here: replaces the message at the top by the table of an
+   error. */
 void luas__outcome_push_unreadable(lua_State *L, const luas__outcome *o, int space);
 
 #endif

@@ -76,7 +76,8 @@ static int wait_for(int fd, short events, int64_t deadline)
     return n < 0 ? -errno : n;
 }
 
-/* Writes the frame of the values from 2 on: 0; or negative, and a message may be pushed. */
+/* Writes the frame of the values from 2 on. Returns 0; or negative, and a message may be
+   pushed. */
 static int write_message(lua_State *L, luas__buffer *message)
 {
     luas__encode_options options = {0};
@@ -87,7 +88,8 @@ static int write_message(lua_State *L, luas__buffer *message)
     return rc < 0 ? rc : luas__frame_end(message, mark);
 }
 
-/* Behind what waits already. The storage of *message is the channel's then. */
+/* Appends the message to those that wait already. The channel takes over the storage of
+   *message. */
 static int append_message(channel_handle *c, luas__buffer *message)
 {
     luas__buffer empty = c->out;
@@ -104,7 +106,8 @@ static int append_message(channel_handle *c, luas__buffer *message)
     return rc;
 }
 
-/* A __luas_pack may send something here itself, before, or close this end. */
+/* Encodes a message. A __luas_pack may meanwhile send another message here, which goes first,
+   or close this end. */
 static void encode_message(lua_State *L, channel_handle *c)
 {
     luas__buffer message = c->spare;
@@ -119,7 +122,7 @@ static void encode_message(lua_State *L, channel_handle *c)
                    lua_gettop(L) > top ? lua_tostring(L, -1) : luas_strerror(rc));
 }
 
-/* As write, but a reader that is gone raises no signal. */
+/* Like write, but without SIGPIPE when the reader is gone. */
 static int send_some(channel_handle *c)
 {
     while (c->out.len > 0) {
@@ -154,7 +157,7 @@ static int channel_send(lua_State *L)
     channel_handle *c = check_open(L);
     encode_message(L, c);
     if (c->fd < 0)
-        check_open(L); /* it was closed meanwhile */
+        check_open(L); /* code that ran meanwhile may have closed it */
     return flush(L, c);
 }
 
@@ -163,7 +166,8 @@ static int channel_flush(lua_State *L)
     return flush(L, check_open(L));
 }
 
-/* Moves the message to the top of the stack: a __luas_unpack may receive here itself, or close this end. */
+/* Copies the message to the top of the stack, because a __luas_unpack may receive here, too, or
+   close this end. */
 static luas__mp_reader take_message(lua_State *L, channel_handle *c, const luas__mp_reader *body)
 {
     size_t len = (size_t)(body->end - body->at);

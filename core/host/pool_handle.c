@@ -1,4 +1,4 @@
-/* Pools as userdata: options in, workers forked, the verbs that drive them. */
+/* Pools as userdata: reads their options, runs forked workers, and drives pools. */
 #define _GNU_SOURCE
 #include "pool_handle.h"
 
@@ -18,8 +18,8 @@
 
 /* ---- the worker, once forked ---- */
 
-/* From here on this process is a worker: nothing may raise past this frame,
-   for below it lies the host's own stack. */
+/* From here on this process is a worker. No error may leave this frame: below it is the stack
+   of the host. */
 static int worker_main(void *host, luas__channel *channel)
 {
     luas__fork_point *at = host;
@@ -51,7 +51,7 @@ static void try(lua_State *L, luas__pool *p, int rc)
         luas__handles_raise(L, p, rc);
 }
 
-/* The pool, locked; raises in a process that has only a copy of it. */
+/* Locks the pool. Raises in a process that has only a copy of it. */
 static luas__pool *check_locked(lua_State *L)
 {
     luas__pool *p = luas__handles_pool(L, 1)->pool;
@@ -119,8 +119,8 @@ int luas__pool_handle_new(lua_State *L)
     return rc < 0 ? luas__fail(L, "cannot open a pool: %s", luas_strerror(rc)) : 1;
 }
 
-/* In a worker the pool is the host's: its struct is just left alone. What is
-   closed no worker need look at. */
+/* In a worker the pool belongs to the host: the struct stays as it is. A closed pool is removed
+   from the list of pools, so later workers need not look at it. */
 static int pool_close(lua_State *L)
 {
     luas__handle *h = luaL_checkudata(L, 1, LUAS__POOL_CLASS);
@@ -134,13 +134,13 @@ static int pool_close(lua_State *L)
     lua_pushnil(L);
     lua_rawset(L, -3);
     lua_pushnil(L);
-    if (lua_next(L, -2) == 0) /* it was the last */
+    if (lua_next(L, -2) == 0) /* it was the last pool */
         luas__share_rest(L);
     return 0;
 }
 
-/* The method: while an outcome is being read, which can run user code, the
-   collector does it later. */
+/* The method. Reading an outcome can run code of the user that calls this. Then the collector
+   closes the pool later. */
 static int pool_close_method(lua_State *L)
 {
     const luas__handle *h = luaL_checkudata(L, 1, LUAS__POOL_CLASS);
@@ -149,7 +149,7 @@ static int pool_close_method(lua_State *L)
 
 /* ---- methods ---- */
 
-/* What went wrong where nobody waits for an answer. */
+/* Reports an error in an exit function: nobody waits for an answer from it. */
 static void pass_on_exit_error(lua_State *L)
 {
     luas__pool *p = check_locked(L);
@@ -166,7 +166,7 @@ static void pass_on_exit_error(lua_State *L)
     lua_call(L, 1, 0);
 }
 
-/* Since this was asked last? */
+/* Were workers forked since the last call of this? */
 static bool has_forked(lua_State *L, luas__handle *h)
 {
     uint64_t before = h->forks;
@@ -176,8 +176,8 @@ static bool has_forked(lua_State *L, luas__handle *h)
     return h->forks != before;
 }
 
-/* Were workers forked that may have other modules than those the owner was told
-   of last? `again`: the owner has given nobody control since. */
+/* Were workers forked whose modules may differ from those of the workers before? `again`: no
+   code of the user has run in the owner since the last call. */
 static bool has_forked_others(lua_State *L, luas__handle *h, bool again)
 {
     uint64_t before = again ? h->calls : 0;
@@ -193,8 +193,8 @@ static bool has_forked_others(lua_State *L, luas__handle *h, bool again)
 static int pool_step(lua_State *L)
 {
     luas__handle *h = luas__handles_pool(L, 1);
-    /* Callers that wait for more come again. A signal that came just before
-       the wait does not end it, but its hook shall not wait for long. */
+    /* Waits no longer than this; callers that need more call again. A signal that came just
+       before the wait does not end it, and its hook should not wait for long. */
     int64_t timeout = lua_isnoneornil(L, 2) ? LUAS__SECOND : luas__seconds(luaL_checknumber(L, 2));
     bool again = lua_toboolean(L, 3);
     luas__fork_point at = {.L = L, .pool = 1};
@@ -304,7 +304,7 @@ static int pool_wake(lua_State *L)
     return 0;
 }
 
-/* Functions that were carried are carried anew. */
+/* Forgets the functions that were carried, so that they are carried anew. */
 static int pool_forget(lua_State *L)
 {
     luas__handles_pool(L, 1)->forgotten++;

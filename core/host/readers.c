@@ -1,4 +1,4 @@
-/* Readers of events as userdata, and what pools and jobs say of themselves. */
+/* Readers of events as userdata, and methods by which pools and jobs describe themselves. */
 #define _GNU_SOURCE
 #include "readers.h"
 
@@ -21,7 +21,7 @@
 typedef struct handle {
     luas__reader *reader;   /* NULL once closed */
     luas__tally *tally;     /* the same, if it is one */
-    int (*finish)(luas__reader *);  /* of one that writes a file */
+    int (*finish)(luas__reader *);  /* for one that writes a file */
 } handle;
 
 static handle *new_handle(lua_State *L)
@@ -51,7 +51,7 @@ static int core_tally(lua_State *L)
     return 1;
 }
 
-/* Opens what writes a file: pushes nil and why not where that fails. */
+/* Opens a reader that writes a file. On failure pushes nil and the reason. */
 static int open_writer(lua_State *L, int (*open)(luas__reader **, const char *),
                        int (*finish)(luas__reader *))
 {
@@ -99,7 +99,7 @@ static int push_figures(lua_State *L)
     return 1;
 }
 
-/* Without memory the lock is left all the same. */
+/* Unlocks the reader even if memory runs out. */
 static int reader_figures(lua_State *L)
 {
     luas__tally *t = check_handle(L, 1)->tally;
@@ -122,7 +122,7 @@ static double number_of(lua_State *L, const char *name)
     return value;
 }
 
-/* The string stays on the stack, and so alive. */
+/* The string stays on the stack, which keeps it alive. */
 static const char *string_of(lua_State *L, const char *name, size_t *len)
 {
     lua_getfield(L, 2, name);
@@ -193,7 +193,7 @@ static void name(lua_State *L, luas__notable *list, int n, int pool, int64_t job
         lua_rawgeti(L, 4, (lua_Integer)list[i].index);
         luas__item_text(L, -1, is_list, text, sizeof text);
         lua_pop(L, 1);
-        list[i].input = strdup(text); /* without memory it has none */
+        list[i].input = strdup(text); /* NULL without memory */
     }
 }
 
@@ -224,7 +224,7 @@ static int reader_name(lua_State *L)
     return rc == LUA_OK ? 0 : lua_error(L);
 }
 
-/* As an input that is fed: a size, and an array of one string. */
+/* Writes a name in the form of an input that is fed: a size, and an array of one string. */
 static int put_name(luas__buffer *b, const char *text, size_t len)
 {
     luas__buffer one = LUAS__BUFFER_INIT;
@@ -254,8 +254,8 @@ static int put_names(lua_State *L, luas__job_handle *h, uint32_t n)
     return rc;
 }
 
-/* Arguments: job, items, how many, whether these are lists. Not for want of memory does
-   the job fail: then its inputs have no names. */
+/* Arguments: job, items, how many, whether these are lists. If memory runs out the job does not
+   fail: its inputs have no names then. */
 static int job_name(lua_State *L)
 {
     luas__job_handle *h = luas__job_handle_check(L);
@@ -271,7 +271,7 @@ static int job_name(lua_State *L)
         luas__state_unlock(p);
     }
     if (rc == 0)
-        h->ends = NULL; /* the job's now */
+        h->ends = NULL; /* the job has them now */
     return 0;
 }
 
@@ -324,7 +324,7 @@ typedef struct running {
 
 enum { MOST_RUNNING = 256 };
 
-/* Looked at under the lock, pushed without it. */
+/* Collects them with the lock; they are pushed without it. */
 static int find_running(luas__pool *p, const luas__job *job, running *found)
 {
     int n = 0;

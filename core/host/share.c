@@ -1,4 +1,4 @@
-/* The memory of a state, and what all shared objects have in common. */
+/* The shared memory of a state, and what all shared objects have in common. */
 #define _GNU_SOURCE
 #include "share.h"
 
@@ -23,19 +23,19 @@ const char *const luas__share_names[] = {
     "shared.barrier", "shared.value", "shared.array", "shared.table",
 };
 
-/* Bytes of a scratch buffer that are kept for later. */
+/* A larger scratch buffer, in bytes, is not kept for later. */
 enum { KEPT = 4 << 20 };
 
-/* KB of a worker's heap for each object that came in a message: when they are as many
-   as fit its heap, the collector looks for those that are garbage. */
+/* Each object that came in a message counts like so many KB. When the objects have the weight
+   of the worker's heap, a collection looks for garbage among them. */
 enum { WEIGHT = 64 };
 
-/* Of a state: a userdata in its registry. */
+/* The shared memory of a state: a userdata in its registry. */
 typedef struct box {
-    luas__arena arena;      /* first: a handle knows only that */
-    luas__buffer input;     /* of the task that is under way, where it must be encoded */
-    int met;                /* objects that came in messages since the last collection */
-    bool has_task;          /* a task is called in the host */
+    luas__arena arena;      /* the first member: handles use the box as an arena */
+    luas__buffer input;     /* the input of the running task, if it had to be encoded */
+    int met;                /* how many objects came in messages since the last collection */
+    bool has_task;          /* a task runs in the host */
 } box;
 
 /* User values of a box: a scratch that nobody uses; the table of a task in the host. */
@@ -45,7 +45,7 @@ static const char box_key = 'b', tick_key = 't';
 
 /* ---- the box ---- */
 
-/* NULL: there is none; else it is pushed. */
+/* Pushes the box; NULL if there is none. */
 static box *push_box(lua_State *L)
 {
     if (lua_rawgetp(L, LUA_REGISTRYINDEX, &box_key) == LUA_TUSERDATA)
@@ -62,7 +62,8 @@ static box *find_box(lua_State *L)
     return b;
 }
 
-/* Objects that finalizers make meanwhile are in its arena. */
+/* Closes the box. If finalizers may still make objects in its arena this is postponed: the
+   keeper calls it again. */
 static int close_box(lua_State *L)
 {
     box *b = lua_touserdata(L, 1);
@@ -104,7 +105,7 @@ static int make_box(lua_State *L)
 void luas__share_prepare(lua_State *L)
 {
     if (find_box(L) == NULL)
-        make_box(L); /* if not, who shares something is told */
+        make_box(L); /* a failure is reported when something is shared */
 }
 
 void luas__share_rest(lua_State *L)
@@ -137,7 +138,7 @@ int luas__share_check(lua_State *L, const luas__arena *a, int rc)
     return luas__fail(L, "shared memory: %s", luas_strerror(rc));
 }
 
-/* Where a process comes to it first, or in another one than before. */
+/* Enters the arena, for the first time in this process. */
 static void enter(lua_State *L, box *b)
 {
     luas__share_check(L, &b->arena, luas__arena_enter(&b->arena));
@@ -169,7 +170,7 @@ void luas__share_inherit(lua_State *L, int worker)
 {
     box *b = find_box(L);
     if (b == NULL || b->arena.generation == 0 || luas__arena_enter(&b->arena) < 0)
-        return; /* the first use does it, or says why not */
+        return; /* the first use tries again and reports the failure */
     luas__arena_call_worker(&b->arena, worker);
     luas__task_use(&b->arena);
 }
@@ -189,7 +190,7 @@ luas__share *luas__share_new(lua_State *L, luas__shared_kind kind)
     *s = (luas__share){.object = {.at = NULL}};
     luaL_setmetatable(L, luas__share_names[kind]);
     luas__handles_keep(L);
-    push_box(L); /* its arena outlives it */
+    push_box(L); /* so the arena lives as long as the object */
     lua_setiuservalue(L, -2, LUAS__SHARE_ARENA);
     return s;
 }
@@ -224,8 +225,8 @@ luas__share *luas__share_at(lua_State *L, int index, luas__shared_kind kind)
 
 /* ---- classes ---- */
 
-/* Messages from before the oldest job of this state that is not over were read, or
-   never will be. Only the host knows. */
+/* All messages from before the oldest unfinished job of this state were read, or never will be.
+   Only the host knows that. */
 static void settle(lua_State *L, luas__arena *a)
 {
     if (a->is_root && is_entered(a))
@@ -247,7 +248,7 @@ static int object_gc(lua_State *L)
     return 0;
 }
 
-/* What a message has of it: its id, and the name of its arena. */
+/* What a message contains of an object: its id and the name of its arena. */
 static int object_pack(lua_State *L)
 {
     luas__share *s = lua_touserdata(L, 1);
@@ -262,9 +263,9 @@ static int object_pack(lua_State *L)
     return 2;
 }
 
-/* After an object came that this process did not have. Lua thinks that it is small; but its
-   memory stays as long as it is there. The collector rests in a worker, and would not find
-   those that tasks have left. */
+/* Counts an object that is new in this process. Lua takes it for small, but its shared memory
+   is used as long as it exists. In a worker the collector rests, and would not find the objects
+   that tasks have left. */
 static void weigh(lua_State *L, box *b)
 {
     if (b->arena.is_root || ++b->met * WEIGHT < lua_gc(L, LUA_GCCOUNT))
@@ -397,7 +398,7 @@ uint64_t luas__share_bytes(lua_State *L, int index, const char *what, const char
 
 /* ---- waiting ---- */
 
-/* Of the main thread, from another one; else NULL. */
+/* The hook of the main thread, if this is another thread; else NULL. */
 static lua_Hook main_hook(lua_State *L)
 {
     lua_Hook hook = NULL;
@@ -440,7 +441,7 @@ void luas__share_wait_sleep(const luas__share_wait *w)
     nanosleep(&t, NULL);
 }
 
-/* Hooks run where Lua does: count hooks, too. */
+/* Runs some Lua code, so that hooks run, count hooks, too. */
 static void tick(lua_State *L)
 {
     luaL_checkstack(L, LUA_MINSTACK, NULL);
@@ -455,8 +456,8 @@ static void tick(lua_State *L)
     lua_call(L, 0, 0);
 }
 
-/* A stop is an error of the thread that its hook was set for; in another one nobody
-   else would tell. */
+/* A stop sets a hook in the main thread. If this is another thread the hook does not run here,
+   so this checks for it. */
 static void look_for_stop(const luas__share_wait *w)
 {
     tick(w->L);
@@ -472,11 +473,11 @@ bool luas__share_wait_on(luas__share_wait *w, int rc)
     if (rc < 0 && rc != LUAS_EINTR && rc != LUAS_ETIMEDOUT)
         luas__share_check(w->L, w->object->arena, rc);
     if (w->deadline == 0)
-        return false; /* who asks without waiting does it often */
+        return false; /* a caller that does not wait may ask often: keep it cheap */
     look_for_stop(w);
     bool goes_on = luas__handles_step(w->L), was_alone = w->is_alone;
     w->is_alone = w->deadline == INT64_MAX && !goes_on && !luas__arena_is_shared(w->object);
-    if (w->is_alone && was_alone) /* there was one more try, after the last one's end */
+    if (w->is_alone && was_alone) /* there was one more try after the last other process ended */
         luas__fail(w->L, "this would %s for ever: no other process has it", w->what);
     return w->deadline == INT64_MAX || luas__share_wait_slice(w) > 0;
 }
@@ -498,7 +499,7 @@ luas__share_scratch *luas__share_take_scratch(lua_State *L)
         lua_pushnil(L);
         lua_setiuservalue(L, -3, BOX_SCRATCH);
         lua_remove(L, -2);
-        luas__handles_keep(L); /* its finalizer may have been called already */
+        luas__handles_keep(L); /* Lua may not call its finalizer any more */
         return lua_touserdata(L, -1);
     }
     lua_pop(L, 2);
@@ -528,7 +529,7 @@ void luas__share_return_scratch(lua_State *L, int index)
 
 /* ---- who it is ---- */
 
-/* An input that is not in a message of its own is encoded: once a task. */
+/* Encodes an input that is not available as a message: once for each task. */
 static void encode_input(lua_State *L, box *b)
 {
     luas__encode_options options = {0};
@@ -540,7 +541,7 @@ static void encode_input(lua_State *L, box *b)
     b->arena.who.len = b->input.len;
 }
 
-/* A task that is called in the host: its table says which it is. */
+/* For a task that runs in the host: its table tells which task it is. */
 static void sign_inline(lua_State *L, box *b)
 {
     luas__who *who = &b->arena.who;
@@ -606,7 +607,7 @@ void luas__share_end_task(lua_State *L, uint32_t before)
         luas__holds_end_task(&b->arena, before);
 }
 
-/* What it waits for: see luas__arena_is_stuck. */
+/* core.joining([pid]): see luas__arena_is_stuck. */
 int luas__share_joining(lua_State *L)
 {
     box *b = find_box(L);

@@ -1,15 +1,14 @@
 /*
- * What processes share, as userdata of Lua's: the module `shared`. Each kind of
- * object is a class (share_queue.c, share_lock.c, share_meet.c, share_word.c,
- * share_table.c); this is what they have in common (share.c).
+ * The module `shared`: objects that processes share, as userdata. Each kind of object is a class
+ * (share_queue.c, share_lock.c, share_meet.c, share_word.c, share_table.c). This header and
+ * share.c have what the classes have in common.
  *
- * An object is a userdata of a registered type that packs itself: a message has
- * its id and the name of its arena, so that workers which were forked before it
- * was made find it, too. There is one arena to a state, made with its first pool.
+ * An object is a userdata of a registered type with a __luas_pack. A message has only its id and
+ * the name of its arena. So workers that were forked before the object was made find it, too. A
+ * state has one arena, which is made with its first pool.
  *
- * A wait goes in slices. Between two of them hooks run (a task is stopped, Ctrl-C
- * came), pools are driven, and it is looked whether there is anybody left who could
- * end the wait.
+ * A wait is divided into slices. Between two slices hooks run (a task is stopped, Ctrl-C came),
+ * pools are driven, and there is a check whether any process is left that could end the wait.
  */
 #ifndef LUAS_SHARE_H
 #define LUAS_SHARE_H
@@ -22,51 +21,53 @@
 
 /* ---- for the rest of the host ---- */
 
-/* Before the first fork: makes the memory, or leaves that for later. */
+/* Call it before the first fork: makes the memory. If that fails it is tried again later. */
 void luas__share_prepare(lua_State *L);
 
-/* No pool is open any more: memory that nobody has used is given up. */
+/* Call it when no pool is open any more: gives up memory that nobody has used. */
 void luas__share_rest(lua_State *L);
 
-/* In a forked worker of that number: it has what it inherited; and it ends as it should. */
+/* In a forked worker with this number: the first takes over the objects that it has inherited.
+   The second is called when the worker ends. */
 void luas__share_inherit(lua_State *L, int worker);
 void luas__share_leave(lua_State *L);
 
-/* From now on the state's objects are in the memory of that arena: 0 or negative. */
+/* From now on the objects of the state are in the memory of that arena. Returns 0 or negative. */
 int luas__share_adopt(lua_State *L, const luas__arena *arena);
 
-/* Around a task that is called in the host, whose table is at `token`: the first gives
-   what the second wants, which gives back what the task holds. */
+/* Call these around a task that runs in the host; its table is at `token`. Pass the result of
+   the first to the second, which gives back the locks that the task holds. */
 uint32_t luas__share_begin_task(lua_State *L, int token);
 void luas__share_end_task(lua_State *L, uint32_t before);
 
 /* ---- for the classes ---- */
 
-/* User values of an object: its arena; of a table, whether a function of update's runs. */
+/* User values of an object: its arena; for a table, whether the function of an update runs. */
 enum { LUAS__SHARE_ARENA = 1, LUAS__SHARE_UPDATING };
 
-/* Born empty; its class is of the object's kind. */
+/* Empty at first. Its class is that of the object's kind. */
 typedef struct luas__share {
     luas__object object;
-    luas__object lock;      /* a condition's, or none */
+    luas__object lock;      /* the lock of a condition, or none */
 } luas__share;
 
 extern const char *const luas__share_names[];   /* of the types, by kind */
 
-/* The arena of the state, entered; raises what is wrong. */
+/* Enters the arena of the state and returns it. Raises if that fails. */
 luas__arena *luas__share_arena(lua_State *L);
 
-/* Pushes an object without anything, of a class. */
+/* Pushes an empty object of this class. */
 luas__share *luas__share_new(lua_State *L, luas__shared_kind kind);
 
-/* Finds the lock of a condition that was just made or came in a message. */
+/* Finds the lock of a condition that was just made, or that came in a message. */
 void luas__share_find_lock(lua_State *L, luas__share *condition);
 
-/* Raises what a code of the arena's says, unless it is one of success. */
+/* Raises the message of a code of the arena, if it is a failure. */
 int luas__share_check(lua_State *L, const luas__arena *a, int rc);
 
-/* Makes one: tries again when the collector has run, for what nobody uses any more is
-   garbage that Lua thinks is small. `make` is called with the arena and `context`. */
+/* Makes an object. `make` is called with the arena and `context`. If there is no memory it runs
+   the collector and tries again: objects that are garbage look small to Lua, so it may not have
+   collected them. */
 typedef int luas__share_maker(luas__arena *a, luas__object *o, void *context);
 int luas__share_make(lua_State *L, luas__shared_kind kind, luas__share_maker *make, void *context);
 
@@ -82,13 +83,14 @@ static inline const luas__object *luas__share_self(lua_State *L, luas__shared_ki
 void luas__share_class(lua_State *L, luas__shared_kind kind, const luaL_Reg *methods,
                        const luaL_Reg *meta);
 
-/* Raises where a constructor is called with a colon; then its options, a table at `index`
-   or nothing: one that is unknown raises. */
+/* The first raises if a constructor is called with a colon. The second checks its options, a
+   table at `index` or nothing, and raises for an unknown one. */
 void luas__share_check_call(lua_State *L, const char *name);
 void luas__share_check_options(lua_State *L, int index, const char *what,
                                const char *const *names);
 
-/* A size in bytes among the options, a number or text such as "64M"; or `standard`. */
+/* A size in bytes from the options: a number, or text such as "64M"; `standard` if it is not
+   given. */
 uint64_t luas__share_bytes(lua_State *L, int index, const char *what, const char *name,
                            uint64_t standard);
 
@@ -97,30 +99,32 @@ uint64_t luas__share_bytes(lua_State *L, int index, const char *what, const char
 typedef struct luas__share_wait {
     lua_State *L;
     const luas__object *object;
-    const char *what;       /* that it would do for ever */
+    const char *what;       /* what it waits for, for the message if that would be for ever */
     int64_t deadline;       /* ns; INT64_MAX: none */
-    lua_Hook hook;          /* of the main thread, before */
-    bool is_alone;          /* nobody had it, when that was looked at last */
+    lua_Hook hook;          /* the hook of the main thread before the wait */
+    bool is_alone;          /* at the last check no other process had the object */
 } luas__share_wait;
 
-/* `seconds` is the index of an argument: a number, or nil for as long as it takes. */
+/* Begins a wait. `seconds` is the index of an argument: a number, or nil for as long as it
+   takes. */
 luas__share_wait luas__share_wait_begin(lua_State *L, const luas__object *o, int seconds,
                                         const char *what);
 
-/* ns until the deadline, and not more than a slice. */
+/* The ns until the deadline, but not more than a slice. */
 int64_t luas__share_wait_slice(const luas__share_wait *w);
 
 /* Sleeps for a slice. */
 void luas__share_wait_sleep(const luas__share_wait *w);
 
-/* After a try that failed: false when the time is over. Else something is run that may
-   raise; `rc` is what the wait before it gave (negative and no LUAS_EINTR: raised). */
+/* Call it after a try that failed. Returns false when the time is over. Otherwise it runs hooks
+   and pools, which may raise. `rc` is the result of the wait before it: a failure other than
+   LUAS_EINTR is raised. */
 bool luas__share_wait_on(luas__share_wait *w, int rc);
 
 /* ---- messages ---- */
 
-/* Buffers for one message: a userdata at `index`, taken and given back, or dropped where an
-   error comes between. */
+/* Buffers for one message: a userdata at `index`. It is taken and returned; if an error comes
+   between it is garbage. */
 typedef struct luas__share_scratch {
     luas__buffer bytes, ids;
 } luas__share_scratch;
@@ -133,7 +137,7 @@ static inline const uint64_t *luas__share_ids(const luas__share_scratch *s)
 luas__share_scratch *luas__share_take_scratch(lua_State *L);   /* pushes it */
 void luas__share_return_scratch(lua_State *L, int index);
 
-/* Who this process is, for those who find what it held. */
+/* Records who this process is, for others who find a lock that it held. */
 void luas__share_sign(lua_State *L, luas__arena *a);
 
 /* ---- the classes: each registers its own, and has the constructors ---- */
@@ -154,7 +158,7 @@ int luas__share_word_value(lua_State *L);
 int luas__share_word_array(lua_State *L);
 int luas__share_table_new(lua_State *L);
 
-/* share_lock.c: pushes what is told of a dead holder. */
+/* share_lock.c: pushes the table that describes a dead holder. */
 struct luas__death;
 void luas__share_lock_push_death(lua_State *L, const struct luas__death *death);
 

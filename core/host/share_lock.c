@@ -58,8 +58,8 @@ int luas__share_lock_semaphore(lua_State *L)
 
 /* ---- who had it ---- */
 
-/* The one argument of the task, or all of several in a table; nil where they cannot be
-   told without what the job knows of its classes. */
+/* Pushes the argument of the task, or a table of several. Pushes nil if they cannot be decoded
+   without the space of the job. */
 static void push_input(lua_State *L, const luas__death *d)
 {
     int top = lua_gettop(L);
@@ -98,7 +98,8 @@ void luas__share_lock_push_death(lua_State *L, const luas__death *d)
 
 /* ---- locks ---- */
 
-/* 0 or LUAS__DIED; LUAS_ETIMEDOUT: the time is over. What else there is it raises. */
+/* Takes the lock. Returns 0 or LUAS__DIED, or LUAS_ETIMEDOUT when the time is over. Raises
+   other failures. */
 static int take(lua_State *L, const luas__object *o, int seconds, luas__death *death)
 {
     luas__share_sign(L, o->arena);
@@ -117,7 +118,7 @@ static int take(lua_State *L, const luas__object *o, int seconds, luas__death *d
     return rc;
 }
 
-/* Gives true, and who had it if he died with it. */
+/* Pushes whether it was taken, and the last holder if that died with it. */
 static int push_taken(lua_State *L, int rc, const luas__death *death)
 {
     lua_pushboolean(L, rc >= 0);
@@ -151,7 +152,7 @@ static int guard_close(lua_State *L)
     lua_pushnil(L);
     lua_setiuservalue(L, 1, 1);
     if (s->object.at != NULL && luas__arena_enter(s->object.arena) == 0)
-        luas__shared_lock_release(&s->object); /* it may be released by now */
+        luas__shared_lock_release(&s->object); /* fails if it was released before */
     return 0;
 }
 

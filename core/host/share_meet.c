@@ -88,14 +88,14 @@ int luas__share_meet_condition(lua_State *L)
     return 1;
 }
 
-/* A notice that comes when nobody waits for it any more is for another one. */
+/* Stops waiting. If a notice came meanwhile it is passed to another process. */
 static void give_up(const luas__object *o)
 {
     if (luas__shared_condition_leave(o) == 1)
         luas__shared_condition_notify(o, 1);
 }
 
-/* What an error on the way leaves behind is put right when this is closed. */
+/* A value for `<close>`: cleans up if an error ends the wait. */
 typedef struct waiting {
     luas__object condition;
     bool is_there;
@@ -125,7 +125,7 @@ static waiting *push_waiting(lua_State *L, const luas__object *o)
     return w;
 }
 
-/* Waits for a notice, not holding the lock: true when it came. */
+/* Releases the lock and waits for a notice. Returns true when it came. */
 static bool await_notice(lua_State *L, const luas__object *o, luas__share_wait *w)
 {
     int rc;
@@ -146,7 +146,7 @@ static bool await_notice(lua_State *L, const luas__object *o, luas__share_wait *
     return rc == 1;
 }
 
-/* The lock again, however long that takes: 0 or LUAS__DIED. */
+/* Takes the lock again, however long that takes. Returns 0 or LUAS__DIED. */
 static int retake(lua_State *L, const luas__share *s, uint32_t depth, luas__death *death)
 {
     int rc = 0;
@@ -159,7 +159,8 @@ static int retake(lua_State *L, const luas__share *s, uint32_t depth, luas__deat
     return rc;
 }
 
-/* One wait of a condition: whether it was notified; *rc is the lock's. */
+/* Waits once. Returns whether this process was notified; *rc is the result of taking the lock
+   again. */
 static bool wait_once(lua_State *L, luas__share_wait *w, int *rc, luas__death *death)
 {
     luas__share *s = condition_self(L);
@@ -191,7 +192,7 @@ static int condition_wait(lua_State *L)
     return push_result(L, notified, rc, &death);
 }
 
-/* Calls the function at 2: its first result is left on the top. */
+/* Calls the function at 2, and leaves its first result at the top. */
 static bool holds_now(lua_State *L)
 {
     lua_settop(L, 3);
@@ -200,7 +201,8 @@ static bool holds_now(lua_State *L)
     return lua_toboolean(L, -1);
 }
 
-/* Looks at each notice, and, as whoever should send one may die, now and then. */
+/* Checks the function at each notice, and also now and then: the process that should notify may
+   have died. */
 static int condition_wait_for(lua_State *L)
 {
     int rc = 0, last;
@@ -290,7 +292,7 @@ static int raise_broken(lua_State *L, const luas__barrier_visit *v)
     return lua_error(L);
 }
 
-/* Who gives up, for whatever reason, breaks it. */
+/* A value for `<close>`: breaks the barrier if the wait ends for whatever reason. */
 typedef struct visit {
     luas__object barrier;
     luas__barrier_visit visit;

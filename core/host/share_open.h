@@ -1,6 +1,6 @@
 /*
- * The module `shared`, as README.md describes it. What it makes are objects of
- * core/shared/ (share.h).
+ * The module `shared`, as lua/README.md describes it. It makes the objects of core/shared/
+ * (share.h).
  */
 #ifndef LUAS_SHARE_OPEN_H
 #define LUAS_SHARE_OPEN_H

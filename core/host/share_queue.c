@@ -8,7 +8,7 @@
 #include "share.h"
 #include "shared_queue.h"
 
-/* Slices that a full queue is waited for before it is asked whether that can end. */
+/* After this many slices of waiting for room there is a check whether the wait can end. */
 enum { SURELY = 3 };
 
 static const luas__object *self(lua_State *L)
@@ -16,10 +16,10 @@ static const luas__object *self(lua_State *L)
     return luas__share_self(L, LUAS__SHARED_QUEUE);
 }
 
-/* What comes before the bytes of a string. */
+/* The bytes before a string. */
 enum { HEAD = 5 };
 
-/* Bytes of an item that it pays to spare a copy. */
+/* From this number of bytes on it pays to save a copy. */
 enum { LARGE = 8 << 10 };
 
 /* ---- making one ---- */
@@ -51,13 +51,13 @@ int luas__share_queue_new(lua_State *L)
     luas__share_check_options(L, 2, "shared.queue", options);
     if (lua_istable(L, 2))
         m.bytes = luas__share_bytes(L, 2, "shared.queue", "bytes", m.bytes);
-    m.bytes += HEAD; /* for a string of that length */
+    m.bytes += HEAD; /* so that a string of `bytes` fits */
     return luas__share_make(L, LUAS__SHARED_QUEUE, make, &m);
 }
 
 /* ---- putting ---- */
 
-/* A string is copied once: to where the getters find it. */
+/* A string is copied only once, into the queue. */
 static luas__queue_item string_item(lua_State *L, int index, char head[HEAD])
 {
     size_t len;
@@ -68,7 +68,7 @@ static luas__queue_item string_item(lua_State *L, int index, char head[HEAD])
     return (luas__queue_item){.bytes = head, .len = HEAD, .more = bytes, .more_len = len};
 }
 
-/* Other objects that the item refers to are collected while it is encoded. */
+/* While the item is encoded the ids of the shared objects that it refers to are collected. */
 static luas__queue_item value_item(lua_State *L, int index, luas__arena *a)
 {
     luas__encode_options options = {0};
@@ -102,7 +102,8 @@ static int refuse_put(lua_State *L, const luas__object *o, const luas__queue_ite
     return luas__share_check(L, o->arena, rc);
 }
 
-/* Nobody will make room: those who could wait for this process to end. */
+/* Raises if nobody will make room: all processes that could take something wait for this one to
+   end. */
 static void look_whether_stuck(lua_State *L, const luas__object *o)
 {
     int pid;
@@ -151,7 +152,7 @@ static int queue_put(lua_State *L)
 
 /* ---- getting ---- */
 
-/* As string_item made it. */
+/* Pushes the string of an item that string_item has made. */
 static bool push_string(lua_State *L, const luas__buffer *b)
 {
     const char *bytes = luas__buffer_bytes(b);
@@ -161,8 +162,8 @@ static bool push_string(lua_State *L, const luas__buffer *b)
     return true;
 }
 
-/* The item is this process's by now: what it refers to is found before the queue lets
-   it go. */
+/* This process has the item now. It finds the objects that the item refers to, and only then
+   tells the queue not to keep them. */
 static int push_item(lua_State *L, const luas__object *o, int scratch)
 {
     luas__share_scratch *s = lua_touserdata(L, scratch);
@@ -195,8 +196,8 @@ static int push_large(lua_State *L)
     return 1;
 }
 
-/* A long string is copied once: from where it lies. The collector, which runs others'
-   code, waits until the queue is let go. */
+/* A long string is copied only once, straight from the queue. The collector is stopped until
+   the queue is released, because it may run other code. */
 static bool get_large(lua_State *L, const luas__object *o)
 {
     large l;
@@ -230,7 +231,7 @@ static int get(lua_State *L, const luas__object *o, int seconds)
     while ((rc = luas__shared_queue_get(o, &s->bytes, &s->ids)) != 1) {
         if (rc == LUAS_ECLOSED || (rc < 0 && rc != LUAS_ETIMEDOUT))
             break;
-        bool was_empty = rc == 0; /* else others are in the way, for a slice by now */
+        bool was_empty = rc == 0; /* otherwise other getters were in the way, for a whole slice */
         rc = was_empty ? luas__shared_queue_await_item(o, luas__share_wait_slice(&w)) : 0;
         if (was_empty && luas__shared_queue_has_item(o)) {
             if (get_large(L, o)) {
@@ -301,7 +302,7 @@ static int next_item(lua_State *L)
     return get(L, self(L), 2) == 1;
 }
 
-/* The class first, as in a method. */
+/* Upvalues: the class first, as in a method. */
 static int queue_items(lua_State *L)
 {
     self(L);

@@ -10,10 +10,10 @@
 #include "share.h"
 #include "shared_table.h"
 
-/* Bytes of a string that is a key, for people; what LMDB takes is more. */
+/* The most bytes of a string that is a key. A round number; LMDB takes some more. */
 enum { MOST_STRING = 500 };
 
-/* The first byte of a key is its type's: so they are in order. */
+/* The first byte of a key tells its type. So keys are ordered by type. */
 enum { KEY_FALSE = 0x10, KEY_TRUE = 0x11, KEY_NUMBER = 0x20, KEY_STRING = 0x30 };
 
 typedef struct key {
@@ -47,7 +47,7 @@ static uint64_t read_big_endian(const char *at)
     return bits;
 }
 
-/* In the order of the numbers. */
+/* Bits that compare in the order of the numbers. */
 static uint64_t order_of(double f)
 {
     uint64_t bits;
@@ -63,8 +63,8 @@ static double double_of(uint64_t order)
     return f;
 }
 
-/* An integer has its nearest float first, and then itself; a float that is one counts
-   as that, as in any table of Lua's. */
+/* The key of an integer is its nearest float, followed by the integer. A float with an integer
+   value counts as that integer, as in any Lua table. */
 static void set_number(lua_State *L, int index, key *k)
 {
     int is_integer;
@@ -166,7 +166,7 @@ int luas__share_table_new(lua_State *L)
     luas__arena *a = luas__share_arena(L);
     luas__share *s = luas__share_new(L, LUAS__SHARED_TABLE);
     int rc = make(a, &s->object, &m);
-    if (rc == LUAS_ENOMEM || rc == -ENOMEM || rc == -EMFILE) { /* others may be garbage */
+    if (rc == LUAS_ENOMEM || rc == -ENOMEM || rc == -EMFILE) { /* other tables may be garbage */
         lua_gc(L, LUA_GCCOLLECT);
         rc = make(a, &s->object, &m);
     }
@@ -177,13 +177,13 @@ int luas__share_table_new(lua_State *L)
 
 /* ---- verbs: each is a transaction, or a part of that of `atomically` ---- */
 
-/* What a verb is inside of. */
+/* The transaction of a verb. */
 typedef struct visit {
     const luas__object *o;
-    bool is_part;           /* of atomically's */
+    bool is_part;           /* it is part of the transaction of `atomically` */
 } visit;
 
-/* Set while a function of update's runs, in the object's user value. */
+/* Raises while the function of an `update` runs, which a user value of the object tells. */
 static void check_not_updating(lua_State *L, const luas__object *o)
 {
     if (luas__shared_table_is_open(o) && lua_getiuservalue(L, 1, LUAS__SHARE_UPDATING) == LUA_TBOOLEAN
@@ -210,7 +210,7 @@ static visit begin(lua_State *L, bool writes)
     return v;
 }
 
-/* `rc` is what the verb gave; raises if that is a failure. */
+/* Ends the transaction. `rc` is the result of the verb; raises if that is a failure. */
 static int end(lua_State *L, const visit *v, int rc)
 {
     const char *why = NULL;
@@ -229,7 +229,7 @@ static int refuse_function(lua_State *L)
                       lua_tostring(L, -1)[0] != '\0' ? lua_tostring(L, -1) : "");
 }
 
-/* Tables that are inside others are looked at once: `seen`. */
+/* Each nested table is looked at once: `seen` has those that were. */
 static void look_for_functions(lua_State *L, int index, int seen, int depth)
 {
     luaL_checkstack(L, LUA_MINSTACK, NULL);
@@ -270,8 +270,8 @@ static void check_value(lua_State *L, int index)
     lua_pop(L, 1);
 }
 
-/* The encoded value in a scratch, which is pushed. What it refers to lives as long as
-   the table. */
+/* Encodes a value into a scratch, which is pushed. Shared objects that it refers to live as
+   long as the table. */
 static luas__bytes encode(lua_State *L, const luas__object *o, int index)
 {
     luas__encode_options options = {0};
@@ -291,7 +291,7 @@ static luas__bytes encode(lua_State *L, const luas__object *o, int index)
     return (luas__bytes){.at = luas__buffer_bytes(&s->bytes), .len = s->bytes.len};
 }
 
-/* Copied, for what decodes may raise. */
+/* Copies the value, because decoding may raise and must not do so inside the transaction. */
 static void copy_value(lua_State *L, luas__share_scratch *s, luas__bytes value)
 {
     (void)L;
@@ -350,7 +350,7 @@ static int table_set(lua_State *L)
     return 0;
 }
 
-/* The number at a key, pushed; 0 where there is none. False: it is something else. */
+/* Pushes the number at a key, 0 if there is none. Returns false if the value is no number. */
 static bool push_number(lua_State *L, const luas__object *o, const key *k)
 {
     luas__bytes value;
@@ -363,7 +363,7 @@ static bool push_number(lua_State *L, const luas__object *o, const key *k)
         && lua_type(L, -1) == LUA_TNUMBER;
 }
 
-/* Encoded here, as numbers are, so that nothing can raise. */
+/* Encodes the number at the top. Encoding a number cannot raise. */
 static int put_number(lua_State *L, const luas__object *o, const key *k)
 {
     luas__encode_options options = {0};
@@ -436,7 +436,7 @@ static int table_save(lua_State *L)
 
 /* ---- what calls a function ---- */
 
-/* Gives up the transaction, if it is this verb's own, and raises what is on the top. */
+/* Aborts the transaction, if it belongs to this verb, and raises the error at the top. */
 static int abandon(lua_State *L, const visit *v)
 {
     const char *why;
@@ -473,7 +473,7 @@ static int update_value(lua_State *L)
     return 1;
 }
 
-/* The value as it is, pushed; an error of the decoder's is one of update's. */
+/* Pushes the present value. An error in decoding is an error of `update`. */
 static void push_present(lua_State *L, const luas__object *o, const key *k)
 {
     luas__bytes value;
@@ -532,8 +532,8 @@ static int table_atomically(lua_State *L)
 
 /* ---- pairs ---- */
 
-/* What a generic for calls: the table, the last key or nil. Each step looks for itself,
-   so that nothing is locked in between. */
+/* The iterator for a generic for. Arguments: the table, the last key or nil. Each step is a
+   transaction of its own: so nothing is locked between two steps. */
 static int next_pair(lua_State *L)
 {
     key k = {.len = 0};

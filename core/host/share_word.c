@@ -9,7 +9,7 @@
 
 /* ---- numbers ---- */
 
-/* Pushes what a type's number is in Lua. */
+/* Pushes a number of this type as a Lua value. */
 static void push_number(lua_State *L, luas__word_type t, luas__number n)
 {
     if (t == LUAS__BOOL)
@@ -26,7 +26,7 @@ static int refuse(lua_State *L, int index, luas__word_type t)
                       luas__shared_word_type_name(t));
 }
 
-/* An addend: any number, as sums wrap. */
+/* Reads an addend. Any number is allowed, because sums wrap. */
 static luas__number to_addend(lua_State *L, int index, luas__word_type t)
 {
     luas__number n = {.i = 0};
@@ -43,7 +43,7 @@ static luas__number to_addend(lua_State *L, int index, luas__word_type t)
     return n;
 }
 
-/* The number at an index, which has to be one that the type can have. */
+/* Reads the number at an index. Raises if the type cannot hold it. */
 static luas__number to_number(lua_State *L, int index, luas__word_type t)
 {
     luas__number n = {.i = 0};
@@ -174,7 +174,7 @@ static const luas__object *array_self(lua_State *L, luas__word_type *t)
     return o;
 }
 
-/* The index at 2, from 0. */
+/* Reads the index at 2; the result counts from 0. */
 static uint64_t check_index(lua_State *L, const luas__object *o)
 {
     int ok;
@@ -188,7 +188,7 @@ static uint64_t check_index(lua_State *L, const luas__object *o)
     return (uint64_t)i - 1;
 }
 
-/* A number gives an element, a name a method: upvalue 2. */
+/* A number as index gives an element; a string gives a method, from upvalue 2. */
 static int array_index(lua_State *L)
 {
     luas__word_type t;
@@ -237,7 +237,8 @@ static int array_fill(lua_State *L)
     return 0;
 }
 
-/* As those of string.sub: from 1, from the end where negative, cut to what there is. */
+/* Reads a range like that of string.sub: from 1; negative numbers count from the end; cut to
+   the array. */
 static uint64_t check_range(lua_State *L, const luas__object *o, uint64_t *count)
 {
     lua_Integer n = (lua_Integer)luas__shared_word_count(o);

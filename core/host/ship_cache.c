@@ -8,7 +8,7 @@
 #include "names.h"
 #include "space.h"
 
-/* A memo with more comparisons than this is slower than carrying anew. */
+/* With more comparisons than this a memo is slower than carrying anew. */
 enum { MOST_CHECKS = 64 };
 
 /* The checks: a count of objects, then upvalues as function, number, value,
@@ -24,7 +24,7 @@ void luas__ship_cache_new(lua_State *L)
     lua_setmetatable(L, -2);
 }
 
-/* Equal to the bit: 1 is not 1.0, and 0.0 not -0.0. */
+/* Are they identical? 1 is not 1.0 here, and 0.0 is not -0.0. */
 static int same(lua_State *L, int a, int b)
 {
     if (lua_type(L, a) != LUA_TNUMBER || lua_type(L, b) != LUA_TNUMBER)
@@ -37,7 +37,7 @@ static int same(lua_State *L, int a, int b)
     return memcmp(&x, &y, sizeof x) == 0;
 }
 
-/* Pushes what a check is about as it is now: the upvalue or the global. */
+/* Pushes the present value of the upvalue or global of a check. */
 static void push_present(lua_State *L, int function, int key)
 {
     if (lua_isnil(L, function)) {
@@ -101,8 +101,8 @@ static int add_check(lua_State *L, int memo, int *count)
     return 1;
 }
 
-/* The object at the top: its upvalues, if it is a Lua function; anything else
-   has to go by name. */
+/* Adds checks for the object at the top: for the upvalues of a Lua function. Any other object
+   must have a name. */
 static int add_object(lua_State *L, int memo, int names, int *count)
 {
     int object = lua_gettop(L);
@@ -182,7 +182,7 @@ int luas__ship_cache_make(lua_State *L, int function, int space, int modules,
     return 1;
 }
 
-/* Nothing was added to the space since its function was carried. */
+/* Is the space as it was when the function was carried? */
 static int untouched(lua_State *L, int memo)
 {
     lua_rawgeti(L, memo, MEMO_SPACE);

@@ -1,13 +1,12 @@
 /*
- * Functions that were carried before: where a function and all that it
- * captures is unchanged, its define message need not be made again. That can
- * be told quickly as long as it captures functions, plain values and what
- * goes by name: each of them is compared. One that captured a table is always
- * carried anew, for tables change inside.
+ * Remembers functions that were carried. If a function and everything that it captures is
+ * unchanged, its define message need not be made again. That is checked by comparing each captured
+ * value. It works for functions, plain values and objects that are sent by name. A function that
+ * captures a table is always carried anew, because the table may have changed inside.
  *
- * A memo is {space, message, modules, function, size, checks...}; a job has it to itself as
- * long as it is fed, for that extends its space. Idle memos wait in a cache,
- * a table with weak keys: function -> memo.
+ * A memo is {space, message, modules, function, size, checks...}. While a job is fed, no other job
+ * may use its memo, because feeding extends the space. Idle memos are in a cache, a table with weak
+ * keys: function -> memo.
  */
 #ifndef LUAS_LUA_RECALL_H
 #define LUAS_LUA_RECALL_H
@@ -19,19 +18,19 @@ enum { MEMO_SPACE = 1, MEMO_MESSAGE, MEMO_MODULES, MEMO_FUNCTION, MEMO_SIZE, MEM
 /* Pushes a new cache. */
 void luas__ship_cache_new(lua_State *L);
 
-/* Pushes the memo of the function, and takes it out of the cache: 1; or 0 and
-   nothing when there is none that still holds. */
+/* If the function has a memo that is still valid, takes it out of the cache, pushes it and
+   returns 1. Else returns 0. */
 int luas__ship_cache_take(lua_State *L, int cache, int function);
 
-/* Makes a memo of what luas__encode_definition just gave, pushed: 1; or 0 and nothing
-   when no comparison could tell that it still holds. */
+/* Makes a memo of the results of luas__encode_definition, pushes it and returns 1. Returns 0 if
+   comparing could not tell whether it is still valid. */
 int luas__ship_cache_make(lua_State *L, int function, int space, int modules,
                       const char *message, size_t len);
 
-/* Adds to the set of modules the standard libraries that the function names. */
+/* Adds the standard libraries that the function uses to the set of modules. */
 void luas__ship_cache_libraries(lua_State *L, int space, int modules);
 
-/* Puts the memo at the top (popped) into the cache, if its space is as it was. */
+/* Pops the memo at the top, and puts it into the cache if its space is unchanged. */
 void luas__ship_cache_keep(lua_State *L, int cache);
 
 #endif

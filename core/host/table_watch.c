@@ -1,4 +1,4 @@
-/* Fields as words that are compared without a look into the table of values. */
+/* Stores fields as words, which are compared without a look into a table of values. */
 #include "table_watch.h"
 
 #include <lauxlib.h>
@@ -24,15 +24,15 @@ typedef struct field {
     word key, value;
 } field;
 
-/* Its user value has the tables, from 1, and as keys all objects in them: with `true`
-   those tables, with `false` the others. */
+/* Its user value is a table: from 1 on the watched tables; and as keys all objects in them,
+   with `true` for the watched tables and `false` for others. */
 typedef struct watch {
     int tables;
     int counts[LUAS__MODULE_TABLES];   /* of fields */
     field fields[];     /* in the order of lua_next, which a table keeps until it changes */
 } watch;
 
-/* One in the making, and the stack meanwhile. */
+/* A watch that is being made, and the stack meanwhile. */
 enum { MODULES = 1, GIVEN, KEPT, INNER };
 
 typedef struct draft {
@@ -87,7 +87,7 @@ static bool keep(lua_State *L, int object)
     return true;
 }
 
-/* If it is a module, that is watched by itself: its name is noted. */
+/* If the value is a module, records its name: modules are watched separately. */
 static void note_module(lua_State *L, int value)
 {
     lua_pushvalue(L, value);
@@ -160,7 +160,7 @@ static int make_watch(lua_State *L)
     return 2;
 }
 
-/* The collector rests meanwhile: a finalizer could change the tables. */
+/* The collector rests meanwhile, because a finalizer could change the tables. */
 int luas__table_watch(lua_State *L)
 {
     draft d = {.tables = 0};

@@ -108,7 +108,7 @@ static int file_replace(lua_State *L)
     const int *fd = luaL_checkudata(L, 1, FILE_);
     size_t len;
     const char *text = luaL_checklstring(L, 2, &len);
-    /* A pipe or a device is just written to. */
+    /* Pipes and devices cannot be truncated: they are only written to. */
     if (lseek(*fd, 0, SEEK_SET) >= 0 && ftruncate(*fd, 0) < 0 && errno != EINVAL)
         return push_reason(L, errno);
     int rc = luas__fd_write_waiting(*fd, text, len);

@@ -1,14 +1,14 @@
 /*
- * Where people look, and files for them.
+ * The terminal, and files for people.
  *
  *   core.line() -> T            a line of progress on stderr (core/proc/line.h)
  *   T:draw(text)                shows it in place of what was; "" erases it
  *   T:say(text)                 writes a whole line above it
- *   P:line(T)                   what workers print and is passed on goes above it
- *   core.columns(fd) -> n       of a terminal; nil: it is none, or does not know
- *   core.file(path) -> F        opened for writing, so that it is known at once
- *                               whether that works: nil and why where not
- *   F:replace(text)             makes it all there is in the file: true, or nil and why
+ *   P:line(T)                   output of workers that is passed on goes above it
+ *   core.columns(fd) -> n       the width of a terminal; nil if it is none or unknown
+ *   core.file(path) -> F        opens a file for writing, so that a failure is known at
+ *                               once: nil and the reason
+ *   F:replace(text)             replaces the contents of the file: true, or nil and why
  */
 #ifndef LUAS_TERMINAL_H
 #define LUAS_TERMINAL_H
