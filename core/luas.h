@@ -11,17 +11,16 @@
  *      luas_next() until it returns 0, once for each wake-up;
  *   4. luas_pool_close().
  *
- * Functions returning int give 0 or more on success and a negative LUAS_E* or
- * -errno on failure. None of them prints, exits, blocks for good, waits for a
- * child that is not its own, or touches the process's signal handlers.
- * A pool belongs to the process that opened it; in a child that this forks calls
- * on the pool give LUAS_EFOREIGN, and luas_pool_close closes its descriptors. Calls
- * on one pool must not overlap, but different threads may use different pools.
+ * Functions of type int return 0 or more on success, and a negative LUAS_E* or
+ * -errno on failure. No function prints, exits, blocks for good, waits for a child
+ * that is not its own, or touches the signal handlers of the process. A pool
+ * belongs to the process that opened it. In a child of that process, calls on the
+ * pool return LUAS_EFOREIGN, and luas_pool_close closes its descriptors. Calls on
+ * one pool must not overlap, but different threads may use different pools.
  *
- * Any thread may fork the process at any time. Handlers of pthread_atfork see to
- * it that the child finds each pool whole and can close it. The fork waits for
- * calls and threads that move bytes in pools just then: not for long, and never
- * more than seconds.
+ * Any thread may fork the process at any time. Handlers of pthread_atfork make sure
+ * that the child finds each pool whole and can close it. The fork waits while calls
+ * and threads move bytes in pools: not for long, and never more than seconds.
  */
 #ifndef LUAS_H
 #define LUAS_H
@@ -40,18 +39,17 @@ extern "C" {
 #endif
 
 /*
- * The interface grows at the end of its enums and of the structs that begin with
- * `size`, and a program goes on working with a later library of the same SONAME
- * (libluas.so.0.MINOR): the library reads and writes as much of such a struct as
- * the program knows. The functions that take one set `size` themselves, where they
- * are called by way of this header; who calls them otherwise (a foreign function
- * interface) sets it to the size of the struct that it has. luas_value does not
- * change.
+ * The interface grows only at the end of its enums, and at the end of the structs that
+ * begin with `size`. A program works with any later library of the same SONAME
+ * (libluas.so.0.MINOR), because the library reads and writes only as much of such a
+ * struct as the program knows. Functions that take such a struct set `size` themselves
+ * when they are called through this header. Other callers (a foreign function
+ * interface) set it to the size of their struct. luas_value does not change.
  */
 #define LUAS_VERSION "0.2.0"
 #define LUAS_VERSION_NUM 200    /* 10000 * major + 100 * minor + patch */
 
-/* Of the library that the program runs with, in these two forms. */
+/* The version of the library that the program runs with, in these two forms. */
 LUAS_API int luas_version(void);
 LUAS_API const char *luas_version_string(void);
 
@@ -77,7 +75,7 @@ enum luas_error {
     LUAS_ELAST = -10011
 };
 
-/* A static string for a code that any function here returned. */
+/* A static string for a code that a function here has returned. */
 LUAS_API const char *luas_strerror(int code);
 
 /* ---- for an application with a lua_State of its own ---- */
@@ -85,11 +83,11 @@ LUAS_API const char *luas_strerror(int code);
 struct lua_State;
 
 /*
- * Makes the modules `pool` and `process` globals of L, and `require "luas"`
- * work. The standard libraries must be open: what scripts do to them later the
- * modules do not see. The first call of a verb opens the rest of the library.
- * Workers are forked from inside calls that L makes; closing L ends them.
- * Raises a Lua error on failure.
+ * Makes the modules `pool`, `process` and `shared` globals of L, and `require "luas"`
+ * work. The standard libraries must be open. What scripts do to them later does not
+ * affect the modules. The first call of a verb opens the rest of the library. Workers
+ * are forked inside calls that L makes; closing L ends them. Raises a Lua error on
+ * failure.
  */
 LUAS_API void luas_openlibs(struct lua_State *L);
 
@@ -102,16 +100,15 @@ typedef void luas_listener(void *data, const luas_event *event);
 
 typedef struct luas_options {
     size_t size;            /* of this struct; luas_pool_open sets it */
-    const char *script;     /* a file of Lua that defines functions; each worker
-                               runs it once */
+    const char *script;     /* a Lua file that defines functions; each worker runs it once */
     int workers;            /* 0: one for each CPU that this process may use */
     double timeout;         /* seconds for a call; 0: none */
     int retries;            /* further tries after a crash or a timeout */
-    struct luas_shared *shared; /* what the script's `shared` makes is in there; NULL:
-                               in memory of each worker's own */
-    luas_listener *on_event;    /* is told what calls and workers do; NULL: nobody is, and
-                               calls are not timed */
-    void *event_data;       /* goes to it */
+    struct luas_shared *shared; /* the script's module `shared` makes its objects in this
+                               memory; NULL: each worker has memory of its own */
+    luas_listener *on_event;    /* is told what calls and workers do; NULL: calls are not
+                               timed */
+    void *event_data;       /* passed to on_event */
 } luas_options;
 
 typedef enum luas_type {
@@ -120,21 +117,21 @@ typedef enum luas_type {
 } luas_type;
 
 /*
- * An argument, a result, or what a call raised. As LUAS_OTHER it is one value of
- * plain MessagePack, without extension types. What C is given of a table:
+ * An argument, a result, or what a call raised. LUAS_OTHER is one value of plain
+ * MessagePack, without extension types. A table becomes:
  *
- *   - an array if its keys are 1 to n, as of an empty table; else a map, whose
- *     keys may have any type;
- *   - strings as str if they are UTF-8, else as bin; floats as float 64;
- *   - a table that stands in it several times each time, whole;
- *   - of an object (a table with a metatable) its own fields, as of any table;
- *     but where its class has __luas_pack, what that returns: the one value, or
- *     the array of several or none. The same of a userdata.
+ *   - an array if its keys are 1 to n, or if it is empty; else a map, whose keys may
+ *     have any type;
+ *   - with strings as str if they are UTF-8, else as bin, and floats as float 64;
+ *   - with a full copy of a nested table wherever that occurs;
+ *   - if it is an object (a table with a metatable): its own fields, as for any table.
+ *     But if its class has __luas_pack: what that returns, which is one value, or an
+ *     array of several or none. The same holds for a userdata.
  *
- * No such form have functions, coroutines, other userdata and _G; what refers to
- * itself; more than 1000 tables within each other; and a message that grows by
- * more than 64 MB because tables stand in it several times. A call with such a
- * result has the outcome LUAS_ERROR, whose message names the place: `result 1,
+ * There is no such form for functions, coroutines, other userdata and _G; for a table
+ * that refers to itself; for more than 1000 tables inside each other; and for a message
+ * that would grow by more than 64 MB through tables that occur several times. A call
+ * with such a result has the outcome LUAS_ERROR. Its message names the place: `result 1,
  * field "self": refers to itself`.
  */
 typedef struct luas_value {
@@ -149,7 +146,7 @@ typedef struct luas_value {
     size_t len;             /* of bytes */
 } luas_value;
 
-/* Arguments, made in place. The bytes stay the caller's, until submitted. */
+/* Make arguments. The caller keeps the bytes valid until the call is submitted. */
 LUAS_API luas_value luas_integer(int64_t integer);
 LUAS_API luas_value luas_number(double number);
 LUAS_API luas_value luas_string(const char *string);
@@ -159,16 +156,16 @@ typedef enum luas_kind {
     LUAS_VALUE, LUAS_ERROR, LUAS_TIMEOUT, LUAS_CRASH, LUAS_CANCELLED
 } luas_kind;
 
-/* What became of a call: every call that was submitted has exactly one. */
+/* What became of a call. Every call that is submitted has exactly one outcome. */
 typedef struct luas_outcome {
     size_t size;            /* of this struct; luas_next sets it */
-    uint64_t call;          /* as luas_submit gave it */
+    uint64_t call;          /* the number from luas_submit */
     luas_kind kind;
     int count;              /* LUAS_VALUE: how many results; LUAS_ERROR: 1; else 0 */
-    const luas_value *results;  /* of an error what was raised: of error("x") a string, of
-                                   error{code = 5} a map; of a call whose results have no
-                                   form for C the message. If what was raised has none, it
-                                   is nil, and the message says what was lost and why */
+    const luas_value *results;  /* for an error: what was raised, a string for error("x"), a
+                                   map for error{code = 5}. If that has no form for C it is
+                                   nil, and the message says what was lost and why. If the
+                                   results of the call have no form for C: the message */
     const char *message;    /* what went wrong, for people; "" for a value */
     const char *traceback;  /* the worker's, or "" */
     int pid;                /* of the worker, or 0 */
@@ -177,25 +174,25 @@ typedef struct luas_outcome {
 
 typedef enum luas_event_type {
     LUAS_EVENT_DEALT,       /* `count` calls from `call` on went to a worker */
-    LUAS_EVENT_STARTED,     /* told when it is noticed, at the latest before its end */
-    LUAS_EVENT_ENDED,       /* also of a try after which there is another one */
-    LUAS_EVENT_FORKED,      /* a worker, the first with its number */
-    LUAS_EVENT_REPLACED,    /* a worker that has the number of one before it */
-    LUAS_EVENT_DIED         /* a worker, also of its own will */
+    LUAS_EVENT_STARTED,     /* may come late, but always before the call's end */
+    LUAS_EVENT_ENDED,       /* also for a try that will be followed by another one */
+    LUAS_EVENT_FORKED,      /* a worker was forked, the first with its number */
+    LUAS_EVENT_REPLACED,    /* a worker was forked that takes the number of an earlier one */
+    LUAS_EVENT_DIED         /* a worker has ended, also if it was told to */
 } luas_event_type;
 
 /*
- * What on_event is told, from inside calls on the pool: it must not make any, and
- * what it points to is valid until it returns. Times are seconds of CLOCK_MONOTONIC.
- * `size` says how much of the struct the library knows.
+ * What on_event is told. It is called inside calls on the pool, and must not make such
+ * calls itself. Pointers are valid until it returns. Times are seconds of
+ * CLOCK_MONOTONIC. `size` says how much of the struct the library knows.
  */
 struct luas_event {
     size_t size;
     luas_event_type type;
-    uint64_t call, count;   /* of calls that were cancelled before they were dealt the
-                               number is 0 */
+    uint64_t call, count;   /* calls that are cancelled before they were dealt have the
+                               number 0 */
     double time;            /* of the event */
-    double start, took;     /* ENDED: of the try; took is -1 where it never began */
+    double start, took;     /* ENDED: of the try; took is -1 if it never began */
     luas_kind kind;         /* ENDED */
     int attempts;           /* ENDED: how often the call was started so far */
     int retried;            /* ENDED: 1 if it will be started again */
@@ -204,13 +201,13 @@ struct luas_event {
 };
 
 /*
- * Forks the workers and has them load the script. On failure *pool is NULL
- * and nothing is left running. A script that does not load, or is not there,
- * is reported by luas_next, as LUAS_EBROKEN.
+ * Forks the workers, which load the script. On failure *pool is NULL and nothing is left
+ * running. If the script does not exist or does not load, luas_next reports it as
+ * LUAS_EBROKEN.
  */
 LUAS_API int luas_pool_open(luas_pool **pool, const luas_options *options);
 
-/* LUAS_EINVAL if something is set that a library of this age does not know. */
+/* LUAS_EINVAL if an option is set that this library does not know. */
 static inline int luas_pool_open_sized(luas_pool **pool, const luas_options *options)
 {
     luas_options sized = *options;
@@ -220,33 +217,32 @@ static inline int luas_pool_open_sized(luas_pool **pool, const luas_options *opt
 #define luas_pool_open luas_pool_open_sized
 
 /*
- * Submits a call of the script's global function `name`; *call, unless NULL,
- * gets its number, counted from 1. The arguments are copied. On failure
- * nothing was submitted. Whether there is such a function the worker knows:
- * if not, the call's outcome is an error.
+ * Submits a call of the script's global function `name`. *call, unless `call` is NULL, gets
+ * its number; numbers count from 1. The arguments are copied. On failure nothing was
+ * submitted. If the script has no such function the outcome of the call is an error.
  */
 LUAS_API int luas_submit(luas_pool *pool, const char *name, int count,
                          const luas_value *arguments, uint64_t *call);
 
-/* Cancels a call: if it has not started it never will; if it runs it is
-   stopped. Its outcome still comes, once. */
+/* Cancels a call. If it has not started it never will; if it runs it is stopped. Its
+   outcome still comes, once. */
 LUAS_API int luas_cancel(luas_pool *pool, uint64_t call);
 
-/* Readable whenever luas_next has something to do; it stays the pool's. */
+/* A descriptor that is readable whenever luas_next has something to do. The pool closes
+   it. */
 LUAS_API int luas_pool_fd(const luas_pool *pool);
 
 /*
- * Moves what can be moved, without waiting, and takes the next outcome: 1,
- * with *outcome valid until the next call on the pool; 0 when none is there
- * yet. LUAS_EBROKEN: workers cannot start, and no more outcomes will come.
- * After another failure (no memory, no descriptors) nothing is lost, and the
- * descriptor becomes readable when it is worth another try. luas_pool_why
- * says in words what failed. What cannot be given of one call is that call's
- * outcome, and never keeps the next from coming.
+ * Drives the pool without waiting, and takes the next outcome. Returns 1, with *outcome
+ * valid until the next call on the pool; 0 when there is none yet. LUAS_EBROKEN: workers
+ * cannot start, and no more outcomes will come. After another failure (no memory, no
+ * descriptors) nothing is lost, and the descriptor becomes readable when another try is
+ * worth it. luas_pool_why says in words what failed. If the results of a call have no form
+ * for C its outcome is an error; the next outcome comes all the same.
  */
 LUAS_API int luas_next(luas_pool *pool, luas_outcome *outcome);
 
-/* Fields that a library of this age does not know are zero. */
+/* Fields that this library does not know are zero. */
 static inline int luas_next_sized(luas_pool *pool, luas_outcome *outcome)
 {
     outcome->size = sizeof *outcome;
@@ -254,85 +250,86 @@ static inline int luas_next_sized(luas_pool *pool, luas_outcome *outcome)
 }
 #define luas_next luas_next_sized
 
-/* Waits at most `seconds` until it is time for luas_next: 1, or 0 when it is
-   not, or LUAS_EINTR after a signal, or as luas_next when that would fail. For
+/* Waits at most `seconds` until there is work for luas_next. Returns 1; 0 when the time is
+   over; LUAS_EINTR after a signal; or the failure that luas_next would return. For
    applications without a loop of their own. */
 LUAS_API int luas_wait(luas_pool *pool, double seconds);
 
-/* Calls that have no outcome yet. */
+/* How many calls have no outcome yet. */
 LUAS_API uint64_t luas_pending(const luas_pool *pool);
 
-/* What luas_next failed for last, in words; "" if it never did. Valid until the
-   next call on the pool. */
+/* The last failure of luas_next in words; "" if it never failed. Valid until the next call
+   on the pool. */
 LUAS_API const char *luas_pool_why(const luas_pool *pool);
 
-/* Ends the workers, running calls too, and frees the pool; NULL is fine. In a
-   child that the application forked it only closes descriptors. */
+/* Ends the workers, also those with running calls, and frees the pool; it may be NULL. In a
+   child that the application has forked it only closes descriptors. */
 LUAS_API void luas_pool_close(luas_pool *pool);
 
 /* ---- what processes share: an application with its scripts ---- */
 
 /*
- * Memory in which objects lie that all processes below this one can use: the
- * module `shared` of the scripts makes the same. luas_shared_open() before the
- * first fork; give it to pools (luas_options.shared) and states; then make
- * objects, and hand them to a script as an argument or a global.
+ * Memory for objects that all processes below this one can use. They are the same objects
+ * as those of the scripts' module `shared`. 1. luas_shared_open() before the first fork.
+ * 2. Give it to pools (luas_options.shared) and states. 3. Make objects, and hand them to
+ * a script as an argument or a global.
  *
- * One luas_shared is for one thread, which must not end before it is closed:
- * another thread has one of its own by luas_shared_join. Locks and what was got
- * belong to the process. A wait is given in seconds: 0 does not wait, a negative
- * number is as long as it takes; a signal does not end it.
+ * A luas_shared belongs to one thread, which must not end before it is closed. Another
+ * thread gets one of its own by luas_shared_join. Locks, and items that were got, belong to
+ * the process. Waits are given in seconds: 0 does not wait, a negative number waits as long
+ * as it takes. A signal does not end a wait.
  */
 typedef struct luas_shared luas_shared;
 typedef struct luas_object luas_object;
 
-/* For at most `bytes` of it in use, 0: a half of the machine's memory. On failure
-   *shared is NULL. */
+/* At most `bytes` of it can be in use; 0: half of the machine's memory. On failure *shared
+   is NULL. */
 LUAS_API int luas_shared_open(luas_shared **shared, uint64_t bytes);
 LUAS_API int luas_shared_join(luas_shared **shared, const luas_shared *other);
 
-/* Its objects have to be dropped before; NULL is fine. */
+/* Drop its objects first. It may be NULL. */
 LUAS_API void luas_shared_close(luas_shared *shared);
 
-/* The state's module `shared` makes its objects in there from now on: call it
-   after luas_openlibs and before anything is shared there. */
+/* From now on the module `shared` of the state makes its objects in this memory. Call it
+   after luas_openlibs and before the state shares anything. */
 LUAS_API int luas_shared_use(struct lua_State *L, const luas_shared *shared);
 
 /*
- * New objects. A queue has at most `max` items (0: no such limit) of at most
- * `item` bytes each (0: 16 MB); a value is an int64_t. On failure *object is NULL.
+ * Make objects. A queue has at most `max` items (0: no limit) of at most `item` bytes each
+ * (0: 16 MB). A value is an int64_t. On failure *object is NULL.
  */
 LUAS_API int luas_shared_queue(luas_shared *shared, uint64_t max, uint64_t item,
                                luas_object **object);
 LUAS_API int luas_shared_lock(luas_shared *shared, luas_object **object);
 LUAS_API int luas_shared_value(luas_shared *shared, int64_t value, luas_object **object);
 
-/* Its memory goes when no process has it; NULL is fine. */
+/* The memory of an object is freed when no process has it. It may be NULL. */
 LUAS_API void luas_shared_drop(luas_object *object);
 
-/* Pushes it for scripts; or makes an argument of it for luas_submit, which is good
-   as long as the object is. */
+/* The first pushes the object for scripts. The second makes an argument of it for
+   luas_submit, which is valid as long as the object. */
 LUAS_API int luas_shared_push(struct lua_State *L, const luas_object *object);
 LUAS_API luas_value luas_shared_argument(const luas_object *object);
 
-/* Puts a string: 1; 0: the queue was full all the time; LUAS_ECLOSED; LUAS_ETOOBIG. */
+/* Puts a string. Returns 1; 0 if the queue was full all the time; LUAS_ECLOSED if it is
+   closed; LUAS_ETOOBIG if the string will never fit. */
 LUAS_API int luas_shared_put(luas_object *queue, const char *bytes, size_t len, double seconds);
 
-/* Gets the next item, valid until the next call with this queue: 1; 0: there was none;
-   LUAS_ECLOSED: nor will there be. */
+/* Gets the next item, which is valid until the next call with this queue. Returns 1; 0 if
+   there was none; LUAS_ECLOSED if there will never be one. */
 LUAS_API int luas_shared_get(luas_object *queue, luas_value *item, double seconds);
 
-/* Nothing can be put any more. */
+/* Closes the queue: nothing can be put any more. */
 LUAS_API int luas_shared_finish(luas_object *queue);
 
-/* 1: it is the caller's; 2: so it is, and who had it before died with it; 0: others had
-   it all the time; -EDEADLK: the caller has it. */
+/* Returns 1 when the caller has the lock; 2 if its last holder also died with it; 0 if others
+   had it all the time; -EDEADLK if the caller has it already. */
 LUAS_API int luas_shared_acquire(luas_object *lock, double seconds);
 
-/* -EPERM: the caller does not have it. */
+/* -EPERM if the caller does not have the lock. */
 LUAS_API int luas_shared_release(luas_object *lock);
 
-/* Adds at once for all, and gives the sum. */
+/* Adds atomically, and returns the sum. */
 LUAS_API int64_t luas_shared_add(luas_object *value, int64_t n);
 
 #ifdef __cplusplus
