@@ -16,8 +16,8 @@
  * come before all of these. It may hold them when it calls the library; and its handlers
  * run before ours, because ours are registered first, when the library is loaded.
  *
- * No fork waits for good. If a pool does not rest within a second (it may be printing to a
- * pipe that nobody reads), the fork goes ahead without it, and so do later ones. The child
+ * No fork waits for good. If a pool does not rest within a second (a debugger may have stopped
+ * its thread), the fork goes ahead without it, and so do later ones. The child
  * then does not touch its copy of that pool, and the copy's descriptors stay open.
  *
  * The registry is the only thing that the pools of a process share. It is global, because

@@ -24,7 +24,8 @@ static void hang_up(luas__pool *p, luas__worker *w)
     luas__fd_close(&w->link.request);
 }
 
-/* What has not begun never does. Without memory for that it is killed, later. */
+/* Takes back the tasks that have not begun. If there is no memory for that the worker is killed
+   later. */
 static void tell(luas__pool *p, luas__worker *w)
 {
     if (luas__receive_all(p, w) == 0 && is_at_tasks(p, w) && luas__worker_tasks_revoke(w) == 0)
@@ -41,7 +42,7 @@ void luas__closing_tell(luas__pool *p)
             tell(p, p->workers[i]);
 }
 
-/* They may still print. */
+/* Reads what the ending workers still print. */
 static void read_outputs(luas__pool *p)
 {
     if (p->options.output == LUAS__OUTPUT_INHERIT)

@@ -17,7 +17,7 @@
    pace.concurrency and pace.slots_left when it is first looked at. */
 void luas__concurrency_begin(luas__pool *p);
 
-/* To how many further workers the job may go: pace.slots_left, as this round has it. */
+/* To how many further workers the job may be dealt: pace.slots_left in this round. */
 int luas__concurrency_count_slots(luas__pool *p, luas__job *job);
 
 static inline int luas__concurrency_slots(luas__pool *p, luas__job *job)

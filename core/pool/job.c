@@ -199,7 +199,8 @@ static bool has_task(const luas__batch_place *at, uint64_t index)
     return at->batch != NULL && index - at->first < at->batch->count;
 }
 
-/* Where the batch of a task is, or NULL: it has none, or no more. Mostly it is the first. */
+/* The place of the batch of a task; NULL if it has none, or it was freed. Mostly it is the
+   first. */
 static luas__batch_place *find_batch(luas__job *j, uint64_t index)
 {
     size_t from = j->input.first_batch, to = j->input.nbatches; /* the place is before `to` */
@@ -400,7 +401,7 @@ int luas__job_settle(luas__job *j, const luas__outcome *o, const char *payload,
     if (o->kind == LUAS__KIND_CANCELLED)
         j->output.cancelled += o->count;
     if (j->policy.room > 0)
-        requeue(j); /* more outcomes may wait than that */
+        requeue(j); /* there may be no more room for outcomes */
     return 0;
 }
 

@@ -12,14 +12,14 @@
 
 #include "clock.h"
 
-/* In one write so much goes to a pipe whole, whoever else writes there. */
+/* A write of at most this many bytes to a pipe is never mixed with those of others. */
 enum { WHOLE = 4096 };
 
-/* More than this does not wait for a reader: it comes from workers that have ended,
-   as the others wait. */
+/* More text than this is left out. Only workers that have ended can cause so much, because the
+   others wait. */
 enum { MOST_KEPT = 16 << 20 };
 
-/* At the end: for a reader to read anything, and for all. */
+/* At the end: how long to wait for a reader to read anything, and in all. */
 #define MOMENT (100 * LUAS__MS)
 #define PATIENCE LUAS__SECOND
 
@@ -31,7 +31,8 @@ static bool is_writable(int fd)
     return poll(&p, 1, 0) > 0;
 }
 
-/* Another descriptor for the stream: of an open file of its own if there can be. */
+/* Makes another descriptor for the stream; with an open file description of its own, if
+   possible. */
 static bool open_stream(luas__sink *s)
 {
     struct stat st;
@@ -51,7 +52,7 @@ static void close_stream(luas__sink *s, luas__poller *poller)
     luas__fd_close(&s->fd);
 }
 
-/* So many bytes as make whole lines, or one that is long. */
+/* The next piece to write: whole lines, or a part of a long one. */
 static size_t piece(const luas__buffer *text)
 {
     const char *bytes = luas__buffer_bytes(text);
@@ -74,7 +75,7 @@ static ssize_t write_now(const luas__sink *s, size_t len)
     return is_writable(s->fd) ? write(s->fd, bytes, len < WHOLE ? len : WHOLE) : -1;
 }
 
-/* 0: all is written, or can never be; -EAGAIN. */
+/* Returns 0 when everything is written, or can never be; else -EAGAIN. */
 static int write_text(luas__sink *s)
 {
     while (s->text.len > 0) {
@@ -91,12 +92,12 @@ static int write_text(luas__sink *s)
     return 0;
 }
 
-/* What the host printed before goes first: false where that would wait. */
+/* Flushes what the host has printed before. Returns false if that would wait. */
 static bool flush_host(const luas__sink *s)
 {
     FILE *f = s->target == STDOUT_FILENO ? stdout : stderr;
     if (ftrylockfile(f) != 0)
-        return false; /* a thread that prints, and may wait */
+        return false; /* another thread is printing, and may be waiting */
     bool can = __fpending(f) == 0 || is_writable(s->fd);
     if (can)
         fflush_unlocked(f);
@@ -137,7 +138,7 @@ void luas__sink_add(luas__sink *s, const char *tag, const char *line, size_t len
 
 /* ---- both ---- */
 
-/* Without the poller's help the next line tries again. */
+/* If the poller cannot watch the stream, the next line tries again. */
 static void flush(luas__sink *s, luas__poller *poller, uint64_t key)
 {
     bool waited = s->fd >= 0;
@@ -164,7 +165,7 @@ void luas__sinks_flush(luas__sinks *all, int i, luas__poller *poller)
     luas__line_lower(line);
 }
 
-/* Every moment in which something was read gives another. */
+/* As long as something is read in each moment, it waits for another moment. */
 static void flush_waiting(luas__sinks *all, int i, luas__poller *poller)
 {
     luas__sink *s = &all->of[i];

@@ -1,10 +1,10 @@
 /*
- * Text on its way to the host's stdout or stderr, which nobody may be reading: a
- * pager that waits, a terminal that was stopped. Writing here never waits. What
- * the stream does not take yet stays here, and the poller tells when it does.
+ * Text on its way to the host's stdout or stderr. Perhaps nobody is reading these: a pager
+ * waits, or a terminal was stopped. Writing here never waits. Text that the stream does not take
+ * yet stays here, and the poller tells when the stream takes more.
  *
- * A write must not wait, and the stream must stay as it is for the others who have
- * it. So a pipe or a terminal is opened anew for the time of writing.
+ * To write without waiting, a descriptor must be non-blocking. But other processes use the same
+ * stream and must not be affected. So a pipe or a terminal is opened again for the time of writing.
  */
 #ifndef LUAS_SINK_H
 #define LUAS_SINK_H
@@ -23,7 +23,7 @@ typedef struct luas__sink {
     bool is_socket;
     luas__buffer text;      /* lines that are not written yet */
     uint64_t written;       /* bytes so far */
-    size_t left_out;        /* bytes that were too many, since the last one that was not */
+    size_t left_out;        /* bytes left out since the last line that was kept */
 } luas__sink;
 
 typedef struct luas__sinks {
@@ -37,7 +37,7 @@ typedef struct luas__sinks {
 /* The poller's key for of[i]: those of workers are larger. */
 #define LUAS__SINK_KEY(i) ((uint64_t)(i))
 
-/* While so much waits, no more is to be read of what workers print. */
+/* While this much waits, the output of workers is not read. */
 #define LUAS__SINK_FULL ((size_t)64 << 10)
 
 static inline bool luas__sink_is_full(const luas__sink *s)
@@ -45,17 +45,17 @@ static inline bool luas__sink_is_full(const luas__sink *s)
     return s->text.len >= LUAS__SINK_FULL;
 }
 
-/* Adds one line, of a tag, a text and what ends it. Where far too much waits, or
-   memory is short, it is left out, and a later line says how much was. */
+/* Adds one line: a tag, a text and its end. If far too much waits, or memory is short, the line
+   is left out, and a later line says how much was. */
 void luas__sink_add(luas__sink *s, const char *tag, const char *line, size_t len);
 
-/* Writes what can be written now: after what the host printed by stdio. */
+/* Writes what can be written now. What the host has printed by stdio goes first. */
 void luas__sinks_flush(luas__sinks *s, int i, luas__poller *poller);
 
-/* Waits until all is written, or nobody has read for a moment, and frees all. */
+/* Waits until everything is written, or nobody has read for a moment. Then frees everything. */
 void luas__sinks_close(luas__sinks *s, luas__poller *poller);
 
-/* In a forked child: gives the descriptors to be closed, writes nothing. */
+/* In a forked child: adds the descriptors to `closing`. Writes nothing. */
 void luas__sinks_abandon(const luas__sinks *s, luas__fd_closing *closing);
 
 #endif

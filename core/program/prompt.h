@@ -23,7 +23,7 @@
 
 #include <lua.h>
 
-/* Prints the line that greets, with the number of workers that a pool has. May raise. */
+/* Prints the banner, with the number of workers that a pool has. May raise. */
 void luas__prompt_banner(lua_State *L);
 
 /*

@@ -29,8 +29,8 @@ local stack = {}
 local Task = {}
 Task.__index = Task
 
--- What a task submitted is before what was there, for the task may wait for it;
--- then comes what has a higher priority, then whose turn it is.
+-- Jobs that a running task has submitted go first, because the task may wait for them. Then
+-- higher priorities go first, then the job whose turn it is.
 local function goes_before(a, b)
     if a.depth ~= b.depth then return a.depth > b.depth end
     if a.priority ~= b.priority then return a.priority > b.priority end

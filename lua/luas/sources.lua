@@ -1,5 +1,5 @@
---- Sources: functions that give the arguments of one task at each call, made of
---- what a generic `for` takes, and of numbers.
+--- Sources: functions that return the arguments of one task at each call. They are made of
+--- the values of a generic `for`, or of numbers.
 
 local check = require "luas.check"
 
@@ -7,14 +7,13 @@ local mathtype = math.type
 
 local M = {}
 
--- Of a source that was made here: what is to be closed when no more is wanted of
--- it, or the source that it is made of; and the function behind it where that gives
--- an index first.
+-- For each source that was made here: the value to close when the source is not needed any
+-- more, or the source that it is made of; and the step function, if that returns an index
+-- first.
 ---@type table<function, { closing: any, inner: function?, step: function? }>
 local made = setmetatable({}, { __mode = "k" })
 
---- The function that is to be called, and whether the first value that it gives is
---- an index, and no argument.
+--- The function to call, and whether its first value is an index and not an argument.
 ---@param source function
 ---@return function step, boolean indexed
 function M.step(source)
@@ -22,8 +21,8 @@ function M.step(source)
     return step or source, step ~= nil
 end
 
---- No more is wanted of it: as a generic `for` does at its end, this closes what
---- it was given to close.
+--- Call it when the source is not needed any more. It closes the closing value, as a generic
+--- `for` does at its end.
 ---@param source function
 function M.close(source)
     local known = made[source]
@@ -65,10 +64,9 @@ end
 
 local function without_first(_, ...) return ... end
 
---- The same without the first value at each step: of what `imap` gives it makes a
---- source of the results, for a second stage. A result that is nil, and where
---- failures are collected nil and the outcome, are the arguments of a task like
---- others.
+--- The same without the first value of each step. It turns an `imap` into a source of its
+--- results, for a second stage. A result that is nil is an argument like any other; so are
+--- nil and the outcome, if failures are collected.
 ---@param f function
 ---@param state any
 ---@param control any
