@@ -7,13 +7,13 @@
 /* The most values of a list that are arguments of one call. */
 enum { LUAS__LIST_MOST_ARGUMENTS = 200000 };
 
-/* What has keys and no item 1 is something else, which had better not pass for empty. */
+/* The table has keys but no item 1: so it is no list, and must not count as an empty one. */
 enum { LUAS__LIST_KEYS_ONLY = -2 };
 
 /*
- * The length of the table at this index: its own field n, as table.pack gives it,
- * or without one what # says. Where that is no whole number of at least 0: -1, or
- * LUAS__LIST_KEYS_ONLY, and a message is pushed. Raises what __len does.
+ * The length of the table at this index: its own field n, as table.pack sets it; without one,
+ * its length by #. If that is no whole number of at least 0, or the table is no list, pushes a
+ * message and returns -1 or LUAS__LIST_KEYS_ONLY. Raises what __len raises.
  */
 lua_Integer luas__list_length(lua_State *L, int list);
 

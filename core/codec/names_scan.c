@@ -1,7 +1,7 @@
 /*
- * Names for what is in the loaded modules. What is deeper than a module's
- * fields and theirs has names only where all of the module is watched
- * (module_tables.h): else the host could have changed it, and nobody would know.
+ * Gives names to the objects in the loaded modules. Objects deeper than the fields of a module and
+ * their fields get names only if the whole module is watched (module_tables.h). Otherwise the host
+ * could change them and nobody would notice.
  */
 #include <lauxlib.h>
 #include <stdbool.h>

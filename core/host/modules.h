@@ -3,9 +3,9 @@
  * The array is generated (scripts/cmake/embed.cmake), in no promised order,
  * and ends with an entry whose name is NULL.
  *
- * They are there once more as bytecode, in the same order, but only if the Lua
- * at hand could be run when luas was built: the first entry is NULL if not.
- * Another Lua may load luas than it was compiled by: see open.c.
+ * A second array has the bytecode of the same files, in the same order. Its first entry is
+ * NULL if no Lua could be run when luas was built. The Lua that loads luas may differ from
+ * the one that made the bytecode: see open.c.
  */
 #ifndef LUAS_LUA_MODULES_H
 #define LUAS_LUA_MODULES_H

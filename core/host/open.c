@@ -118,9 +118,9 @@ static void push_opener(lua_State *L, const char *name)
         load_embedded(L, m);
 }
 
-/* Arguments: a name, and true or what package.preload's functions get beside that. One
-   that is opened anew goes to package.loaded, too, for what is in it has names; unless
-   true is given (lua/luas/later.lua). */
+/* Arguments: a name, and true or the second argument of functions in package.preload. A module
+   that is opened is also put into package.loaded, so that its functions have names; unless true
+   is given (lua/luas/later.lua). */
 static int require_own(lua_State *L)
 {
     const char *name = luaL_checkstring(L, 1);

@@ -9,9 +9,9 @@
  *   core.same(W) -> boolean             do they have these fields still, no more and
  *                                       no fewer, with the same values?
  *
- * Where there are too many tables (module_tables.h) only the given ones are watched, and none with too
- * many fields. W keeps what it has seen, so that no new object takes the address of
- * an old one. Long strings are the same only as objects.
+ * If there are too many tables (module_tables.h) only the given ones are watched. A table with
+ * too many fields is not watched. W keeps the objects that it has seen alive, so that no new
+ * object gets the address of an old one. Long strings are compared as objects.
  */
 #ifndef LUAS_LUA_WATCH_H
 #define LUAS_LUA_WATCH_H

@@ -114,7 +114,8 @@ static uint32_t whom_to_avoid(luas__pool *p, const luas__worker *w, luas__job *j
     return 0;
 }
 
-/* A job that was dealt so much goes behind those of its priority, once it has had its turn. */
+/* Counts the tasks that the job was dealt. When its turn is over it goes behind the other jobs
+   of its priority. */
 static void count_turn(luas__pool *p, luas__job *job, uint64_t tasks)
 {
     double each = job->pace.task_ns;

@@ -6,10 +6,9 @@
  * work for HORIZON, and always one more than the chunk it works on: so it never waits for the
  * host. If a worker turns out to be slow, idle workers get the tasks that wait in it.
  *
- * Jobs of equal priority take turns, of LUAS__SHORTEST_TURN of work at least. What is
- * dealt at once may be more, as a single long task is: then the next turns are longer,
- * too, each half as long as the one before, so that short tasks get their share of the
- * workers' time beside long ones.
+ * Jobs of equal priority take turns of at least LUAS__SHORTEST_TURN of work. A single long task may
+ * make a turn longer. Then the next turns are longer, too, each half as long as the one before: so
+ * jobs with short tasks get their share of the workers' time beside jobs with long ones.
  *
  * The pool's lock is held.
  */

@@ -124,7 +124,7 @@ local function describe(v)
     return v ~= v and "NaN" or tostring(v)
 end
 
--- What is an option of a pool is not unknown: it stands in the wrong place.
+-- An option of a pool is not unknown, but it is in the wrong place: the message says so.
 local function refuse_name(spec, name, what, hint)
     if M.pool[name] then
         fail(("%s: unknown option %s of a job: it is one of a pool, for pool.new, or before the default pool is used for pool.configure")

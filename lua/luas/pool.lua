@@ -512,7 +512,7 @@ local function new(given)
 end
 
 --- Opens a pool of one's own. Its workers are forked when tasks want them. Without
---- a number it has as many as -j or LUAS_JOBS say, or else one for each CPU.
+--- a number it has as many as -j or LUAS_JOBS say; without these, one for each CPU.
 ---@param n_or_options integer|luas.pooloptions|nil
 ---@return luas.pool
 function M.new(n_or_options)

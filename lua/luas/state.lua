@@ -42,8 +42,8 @@ function State.over(engine, size)
     }, State)
 end
 
---- How many workers a pool has that does not say it: what -j says, or else the
---- environment, or one for each CPU.
+--- The default number of workers: the one of -j; else the one of the environment; else one for
+--- each CPU.
 ---@return integer
 function State.usual_size()
     local text = not core.workers() and getenv "LUAS_JOBS" or ""
