@@ -3,7 +3,7 @@ import dataclasses
 import pathlib
 import typing
 
-HERE = pathlib.Path(__file__).resolve().parent
+RUNNERS = pathlib.Path(__file__).resolve().with_name("runners")
 
 LUAS = "luas"
 POOL = "multiprocessing.Pool"
@@ -208,19 +208,19 @@ class Programs:
     def _program(self, entry):
         name = entry.program
         if name == "luas":
-            return [self.luas_path, "-j", str(self.cpus), str(HERE / "luas.lua")]
+            return [self.luas_path, "-j", str(self.cpus), str(RUNNERS / "luas.lua")]
         if name == "app":
-            return [self.app, str(HERE / "app.lua")]
+            return [self.app, str(RUNNERS / "app.lua")]
         if name == "luas_shared":
-            return [self.luas_path, str(HERE / "shared.lua")]
+            return [self.luas_path, str(RUNNERS / "luas_shared.lua")]
         if name == "shared":
-            return ["/usr/bin/python3", str(HERE / "shared.py")]
+            return ["/usr/bin/python3", str(RUNNERS / "python_shared.py")]
         if name in ("limits", "bare"):
             return [f"{self.built}/{name}"]
         if name == "mce":
-            return ["perl", str(HERE / "mce.pl")]
+            return ["perl", str(RUNNERS / "mce.pl")]
         if name == "piscina":
-            return ["node", str(HERE / "piscina.js")]
+            return ["node", str(RUNNERS / "piscina.js")]
         if name in ("parallel", "xargs"):
-            return ["sh", str(HERE / "split.sh"), name]
-        return ["/usr/bin/python3", str(HERE / "python.py"), name]
+            return ["sh", str(RUNNERS / "split.sh"), name]
+        return ["/usr/bin/python3", str(RUNNERS / "python.py"), name]

@@ -1,18 +1,18 @@
 # C tests, fuzzers, benchmarks and the embedding examples, one program a file.
 # The specs are run by scripts/test, which also picks the interpreter.
 
-# Builds one program for each of the files that match `pattern` into the folder
+# Builds one program for each of the files that match `patterns` into the folder
 # `folder` and puts their names into `result`; the rest is what they are linked
 # with. Targets are named folder_name.
-function(add_programs result folder pattern)
-    file(GLOB sources CONFIGURE_DEPENDS ${pattern})
+function(add_programs result folder patterns)
+    file(GLOB sources CONFIGURE_DEPENDS ${patterns})
     set(names "")
     foreach(source IN LISTS sources)
         get_filename_component(name ${source} NAME_WE)
         add_executable(${folder}_${name} ${source})
         set_target_properties(${folder}_${name} PROPERTIES OUTPUT_NAME ${name}
             RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/${folder})
-        target_include_directories(${folder}_${name} PRIVATE tests/support)
+        target_include_directories(${folder}_${name} PRIVATE tests/support scripts/benchmarks)
         target_link_libraries(${folder}_${name} PRIVATE ${ARGN})
         # A test's assert is there to fail, in a release build too.
         target_compile_options(${folder}_${name} PRIVATE -UNDEBUG)
@@ -80,7 +80,7 @@ add_test(NAME msgpack_peer COMMAND /usr/bin/python3
     $<TARGET_FILE:tests_embed_results_test>)
 set_tests_properties(msgpack_peer PROPERTIES TIMEOUT 300)
 
-add_programs(benchmarks benchmarks scripts/benchmarks/*.c
+add_programs(benchmarks benchmarks "scripts/benchmarks/floors/*.c;scripts/benchmarks/runners/*.c"
     ${lua_floors} ${core_floors} ${whole_lua})
 add_programs(examples embed scripts/embed/*.c luas::luas PkgConfig::LUA)
 

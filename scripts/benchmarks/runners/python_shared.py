@@ -1,6 +1,6 @@
 """The rows of what processes share, in Python's multiprocessing.
 
-    shared.py ROW COUNT CPUS
+    python_shared.py ROW COUNT CPUS
 
 Two processes do the work at once. Says how many `seconds` it took and a `result`
 that shows that it was done.

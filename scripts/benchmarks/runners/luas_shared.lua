@@ -1,6 +1,6 @@
 -- What luas does for each row of what processes share:
 --
---   luas shared.lua ROW COUNT CPUS
+--   luas luas_shared.lua ROW COUNT CPUS
 --
 -- Two processes do the work at once. Says how many `seconds` it took and a `result`
 -- that shows that it was done.

@@ -9,8 +9,8 @@
  */
 #include <string.h>
 
-#include "limits.h"
 #include "luas.h"
+#include "say.h"
 
 enum { WORKERS = 8 };
 

@@ -1,32 +1,11 @@
-/* What the programs that measure limits share. A call that fails ends them. */
+/* System calls of the programs that measure limits. One that fails ends them. */
 #ifndef LIMITS_H
 #define LIMITS_H
 
 #include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
-static inline void die(const char *what)
-{
-    perror(what);
-    exit(EXIT_FAILURE);
-}
-
-static inline double now(void)
-{
-    struct timespec t;
-    if (clock_gettime(CLOCK_MONOTONIC, &t) != 0)
-        die("clock_gettime");
-    return (double)t.tv_sec + (double)t.tv_nsec * 1e-9;
-}
-
-static inline void say_seconds(double seconds)
-{
-    if (printf("seconds %.9f\n", seconds) < 0 || fflush(stdout) != 0)
-        die("stdout");
-}
+#include "say.h"
 
 static inline void write_all(int fd, const char *bytes, size_t n)
 {
