@@ -106,8 +106,7 @@ typedef struct luas_options {
     int retries;            /* further tries after a crash or a timeout */
     struct luas_shared *shared; /* the script's module `shared` makes its objects in this
                                memory; NULL: each worker has memory of its own */
-    luas_listener *on_event;    /* is told what calls and workers do; NULL: calls are not
-                               timed */
+    luas_listener *on_event;    /* is told what calls and workers do; or NULL */
     void *event_data;       /* passed to on_event */
 } luas_options;
 
@@ -170,6 +169,7 @@ typedef struct luas_outcome {
     const char *traceback;  /* the worker's, or "" */
     int pid;                /* of the worker, or 0 */
     int exitcode, signal;   /* of a crash, or -1 and 0 */
+    double took;            /* seconds that the call ran, the last time; 0 if it never began */
 } luas_outcome;
 
 typedef enum luas_event_type {

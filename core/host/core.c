@@ -67,13 +67,14 @@ static int core_task_seq(lua_State *L)
     return 1;
 }
 
-/* The number of this worker in its pool, nil in a host; and whether it is a
-   process that was spawned. */
+/* The number of this worker in its pool, nil in a host; whether it is a process that was
+   spawned; and what the worker is called. */
 static int core_worker(lua_State *L)
 {
     lua_getfield(L, LUA_REGISTRYINDEX, LUAS__WORKER_KEY);
     lua_getfield(L, LUA_REGISTRYINDEX, LUAS__PROCESS_KEY);
-    return 2;
+    lua_getfield(L, LUA_REGISTRYINDEX, LUAS__WORKER_NAME_KEY);
+    return 3;
 }
 
 /* The workers that the program's -j asks for, or nil. */

@@ -19,8 +19,8 @@
  *                                   Calls from C are counted without it
  *   core.cpus() -> n                that this process may use
  *   core.pid()   core.parent()      of this process
- *   core.worker() -> number, spawned    in its pool, nil in a host; whether it is
- *                                   a process that was spawned
+ *   core.worker() -> number, spawned, name  in its pool, nil in a host; whether it
+ *                                   is a process that was spawned; such as "calc 1"
  *   core.task_seq() -> number           of the task that runs here: not the last one's; 0
  *                                   between tasks, and in a host
  *   core.workers() -> n or nil      that the program's -j asks for

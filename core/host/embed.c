@@ -108,7 +108,7 @@ static int start_job(luas_pool *p, const luas_options *o)
     luas__policy policy = {
         .timeout = luas__seconds(o->timeout), .grace = LUAS__SECOND / 2,
         .retries = o->retries,
-        .flags = LUAS__JOB_CALL | (o->timeout > 0 ? LUAS__JOB_TIMED : 0),
+        .flags = LUAS__JOB_CALL | LUAS__JOB_STAMPED | (o->timeout > 0 ? LUAS__JOB_TIMED : 0),
     };
     luas__job *job = luas__job_new(&policy);
     int rc = job == NULL ? LUAS_ENOMEM : luas__pool_start(p->pool, job);
@@ -360,7 +360,7 @@ static int give(luas_pool *p, luas_outcome *out)
         return try_again(p, kind);
     *out = (luas_outcome){.call = o->index, .kind = (luas_kind)kind, .count = r->count,
                           .results = r->values, .traceback = r->traceback, .pid = o->pid,
-                          .exitcode = -1};
+                          .exitcode = -1, .took = o->took};
     describe(p, o->status, out);
     p->next.index++;
     p->next.count--;

@@ -115,9 +115,10 @@ static void push_marks(lua_State *L, const luas__tally *t, const luas__lane *lan
 
 static void push_lane(lua_State *L, const luas__tally *t, const luas__lane *lane)
 {
-    lua_createtable(L, 0, 12);
+    lua_createtable(L, 0, 13);
     set_count(L, "pool", (uint64_t)lane->pool);
     set_count(L, "worker", (uint64_t)lane->number);
+    set_text(L, "name", lane->name);
     set_count(L, "tasks", lane->tasks);
     set_count(L, "forks", lane->forks);
     set_count(L, "deaths", lane->deaths);

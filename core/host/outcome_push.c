@@ -21,15 +21,15 @@ static void set_status(lua_State *L, int status)
         set_integer(L, "signal", WTERMSIG(status));
 }
 
-/* Adds value, message and traceback, if the task has sent them. */
+/* Adds value, message, traceback and time, if the task has sent them. */
 static int set_raised(lua_State *L, const luas__outcome *o, const char *payload, int space)
 {
-    static const char *const names[] = {"value", "message", "traceback"};
+    static const char *const names[] = {"value", "message", "traceback", "took"};
     if (o->len == 0)
         return 0;
     int table = lua_gettop(L);
     int n = luas__decode(L, payload, o->len, space, LUAS__FUNCTIONS);
-    for (int i = 0; i < n && i < 3; i++) {
+    for (int i = 0; i < n && i < 4; i++) {
         lua_pushvalue(L, table + 1 + i);
         lua_setfield(L, table, names[i]);
     }
@@ -39,13 +39,16 @@ static int set_raised(lua_State *L, const luas__outcome *o, const char *payload,
     return n;
 }
 
-/* Sets the input that a source gave: the value, or a table of several with their number. With
-   `list` they are the elements of a list. Without effect if the input cannot be read. */
+/* Sets what the task was given: the value, or a table of several with their number, or nil for
+   none. With `list` they are the elements of a list. Without effect if the input cannot be read. */
 static void set_input(lua_State *L, const luas__outcome *o, const char *payload, int space, bool list)
 {
     int table = lua_gettop(L);
     int n = o->input == 0 ? -1
         : luas__decode(L, payload + o->len + o->printed, o->input, space, LUAS__FUNCTIONS);
+    list &= !o->input_is_cut;
+    if (n == 0 && !list)
+        n = -1;
     if (n >= 0 && (n != 1 || list)) {
         lua_createtable(L, n, 1);
         lua_insert(L, table + 1);
@@ -68,6 +71,8 @@ void luas__outcome_push(lua_State *L, const luas__outcome *o, const char *payloa
     set_integer(L, "index", (lua_Integer)o->index);
     set_integer(L, "count", (lua_Integer)o->count);
     set_integer(L, "attempts", o->attempts);
+    lua_pushnumber(L, o->took);
+    lua_setfield(L, -2, "took");
     if (o->pid != 0) {
         set_integer(L, "pid", o->pid);
         set_integer(L, "worker", o->worker);

@@ -35,6 +35,10 @@ static int worker_main(void *host, luas__channel *channel)
     size_t memory = (size_t)lua_tointeger(L, -1);
     lua_pushliteral(L, "max_memory");
     bool is_weighed = lua_rawget(L, options) != LUA_TNIL || memory > 0;
+    lua_pushliteral(L, "name");
+    const char *name = lua_rawget(L, options) == LUA_TSTRING ? lua_tostring(L, -1) : "worker";
+    lua_pushfstring(L, "%s %d", name, channel->worker);
+    lua_setfield(L, LUA_REGISTRYINDEX, LUAS__WORKER_NAME_KEY);
     luas__share_inherit(L, channel->worker);
     int status = luas__serve(L, channel, &(luas__serve_options){
         .init = init, .exit = exit, .memory = memory, .is_weighed = is_weighed});

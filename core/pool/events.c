@@ -116,11 +116,11 @@ static bool is_stamped(const luas__job *job)
     return job->policy.flags & LUAS__JOB_STAMPED;
 }
 
-static luas__pool_event about(enum luas__event_type type, const luas__job *job,
+static luas__pool_event about(const luas__pool *p, enum luas__event_type type, const luas__job *job,
                               const luas__worker *w)
 {
     return (luas__pool_event){
-        .type = type, .job = job->id, .label = job->seen.label, .fed = job->input.fed,
+        .type = type, .workers = p->options.label, .job = job->id, .label = job->seen.label, .fed = job->input.fed,
         .waiting = job->input.waiting, .worker = w != NULL ? w->number : 0,
         .pid = w != NULL ? (int32_t)w->pid : 0, .took = -1, .status = -1};
 }
@@ -130,7 +130,7 @@ void luas__events_dealt(luas__pool *p, const luas__worker *w, const luas__job *j
 {
     if (!is_stamped(job) || !is_wanted(p, LUAS__EVENT_DEALT))
         return;
-    luas__pool_event e = about(LUAS__EVENT_DEALT, job, w);
+    luas__pool_event e = about(p, LUAS__EVENT_DEALT, job, w);
     e.at = luas__now();
     e.index = index;
     e.count = count;
@@ -236,7 +236,7 @@ int luas__events_ended(luas__pool *p, luas__worker *w, const luas__outcome *o,
                        const char *payload, bool retried)
 {
     const luas__chunk *c = &w->tasks.chunks[0];
-    luas__pool_event e = about(LUAS__EVENT_ENDED, c->job, w);
+    luas__pool_event e = about(p, LUAS__EVENT_ENDED, c->job, w);
     e.index = o->index;
     e.count = 1;
     e.kind = (enum luas__kind)o->kind;
@@ -264,7 +264,7 @@ void luas__events_cancelled(luas__pool *p, luas__job *job, uint64_t count)
 {
     if (count == 0 || !is_stamped(job))
         return;
-    luas__pool_event e = about(LUAS__EVENT_ENDED, job, NULL);
+    luas__pool_event e = about(p, LUAS__EVENT_ENDED, job, NULL);
     e.at = luas__now();
     e.count = count;
     e.kind = LUAS__KIND_CANCELLED;
@@ -273,9 +273,9 @@ void luas__events_cancelled(luas__pool *p, luas__job *job, uint64_t count)
 
 /* ---- workers ---- */
 
-static luas__pool_event about_worker(enum luas__event_type type, const luas__worker *w)
+static luas__pool_event about_worker(const luas__pool *p, enum luas__event_type type, const luas__worker *w)
 {
-    return (luas__pool_event){.type = type, .at = luas__now(), .label = "", .worker = w->number,
+    return (luas__pool_event){.type = type, .workers = p->options.label, .at = luas__now(), .label = "", .worker = w->number,
                               .pid = (int32_t)w->pid, .took = -1, .status = -1};
 }
 
@@ -284,13 +284,13 @@ void luas__events_forked(luas__pool *p, const luas__worker *w)
     bool is_first = w->number > p->events.numbers;
     if (is_first)
         p->events.numbers = w->number;
-    luas__pool_event e = about_worker(is_first ? LUAS__EVENT_FORKED : LUAS__EVENT_REPLACED, w);
+    luas__pool_event e = about_worker(p, is_first ? LUAS__EVENT_FORKED : LUAS__EVENT_REPLACED, w);
     tell(p, &e);
 }
 
 void luas__events_died(luas__pool *p, const luas__worker *w)
 {
-    luas__pool_event e = about_worker(LUAS__EVENT_DIED, w);
+    luas__pool_event e = about_worker(p, LUAS__EVENT_DIED, w);
     e.status = w->child.status;
     tell(p, &e);
 }
@@ -302,7 +302,7 @@ static void look_at(luas__pool *p, luas__worker *w)
     uint32_t seq = c != NULL ? luas__scoreboard_started(w->scoreboard) : 0;
     if (c == NULL || !is_stamped(c->job) || seq - c->seq >= c->count || seq == w->seen.told_seq)
         return;
-    luas__pool_event e = about(LUAS__EVENT_STARTED, c->job, w);
+    luas__pool_event e = about(p, LUAS__EVENT_STARTED, c->job, w);
     e.index = c->index + (seq - c->seq);
     e.count = 1;
     e.attempts = (int32_t)c->attempts + 1;

@@ -42,6 +42,7 @@ typedef struct luas__pool_event {
     uint64_t index, count;  /* of the task; of tasks that were cancelled together
                                before any was dealt the index is 0 */
     int32_t worker, pid;    /* 0: none */
+    const char *workers;    /* what the pool calls its workers, before the number; or NULL */
     int64_t start, took;    /* ENDED; took is -1 when unknown */
     enum luas__kind kind;   /* ENDED */
     int32_t attempts;       /* starts so far */
@@ -52,7 +53,7 @@ typedef struct luas__pool_event {
     struct luas__job *source;   /* ENDED: has the input (luas__event_input), or NULL */
     const char *input;      /* MessagePack of the arguments, where there is no source */
     size_t input_len;
-    const char *raised;     /* [value, message, traceback], or NULL */
+    const char *raised;     /* [value, message, traceback, seconds], or NULL */
     size_t raised_len;
 } luas__pool_event;
 

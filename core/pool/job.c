@@ -6,6 +6,14 @@
 #include "array.h"
 #include "clock.h"
 #include "error.h"
+#include "mp_text.h"
+
+/* As much of one task's input goes with its outcome, and of all inputs of a job: of more
+   there is a text. */
+enum { MOST_INPUT = 1 << 20, MOST_INPUTS = 64 << 20, INPUT_TEXT = 1000 };
+
+/* MessagePack of a list of one string: the bytes before the string, and room for all. */
+enum { TEXT_HEAD = 4, TEXT_ROOM = TEXT_HEAD + INPUT_TEXT };
 
 luas__job *luas__job_new(const luas__policy *policy)
 {
@@ -336,15 +344,28 @@ static uint32_t count_printed(const luas__buffer *printed)
     return printed->len < UINT32_MAX / 2 ? (uint32_t)printed->len : UINT32_MAX / 2;
 }
 
-/* Notes the sizes of what goes with an outcome, which has neither yet; gives the input. */
-static const char *complete(luas__job *j, luas__outcome *o, const luas__buffer *printed)
+static const char *cut_input(const char *input, size_t *len, char *room)
+{
+    size_t n = luas__mp_text(input, *len, room + TEXT_HEAD, INPUT_TEXT);
+    memcpy(room, (char[]){(char)0x91, (char)0xda, (char)(n >> 8), (char)n}, TEXT_HEAD);
+    *len = TEXT_HEAD + n;
+    return room;
+}
+
+/* Notes the sizes of what goes with an outcome, which has neither yet; gives the input, which
+   may have been made in `room`. */
+static const char *complete(luas__job *j, luas__outcome *o, const luas__buffer *printed,
+                            char room[TEXT_ROOM])
 {
     o->printed = count_printed(printed);
     if (o->kind == LUAS__KIND_VALUE || o->count != 1 || !(j->policy.flags & LUAS__JOB_NAMES))
         return NULL;
     size_t len = 0;
     const char *input = luas__job_input(j, o->index, &len);
-    o->input = input != NULL && len < UINT32_MAX / 2 ? (uint32_t)len : 0;
+    o->input_is_cut = input != NULL && (len > MOST_INPUT || j->output.inputs + len > MOST_INPUTS);
+    if (o->input_is_cut)
+        input = cut_input(input, &len, room);
+    o->input = input != NULL ? (uint32_t)len : 0;
     return input;
 }
 
@@ -358,7 +379,8 @@ int luas__job_reserve_outcome(luas__job *j, const luas__outcome *o, const luas__
     if (j->closed)
         return 0;
     luas__outcome full = *o;
-    complete(j, &full, printed);
+    char room[TEXT_ROOM];
+    complete(j, &full, printed, room);
     set_posting(j, true);
     int rc = luas__buffer_reserve(&j->output.inbox, size_of(&full));
     set_posting(j, false);
@@ -369,7 +391,8 @@ static int post(luas__job *j, const luas__outcome *o, const char *payload,
                 const luas__buffer *printed)
 {
     luas__outcome full = *o;
-    const char *input = complete(j, &full, printed);
+    char room[TEXT_ROOM];
+    const char *input = complete(j, &full, printed, room);
     set_posting(j, true);
     int rc = luas__buffer_reserve(&j->output.inbox, size_of(&full));
     if (rc == 0) {
@@ -382,6 +405,7 @@ static int post(luas__job *j, const luas__outcome *o, const char *payload,
         if (full.input > 0)
             memcpy(at + sizeof full + full.len + full.printed, input, full.input);
         j->output.inbox.len += size_of(&full);
+        j->output.inputs += full.input;
     }
     set_posting(j, false);
     return rc;
@@ -440,8 +464,10 @@ int luas__job_cancel_pending(luas__job *j, uint64_t from, uint64_t to)
     int rc = 0;
     while (rc == 0 && from < past && (range = luas__pending_from(&j->input.pending, from)) != NULL
            && range->first < past) {
-        uint64_t next = range->first + range->count;
-        rc = cancel_within(j, range, from, past);
+        uint64_t low = from > range->first ? from : range->first, next = range->first + range->count;
+        if (j->policy.flags & LUAS__JOB_NAMES)
+            next = low + 1; /* each with its input */
+        rc = cancel_within(j, range, from, next < past ? next : past);
         from = next;
     }
     return rc;
@@ -482,10 +508,18 @@ bool luas__job_has_taken(const luas__job *j)
     return j->output.framed > 0 || j->output.taken.len > 0;
 }
 
+float luas__job_took(const luas__job *j, const char *stamp)
+{
+    const unsigned char *p = (const unsigned char *)stamp;
+    return j->seen.stamp == 0 ? 0
+        : (float)((double)(int64_t)(luas__mp_get_8(p + 8) - luas__mp_get_8(p)) / 1e9);
+}
+
 static const luas__outcome *next_value(luas__job *j, const char **payload)
 {
     uint64_t index;
     *payload = luas__job_next_value(j, &index, &j->output.value.len);
+    j->output.value.took = luas__job_took(j, *payload + j->output.value.len);
     return &j->output.value;
 }
 

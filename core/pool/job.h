@@ -103,6 +103,7 @@ typedef struct luas__job {
         uint64_t settled, failures, cancelled;
         luas__buffer inbox;     /* luas__outcome and payload, one after other */
         luas__buffer taken;     /* the owner's: swapped with an inbox */
+        size_t inputs;          /* bytes of inputs that went with outcomes */
         luas__outcome value;    /* in a run of framed values: the one that was read last */
         uint64_t framed;        /* how many of the run are left */
         const char *frames;     /* where these are, in `taken` */
@@ -206,6 +207,10 @@ void luas__job_swap(luas__job *j);
 
 /* The owner: are there outcomes that were taken and not yet read? */
 bool luas__job_has_taken(const luas__job *j);
+
+/* Gives the seconds between start and end of a task, from the stamp that follows its payload;
+   0 in a job that is not stamped. */
+float luas__job_took(const luas__job *j, const char *stamp);
 
 /* The owner: reads the next taken outcome, if it is one of a run of framed values, without the
    cost of luas__job_next; else returns NULL. */

@@ -180,6 +180,13 @@ static int read_text(luas__mp_reader *in, luas__mp_token *t)
     return t->type == MP_NIL ? 0 : LUAS_EPROTO;
 }
 
+/* An outcome of a C pool has it from the stamp. */
+static int skip_time(luas__mp_reader *in)
+{
+    luas__mp_token t;
+    return luas__mp_read(in, &t) == 1 && t.type == MP_DOUBLE ? 0 : LUAS_EPROTO;
+}
+
 /* What a task raised: the bytes of the value, and the two texts. */
 typedef struct raised {
     luas__mp_reader value;
@@ -190,7 +197,8 @@ static int read_raised(const char *payload, size_t len, raised *e)
 {
     luas__mp_reader in = {(const unsigned char *)payload, (const unsigned char *)payload + len};
     luas__mp_token head;
-    if (luas__mp_read(&in, &head) != 1 || head.type != MP_ARRAY || head.len != 3)
+    if (luas__mp_read(&in, &head) != 1 || head.type != MP_ARRAY || head.len < 3
+        || head.len > 4)
         return LUAS_EPROTO;
     e->value.at = in.at;
     int rc = luas__mp_skip(&in);
@@ -199,6 +207,8 @@ static int read_raised(const char *payload, size_t len, raised *e)
         rc = read_text(&in, &e->message);
     if (rc == 0)
         rc = read_text(&in, &e->traceback);
+    if (rc == 0 && head.len == 4)
+        rc = skip_time(&in);
     return rc == 0 && in.at != in.end ? LUAS_EPROTO : rc;
 }
 

@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "settle.h"
 
+#include "clock.h"
 #include "error.h"
 #include "jobs.h"
 
@@ -84,6 +85,14 @@ static bool retriable(const luas__chunk *c, int kind)
         && c->attempts < (uint32_t)c->job->policy.retries;
 }
 
+/* Gives the seconds that the first unanswered task has run, which cannot say it any more. */
+static float time_of(const luas__worker *w)
+{
+    int64_t since = atomic_load(&w->scoreboard->since), now = luas__now();
+    bool is_known = luas__worker_tasks_running(w) != NULL && since > 0 && since < now;
+    return is_known ? (float)((double)(now - since) / 1e9) : 0;
+}
+
 /* Settles the first unanswered task of a worker. */
 int luas__settle_task(luas__pool *p, luas__worker *w, int kind, luas__mp_reader *payload, int status)
 {
@@ -94,6 +103,7 @@ int luas__settle_task(luas__pool *p, luas__worker *w, int kind, luas__mp_reader 
     const char *bytes = payload != NULL ? (const char *)payload->at : NULL;
     if (payload != NULL)
         o.len = (uint32_t)(payload->end - payload->at) - c->job->seen.stamp;
+    o.took = payload == NULL ? time_of(w) : luas__job_took(c->job, bytes + o.len);
     return retriable(c, kind) ? retry(p, w, &o, bytes) : settle(p, w, &o, bytes);
 }
 

@@ -2,6 +2,7 @@
 #define _GNU_SOURCE
 #include "tally.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -28,16 +29,17 @@ static int reserve_lane(luas__tally *t)
 }
 
 /* NULL without memory. */
-static luas__lane *lane_of(luas__tally *t, int pool, int number)
+static luas__lane *lane_of(luas__tally *t, int pool, const luas__pool_event *e)
 {
-    luas__lane *lane = find_lane(t, pool, number);
+    luas__lane *lane = find_lane(t, pool, e->worker);
     if (lane != NULL || reserve_lane(t) < 0)
         return lane;
     int row = luas__timeline_row(&t->timeline);
     if (row < 0)
         return NULL;
     lane = &t->lanes[t->nlanes++];
-    *lane = (luas__lane){.pool = pool, .number = number, .row = row};
+    *lane = (luas__lane){.pool = pool, .number = e->worker, .row = row};
+    snprintf(lane->name, sizeof lane->name, "%s %d", e->workers != NULL ? e->workers : "worker", (int)e->worker);
     return lane;
 }
 
@@ -160,7 +162,7 @@ static void on_end(luas__tally *t, int pool, const luas__pool_event *e)
         t->last = e->at;
     if (e->took < 0)
         return;
-    luas__lane *lane = lane_of(t, pool, e->worker);
+    luas__lane *lane = lane_of(t, pool, e);
     if (lane != NULL)
         on_task(t, lane, e);
     luas__timeline_count(&t->timeline, t->ended_row, e->at, 1);
@@ -178,7 +180,7 @@ static void hear(luas__tally *t, int pool, const luas__pool_event *e)
     if (t->first == 0)
         t->first = e->at;
     luas__timeline_start(&t->timeline, t->first);
-    if (e->type != LUAS__EVENT_ENDED && (lane = lane_of(t, pool, e->worker)) == NULL)
+    if (e->type != LUAS__EVENT_ENDED && (lane = lane_of(t, pool, e)) == NULL)
         return;
     switch (e->type) {
     case LUAS__EVENT_ENDED: on_end(t, pool, e); break;

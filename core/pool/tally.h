@@ -33,6 +33,7 @@ typedef struct luas__mark {
 /* A worker's lane in the report. A worker that replaces another goes on in its lane. */
 typedef struct luas__lane {
     int pool, number, row;
+    char name[52];          /* what the worker is called */
     int64_t forked_at;      /* 0: before anybody listened */
     int64_t died_at;        /* 0: it lives */
     int64_t alive;          /* ns; lifetime of the earlier workers in this lane */

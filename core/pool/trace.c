@@ -56,19 +56,20 @@ static double us(const luas__trace *t, int64_t ns)
     return (double)(ns - t->origin) / 1e3;
 }
 
-static void name_row(luas__trace *t, const row *r)
+static void name_row(luas__trace *t, const row *r, const char *workers)
 {
-    char text[160];
+    char text[200], name[80];
+    luas__mp_text_json(workers != NULL ? workers : "worker", name, sizeof name);
     add(t, text, snprintf(text, sizeof text,
         "\"name\":\"process_name\",\"ph\":\"M\",\"pid\":%d,\"args\":{\"name\":\"pool %d\"}",
         r->pool, r->pool));
     add(t, text, snprintf(text, sizeof text,
-        "\"name\":\"thread_name\",\"ph\":\"M\",\"pid\":%d,\"tid\":%d,\"args\":{\"name\":\"worker %d\"}",
-        r->pool, r->worker, r->worker));
+        "\"name\":\"thread_name\",\"ph\":\"M\",\"pid\":%d,\"tid\":%d,\"args\":{\"name\":\"%s %d\"}",
+        r->pool, r->worker, name, r->worker));
 }
 
 /* NULL without memory. Then the row has no name, and its tasks are not joined. */
-static row *row_of(luas__trace *t, int pool, int worker)
+static row *row_of(luas__trace *t, int pool, int worker, const char *workers)
 {
     for (int i = 0; i < t->nrows; i++)
         if (t->rows[i].worker == worker && t->rows[i].pool == pool)
@@ -77,7 +78,7 @@ static row *row_of(luas__trace *t, int pool, int worker)
         return NULL;
     row *r = &t->rows[t->nrows++];
     *r = (row){.pool = pool, .worker = worker};
-    name_row(t, r);
+    name_row(t, r, workers);
     return r;
 }
 
@@ -136,7 +137,7 @@ static void on_end(luas__trace *t, int pool, const luas__pool_event *e)
 {
     if (e->took < 0)
         return; /* it never ran */
-    row *r = row_of(t, pool, e->worker);
+    row *r = row_of(t, pool, e->worker, e->workers);
     bool is_plain = e->kind == LUAS__KIND_VALUE && e->took < LONG;
     if (t->tasks++ == LUAS__TRACE_MOST)
         say_that_many(t, pool);
@@ -195,7 +196,7 @@ static void hear(luas__reader *self, int tag, const luas__pool_event *e)
             add_instant(t, tag, e, "retry");
         break;
     case LUAS__EVENT_FORKED: case LUAS__EVENT_REPLACED:
-        row_of(t, tag, e->worker);
+        row_of(t, tag, e->worker, e->workers);
         add_instant(t, tag, e, e->type == LUAS__EVENT_FORKED ? "forked" : "replaced");
         break;
     case LUAS__EVENT_DIED: on_death(t, tag, e); break;

@@ -50,7 +50,7 @@
 typedef struct luas__scoreboard {
     _Atomic uint64_t claims;    /* started seq << 32 | revoked up to this seq */
     _Atomic uint32_t passed;    /* seq of the last task of the last chunk that is over */
-    _Atomic int64_t since;      /* when the running task started; ns, only in timed jobs */
+    _Atomic int64_t since;      /* when the running task started; ns, exact only in timed jobs */
     _Atomic int64_t busy;       /* ns spent in chunks so far */
     _Atomic uint32_t stop;      /* seq of the task that has to stop */
     _Atomic uint32_t sent;      /* how often the host has written all waiting requests */

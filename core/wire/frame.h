@@ -17,7 +17,7 @@
  *     STOP    status                    exit when what came before is done
  *   worker to host
  *     VALUE   seq, results              an array
- *     ERROR   seq, [value, message, traceback]
+ *     ERROR   seq, [value, message, traceback, seconds]
  *     LARGE   at, length                in the worker's slot: such a frame's body
  *     PROGRESS seq, done, total, note   of the running task; a total of 0 is unknown
  *     READY                             init has run

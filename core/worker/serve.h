@@ -13,6 +13,9 @@
 /* Registry: in a worker, an integer: its number. */
 #define LUAS__WORKER_KEY "luas.worker"
 
+/* Registry: what the worker is called, if its pool says it. */
+#define LUAS__WORKER_NAME_KEY "luas.worker.name"
+
 /* Registry: true in a process that process.spawn has started. */
 #define LUAS__PROCESS_KEY "luas.process"
 

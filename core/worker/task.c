@@ -305,10 +305,13 @@ static void reply_value(lua_State *L, luas__chunk_run *s)
     luas__task_check(L, luas__channel_reply(s->channel, mark));
 }
 
-/* Stores the start time, before the claim: the host relies on that order (scoreboard.h). */
+/* Stores the start time, before the claim: the host relies on that order (scoreboard.h). For an
+   untimed task that is the time of the last reply, by the coarse clock, or of the chunk's start. */
 static void note_start(const luas__chunk_run *s)
 {
-    int64_t start = s->flags & LUAS__JOB_STAMPED ? s->stamp : luas__now();
+    int64_t start = s->begun > s->since ? s->begun : s->since;
+    if (s->flags & (LUAS__JOB_TIMED | LUAS__JOB_STAMPED))
+        start = s->flags & LUAS__JOB_STAMPED ? s->stamp : luas__now();
     atomic_store_explicit(&s->channel->scoreboard->since, start, memory_order_relaxed);
 }
 
@@ -327,9 +330,8 @@ static bool next_task(lua_State *L, luas__chunk_run *s)
         s->body.at += size;
         serving.input.end = s->body.at;
     }
-    if (s->flags & (LUAS__JOB_TIMED | LUAS__JOB_STAMPED))
-        note_start(s);
     s->begun = s->channel->clock;
+    note_start(s);
     serving.seq = s->current;
     if (serving.arena != NULL)
         serving.held = luas__holds_count(serving.arena);
@@ -396,6 +398,13 @@ void luas__task_add_reason(lua_State *L, int index)
     lua_pop(L, 1);
 }
 
+/* How long the task took. */
+static void encode_time(lua_State *L, const luas__chunk_run *s)
+{
+    int64_t took = luas__now() - atomic_load(&s->channel->scoreboard->since);
+    luas__task_check(L, luas__mp_write_double(&s->channel->reply, took > 0 ? (double)took / 1e9 : 0));
+}
+
 /* Arguments: server, space, raised value, traceback. */
 static int encode_raised(lua_State *L)
 {
@@ -404,10 +413,11 @@ static int encode_raised(lua_State *L)
     luas__encode_options options = {.space = 2, .plain = s->flags & LUAS__JOB_CALL};
     luas__describe_error(L, 3);
     int message = lua_gettop(L);
-    luas__task_check(L, luas__mp_write_array(reply, 3));
+    luas__task_check(L, luas__mp_write_array(reply, 4));
     encode_or_nil(L, 3, message, reply, &options);
     encode_text(L, message, reply);
     encode_text(L, 4, reply);
+    encode_time(L, s);
     return 0;
 }
 
@@ -416,10 +426,11 @@ static void encode_bare(lua_State *L, luas__chunk_run *s)
 {
     static const char text[] = "(the error could not be described)";
     luas__buffer *reply = &s->channel->reply;
-    luas__task_check(L, luas__mp_write_array(reply, 3));
+    luas__task_check(L, luas__mp_write_array(reply, 4));
     luas__task_check(L, luas__mp_write_nil(reply));
     luas__task_check(L, luas__mp_write_string(reply, text, sizeof text - 1));
     luas__task_check(L, luas__mp_write_nil(reply));
+    encode_time(L, s);
 }
 
 /* Ends the subprocesses of a task that was stopped. */

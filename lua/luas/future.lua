@@ -244,7 +244,7 @@ end
 function Future:get(timeout)
     timeout = check.timeout(timeout, 1, "get")
     if not self:wait(timeout) then
-        error(outcome.new { kind = "timeout", pending = true, limit = timeout }, 0)
+        error(outcome.new { kind = "timeout", pending = true, limit = timeout, took = timeout }, 0)
     end
     if not self.result[1] then error(self.result[2], 0) end
     return unpack(self.result, 2, self.result.n)

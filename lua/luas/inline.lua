@@ -9,6 +9,7 @@ local due = require "luas.due"
 local heap = require "luas.heap"
 local later = require "luas.later"
 local inspect = later.open "luas.inspect"
+local outcome = require "luas.outcome"
 
 local pack, unpack, randomseed = table.pack, table.unpack, math.randomseed
 
@@ -317,10 +318,10 @@ end
 function Task:fail(fields)
     local arguments = self.arguments
     fields.index, fields.count, fields.attempts = self.index, 1, self.attempts
+    fields.took = self.begun and core.now() - self.begun or 0
     if self.job.policy.names then
-        local alone = arguments.n == 1 and not self.job.policy.star
         fields.input = arguments
-        if alone then fields.input = arguments[1] end
+        if not self.job.policy.star then fields.input = outcome.input(arguments) end
     end
     if self.attempts > 0 then fields.pid, fields.worker = core.pid(), 0 end
     self.settled = true
@@ -412,7 +413,8 @@ end
 function Task:call()
     local policy, arguments = self.job.policy, self.arguments
     self.attempts = self.attempts + 1
-    if policy.stamped or self.job.pool.readers then self.start = core.now() end
+    self.begun = core.now()
+    if policy.stamped or self.job.pool.readers then self.start = self.begun end
     if policy.seed then randomseed(policy.seed, self.index) end
     due.enter()
     return self:settle(core.guard(self, policy.timeout, policy.discard, self.job.f,

@@ -169,12 +169,12 @@ end
 ---@param f function
 ---@param input {items: table?, n: integer?, source: function?}
 ---@param options table    checked job options
----@param how {star: boolean?, lazy: boolean?, async: boolean?, discard: boolean?, process: boolean?, each: boolean?}
+---@param how {arguments: table?, name: string?, star: boolean?, lazy: boolean?, async: boolean?, discard: boolean?, process: boolean?, each: boolean?}
 ---@return luas.job        to be closed
 function Job.start(pool, f, input, options, how)
     local self = setmetatable({
         pool = pool, f = f, options = options, star = how.star, lazy = how.lazy, async = how.async,
-        items = input.items, given = input.source,
+        items = input.items, given = input.source, arguments = how.arguments, name = how.name,
         policy = policy(options, how, input.source ~= nil),
         fed = 0, taken = 0, failed = 0, batch = 1, exhausted = false,
         window = options.window or WINDOW * max(1, pool.size),
@@ -195,10 +195,10 @@ end
 local policies = setmetatable({}, { __mode = "k" })
 
 local function call_policy(pool, options)
-    if pool.size == 0 then return policy(options, { star = true }) end
+    if pool.size == 0 then return policy(options, {}, true) end
     local ready = policies[options]
     if not ready then
-        ready = core.policy(policy(options, { star = true }))
+        ready = core.policy(policy(options, {}, true))
         policies[options] = ready
     end
     return ready
@@ -243,8 +243,9 @@ function Job.call(pool, f, options, async, ...)
         give_up(self)
         if not ok then error(sent, 0) end
     end
-    return Job.start(pool, f, { items = { table.pack(...) }, n = 1 }, options,
-        { star = true, async = async })
+    local arguments = table.pack(...)
+    return Job.start(pool, f, { items = { arguments }, n = 1 }, options,
+        { star = true, async = async, arguments = arguments })
 end
 
 -- Surrounds the calls of a source: after an error in it nothing more is read.
@@ -327,13 +328,20 @@ function Job:finish_meter()
     if self.meter then self.meter:finish() end
 end
 
-local function describe(self, fields)
-    local o = outcome.new(fields)
-    if o.index and o.count == 1 then o.output = self:printed()[o.index] end
-    if self.items and o.index and o.count == 1 then o.input = self.items[o.index] end
+local function describe(self, o)
+    if o.index and o.count == 1 then
+        o.output = self:printed()[o.index]
+        if self.arguments then
+            o.input = outcome.input(self.arguments)
+        elseif self.items then
+            o.input = self.items[o.index]
+        end
+    end
+    o.name = self.name
     if o.kind == "timeout" then o.limit = self.options.timeout end
+    if o.worker and o.worker > 0 then o.worker_name = outcome.worker_name(self.pool.name, o) end
     o.traceback = o.traceback and outcome.own_lines(o.traceback)
-    return o
+    return outcome.new(o)
 end
 
 -- Stops reading the source after `halt` failures.
@@ -458,6 +466,7 @@ function Job:close()
     if self.meter then stop_watching(self) end
     if self.named then observe.closing(self) end
     self.handle:drop()
+    self.items, self.arguments = nil, nil
     if self.watch then observe.end_job(self) end
     leave(self)
     if self.given then sources.close(self.given) end

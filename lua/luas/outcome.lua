@@ -3,18 +3,21 @@
 ---@class luas.outcome
 ---@field kind "error"|"timeout"|"crash"|"cancelled"
 ---@field index integer?     of the task in its job, from 1
----@field input any          what the task was given, where that is at hand
+---@field input any          what the task was given: one argument, or several as table.pack gives them
 ---@field value any          what the task raised
----@field message string?    the same as text
+---@field message string     what happened, in words
+---@field took number        seconds that the task ran, the last time
 ---@field traceback string?  the worker's
 ---@field pid integer?       of the worker that had it
 ---@field worker integer?    its number in the pool; 0: the caller itself
+---@field worker_name string?  what the worker is called everywhere, such as "calc 1"
 ---@field exitcode integer?  of a crash
 ---@field signal integer?    of a crash
 ---@field output string?     what it printed, in a pool that captures that
 ---@field attempts integer   how often the task was started
 ---@field pending boolean?   only the wait ran out: the task goes on
 
+local core = require "luas.core"
 local later = require "luas.later"
 local inspect = later.open "luas.inspect"
 
@@ -38,19 +41,42 @@ local function how_it_ended(o)
     return "ended, nobody knows how"
 end
 
+--- What a worker is called: by its pool, if that has a name, and its number.
+---@param pool string?  the pool's name
+---@param o { worker: integer?, worker_name: string? }
+---@return string
+function M.worker_name(pool, o)
+    return o.worker_name or ("%s %s"):format(pool or "worker", o.worker or "?")
+end
+
+--- What a task with these arguments has as its input: none, the one, or all.
+---@param arguments table  as table.pack gives them
+---@return any
+function M.input(arguments)
+    if arguments.n == 0 then return nil end
+    if arguments.n == 1 then return arguments[1] end
+    return arguments
+end
+
 -- Who ran it: a worker of a pool, or a spawned process, which has a name.
 local function where(o)
     local pid = ("pid %s"):format(o.pid or "?")
-    return o.name and pid or ("worker %s, %s"):format(o.worker or "?", pid)
+    return o.name and pid or ("%s, %s"):format(M.worker_name(nil, o), pid)
+end
+
+-- Of a table that has no text of its own the worker says just that it is one.
+local function raised(o)
+    local message = type(o.message) == "string" and o.message or "(no message)"
+    if type(o.value) == "table" and message == "(error object is a table value)" then
+        local text = inspect.inspect(o.value, { depth = 2 }):gsub("%s+", " ")
+        core.called() -- __tostring
+        return "raised " .. text
+    end
+    return message
 end
 
 local describe = {
-    error = function(o)
-        if type(o.value) == "table" and (o.message or ""):find "^%(error object is" then
-            return "raised " .. inspect.inspect(o.value, { depth = 2 }):gsub("%s+", " ")
-        end
-        return o.message or "(no message)"
-    end,
+    error = raised,
     crash = function(o)
         if o.worker == 0 then return how_it_ended(o) end
         return ("%s %s (%s)"):format(o.name and "it" or "its worker", how_it_ended(o), where(o))
@@ -78,8 +104,9 @@ local Outcome = { __name = "luas.outcome" }
 Outcome.__index = Outcome
 
 local function in_words(o)
+    assert(describe[o.kind])
     local attempts = (o.attempts or 1) > 1 and (" (%d attempts)"):format(o.attempts) or ""
-    local line = ("%s: %s%s"):format(name(o), describe[o.kind](o), attempts)
+    local line = ("%s: %s%s"):format(name(o), o.message, attempts)
     if o.kind == "error" and o.traceback and o.traceback:find "\n" then
         local place = o.worker ~= 0 and ("[%s] "):format(where(o)) or ""
         line = ("%s\n%s%s"):format(line, place, o.traceback)
@@ -105,10 +132,14 @@ function M.own_lines(traceback)
     return traceback ~= "" and traceback or nil
 end
 
---- Makes an outcome of a table of its fields.
+--- Makes an outcome of a table of its fields, and says in its message what happened.
 ---@param fields table
 ---@return luas.outcome
 function M.new(fields)
+    fields.took = fields.took or 0
+    local ok, words = pcall(describe[fields.kind], fields)
+    if not ok and core.stopped(words) then error(words, 0) end
+    fields.message = ok and words or "(the error could not be described)"
     return setmetatable(fields, Outcome)
 end
 

@@ -289,7 +289,6 @@ end
 
 local function success(_, o, ...)
     if o == nil then return true, ... end
-    o.input = nil
     return false, o
 end
 
@@ -341,8 +340,7 @@ function Pool:broadcast(f, ...)
     local n, lists = max(1, state.size), {}
     for i = 1, n do lists[i] = arguments end
     local job <close> = Job.start(state, f, { items = lists, n = n }, self.defaults,
-        { star = true, each = true })
-    job.items = nil -- the same for all, so no outcome need name it
+        { star = true, each = true, arguments = arguments })
     local results, count, first, failures = gather(job, self.defaults)
     job.pool:write_out(job.failed > 0)
     if first then error(first, 0) end

@@ -50,13 +50,10 @@ local function settle(self)
     if not gone then return false end
     self.results = pack(self.job:take())
     self.outcome = self.results[2]
-    if self.outcome then
-        self.outcome.name, self.outcome.input = "process " .. self.name, nil
-    end
     self.code, self.by_signal, self.ended = code, signal, true
     self.job.pool.running[self] = nil
     self.job:close()
-    self.job = nil
+    self.job, self.target, self.args = nil, nil, nil
     return true
 end
 
@@ -171,7 +168,7 @@ function Process:start()
     local before = current
     current = setmetatable({ name = self.name, ours = true }, meta)
     local ok, job = pcall(Job.start, own, self.target, { items = { self.args }, n = 1 },
-        { carry = "inherit" }, { star = true, process = true })
+        { carry = "inherit" }, { star = true, process = true, arguments = self.args, name = "process " .. self.name })
     current = before
     if not ok then
         self.owner = nil
@@ -242,12 +239,12 @@ function Process:kill() send_signal(self, "kill", 9) end
 --- The process that this code runs in.
 ---@return luas.process
 function M.current()
-    local worker, spawned = core.worker()
+    local worker, spawned, name = core.worker()
     if current and spawned then
         current.known_pid = core.pid()
         return current
     end
-    return setmetatable({ name = worker and "worker-" .. worker or "main",
+    return setmetatable({ name = worker and (name or "worker " .. worker) or "main",
         ours = true, known_pid = core.pid() }, meta)
 end
 

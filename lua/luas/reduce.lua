@@ -78,6 +78,19 @@ function M.lists(given, size)
     return given.source and sources.over(next_list, given.source) or next_list
 end
 
+local function input_of(list, i)
+    local item = list[i]
+    if list.packed and list.packed[i] and item.n == 0 then return nil end
+    return item
+end
+
+-- All items of a list of which it is not known which one failed. A long list is text.
+local function inputs_of(list)
+    if type(list) ~= "table" then return list end
+    if list.n == 1 then return input_of(list, 1) end
+    return { n = list.n, unpack(list, 1, list.n) }
+end
+
 -- f of item i. Without tail calls, because tracebacks would show them.
 local function call(f, list, i)
     local item = list[i]
@@ -90,6 +103,7 @@ local function describe(value)
     local says = kind == "string" or kind == "number" or type(meta) == "table" and meta.__tostring
     return {
         kind = "error", count = 1, attempts = 1, pid = core.pid(), worker = core.worker(),
+        took = 0,
         value = value, traceback = traceback(nil, 2),
         message = says and tostring(value) or ("(error object is a %s value)"):format(kind),
     }
@@ -104,16 +118,18 @@ end
 function M.task(f, combine, size)
     if size == 1 then return function(...) return true, (f(...)) end end
     return function(list)
-        local i = 1
+        local i, since = 1, core.now()
         local ok, total = xpcall(function()
             local sum = call(f, list, 1)
             while i < list.n do
-                i = i + 1
+                i, since = i + 1, core.now()
                 sum = combine(sum, call(f, list, i))
             end
             return sum
         end, describe)
-        if not ok then total.index, total.input = list.first + i - 1, list[i] end
+        if not ok then
+            total.index, total.input, total.took = list.first + i - 1, input_of(list, i), core.now() - since
+        end
         return ok, total
     end
 end
@@ -127,7 +143,9 @@ end
 function M.outcome(o, k, size, n)
     if size > 1 and outcome.is(o) then -- which task it was is not known: the worker has died
         o.index = (k - 1) * size + 1
-        o.count, o.input = min(size, (n or math.huge) - o.index + 1), nil
+        o.count = min(size, (n or math.huge) - o.index + 1)
+        o.input = inputs_of(o.input)
+        if type(o.input) == "table" and o.count > 1 and o.input.n then o.count = o.input.n end
     elseif not outcome.is(o) then
         o = outcome.new(o)
     end

@@ -115,8 +115,8 @@ end
 
 local function lane_svg(bins, n, lane, wall)
     local out = { ('<svg viewBox="0 0 %d 10" preserveAspectRatio="none" role="img">'):format(max(n, 1)) }
-    out[#out + 1] = ("<title>worker %d: %d tasks, busy %s of %s</title>"):format(
-        lane.worker, lane.tasks, seconds(lane.busy), seconds(lane.alive))
+    out[#out + 1] = ("<title>%s: %d tasks, busy %s of %s</title>"):format(
+        escape(lane.name), lane.tasks, seconds(lane.busy), seconds(lane.alive))
     for level, parts in ipairs(lane_paths(bins)) do
         if #parts > 0 then
             out[#out + 1] = ('<path class="b%d" d="%s"/>'):format(level, table.concat(parts))
@@ -241,10 +241,18 @@ local function task_name(n)
     return ("%s task %d"):format(n.label or "", n.index)
 end
 
+-- What a worker is called, below a heading that says that it is one.
+local function worker_name(f, n)
+    for _, lane in ipairs(f.lanes) do
+        if lane.pool == n.pool and lane.worker == n.worker then return (lane.name:gsub("^worker ", "")) end
+    end
+    return tostring(n.worker)
+end
+
 local function slowest_html(f)
     if #f.slowest == 0 then return "" end
     return "<section><h2>Slowest tasks</h2>" .. rows_html(f.slowest, { "took", "worker", "task", "input" }, function(n)
-        return { seconds(n.seconds), tostring(n.worker), task_name(n), n.input or "" }
+        return { seconds(n.seconds), worker_name(f, n), task_name(n), n.input or "" }
     end) .. "</section>"
 end
 
@@ -259,7 +267,7 @@ local function failures_html(f)
     local more = f.unlisted > 0 and ("<p class=\"key\">and %d more</p>"):format(f.unlisted) or ""
     return '<section><h2>Failures</h2>' .. rows_html(f.failures,
         { "kind", "after", "worker", "task", "input", "message" }, function(n)
-            return { what_failed(n), seconds(n.at), tostring(n.worker), task_name(n), n.input or "", n.message or "" }
+            return { what_failed(n), seconds(n.at), worker_name(f, n), task_name(n), n.input or "", n.message or "" }
         end) .. more .. "</section>"
 end
 

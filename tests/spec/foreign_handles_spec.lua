@@ -476,7 +476,7 @@ describe("a handle", function()
     end)
 
     it("of a process says in a worker of that process's pool who that is", function()
-        assert.are.equal("worker-1\t1\tprocess-1\n", helpers.output([[
+        assert.are.equal("worker 1\t1\tprocess-1\n", helpers.output([[
             print(process.spawn(function()
                 local inner <close> = pool.new(1)
                 local name, size = inner:apply(function()

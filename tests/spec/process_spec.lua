@@ -189,7 +189,7 @@ describe("a process", function()
     end)
 
     it("is not what a worker of its own pool is", function()
-        assert.are.same({ "worker-1", "process" }, { process.new {
+        assert.are.same({ "worker 1", "process" }, { process.new {
             name = "process",
             target = function()
                 local own <close> = luas.pool.new(1)
@@ -226,7 +226,7 @@ describe("a process", function()
     it("that raised unasked is reported once, when it is forgotten", function()
         local output = helpers.output([[
             warn "@on"
-            local p = process.spawn(error, "lost words")
+            local p = process.spawn(function() error "lost words" end)
             p:join()
             process.spawn(function() -- its copy
                 p = nil

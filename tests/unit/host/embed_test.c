@@ -239,6 +239,41 @@ static void test_errors(void)
     close_pool(pool);
 }
 
+static double took(luas_pool *pool, const char *name, luas_value argument, luas_kind kind)
+{
+    luas_outcome o;
+    submit(pool, name, argument);
+    await(pool, &o);
+    CHECK_INT(o.kind, kind);
+    return o.took;
+}
+
+/* Whatever becomes of a call, it took some time; one that never began took none. */
+static void test_times(void)
+{
+    luas_pool *pool = open_functions(1, 0.3, 0);
+    double s = took(pool, "wait", luas_number(0.1), LUAS_VALUE);
+    CHECK(s >= 0.1 && s < 0.3);
+    s = took(pool, "hang", luas_integer(0), LUAS_TIMEOUT);
+    CHECK(s >= 0.3 && s < 30);
+    s = took(pool, "fail", luas_string("x"), LUAS_ERROR);
+    CHECK(s > 0 && s < 0.3);
+    s = took(pool, "die", luas_integer(1), LUAS_CRASH);
+    CHECK(s >= 0 && s < 0.3);
+    luas_outcome o;
+    uint64_t behind;
+    submit(pool, "wait", luas_number(0.1));
+    submit(pool, "wait", luas_number(0.1));
+    CHECK_INT(luas_submit(pool, "pid", 0, NULL, &behind), 0);
+    CHECK_INT(luas_cancel(pool, behind), 0);
+    for (int i = 0; i < 3; i++) {
+        await(pool, &o);
+        CHECK(o.call == behind ? o.kind == LUAS_CANCELLED && o.took == 0 : o.took >= 0.1);
+    }
+    luas_pool_close(pool);
+    CHECK_INT(unlink(script), 0);
+}
+
 static void test_crashes(void)
 {
     luas_pool *pool = open_functions(2, 0, 0);
@@ -525,6 +560,7 @@ int main(void)
     RUN(test_large_strings_and_tables);
     RUN(test_nonsense_is_refused);
     RUN(test_errors);
+    RUN(test_times);
     RUN(test_crashes);
     RUN(test_retries_by_poll_alone);
     RUN(test_timeouts);

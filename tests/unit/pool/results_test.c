@@ -112,6 +112,7 @@ static void test_results_that_are_too_large(void)
 static void test_what_was_raised(void)
 {
     raises("[{\"code\" 5} \"words\" \"where\"]", "{\"code\": 5}", "words", "where");
+    raises("[7 \"words\" \"where\" 0.25]", "7", "words", "where");
     raises("[\"no luck\" \"no luck\" nil]", "\"no luck\"", "no luck", "");
     raises("[nil \"\" \"\"]", "nil", "", "");
     raises("[SHARED([[1] REF 1]) \"m\" \"t\"]", "[[1], [1]]", "m", "t");
