@@ -94,7 +94,7 @@ local function name(o)
         who = ("%stasks %d to %d"):format(
             o.kind == "cancelled" and "" or "one of ", o.index, o.index + o.count - 1)
     end
-    if o.input == nil then return who end
+    if o.input == nil or o.name then return who end
     local input = inspect.inspect(o.input, { depth = 1 }):gsub("%s+", " ")
     if #input > 60 then input = input:sub(1, 57) .. "..." end
     return ("%s (input %s)"):format(who, input)

@@ -185,7 +185,7 @@ describe("a process", function()
         for _, case in ipairs { { 5, 5 }, { { n = 2, 1, "x" }, 1, "x" }, { nil } } do
             local o = outcome_of(function() process.spawn(fail, table.unpack(case, 2)):result() end)
             is_given(case[1], o)
-            assert.matches("^process process%-%d+", tostring(o))
+            assert.matches("^process process%-%d+: no %d", tostring(o))
         end
         local p = process.spawn(function() while true do end end, "forever")
         p:kill()
