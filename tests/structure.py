@@ -9,13 +9,17 @@ Says each place that is not, and then its exit status is 1:
     included a header of one, or one of Lua below codec;
   - an include names a folder, which would reach any floor;
   - a struct has a pointer to functions that is not listed below: through such
-    a pointer a floor calls up.
+    a pointer a floor calls up;
+  - a name that other files see is not its file's: luas__FILE_verb, but for what
+    luas.h declares and for what is listed below;
+  - a function is longer than it may be, or half of them are, or a tenth.
 """
 import glob
 import json
 import os
 import re
 import shlex
+import statistics
 import subprocess
 import sys
 
@@ -44,6 +48,14 @@ CALLS_UP = {
     ("core/host/share.h", "hook"): "nobody: it is compared",
     ("core/codec/bytecode.c", "sink"): "codec/encode_function.c: takes a name that bytecode has",
 }
+
+
+# Other prefixes than luas__FILE_, and names without one.
+PREFIXES = {"msgpack": "luas__mp_"}
+NAMES = {"main", "luaopen_luas", "luas__now", "luas__now_coarse", "luas__seconds"}
+
+# Lines of a function, with its head: the most, what half of all may have, and nine of ten.
+MOST, MEDIAN, NINE_OF_TEN = 40, 10, 20
 
 
 def sources(pattern="*/*.[ch]"):
@@ -180,6 +192,48 @@ def unlisted_pointers():
         yield f"{path}: no function pointer {field}, which tests/structure.py lists"
 
 
+def inline_functions(path):
+    return re.findall(r"\binline\b[^;{}()]*?\b(luas_\w+)\(", code(path))
+
+
+def names_seen(found):
+    """(floor, file), name: the symbols of object files, and the functions in headers."""
+    for file, (defined, _) in found.items():
+        yield from ((file, name) for name in defined)
+    for path in sources("*/*.h"):
+        floor, name = path[:-2].split("/")[-2:]
+        yield from (((floor, name), function) for function in inline_functions(path))
+
+
+def foreign_names(found):
+    public = set(re.findall(r"\b(luas_\w+)\(", code(os.path.join(ROOT, "core/luas.h"))))
+    for (floor, file), name in sorted(set(names_seen(found))):
+        prefix = PREFIXES.get(file, f"luas__{file}_")
+        if not f"{name}_".startswith(prefix) and name not in NAMES | public:
+            yield f"core/{floor}/{file}: {name} is not named after its file ({prefix}...)"
+
+
+def functions(path):
+    """(lines, head) of each function: from the line that begins its head to its last brace."""
+    head = None
+    for number, line in enumerate(read(path).splitlines()):
+        if re.match(r"\w(?!\w*:)", line): # no label
+            head = number, line
+        elif line == "}" and "(" in head[1]:
+            yield number - head[0] + 1, head[1]
+
+
+def long_functions():
+    lengths = [(lines, path, head) for path in sources() for lines, head in functions(path)]
+    for lines, path, head in lengths:
+        if lines > MOST:
+            yield f"{os.path.relpath(path, ROOT)}: {lines} lines, {MOST} are the most: {head}"
+    median, *_, tenth = statistics.quantiles([lines for lines, _, _ in lengths], n=10)[4:]
+    if median > MEDIAN or tenth > NINE_OF_TEN:
+        yield (f"functions: {median:g} lines in the median, {tenth:g} for nine of ten; "
+               f"{MEDIAN} and {NINE_OF_TEN} are the most")
+
+
 def main(build):
     found = objects(build)
     without = [floor for floor in FLOORS if floor not in {file[0] for file in found}]
@@ -187,7 +241,8 @@ def main(build):
         sys.exit(f"structure: no object files in {build} of: {' '.join(without)}")
     edges = graph(found)
     faults = [*calls_up(edges), *circles(edges), *includes_up(build),
-              *folders_in_includes(), *unlisted_pointers()]
+              *folders_in_includes(), *unlisted_pointers(), *foreign_names(found),
+              *long_functions()]
     if faults:
         print(*faults, sep="\n")
     return 1 if faults else 0

@@ -180,7 +180,7 @@ static void give_field(walk *w, uint32_t instruction, const luas__upvalues *env)
     unsigned upvalue = b, name = c;
     switch (instruction & 0x7f) {
     case OP_GETUPVAL: case OP_SETUPVAL:
-        w->dynamic |= luas__upvalues_has(env, b);
+        w->dynamic |= luas__bytecode_has_upvalue(env, b);
         return;
     case OP_SETTABUP:
         upvalue = a;
@@ -191,7 +191,7 @@ static void give_field(walk *w, uint32_t instruction, const luas__upvalues *env)
     default:
         return;
     }
-    if (!luas__upvalues_has(env, upvalue))
+    if (!luas__bytecode_has_upvalue(env, upvalue))
         return;
     if (name < w->now.count && w->now.named[name].bytes != NULL)
         give_name(w, w->now.named[name]);
@@ -219,8 +219,8 @@ static void take_upvalues(walk *w, const luas__upvalues *parent, luas__upvalues 
         int in_stack = take_byte(&w->in);
         unsigned index = take_byte(&w->in);
         take_byte(&w->in);
-        if (parent != NULL && !in_stack && luas__upvalues_has(parent, index) && i < 256)
-            luas__upvalues_set(own, i);
+        if (parent != NULL && !in_stack && luas__bytecode_has_upvalue(parent, index) && i < 256)
+            luas__bytecode_set_upvalue(own, i);
     }
 }
 

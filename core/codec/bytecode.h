@@ -13,12 +13,12 @@ typedef struct luas__upvalues {
     uint64_t bits[4];
 } luas__upvalues;
 
-static inline void luas__upvalues_set(luas__upvalues *set, unsigned i)
+static inline void luas__bytecode_set_upvalue(luas__upvalues *set, unsigned i)
 {
     set->bits[i / 64 % 4] |= UINT64_C(1) << i % 64;
 }
 
-static inline int luas__upvalues_has(const luas__upvalues *set, unsigned i)
+static inline int luas__bytecode_has_upvalue(const luas__upvalues *set, unsigned i)
 {
     return set->bits[i / 64 % 4] >> i % 64 & 1;
 }

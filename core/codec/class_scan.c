@@ -149,7 +149,7 @@ static void visit_function(survey *s)
     for (int i = 1; lua_getupvalue(L, -1, i) != NULL; i++) {
         lua_pushglobaltable(L);
         if (lua_rawequal(L, -1, -2)) {
-            luas__upvalues_set(&env, (unsigned)i - 1);
+            luas__bytecode_set_upvalue(&env, (unsigned)i - 1);
             uses_globals = 1;
         }
         lua_pop(L, 1);

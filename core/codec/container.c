@@ -29,7 +29,7 @@ int luas__container_open(luas__encoder *e, luas__container_kind kind, int base)
 
 void luas__container_close(luas__encoder *e)
 {
-    lua_settop(e->L, luas__container_top(e)->base - 1);
+    lua_settop(e->L, luas__encoder_top(e)->base - 1);
     e->scratch->depth--;
 }
 

@@ -27,7 +27,7 @@ static int run(luas__decoder *d, uint32_t bottom)
 {
     int delivered = 0;
     while (d->depth > bottom) {
-        int rc = step(d, luas__open_top(d), delivered);
+        int rc = step(d, luas__decoder_top(d), delivered);
         if (rc < 0)
             return rc;
         delivered = rc == TAKEN;

@@ -92,7 +92,7 @@ static int open_ext(luas__decoder *d, const luas__mp_token *t, luas__open_kind k
     if (rc < 0)
         return rc;
     d->in.at = (const unsigned char *)t->bytes;
-    luas__open_top(d)->end = d->in.at + t->len;
+    luas__decoder_top(d)->end = d->in.at + t->len;
     return OPENED;
 }
 
@@ -116,7 +116,7 @@ static int open_packed(luas__decoder *d, const luas__mp_token *t)
         lua_pushstring(d->L, luas_strerror(LUAS_ETOOBIG));
         return LUAS_ETOOBIG;
     }
-    luas__open_top(d)->limit = head.len;
+    luas__decoder_top(d)->limit = head.len;
     return OPENED;
 }
 
@@ -160,7 +160,7 @@ static int open_function(luas__decoder *d, const luas__mp_token *t)
         lua_pop(d->L, 1);
     lua_pushvalue(d->L, -1);
     lua_getinfo(d->L, ">u", &info);
-    luas__open_top(d)->limit = info.nups;
+    luas__decoder_top(d)->limit = info.nups;
     return OPENED;
 }
 

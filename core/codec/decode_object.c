@@ -79,7 +79,7 @@ static int next_is_table(const luas__decoder *d)
  */
 static void set_upvalue_early(luas__decoder *d, const luas__open *parent)
 {
-    const luas__open *child = luas__open_top(d);
+    const luas__open *child = luas__decoder_top(d);
     if (parent->kind != OPEN_FUNCTION || child->kind == OPEN_OBJECT || child->kind == OPEN_PACKED)
         return;
     lua_pushvalue(d->L, child->base);

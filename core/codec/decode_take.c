@@ -113,7 +113,7 @@ static int open_table(luas__decoder *d, luas__open_kind kind, uint32_t n, size_t
         return TAKEN;
     int rc = taken < 0 ? (int)taken : luas__decoder_open(d, kind, base, n, number);
     if (rc == OPENED)
-        luas__open_top(d)->count = (uint32_t)taken;
+        luas__decoder_top(d)->count = (uint32_t)taken;
     return rc;
 }
 

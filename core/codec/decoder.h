@@ -104,7 +104,7 @@ int luas__decoder_enter(luas__decoder *d, lua_State *L, int space);
 /* After a failure (rc < 0): removes everything above `top` except the message. Returns rc. */
 int luas__decoder_keep_message(lua_State *L, int top, int rc);
 
-static inline luas__open *luas__open_top(luas__decoder *d)
+static inline luas__open *luas__decoder_top(luas__decoder *d)
 {
     return &d->frames[d->depth - 1];
 }

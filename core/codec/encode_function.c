@@ -56,7 +56,7 @@ static int find_environment(luas__encoder *e, luas__upvalues *env)
     int found = 0;
     for (int i = 1; lua_getupvalue(e->L, -1, i) != NULL; i++) {
         if (lua_istable(e->L, -1) && is_environment(e)) {
-            luas__upvalues_set(env, (unsigned)i - 1);
+            luas__bytecode_set_upvalue(env, (unsigned)i - 1);
             found = 1;
         }
         lua_pop(e->L, 1);
@@ -89,7 +89,7 @@ int luas__encode_function_open(luas__encoder *e)
     int rc = luas__container_open(e, CONTAINER_FUNCTION, lua_gettop(e->L));
     if (rc < 0)
         return rc;
-    rc = luas__container_ext_open(e, WIRE_FUNCTION, &luas__container_top(e)->head);
+    rc = luas__container_ext_open(e, WIRE_FUNCTION, &luas__encoder_top(e)->head);
     size_t dump = e->out->len + BIN_HEAD;
     if (rc == 0)
         rc = put_dump(e);

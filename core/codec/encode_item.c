@@ -219,7 +219,7 @@ static int open_packed(luas__encoder *e, uint32_t number)
         rc = luas__container_open(e, CONTAINER_PACKED, base);
     if (rc < 0)
         return rc;
-    luas__container *f = luas__container_top(e);
+    luas__container *f = luas__encoder_top(e);
     f->number = number;
     f->limit = (uint32_t)(lua_gettop(L) - base - 1);
     rc = luas__container_ext_open(e, WIRE_PACKED, &f->head);
@@ -241,7 +241,7 @@ static int open_object(luas__encoder *e, uint32_t number)
     if (has_pack(e->L))
         return open_packed(e, number);
     int rc = luas__container_open(e, CONTAINER_OBJECT, lua_gettop(e->L) - 1);
-    return rc < 0 ? rc : luas__container_ext_open(e, WIRE_OBJECT, &luas__container_top(e)->head);
+    return rc < 0 ? rc : luas__container_ext_open(e, WIRE_OBJECT, &luas__encoder_top(e)->head);
 }
 
 /* The number by which both ends know the object at the top, or -1. An object that may have
@@ -274,7 +274,7 @@ static int put_stand_in(luas__encoder *e, const void *address, int has_class)
     if (address != e->landmarks->globals && !(has_class && luas__space_is_environment(e->L, -1)))
         return put_known(e, address);
     /* An upvalue shows which globals its function uses. Through a table any may be used. */
-    e->dynamic |= e->defining && luas__container_top(e)->kind != CONTAINER_FUNCTION;
+    e->dynamic |= e->defining && luas__encoder_top(e)->kind != CONTAINER_FUNCTION;
     int rc = luas__mp_write_ext(e->out, WIRE_GLOBALS, 0);
     lua_pop(e->L, 1);
     return rc < 0 ? rc : 1;

@@ -83,7 +83,7 @@ int luas__encode_run(luas__encoder *e, uint32_t bottom)
 {
     int rc = 0;
     while (rc == 0 && e->scratch->depth > bottom) {
-        rc = step(e, luas__container_top(e));
+        rc = step(e, luas__encoder_top(e));
         if (rc == ENCODE_ITEM)
             rc = luas__encode_item(e);
         else if (rc == ENCODE_CLASS)

@@ -131,7 +131,7 @@ int luas__container_map_open(luas__encoder *e, size_t *head);
 void luas__container_map_close(luas__encoder *e, size_t head, uint32_t pairs);
 int luas__container_put_number(luas__encoder *e, int type, uint32_t number);
 
-static inline luas__container *luas__container_top(const luas__encoder *e)
+static inline luas__container *luas__encoder_top(const luas__encoder *e)
 {
     return &e->scratch->frames[e->scratch->depth - 1];
 }

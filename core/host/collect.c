@@ -54,7 +54,7 @@ static bool is_list(const luas__job_handle *h)
 
 static const luas__outcome *next_outcome(lua_State *L, luas__job_handle *h, const char **payload)
 {
-    luas__job_check_alive(L, h); /* reading the last outcome may have ended the job */
+    luas__job_handle_check_alive(L, h); /* reading the last outcome may have ended the job */
     if (h->reading)
         luas__fail(L, "these results are being read already");
     const luas__outcome *o = luas__pool_take(h->pool->pool, h->job)
@@ -140,7 +140,7 @@ static int keep_run(lua_State *L, luas__job_handle *h, int space, luas__outcome 
         }
         if (keep_value(L, h, o->index, len, payload, space) < 0)
             return -1;
-        luas__job_check_alive(L, h);
+        luas__job_handle_check_alive(L, h);
     }
     return 0;
 }

@@ -125,7 +125,7 @@ static int listen(luas_pool *p, const luas_options *o)
         return 0;
     luas__reader *reader = luas__embed_events_new(o->on_event, o->event_data);
     int rc = reader == NULL ? LUAS_ENOMEM : luas__events_listen(p->pool, reader, 0, true);
-    luas__reader_drop(reader);
+    luas__events_drop_reader(reader);
     return rc;
 }
 

@@ -57,6 +57,6 @@ luas__reader *luas__embed_events_new(luas_listener *hear, void *data)
         return NULL;
     l->hear = hear;
     l->data = data;
-    luas__reader_init(&l->reader, ~(1u << LUAS__EVENT_TICK), on_event, free_listener);
+    luas__events_init_reader(&l->reader, ~(1u << LUAS__EVENT_TICK), on_event, free_listener);
     return &l->reader;
 }

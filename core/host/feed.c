@@ -29,7 +29,7 @@ static void begin_batch(lua_State *L, luas__job_handle *h, uint32_t expected)
     h->count = 0;
     luas__buffer_truncate(&h->bytes, 0);
     luas__buffer_truncate(&h->defines, 0);
-    luas__job_try(L, h, reserve_ends(h, expected));
+    luas__job_handle_try(L, h, reserve_ends(h, expected));
 }
 
 /* Pushes the job's space, and nil for the modules that inputs name. */
@@ -67,17 +67,17 @@ static bool put_short(lua_State *L, luas__job_handle *h, int index)
 static int encode_task(lua_State *L, luas__job_handle *h, int first, int n,
                        const luas__encode_options *options)
 {
-    luas__job_check_alive(L, h);
+    luas__job_handle_check_alive(L, h);
     if (n == 1 && put_short(L, h, first))
         return 0;
     size_t mark = h->bytes.len;
-    luas__job_try(L, h, luas__buffer_append(&h->bytes, "\xce\0\0\0\0", SIZE_HEAD));
+    luas__job_handle_try(L, h, luas__buffer_append(&h->bytes, "\xce\0\0\0\0", SIZE_HEAD));
     int rc = luas__encode(L, first, n, &h->bytes, options);
     if (rc < 0) {
         luas__buffer_truncate(&h->bytes, mark);
         return rc;
     }
-    luas__job_try(L, h, reserve_ends(h, 1));
+    luas__job_handle_try(L, h, reserve_ends(h, 1));
     luas__mp_put_4((unsigned char *)luas__buffer_bytes(&h->bytes) + mark + 1,
                    (uint32_t)(h->bytes.len - mark - SIZE_HEAD));
     h->ends[h->count++] = h->bytes.len;
@@ -93,20 +93,22 @@ static void flush_defines(lua_State *L, luas__job_handle *h)
     r.end = r.at + h->defines.len;
     while (r.at < r.end) {
         const unsigned char *from = r.at;
-        luas__job_try(L, h, luas__mp_skip(&r));
+        luas__job_handle_try(L, h, luas__mp_skip(&r));
         size_t len = (size_t)(r.at - from);
-        luas__job_try(L, h, luas__pool_define(h->pool->pool, h->job, (const char *)from, len));
+        luas__job_handle_try(L, h, luas__pool_define(h->pool->pool, h->job, (const char *)from,
+                             len));
     }
     luas__buffer_truncate(&h->defines, 0);
 }
 
 static void submit_batch(lua_State *L, luas__job_handle *h)
 {
-    luas__job_check_alive(L, h); /* code that ran during encoding may have ended the pool */
+    luas__job_handle_check_alive(L, h); /* code that ran during encoding may have ended the pool */
     flush_defines(L, h);
     if (h->count == 0)
         return;
-    luas__job_try(L, h, luas__pool_feed(h->pool->pool, h->job, &h->bytes, h->ends, h->count));
+    luas__job_handle_try(L, h, luas__pool_feed(h->pool->pool, h->job, &h->bytes, h->ends,
+                         h->count));
     h->ends = NULL; /* the job has them now */
     h->count = h->cap = 0;
 }
@@ -268,7 +270,7 @@ static int job_feed_inherited(lua_State *L)
 {
     luas__job_handle *h = luas__job_handle_check(L);
     uint64_t n = (uint64_t)luaL_checkinteger(L, 2);
-    luas__job_try(L, h, luas__pool_feed_inherited(h->pool->pool, h->job, n));
+    luas__job_handle_try(L, h, luas__pool_feed_inherited(h->pool->pool, h->job, n));
     return 0;
 }
 
@@ -276,7 +278,7 @@ static int job_seal(lua_State *L)
 {
     luas__job_handle *h = luas__job_handle_check(L);
     luas__pool_seal(h->pool->pool, h->job);
-    luas__job_return_memo(L, h);
+    luas__job_handle_return_memo(L, h);
     return 0;
 }
 

@@ -35,7 +35,7 @@ luas__job_handle *luas__job_handle_of(lua_State *L)
 luas__job_handle *luas__job_handle_check(lua_State *L)
 {
     luas__job_handle *h = luas__job_handle_of(L);
-    luas__job_check_alive(L, h);
+    luas__job_handle_check_alive(L, h);
     return h;
 }
 
@@ -48,7 +48,7 @@ static int push_recalled(lua_State *L)
     return lua_gettop(L);
 }
 
-void luas__job_return_memo(lua_State *L, const luas__job_handle *h)
+void luas__job_handle_return_memo(lua_State *L, const luas__job_handle *h)
 {
     if (h->forgotten != h->pool->forgotten)
         return;
@@ -94,7 +94,7 @@ static int job_drop(lua_State *L)
         luas__pool_drop(h->pool->pool, job);
         if (inherits)
             forget_carried(L, id);
-        luas__job_return_memo(L, h);
+        luas__job_handle_return_memo(L, h);
     }
     return 0;
 }
@@ -220,7 +220,7 @@ static int carry_again(lua_State *L, luas__job_handle *h)
     lua_setiuservalue(L, AT_JOB, JOB_SPACE);
     lua_rawgeti(L, memo, MEMO_MESSAGE);
     const char *message = lua_tolstring(L, -1, &len);
-    luas__job_try(L, h, luas__pool_define(h->pool->pool, h->job, message, len));
+    luas__job_handle_try(L, h, luas__pool_define(h->pool->pool, h->job, message, len));
     lua_pushboolean(L, 1);
     lua_rawgeti(L, memo, MEMO_MODULES);
     return 2;
@@ -245,7 +245,7 @@ static int carry_anew(lua_State *L)
         return luas__job_handle_refuse(L);
     }
     rc = luas__pool_define(h->pool->pool, h->job, luas__buffer_bytes(&h->bytes), h->bytes.len);
-    luas__job_try(L, h, rc);
+    luas__job_handle_try(L, h, rc);
     int modules = lua_gettop(L);
     luas__ship_cache_libraries(L, space, modules);
     if (luas__ship_cache_make(L, 2, space, modules, luas__buffer_bytes(&h->bytes), h->bytes.len))
@@ -300,7 +300,7 @@ static void fork_own(lua_State *L, luas__job_handle *h, int workers, int now, bo
     luas__pool *p = h->pool->pool;
     lua_getiuservalue(L, AT_JOB, JOB_POOL);
     luas__fork_point at = {.L = L, .pool = lua_gettop(L)};
-    luas__job_try(L, h, inherit(p, h->job, workers, now, &at));
+    luas__job_handle_try(L, h, inherit(p, h->job, workers, now, &at));
     if (goes_on)
         luas__pool_snapshot(p, h->job, &at);
 }
@@ -355,7 +355,7 @@ static int job_renew(lua_State *L)
 static int job_pump(lua_State *L)
 {
     luas__job_handle *h = luas__job_handle_check(L);
-    luas__job_try(L, h, luas__pool_pump(h->pool->pool, h->job));
+    luas__job_handle_try(L, h, luas__pool_pump(h->pool->pool, h->job));
     return 0;
 }
 
@@ -363,7 +363,8 @@ static int job_cancel(lua_State *L)
 {
     luas__job_handle *h = luas__job_handle_check(L);
     lua_Integer from = luaL_optinteger(L, 2, 0), to = luaL_optinteger(L, 3, LUA_MAXINTEGER);
-    luas__job_try(L, h, luas__pool_cancel(h->pool->pool, h->job, (uint64_t)from, (uint64_t)to));
+    luas__job_handle_try(L, h, luas__pool_cancel(h->pool->pool, h->job, (uint64_t)from,
+                         (uint64_t)to));
     return 0;
 }
 
@@ -378,7 +379,7 @@ static int job_watch(lua_State *L)
 {
     luas__job_handle *h = luas__job_handle_check(L);
     int64_t id = luas__pool_watch(h->pool->pool, h->job);
-    luas__job_try(L, h, (int)(id < 0 ? id : 0));
+    luas__job_handle_try(L, h, (int)(id < 0 ? id : 0));
     lua_pushinteger(L, id);
     return 1;
 }
@@ -388,7 +389,7 @@ static int job_rests(lua_State *L)
 {
     luas__job_handle *h = luas__job_handle_check(L);
     luas__pool *p = h->pool->pool;
-    luas__job_try(L, h, luas__state_lock(p));
+    luas__job_handle_try(L, h, luas__state_lock(p));
     bool rests = h->job->output.settled == h->job->input.fed || luas__job_full(h->job);
     luas__state_unlock(p);
     lua_pushboolean(L, rests);
@@ -420,7 +421,7 @@ static int job_signal(lua_State *L)
 {
     luas__job_handle *h = luas__job_handle_check(L);
     int signal = (int)luaL_checkinteger(L, 2);
-    luas__job_try(L, h, luas__pool_signal_process(h->pool->pool, h->job, signal));
+    luas__job_handle_try(L, h, luas__pool_signal_process(h->pool->pool, h->job, signal));
     return 0;
 }
 

@@ -37,7 +37,7 @@ luas__job_handle *luas__job_handle_of(lua_State *L);
 /* The job. Raises if it or its pool is gone. */
 luas__job_handle *luas__job_handle_check(lua_State *L);
 
-static inline void luas__job_check_alive(lua_State *L, const luas__job_handle *h)
+static inline void luas__job_handle_check_alive(lua_State *L, const luas__job_handle *h)
 {
     if (h->pool->pool == NULL)
         luas__fail(L, "pool is closed");
@@ -46,7 +46,7 @@ static inline void luas__job_check_alive(lua_State *L, const luas__job_handle *h
 }
 
 /* Returns rc, or raises its message if it is negative. */
-static inline int luas__job_try(lua_State *L, luas__job_handle *h, int rc)
+static inline int luas__job_handle_try(lua_State *L, luas__job_handle *h, int rc)
 {
     return rc < 0 ? luas__handles_raise(L, h->pool->pool, rc) : rc;
 }
@@ -56,7 +56,7 @@ int luas__job_handle_space(lua_State *L);
 
 /* Call it when nothing more is encoded into a job: another job may then use its memo, if that
    was not forgotten. */
-void luas__job_return_memo(lua_State *L, const luas__job_handle *h);
+void luas__job_handle_return_memo(lua_State *L, const luas__job_handle *h);
 
 /* With a message at the top: makes the method return nil and the message. */
 int luas__job_handle_refuse(lua_State *L);

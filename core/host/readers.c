@@ -88,7 +88,7 @@ static int reader_finish(lua_State *L)
 static int reader_close(lua_State *L)
 {
     handle *h = luaL_checkudata(L, 1, READER);
-    luas__reader_drop(h->reader);
+    luas__events_drop_reader(h->reader);
     *h = (handle){.reader = NULL};
     return 0;
 }
@@ -301,7 +301,7 @@ static int job_pace(lua_State *L)
 {
     luas__job_handle *h = luas__job_handle_check(L);
     luas__pool *p = h->pool->pool;
-    luas__job_try(L, h, luas__state_lock(p));
+    luas__job_handle_try(L, h, luas__state_lock(p));
     uint64_t settled = h->job->output.settled, cancelled = h->job->output.cancelled, failures = h->job->output.failures;
     int64_t first = h->job->seen.first_start, last = h->job->seen.last_end;
     int64_t slowest = h->job->seen.slowest;
@@ -370,7 +370,7 @@ static int job_running(lua_State *L)
 {
     luas__job_handle *h = luas__job_handle_check(L);
     running *found = lua_newuserdatauv(L, MOST_RUNNING * sizeof *found, 0);
-    luas__job_try(L, h, luas__state_lock(h->pool->pool));
+    luas__job_handle_try(L, h, luas__state_lock(h->pool->pool));
     int n = find_running(h->pool->pool, h->job, found);
     luas__state_unlock(h->pool->pool);
     lua_createtable(L, n, 0);

@@ -131,7 +131,7 @@ static void close_copies(luas__pool *p, const luas__worker *self)
     luas__poller_abandon(&p->poller, &closing);
     for (int i = 0; i < p->nworkers; i++)
         luas__worker_abandon(p->workers[i], p->workers[i] == self, &closing);
-    luas__sinks_abandon(&p->sinks, &closing);
+    luas__sink_abandon_all(&p->sinks, &closing);
     luas__snapshots_abandon(p, &closing);
     luas__fd_closing_end(&closing);
 }

@@ -112,7 +112,8 @@ static void move_unstarted(const luas__pool *p, luas__worker *w, int64_t waited)
    while. */
 static int64_t watch_idle(const luas__pool *p, luas__worker *w, int64_t now)
 {
-    bool passed = !luas__seq_after(w->tasks.revoked_seq, atomic_load(&w->scoreboard->passed));
+    bool passed = !luas__scoreboard_is_after(w->tasks.revoked_seq,
+                                             atomic_load(&w->scoreboard->passed));
     if (passed)
         w->tasks.revoked_seq = 0;
     if (passed || !can_begin(p, w)) {

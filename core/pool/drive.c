@@ -44,7 +44,7 @@ static luas__worker *find(luas__pool *p, uint32_t serial)
 static int write_on(luas__pool *p, int sink)
 {
     int rc = 0;
-    luas__sinks_flush(&p->sinks, sink, &p->poller);
+    luas__sink_flush_all(&p->sinks, sink, &p->poller);
     for (int i = 0; i < p->nworkers && rc == 0; i++)
         rc = luas__output_go_on(&p->workers[i]->output, &p->poller,
                                 luas__worker_key(p->workers[i], LUAS__ON_OUTPUT));

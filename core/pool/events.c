@@ -10,7 +10,7 @@
 
 /* ---- listeners ---- */
 
-void luas__reader_init(luas__reader *r, unsigned wants,
+void luas__events_init_reader(luas__reader *r, unsigned wants,
                        void (*hear)(luas__reader *, int, const luas__pool_event *),
                        void (*close)(luas__reader *))
 {
@@ -21,7 +21,7 @@ void luas__reader_init(luas__reader *r, unsigned wants,
     pthread_mutex_init(&r->lock, NULL);
 }
 
-void luas__reader_drop(luas__reader *r)
+void luas__events_drop_reader(luas__reader *r)
 {
     if (r == NULL || atomic_fetch_sub(&r->users, 1) > 1)
         return;
@@ -51,7 +51,7 @@ static void drop_first(luas__listener **at)
 {
     luas__listener *l = *at;
     *at = l->next;
-    luas__reader_drop(l->reader);
+    luas__events_drop_reader(l->reader);
     free(l);
 }
 
@@ -137,7 +137,7 @@ void luas__events_dealt(luas__pool *p, const luas__worker *w, const luas__job *j
     tell(p, &e);
 }
 
-const char *luas__event_input(const luas__pool_event *e, size_t *len)
+const char *luas__events_input(const luas__pool_event *e, size_t *len)
 {
     *len = e->input_len;
     return e->source != NULL ? luas__job_input(e->source, e->index, len) : e->input;

@@ -50,7 +50,7 @@ typedef struct luas__pool_event {
     bool ends_chunk;        /* ENDED, and it was the last of its chunk */
     int status;             /* as waitpid gives it, -1 when unknown */
     uint32_t size;          /* ENDED: bytes of the results */
-    struct luas__job *source;   /* ENDED: has the input (luas__event_input), or NULL */
+    struct luas__job *source;   /* ENDED: has the input (luas__events_input), or NULL */
     const char *input;      /* MessagePack of the arguments, where there is no source */
     size_t input_len;
     const char *raised;     /* [value, message, traceback, seconds], or NULL */
@@ -70,14 +70,14 @@ typedef struct luas__reader {
     void (*close)(struct luas__reader *self);   /* frees it, after the last user */
 } luas__reader;
 
-void luas__reader_init(luas__reader *r, unsigned wants,
+void luas__events_init_reader(luas__reader *r, unsigned wants,
                        void (*hear)(luas__reader *, int, const luas__pool_event *),
                        void (*close)(luas__reader *));
-void luas__reader_drop(luas__reader *r);
+void luas__events_drop_reader(luas__reader *r);
 
 /* The input of the task whose event is being told: MessagePack of the arguments, or NULL if
    it was inherited. */
-const char *luas__event_input(const luas__pool_event *e, size_t *len);
+const char *luas__events_input(const luas__pool_event *e, size_t *len);
 
 typedef struct luas__listener {
     struct luas__listener *next;

@@ -80,7 +80,7 @@ static void add_line(luas__joblog *j, uint64_t number, const luas__pool_event *e
 {
     char text[MOST_COMMAND + 300], input[MOST_COMMAND];
     size_t len;
-    const char *bytes = luas__event_input(e, &len);
+    const char *bytes = luas__events_input(e, &len);
     if (bytes != NULL)
         luas__mp_text(bytes, len, input, sizeof input);
     else
@@ -131,7 +131,8 @@ int luas__joblog_open(luas__reader **reader, const char *path)
     }
     j->epoch = find_epoch();
     luas__log_file_add(&j->file, head, sizeof head - 1);
-    luas__reader_init(&j->reader, 1u << LUAS__EVENT_ENDED | 1u << LUAS__EVENT_TICK, hear, close_joblog);
+    luas__events_init_reader(&j->reader, 1u << LUAS__EVENT_ENDED | 1u << LUAS__EVENT_TICK, hear,
+                             close_joblog);
     *reader = &j->reader;
     return 0;
 }

@@ -90,7 +90,7 @@ static void close_shared(luas__pool *p)
     for (int i = 0; i < p->nworkers; i++)
         luas__worker_close(p->workers[i], &p->poller);
     p->nworkers = 0;
-    luas__sinks_close(&p->sinks, &p->poller);
+    luas__sink_close_all(&p->sinks, &p->poller);
     luas__poller_close(&p->poller);
     luas__bulk_close(&p->bulk);
     pthread_mutex_unlock(&p->lock);

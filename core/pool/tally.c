@@ -95,7 +95,7 @@ static void note(luas__notable *n, int pool, const luas__pool_event *e)
                          .kind = e->kind};
     memcpy(n->label, e->label, strnlen(e->label, sizeof n->label - 1));
     size_t len;
-    const char *input = luas__event_input(e, &len);
+    const char *input = luas__events_input(e, &len);
     n->input = copy_text(input, len, luas__mp_text);
     n->message = copy_message(e);
 }
@@ -221,13 +221,13 @@ luas__tally *luas__tally_new(int64_t only)
     luas__tally *t = calloc(1, sizeof *t);
     if (t == NULL)
         return NULL;
-    luas__reader_init(&t->reader, 1u << LUAS__EVENT_ENDED | 1u << LUAS__EVENT_FORKED
+    luas__events_init_reader(&t->reader, 1u << LUAS__EVENT_ENDED | 1u << LUAS__EVENT_FORKED
                       | 1u << LUAS__EVENT_REPLACED | 1u << LUAS__EVENT_DIED, on_event, close_tally);
     t->only = only;
     t->ended_row = luas__timeline_row(&t->timeline);
     t->failed_row = luas__timeline_row(&t->timeline);
     if (t->ended_row < 0 || t->failed_row < 0) {
-        luas__reader_drop(&t->reader);
+        luas__events_drop_reader(&t->reader);
         return NULL;
     }
     return t;

@@ -89,7 +89,7 @@ static void add_task(luas__trace *t, int pool, const luas__pool_event *e)
     static const char *const kinds[] = {"value", "error", "timeout", "crash", "cancelled"};
     char text[4 * MOST_INPUT + 400], input[MOST_INPUT], escaped[2 * MOST_INPUT], label[100];
     size_t len;
-    const char *bytes = luas__event_input(e, &len);
+    const char *bytes = luas__events_input(e, &len);
     luas__mp_text(bytes, bytes != NULL ? len : 0, input, sizeof input);
     luas__mp_text_json(input, escaped, sizeof escaped);
     luas__mp_text_json(e->label, label, sizeof label);
@@ -226,7 +226,7 @@ int luas__trace_open(luas__reader **reader, const char *path)
         free(t);
         return rc;
     }
-    luas__reader_init(&t->reader, ~(1u << LUAS__EVENT_STARTED), hear, close_trace);
+    luas__events_init_reader(&t->reader, ~(1u << LUAS__EVENT_STARTED), hear, close_trace);
     *reader = &t->reader;
     return 0;
 }

@@ -188,7 +188,8 @@ luas__chunk *luas__worker_tasks_running(const luas__worker *w)
 {
     luas__chunk *first = w->tasks.chunks;
     return w->tasks.nchunks > 0
-        && !luas__seq_after(first->seq, luas__scoreboard_started(w->scoreboard)) ? first : NULL;
+        && !luas__scoreboard_is_after(first->seq, luas__scoreboard_started(w->scoreboard))
+        ? first : NULL;
 }
 
 /* Returns the tasks of the last chunk that come after `started`. */

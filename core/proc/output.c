@@ -83,7 +83,7 @@ static void pass_whole_lines(luas__output *o, int i, bool all)
 static void pass_lines(luas__output *o, int i, bool all, luas__poller *poller)
 {
     pass_whole_lines(o, i, all);
-    luas__sinks_flush(o->sinks, i, poller);
+    luas__sink_flush_all(o->sinks, i, poller);
 }
 
 /* ---- keeping ---- */

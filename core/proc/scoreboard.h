@@ -78,7 +78,7 @@ void luas__scoreboard_unmap(luas__scoreboard *p);
 
 /* Does `a` come after `b`? Sequence numbers wrap: it does if it is less than half of the
    32-bit range ahead. */
-static inline bool luas__seq_after(uint32_t a, uint32_t b)
+static inline bool luas__scoreboard_is_after(uint32_t a, uint32_t b)
 {
     return (int32_t)(a - b) > 0;
 }
@@ -89,7 +89,7 @@ static inline int luas__scoreboard_claim(luas__scoreboard *p, uint32_t seq)
 {
     uint64_t word = atomic_load_explicit(&p->claims, memory_order_relaxed);
     do {
-        if (!luas__seq_after(seq, (uint32_t)word))
+        if (!luas__scoreboard_is_after(seq, (uint32_t)word))
             return 0;
     } while (!atomic_compare_exchange_weak(&p->claims, &word, (uint64_t)seq << 32 | (seq - 1)));
     return 1;

@@ -154,7 +154,7 @@ static void flush(luas__sink *s, luas__poller *poller, uint64_t key)
     close_stream(s, poller);
 }
 
-void luas__sinks_flush(luas__sinks *all, int i, luas__poller *poller)
+void luas__sink_flush_all(luas__sinks *all, int i, luas__poller *poller)
 {
     luas__sink *s = &all->of[i];
     if (s->text.len == 0)
@@ -172,16 +172,16 @@ static void flush_waiting(luas__sinks *all, int i, luas__poller *poller)
     int64_t end = luas__now() + PATIENCE;
     uint64_t before;
     tell_left_out(s);
-    luas__sinks_flush(all, i, poller);
+    luas__sink_flush_all(all, i, poller);
     do {
         before = s->written;
         struct pollfd p = {.fd = s->fd, .events = POLLOUT};
         if (s->text.len > 0 && poll(&p, s->fd >= 0, (int)(MOMENT / LUAS__MS)) >= 0)
-            luas__sinks_flush(all, i, poller);
+            luas__sink_flush_all(all, i, poller);
     } while (s->text.len > 0 && s->written > before && luas__now() < end);
 }
 
-void luas__sinks_close(luas__sinks *all, luas__poller *poller)
+void luas__sink_close_all(luas__sinks *all, luas__poller *poller)
 {
     for (int i = 0; i < 2; i++) {
         flush_waiting(all, i, poller);
@@ -193,7 +193,7 @@ void luas__sinks_close(luas__sinks *all, luas__poller *poller)
     all->line = NULL;
 }
 
-void luas__sinks_abandon(const luas__sinks *all, luas__fd_closing *closing)
+void luas__sink_abandon_all(const luas__sinks *all, luas__fd_closing *closing)
 {
     luas__fd_closing_add(closing, all->of[0].fd);
     luas__fd_closing_add(closing, all->of[1].fd);

@@ -50,12 +50,12 @@ static inline bool luas__sink_is_full(const luas__sink *s)
 void luas__sink_add(luas__sink *s, const char *tag, const char *line, size_t len);
 
 /* Writes what can be written now. What the host has printed by stdio goes first. */
-void luas__sinks_flush(luas__sinks *s, int i, luas__poller *poller);
+void luas__sink_flush_all(luas__sinks *s, int i, luas__poller *poller);
 
 /* Waits until everything is written, or nobody has read for a moment. Then frees everything. */
-void luas__sinks_close(luas__sinks *s, luas__poller *poller);
+void luas__sink_close_all(luas__sinks *s, luas__poller *poller);
 
 /* In a forked child: adds the descriptors to `closing`. Writes nothing. */
-void luas__sinks_abandon(const luas__sinks *s, luas__fd_closing *closing);
+void luas__sink_abandon_all(const luas__sinks *s, luas__fd_closing *closing);
 
 #endif

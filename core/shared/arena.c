@@ -68,7 +68,7 @@ static uint32_t class_of(uint64_t size)
 
 static void push_free(luas__arena *a, uint32_t i)
 {
-    luas__entry *e = luas__arena_entry(a, i);
+    luas__entry *e = luas__arena_head_entry(a, i);
     uint32_t *list = &a->head->free[class_of(e->size)];
     e->next = *list;
     *list = i;
@@ -77,7 +77,7 @@ static void push_free(luas__arena *a, uint32_t i)
 /* Frees the entry and gives the memory of its block back; it reads as zeros from then on. */
 static void free_entry(luas__arena *a, uint32_t i)
 {
-    luas__entry *e = luas__arena_entry(a, i);
+    luas__entry *e = luas__arena_head_entry(a, i);
     atomic_store(&e->state, ENTRY_CHANGING);
     if (fallocate(a->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)e->at,
                   (off_t)e->size) < 0)
@@ -98,7 +98,7 @@ static void rebuild(luas__arena *a)
     h->objects = 0;
     uint64_t used = 0;
     for (uint32_t i = 1; i <= h->made; i++) {
-        luas__entry *e = luas__arena_entry(a, i);
+        luas__entry *e = luas__arena_head_entry(a, i);
         if (atomic_load(&e->state) == ENTRY_USED)
             h->objects++;
         else if (atomic_load(&e->state) == ENTRY_CHANGING)
@@ -154,7 +154,7 @@ static bool message_may_have(const luas__arena *a, const luas__entry *e)
 static bool is_kept(const luas__arena *a, const luas__entry *e)
 {
     for (int i = 0; i < LUAS__KEEPERS; i++) {
-        const luas__entry *keeper = luas__arena_entry(a, (uint32_t)e->keepers[i].id);
+        const luas__entry *keeper = luas__arena_head_entry(a, (uint32_t)e->keepers[i].id);
         if (e->keepers[i].count > 0 && atomic_load(&keeper->state) == ENTRY_USED
             && atomic_load(&keeper->generation) == (uint32_t)(e->keepers[i].id >> 32))
             return true;
@@ -180,7 +180,7 @@ static void sweep(luas__arena *a)
     living l;
     find_living(a, &l);
     for (uint32_t i = 1; i <= h->made; i++) {
-        luas__entry *e = luas__arena_entry(a, i);
+        luas__entry *e = luas__arena_head_entry(a, i);
         if (atomic_load(&e->state) == ENTRY_USED && !is_wanted(a, e, &l)) {
             h->objects--;
             free_entry(a, i);
@@ -194,7 +194,7 @@ static void sweep(luas__arena *a)
 static void clear_owner(luas__arena *a)
 {
     for (uint32_t i = 1; i <= a->head->made; i++) {
-        const luas__entry *e = luas__arena_entry(a, i);
+        const luas__entry *e = luas__arena_head_entry(a, i);
         if (atomic_load(&e->state) == ENTRY_USED)
             atomic_fetch_and(&owners(a, e)[a->seat / 64], ~own_bit(a));
     }
@@ -245,7 +245,7 @@ static void own_inherited(luas__arena *a)
     if (lock(a) < 0)
         return;
     for (uint32_t i = 1; i < a->nuses; i++) {
-        const luas__entry *e = luas__arena_entry(a, i);
+        const luas__entry *e = luas__arena_head_entry(a, i);
         if (a->uses[i] > 0 && atomic_load(&e->state) == ENTRY_USED)
             set_owner(a, e);
     }
@@ -307,7 +307,7 @@ uint64_t luas__arena_name(const luas__arena *a)
 
 static luas__entry *entry_of(const luas__object *o)
 {
-    return luas__arena_entry(o->arena, (uint32_t)o->id);
+    return luas__arena_head_entry(o->arena, (uint32_t)o->id);
 }
 
 bool luas__arena_has(const luas__object *o)
@@ -327,7 +327,7 @@ static int reserve_uses(luas__arena *a, uint32_t i)
 
 static void give(luas__arena *a, uint32_t i, luas__object *o)
 {
-    const luas__entry *e = luas__arena_entry(a, i);
+    const luas__entry *e = luas__arena_head_entry(a, i);
     a->uses[i]++;
     *o = (luas__object){.arena = a, .at = (char *)a->head + e->at, .kind = (luas__shared_kind)e->kind,
                         .id = (uint64_t)atomic_load(&e->generation) << 32 | i};
@@ -339,14 +339,14 @@ static int take_entry(luas__arena *a, uint64_t size)
     luas__arena_head *h = a->head;
     uint32_t class = class_of(size), i = class < LUAS__CLASSES ? h->free[class] : 0;
     if (i != 0) {
-        h->free[class] = luas__arena_entry(a, i)->next;
+        h->free[class] = luas__arena_head_entry(a, i)->next;
         return (int)i;
     }
     size = UINT64_C(1) << class;
     if (class >= LUAS__CLASSES || h->made + 1 >= LUAS__OBJECTS || size > h->size - h->bump)
         return LUAS_ENOMEM;
     i = h->made + 1;
-    luas__entry *e = luas__arena_entry(a, i);
+    luas__entry *e = luas__arena_head_entry(a, i);
     e->at = h->bump;
     e->size = size;
     h->bump += size;
@@ -370,7 +370,7 @@ static int make(luas__arena *a, luas__shared_kind kind, uint64_t size, uint64_t 
 {
     int i = take_entry(a, size);
     int rc = i < 0 ? i : reserve_uses(a, (uint32_t)i);
-    luas__entry *e = luas__arena_entry(a, i < 0 ? 0 : (uint32_t)i);
+    luas__entry *e = luas__arena_head_entry(a, i < 0 ? 0 : (uint32_t)i);
     if (rc == 0)
         rc = charge(a, e, charged);
     if (rc < 0) {
@@ -414,7 +414,7 @@ int luas__arena_find(luas__arena *a, uint64_t id, luas__shared_kind kind, luas__
     int rc = luas__arena_enter(a);
     if (rc < 0 || (rc = lock(a)) < 0)
         return rc;
-    luas__entry *e = luas__arena_entry(a, i < LUAS__OBJECTS ? i : 0);
+    luas__entry *e = luas__arena_head_entry(a, i < LUAS__OBJECTS ? i : 0);
     if (i == 0 || i > a->head->made || atomic_load(&e->state) != ENTRY_USED
         || atomic_load(&e->generation) != (uint32_t)(id >> 32) || e->kind != (uint32_t)kind)
         rc = LUAS_ECLOSED;
@@ -442,7 +442,7 @@ bool luas__arena_is_last(const luas__object *o)
 static void free_if_unwanted(luas__arena *a, uint32_t i, uint32_t generation)
 {
     living l;
-    luas__entry *e = luas__arena_entry(a, i);
+    luas__entry *e = luas__arena_head_entry(a, i);
     int rc = luas__robust_try(&a->head->lock);
     if (rc < 0)
         return; /* a later sweep frees it */
@@ -468,7 +468,7 @@ void luas__arena_drop(luas__object *o)
     if (a->fd < 0 || a->head == NULL || --a->uses[i] > 0 || a->generation == 0
         || !luas__fork_detect_is_here(&a->here))
         return;
-    luas__entry *e = luas__arena_entry(a, i);
+    luas__entry *e = luas__arena_head_entry(a, i);
     if (atomic_load(&e->generation) != (uint32_t)(o->id >> 32))
         return;
     atomic_fetch_and(&owners(a, e)[a->seat / 64], ~own_bit(a));
@@ -513,7 +513,7 @@ static struct luas__keeper *find_keeper(luas__arena *a, luas__entry *e, uint64_t
 {
     struct luas__keeper *place = NULL;
     for (int i = 0; i < LUAS__KEEPERS; i++) {
-        const luas__entry *now = luas__arena_entry(a, (uint32_t)e->keepers[i].id);
+        const luas__entry *now = luas__arena_head_entry(a, (uint32_t)e->keepers[i].id);
         if (e->keepers[i].id == id)
             return &e->keepers[i];
         if (e->keepers[i].count == 0
@@ -527,7 +527,7 @@ static struct luas__keeper *find_keeper(luas__arena *a, luas__entry *e, uint64_t
 
 static void change_keeper(luas__arena *a, uint64_t keeper, uint64_t id, int by)
 {
-    luas__entry *e = luas__arena_entry(a, (uint32_t)id);
+    luas__entry *e = luas__arena_head_entry(a, (uint32_t)id);
     if (atomic_load(&e->generation) != (uint32_t)(id >> 32))
         return;
     struct luas__keeper *k = find_keeper(a, e, keeper);

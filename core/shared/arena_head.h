@@ -45,7 +45,7 @@ typedef struct luas__arena_head {
 #define LUAS__ENTRIES_AT (UINT64_C(1) << 20)
 #define LUAS__BLOCKS_AT (UINT64_C(32) << 20)
 
-static inline luas__entry *luas__arena_entry(const luas__arena *a, uint32_t i)
+static inline luas__entry *luas__arena_head_entry(const luas__arena *a, uint32_t i)
 {
     return (luas__entry *)(void *)((char *)a->head + LUAS__ENTRIES_AT) + i;
 }

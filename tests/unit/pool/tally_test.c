@@ -97,7 +97,7 @@ static void test_the_slowest_and_the_first_failures_are_kept(void)
     CHECK_INT(t->failures[LUAS__FAILURES - 1].index, 2 * LUAS__FAILURES - 1);
     CHECK_INT(t->unlisted, 500);
     CHECK_INT(t->kinds[LUAS__KIND_ERROR], 1500);
-    luas__reader_drop(&t->reader);
+    luas__events_drop_reader(&t->reader);
 }
 
 static void test_a_replaced_worker_keeps_its_lane(void)
@@ -125,7 +125,7 @@ static void test_a_replaced_worker_keeps_its_lane(void)
     CHECK_INT(t->lanes[0].startup, 2 * LUAS__SECOND);
     CHECK_INT(t->lanes[0].busy, 2 * LUAS__SECOND);
     CHECK_INT(t->lanes[0].alive, 2 * LUAS__SECOND);
-    luas__reader_drop(&t->reader);
+    luas__events_drop_reader(&t->reader);
 }
 
 static void test_one_job_alone_can_be_counted(void)
@@ -135,7 +135,7 @@ static void test_one_job_alone_can_be_counted(void)
     for (e.job = 1; e.job <= 3; e.job++)
         hear(t, e);
     CHECK_INT(t->times.count, 1);
-    luas__reader_drop(&t->reader);
+    luas__events_drop_reader(&t->reader);
 }
 
 /* A million tasks on 64 workers take as much room as a thousand. */
@@ -148,7 +148,7 @@ static void test_its_size_does_not_grow_with_the_tasks(void)
     size_t rows = (size_t)t->timeline.nrows * sizeof(luas__row);
     CHECK_INT(t->nlanes, 64);
     CHECK(rows + sizeof *t + (size_t)t->cap_lanes * sizeof *t->lanes < 300000);
-    luas__reader_drop(&t->reader);
+    luas__events_drop_reader(&t->reader);
 }
 
 /* ---- the stream itself ---- */
@@ -179,10 +179,10 @@ static void note_close(luas__reader *self)
 static void test_results_without_a_stamp_are_not_a_workers_words(void)
 {
     recorder r = {.closed = false};
-    luas__reader_init(&r.reader, ~0u, record, note_close);
+    luas__events_init_reader(&r.reader, ~0u, record, note_close);
     luas__pool *pool = open_pool(2, serve);
     CHECK_INT(luas__events_listen(pool, &r.reader, 7, true), 0);
-    luas__reader_drop(&r.reader);
+    luas__events_drop_reader(&r.reader);
     luas__job *job = start_job(pool, &(luas__policy){.retries = 1});
     CHECK(job->policy.flags & LUAS__JOB_STAMPED);
     feed(pool, job, "e", 4);
@@ -202,14 +202,14 @@ static void test_results_without_a_stamp_are_not_a_workers_words(void)
 static void test_nobody_is_told_who_does_not_listen_any_more(void)
 {
     recorder r = {.closed = false};
-    luas__reader_init(&r.reader, ~0u, record, note_close);
+    luas__events_init_reader(&r.reader, ~0u, record, note_close);
     luas__pool *pool = open_pool(1, serve);
     CHECK_INT(luas__events_listen(pool, &r.reader, 7, true), 0);
     luas__events_ignore(pool, &r.reader);
     check_works(pool, 10);
     CHECK_INT(r.counts[LUAS__EVENT_ENDED], 0);
     luas__pool_close(pool);
-    luas__reader_drop(&r.reader);
+    luas__events_drop_reader(&r.reader);
     CHECK(r.closed);
 }
 

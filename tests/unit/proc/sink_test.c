@@ -31,7 +31,7 @@ static void open_rig(rig *r, int end)
 
 static void close_rig(rig *r)
 {
-    luas__sinks_close(&r->sinks, &r->poller);
+    luas__sink_close_all(&r->sinks, &r->poller);
     luas__poller_close(&r->poller);
     dup2(r->stdout_before, STDOUT_FILENO);
     close(r->stdout_before);
@@ -70,7 +70,7 @@ static void read_lines(rig *r, int from)
         }
         if (len < wanted) {
             CHECK(is_told(r, 5 * LUAS__SECOND));
-            luas__sinks_flush(&r->sinks, 0, &r->poller);
+            luas__sink_flush_all(&r->sinks, 0, &r->poller);
         }
     }
     for (int i = 0; i < LINES; i++) {
@@ -87,7 +87,7 @@ static void all_comes_by(int from, int to)
     int flags = fcntl(to, F_GETFL);
     open_rig(&r, to);
     add_lines(&r, LINES);
-    luas__sinks_flush(&r.sinks, 0, &r.poller);
+    luas__sink_flush_all(&r.sinks, 0, &r.poller);
     CHECK(luas__sink_is_full(&r.sinks.of[0]));
     CHECK(!is_told(&r, 0));
     CHECK_INT(fcntl(STDOUT_FILENO, F_GETFL), flags);
@@ -123,7 +123,7 @@ static void a_terminal_that_nobody_reads_holds_up_nobody(void)
     CHECK(terminal >= 0);
     open_rig(&r, terminal);
     add_lines(&r, LINES);
-    luas__sinks_flush(&r.sinks, 0, &r.poller);
+    luas__sink_flush_all(&r.sinks, 0, &r.poller);
     CHECK(r.sinks.of[0].text.len > 0);
     close_rig(&r);
     close(master);
@@ -140,7 +140,7 @@ static void what_nobody_reads_has_a_bound(void)
     open_rig(&r, ends[1]);
     for (int i = 0; i < 1000; i++) {
         luas__sink_add(&r.sinks.of[0], "", line, sizeof line);
-        luas__sinks_flush(&r.sinks, 0, &r.poller);
+        luas__sink_flush_all(&r.sinks, 0, &r.poller);
     }
     CHECK(r.sinks.of[0].text.len < 20 << 20);
     CHECK(r.sinks.of[0].left_out > 20 << 20);
@@ -160,7 +160,7 @@ static void the_host_comes_first(void)
     open_rig(&r, ends[1]);
     printf("host ");
     add_line(&r, 7);
-    luas__sinks_flush(&r.sinks, 0, &r.poller);
+    luas__sink_flush_all(&r.sinks, 0, &r.poller);
     CHECK_INT(read(ends[0], text, sizeof text), 18);
     CHECK(strcmp(text, "host tag 00000007\n") == 0);
     close_rig(&r);
@@ -176,7 +176,7 @@ static void a_stream_that_is_closed_takes_all(void)
     open_rig(&r, ends[1]);
     close(STDOUT_FILENO);
     add_lines(&r, 10);
-    luas__sinks_flush(&r.sinks, 0, &r.poller);
+    luas__sink_flush_all(&r.sinks, 0, &r.poller);
     CHECK_INT(r.sinks.of[0].text.len, 0);
     close_rig(&r);
 }
