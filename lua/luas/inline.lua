@@ -199,7 +199,7 @@ function Job:pace()
 end
 
 function Job:carry(f, forced)
-    self.f = f
+    self.f, self.forced = f, forced
     local why = forced and core.check(f)
     if why then return nil, why end
     return true, {}
@@ -229,9 +229,23 @@ local function push(self, arguments)
     if not self.place then self.pool.waiting:add(self) end
 end
 
+function Job:feed_inherited(n)
+    self:feed(self.items, 1, n, self.policy.star)
+end
+
+-- Why the arguments of an item cannot be sent; nil if they can.
+local function why_unsent(index, arguments)
+    local message = core.check(unpack(arguments, 1, arguments.n))
+    return message and ("item %d%s%s"):format(index, message:find(": ", 1, true) and ", " or ": ", message)
+end
+
+-- What is to be shipped must be such that it could be, also where nothing is sent.
 function Job:feed(items, first, last, star)
     for i = first, last do
-        push(self, star and unpack_item(items[i], i) or pack(items[i]))
+        local arguments = star and unpack_item(items[i], i) or pack(items[i])
+        local why = self.forced and why_unsent(i, arguments)
+        if why then return false, why end
+        push(self, arguments)
     end
     return true
 end
@@ -241,15 +255,15 @@ function Job:feed_inherited(n)
 end
 
 function Job:call(...)
+    local why = self.forced and core.check(...)
+    if why then return false, why end
     push(self, pack(...))
     return true
 end
 
 local function check_item(index, arguments)
-    local message = core.check(unpack(arguments, 1, arguments.n))
-    if message then
-        check.fail(("item %d%s%s"):format(index, message:find(": ", 1, true) and ", " or ": ", message))
-    end
+    local why = why_unsent(index, arguments)
+    if why then check.fail(why) end
 end
 
 function Job:pull(source, most, before, star, indexed)
@@ -519,4 +533,8 @@ local function task()
     return { index = here.index, attempt = here.attempts, worker = 0, progress = function() end }
 end
 
-return { new = new, task = task }
+--- How many tasks run here, one inside the other.
+---@return integer
+local function depth() return #stack end
+
+return { new = new, task = task, depth = depth }

@@ -3,6 +3,7 @@
 local check = require "luas.check"
 local core = require "luas.core"
 local future = require "luas.future"
+local inline = require "luas.inline"
 local Job = require "luas.job"
 local later = require "luas.later"
 local lazy = require "luas.lazy"
@@ -54,11 +55,12 @@ local Pool = {}
 local M = {}
 
 -- A pool that was opened before this process was forked belongs to the host. In this process
--- its verbs run inline, also if the pool is closed there.
+-- its verbs run inline, also if the pool is closed there. They do, too, in a task that runs in the
+-- host, without a worker, unless the task has opened the pool.
 local function present(self)
     local state = self.state
     local pid = core.pid()
-    if state.owner == pid then return state end
+    if state.owner == pid and (state.size == 0 or inline.depth() <= state.depth) then return state end
     if not state.here or state.here.owner ~= pid then state.here = State.new { workers = 0 } end
     return state.here
 end
@@ -534,6 +536,7 @@ local function default_pool()
     if here then return here end
     local worker, process = core.worker()
     default = new(worker and not process and { workers = 0 } or configured)
+    default.state.depth = 0 -- no task's own
     return default
 end
 

@@ -18,6 +18,7 @@ local getenv = os and os.getenv or function() end
 ---@field size integer        how many workers it may have
 ---@field core table          the engine: luas.core's or luas.inline's
 ---@field owner integer       the process that opened it
+---@field depth integer       how many tasks ran in it then, without workers of their own
 ---@field closed boolean?     it takes no further jobs
 ---@field ended boolean?      all outcomes are known
 ---@field polled boolean?     a poll loop of the application's drives it
@@ -34,7 +35,7 @@ State.__index = State
 ---@return luas.poolstate
 function State.over(engine, size)
     return setmetatable({
-        core = engine, size = size, owner = core.pid(), known = {}, images = {},
+        core = engine, size = size, owner = core.pid(), depth = inline.depth(), known = {}, images = {},
         watched = {}, watching = 0, listeners = 0, waits = {},
         kept = { jobs = {}, n = 0, most = 64 }, carried = { ship = 0, inherit = 0 },
         futures = setmetatable({}, { __mode = "k" }), lazy = setmetatable({}, { __mode = "k" }),

@@ -86,6 +86,18 @@ local cases = {
     ["a result that cannot travel"] = function(p)
         return p:apply(function() return { { co = coroutine.create(print) } } end)
     end,
+    ["an item of an array that must travel and cannot"] = function(p)
+        return p:map(type, { 1, coroutine.create(print) }, { carry = "ship" })
+    end,
+    ["an item of a list that must travel and cannot"] = function(p)
+        return p:starmap(type, { { 1 }, { 1, { print, io.tmpfile() } } }, { carry = "ship" })
+    end,
+    ["arguments that must travel and cannot"] = function(p)
+        return p:with { carry = "ship" }:apply(type, 1, { io.tmpfile() })
+    end,
+    ["what every worker is given, and cannot be sent"] = function(p)
+        return p:with { carry = "ship" }:broadcast(type, coroutine.wrap(print))
+    end,
     ["an item of a source that cannot travel"] = function(p)
         return p:map(type, read_only { { co = coroutine.create(print) } })
     end,
@@ -302,6 +314,21 @@ describe("inside a task", function()
                     return total, table.concat(squares, ",")
                 end
                 print(table.concat({ pool.apply(sum, 3) }, " "))]], by))
+        end)
+
+        it("other pools run inline too where the task has no worker, but not its own, under " .. by, function()
+            assert.are.equal("0 0 0 1 1\n", helpers.output([[
+                local other <close> = pool.new(2)
+                local function whose(p) return select(2, pcall(p.apply, p, error)).worker end
+                local function task()
+                    local own <close> = pool.new(1)
+                    return select(2, pcall(pool.apply, error)).worker, whose(other),
+                        whose(other:with { timeout = 9 }), whose(own)
+                end
+                local p <close> = pool.new(0)
+                local a, b, c, d = p:apply(task)
+                print(table.concat({ a, b, c, d, select(2, pcall(pool.with { chunk = 1 }.map, pool, error, { 1 })).worker }, " "))
+                ]], by))
         end)
 
         it("the pool that runs the task runs inline, under " .. by, function()
