@@ -6,6 +6,8 @@
 #include <sys/wait.h>
 
 #include "codec.h"
+#include "msgpack.h"
+#include "task.h"
 
 static void set_integer(lua_State *L, const char *name, int64_t value)
 {
@@ -21,22 +23,43 @@ static void set_status(lua_State *L, int status)
         set_integer(L, "signal", WTERMSIG(status));
 }
 
-/* Adds value, message, traceback and time, if the task has sent them. */
-static int set_raised(lua_State *L, const luas__outcome *o, const char *payload, int space)
+/* Reads a value that is a message of its own. Pushes it; or returns false and pushes the reason. */
+static bool read_part(lua_State *L, luas__mp_reader *in, int space)
 {
-    static const char *const names[] = {"value", "message", "traceback", "took"};
-    if (o->len == 0)
-        return 0;
+    const char *at = (const char *)in->at;
+    if (luas__mp_skip(in) < 0)
+        in->at = in->end;
+    return luas__decode_value(L, at, (size_t)((const char *)in->at - at), space, LUAS__FUNCTIONS) == 1;
+}
+
+/* Adds to the message of the table that the value could not be read. The reason is at the top. */
+static void lose_value(lua_State *L, int table)
+{
+    lua_getfield(L, table, "message");
+    lua_insert(L, -2);
+    luas__task_add_reason(L, lua_gettop(L) - 1);
+    lua_setfield(L, table, "message");
+}
+
+/* Adds value, message, traceback and time, if the task has sent them. Each is a message of its
+   own: the value may have references within it. */
+static void set_raised(lua_State *L, const luas__outcome *o, const char *payload, int space)
+{
+    static const char *const names[] = {"message", "traceback", "took"};
+    luas__mp_reader in = {(const unsigned char *)payload, (const unsigned char *)payload + o->len};
+    luas__mp_token head;
+    if (o->len == 0 || luas__mp_read(&in, &head) != 1 || head.type != MP_ARRAY || head.len < 1)
+        return;
     int table = lua_gettop(L);
-    int n = luas__decode(L, payload, o->len, space, LUAS__FUNCTIONS);
-    for (int i = 0; i < n && i < 4; i++) {
-        lua_pushvalue(L, table + 1 + i);
-        lua_setfield(L, table, names[i]);
+    bool lost = !read_part(L, &in, space);
+    for (uint32_t i = 1; i < head.len && i < 4; i++) {
+        if (read_part(L, &in, space))
+            lua_setfield(L, table, names[i - 1]);
+        else
+            lua_pop(L, 1);
     }
-    if (n < 0)
-        lua_setfield(L, table, "message");
+    lost ? lose_value(L, table) : lua_setfield(L, table, "value");
     lua_settop(L, table);
-    return n;
 }
 
 /* Sets what the task was given: the value, or a table of several with their number, or nil for

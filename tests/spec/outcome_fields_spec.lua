@@ -230,3 +230,47 @@ describe("a worker has one name", function()
         end
     end)
 end)
+
+describe("what a task raised", function()
+    local function twice() local s = { 1 } error { s, s } end
+    local function itself() local t = {} t.self = t error(t) end
+    local function closures()
+        local n = 0
+        error { function() n = n + 1 return n end, function() return n end }
+    end
+    local ways = {
+        apply = function(p, f) return select(2, pcall(p.apply, p, f)) end,
+        map = function(p, f) return select(3, p:map(f, { 1 }, { on_error = "collect" }))[1] end,
+        ["apply_async"] = function(p, f)
+            local future = p:apply_async(f)
+            return select(2, pcall(future.get, future))
+        end,
+        ["a process"] = function(_, f)
+            local started = luas.process.spawn(f)
+            return select(2, pcall(started.result, started))
+        end,
+    }
+    for name, way in pairs(ways) do
+        it("keeps what it has twice, itself and shared upvalues, by " .. name, function()
+            local p <close> = luas.pool.new(1)
+            local value = way(p, twice).value
+            assert.are.same({ { 1 }, { 1 } }, value)
+            assert.are.equal(value[1], value[2])
+            value = way(p, itself).value
+            assert.are.equal(value, value.self)
+            value = way(p, closures).value
+            assert.are.equal(1, value[1]())
+            assert.are.equal(1, value[2]())
+        end)
+    end
+
+    it("and cannot be made again here leaves its message", function()
+        local p <close> = luas.pool.new(1)
+        local class = { __tostring = function() return "an object" end }
+        function class.__luas_pack() return 1 end
+        function class.__luas_unpack() error("no way back", 0) end
+        local o = ways.apply(p, function() error(setmetatable({}, class)) end)
+        assert.are.equal("an object, whose value is lost: __luas_unpack: no way back", o.message)
+        assert.is_nil(o.value)
+    end)
+end)
