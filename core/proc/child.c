@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "fd.h"
+#include "streams.h"
 
 #ifdef __linux__
 #include <linux/futex.h>
@@ -152,7 +153,7 @@ void luas__child_forks_begin(luas__child_forks *f)
     for (int s = 1; s < NSIG; s++)
         if (sigaction(s, NULL, &action) == 0 && action.sa_handler != SIG_DFL)
             f->handled[f->count++] = s;
-    fflush(NULL);
+    luas__streams_flush();
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &f->mask);
 }
@@ -170,6 +171,7 @@ pid_t luas__child_fork(const luas__child_forks *f)
     setpgid(0, 0);
     reset_signals(f);
     die_with_parent(f->parent);
+    luas__streams_purge();
     empty_stdin();
     skip_exit_handlers();
     return 0;

@@ -24,8 +24,8 @@ typedef struct luas__child {
 #define LUAS__CHILD_INIT {0, -1, 0}
 
 /*
- * Several forks in a row. Before the first one stdio is flushed, or every child would print
- * what is buffered. Signals are blocked until the last one. After each fork the parent
+ * Several forks in a row. Before the first one stdio is flushed as far as that does not wait
+ * (streams.h). Signals are blocked until the last one. After each fork the parent
  * copies every page that it writes to, so it should write little between two forks.
  */
 typedef struct luas__child_forks {
