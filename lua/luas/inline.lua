@@ -2,6 +2,12 @@
 --- results and the same errors. It replaces a pool of luas.core where there are no workers
 --- (`workers = 0`, or inside a task), so the verbs need not know. What a task changes
 --- stays changed here.
+---
+--- Why not a worker's own loop, with a channel that leads back here? The loop copies values,
+--- and here a task has the caller's own. It is one task deep, and here a task waits for tasks
+--- of the same pool. The pool kills a process that goes on or exits; here core.guard must stop
+--- the call, so it would stay, and its outcomes would have to be told to the pool in another
+--- way. What the loop would save is the queue: the smaller part, and the part without traps.
 
 local check = require "luas.check"
 local core = require "luas.core"
