@@ -11,6 +11,7 @@
 #include "clock.h"
 #include "codec.h"
 #include "describe.h"
+#include "own_code.h"
 #include "share.h"
 #include "task.h"
 #include "user_calls.h"
@@ -38,6 +39,7 @@ typedef struct guard {
     int64_t stopped_at;     /* when the first error was raised; 0: not yet */
     bool discard, killed, exited;
     int status;             /* of os.exit */
+    int leeway;             /* how much the library did after it was due (own_code.h) */
 } guard;
 
 /* Registry: the innermost guard; the traceback of the last error. */
@@ -104,25 +106,60 @@ static void end(lua_State *L, guard *g)
         set_hook(inner->L, 1);
 }
 
-/* When the time of a call is over all calls inside it end, too. */
-static void on_count(lua_State *L, lua_Debug *ar)
+/* The outermost call whose time is over, or NULL. All calls inside it end, too. */
+static guard *find_due(guard *g, int64_t now)
 {
-    (void)ar;
-    guard *due = NULL, *g = innermost(L);
-    int64_t now = luas__now();
-    if (stride_of(g) == 0) /* a coroutine that has outlived its task */
-        set_hook(L, 0);
+    guard *due = NULL;
     for (; g != NULL; g = g->outer)
         if (is_due(g, now))
             due = g;
-    if (due == NULL)
-        return;
+    return due;
+}
+
+/* Notes that the call is stopped now; returns the message of the error. */
+static const char *note_stop(lua_State *L, guard *due, int64_t now)
+{
+    due->leeway = 0;
     if (due->stopped_at > 0 || due->exited) {
         end(L, due);
-        luaL_error(L, "killed by the pool");
+        return "killed by the pool";
     }
     due->stopped_at = now;
-    luaL_error(L, "stopped by the pool");
+    return "stopped by the pool";
+}
+
+static void on_count(lua_State *L, lua_Debug *ar)
+{
+    (void)ar;
+    guard *g = innermost(L);
+    int64_t now = luas__now();
+    if (stride_of(g) == 0) /* a coroutine that has outlived its task */
+        set_hook(L, 0);
+    guard *due = find_due(g, now);
+    if (due == NULL)
+        return;
+    if (due->leeway < LUAS__LEEWAY && luas__own_code_runs(L)) {
+        due->leeway++;
+        set_hook(L, 1);
+        return;
+    }
+    luaL_error(L, "%s", note_stop(L, due, now));
+}
+
+int64_t luas__inline_call_limit(lua_State *L, int64_t timeout)
+{
+    luas__task_look_for_stop(L);
+    guard *g = innermost(L);
+    if (g == NULL)
+        return timeout;
+    int64_t now = luas__now();
+    guard *due = find_due(g, now);
+    if (due != NULL)
+        luaL_error(L, "%s", note_stop(L, due, now));
+    for (; g != NULL; g = g->outer)
+        if (limit(g) - now < timeout)
+            timeout = limit(g) - now;
+    return timeout;
 }
 
 int luas__inline_call_stop(lua_State *L)
@@ -408,6 +445,12 @@ int luas__inline_call(lua_State *L)
     int64_t now = luas__now();
     guard g = {.outer = innermost(L), .L = L, .token = lua_topointer(L, AT_TOKEN), .began = now,
                .levels = count_levels(L), .discard = lua_toboolean(L, AT_DISCARD)};
+    guard *due = find_due(g.outer, now);
+    if (due != NULL) {
+        lua_pushliteral(L, "stopped");
+        lua_pushstring(L, note_stop(L, due, now));
+        return 2;
+    }
     double seconds = luaL_optnumber(L, AT_SECONDS, 0);
     g.deadline = seconds > 0 ? now + luas__seconds(seconds) : INT64_MAX;
     luaL_checkstack(L, LUA_MINSTACK, "too many arguments");

@@ -19,8 +19,9 @@
  * of it are stopped as well.
  *
  * A count hook checks the time. It stops the task by one error. If the task still runs half a
- * second later, every instruction raises an error. Coroutines that the task makes have the hook,
- * too. The hook cannot interrupt C. If another hook is set it stays, and there is no deadline.
+ * second later, every instruction of its own code raises an error, and so does each call of the
+ * library's that waits or calls a task. Coroutines that the task makes have the hook, too. The
+ * hook cannot interrupt C. If another hook is set it stays, and there is no deadline.
  */
 #ifndef LUAS_LUA_GUARD_H
 #define LUAS_LUA_GUARD_H
@@ -37,6 +38,10 @@
 int luas__inline_call(lua_State *L);
 int luas__inline_call_stop(lua_State *L);
 int luas__inline_call_stopped(lua_State *L);
+
+/* For a call that is about to wait: raises if what runs here is to be stopped. Else returns how
+   many ns it may wait, at most `timeout`. */
+int64_t luas__inline_call_limit(lua_State *L, int64_t timeout);
 
 /* Can the `count` values from index `first` be sent? Messages call them `each`
    (luas__encode_options). Returns 0; or negative, and pushes the reason. */

@@ -17,6 +17,7 @@
 #include "codec.h"
 #include "fail.h"
 #include "handles.h"
+#include "task.h"
 
 #define CHANNEL "luas.core.channel"
 
@@ -138,11 +139,13 @@ static int send_some(channel_handle *c)
 static int flush(lua_State *L, channel_handle *c)
 {
     int rc;
-    while ((rc = send_some(c)) == -EAGAIN)
+    while ((rc = send_some(c)) == -EAGAIN) {
+        luas__task_look_for_stop(L);
         if (wait_for(c->fd, POLLOUT, INT64_MAX) == -EINTR) {
             lua_pushliteral(L, "signal");
             return 1;
         }
+    }
     if (rc < 0) {
         luas__buffer_truncate(&c->out, 0);
         return luas__fail(L, "cannot send: %s", rc == -EPIPE
@@ -204,6 +207,8 @@ static int channel_recv(lua_State *L)
             return lua_pushnil(L), 1;
         if (n < 0 && n != -EAGAIN)
             return luas__fail(L, "cannot receive: %s", luas_strerror((int)n));
+        if (n == -EAGAIN)
+            luas__task_look_for_stop(L);
         int ready = n == -EAGAIN ? wait_for(c->fd, POLLIN, deadline) : 1;
         if (ready == -EINTR)
             return lua_pushliteral(L, "signal"), 1;

@@ -9,6 +9,7 @@
 #include "error.h"
 #include "fail.h"
 #include "handles.h"
+#include "inline_call.h"
 #include "names.h"
 #include "serve.h"
 #include "share.h"
@@ -200,6 +201,7 @@ static int pool_step(lua_State *L)
     /* Waits no longer than this; callers that need more call again. A signal that came just
        before the wait does not end it, and its hook should not wait for long. */
     int64_t timeout = lua_isnoneornil(L, 2) ? LUAS__SECOND : luas__seconds(luaL_checknumber(L, 2));
+    timeout = luas__inline_call_limit(L, timeout);
     bool again = lua_toboolean(L, 3);
     luas__fork_point at = {.L = L, .pool = 1};
     int rc = luas__pool_step(h->pool, timeout, &at);

@@ -22,6 +22,7 @@
 #include "holds.h"
 #include "list.h"
 #include "names_scan.h"
+#include "own_code.h"
 
 /* Stack of run_tasks: what a chunk's tasks share. */
 enum { TASK_SERVER = 1, TASK_FUNCTION, TASK_SPACE, TASK_INPUTS, TASK_RANDOMSEED, TASK_BASE };
@@ -36,6 +37,7 @@ static struct {
     volatile uint32_t seq;
     luas__chunk_run *chunk;     /* the chunk of the task */
     volatile sig_atomic_t busy; /* a task runs: only then may the hook raise */
+    volatile sig_atomic_t leeway;   /* what the library may still do before the hook raises */
     bool is_fork;       /* this process is a child that a task has forked */
     luas__arena *arena; /* where its tasks share objects, or NULL */
     uint32_t held;      /* how many holds there were before the task */
@@ -57,20 +59,36 @@ bool luas__task_stopped(void)
         && (atomic_load(&serving.scoreboard->stop) == serving.seq || luas__child_is_orphan());
 }
 
-static void raise_if_meant(lua_State *L, lua_Debug *ar)
+static void raise_if_meant(lua_State *L)
 {
-    (void)ar;
     lua_sethook(L, NULL, 0, 0);
     if (luas__task_stopped())
         luaL_error(L, "stopped by the pool");
 }
 
+static void on_stop_hook(lua_State *L, lua_Debug *ar)
+{
+    (void)ar;
+    if (serving.leeway > 0 && luas__task_stopped() && luas__own_code_runs(L))
+        serving.leeway--;
+    else
+        raise_if_meant(L);
+}
+
+void luas__task_look_for_stop(lua_State *L)
+{
+    if (lua_gethook(L) == on_stop_hook)
+        raise_if_meant(L);
+}
+
 static void on_stop_signal(int signal)
 {
     (void)signal;
-    if (serving.L != NULL)
-        lua_sethook(serving.L, raise_if_meant,
-                    LUA_MASKCALL | LUA_MASKRET | LUA_MASKLINE | LUA_MASKCOUNT, 1);
+    if (serving.L == NULL)
+        return;
+    serving.leeway = LUAS__LEEWAY;
+    lua_sethook(serving.L, on_stop_hook,
+                LUA_MASKCALL | LUA_MASKRET | LUA_MASKLINE | LUA_MASKCOUNT, 1);
 }
 
 static void note_fork(void)

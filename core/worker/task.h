@@ -57,6 +57,9 @@ uint32_t luas__task_seq(void);
 /* Does this worker's running task have to end? False in a host. */
 bool luas__task_stopped(void);
 
+/* Raises if a stop has come that was not raised yet: for the library, before it waits. */
+void luas__task_look_for_stop(lua_State *L);
+
 /* Sets the arena in which tasks of this process share objects. Locks that a task still holds at
    its end are given back. Does nothing in a host. */
 void luas__task_use(luas__arena *arena);

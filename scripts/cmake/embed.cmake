@@ -1,5 +1,5 @@
 # Writes OUTPUT, a C file that holds the Lua files named in MANIFEST, one a
-# line; a file's module name is its path below ROOT. core/host/modules.h
+# line; a file's module name is its path below ROOT. core/codec/modules.h
 # declares the result.
 
 file(STRINGS ${MANIFEST} files)

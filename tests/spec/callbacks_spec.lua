@@ -378,14 +378,18 @@ describe("callbacks of a task", function()
     end)
 
     it("end with it, where they have no end of their own", function()
-        local p <close> = pool.new { workers = 1, timeout = 0.1 }
-        local ok, o = pcall(p.apply, p, function()
-            local function link() p:apply_async(math.abs, 1):on_done(link) end
-            link()
-        end)
-        assert.is_false(ok)
-        assert.are.equal("timeout", o.kind)
-        assert.are.equal(1, p:apply(id, 1))
+        for workers = 0, 1 do
+            local p <close> = pool.new { workers = workers, timeout = 0.1 }
+            local ok, o = pcall(p.apply, p, function()
+                local function link() p:apply_async(math.abs, 1):on_done(link) end
+                link()
+            end)
+            assert.is_false(ok)
+            assert.are.equal("timeout", o.kind)
+            assert.are.equal(1, p:apply(id, 1))
+            p:close()
+            assert.is_true(p:join(1))
+        end
     end)
 
     it("leave those of its caller to that", function()
