@@ -252,14 +252,16 @@ static double took(luas_pool *pool, const char *name, luas_value argument, luas_
 static void test_times(void)
 {
     luas_pool *pool = open_functions(1, 0.3, 0);
-    double s = took(pool, "wait", luas_number(0.1), LUAS_VALUE);
-    CHECK(s >= 0.1 && s < 0.3);
-    s = took(pool, "hang", luas_integer(0), LUAS_TIMEOUT);
+    double s = took(pool, "hang", luas_integer(0), LUAS_TIMEOUT);
     CHECK(s >= 0.3 && s < 30);
+    close_pool(pool);
+    pool = open_functions(1, 0, 0); /* on a busy machine any of these takes longer */
+    s = took(pool, "wait", luas_number(0.1), LUAS_VALUE);
+    CHECK(s >= 0.1 && s < 30);
     s = took(pool, "fail", luas_string("x"), LUAS_ERROR);
-    CHECK(s > 0 && s < 0.3);
+    CHECK(s > 0 && s < 30);
     s = took(pool, "die", luas_integer(1), LUAS_CRASH);
-    CHECK(s >= 0 && s < 0.3);
+    CHECK(s >= 0 && s < 30);
     luas_outcome o;
     uint64_t behind;
     submit(pool, "wait", luas_number(0.1));
