@@ -98,6 +98,8 @@ typedef struct luas_pool luas_pool;
 typedef struct luas_event luas_event;
 typedef void luas_listener(void *data, const luas_event *event);
 
+#define LUAS_INIT_TIMEOUT 60
+
 typedef struct luas_options {
     size_t size;            /* of this struct; luas_pool_open sets it */
     const char *script;     /* a Lua file that defines functions; each worker runs it once */
@@ -108,6 +110,8 @@ typedef struct luas_options {
                                memory; NULL: each worker has memory of its own */
     luas_listener *on_event;    /* is told what calls and workers do; or NULL */
     void *event_data;       /* passed to on_event */
+    double init_timeout;    /* seconds that a worker may take to run the script, before it is
+                               killed; 0: LUAS_INIT_TIMEOUT; negative: no limit */
 } luas_options;
 
 typedef enum luas_type {
@@ -202,8 +206,13 @@ struct luas_event {
 
 /*
  * Forks the workers, which load the script. On failure *pool is NULL and nothing is left
- * running. If the script does not exist or does not load, luas_next reports it as
- * LUAS_EBROKEN.
+ * running.
+ *
+ * If the script does not exist or does not load, each call that was submitted has an outcome
+ * that says so. After that luas_next and luas_submit return LUAS_EBROKEN. If it was loaded by
+ * some worker and fails in others, the pool tries these again, after pauses that grow to 5 s.
+ * Meanwhile the other workers run the calls. The pool gives the calls up when it has had no
+ * worker at all for more than 6 s.
  */
 LUAS_API int luas_pool_open(luas_pool **pool, const luas_options *options);
 

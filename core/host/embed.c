@@ -6,6 +6,7 @@
 #define _GNU_SOURCE
 #include <lauxlib.h>
 #include <lualib.h>
+#include <math.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -129,6 +130,13 @@ static int listen(luas_pool *p, const luas_options *o)
     return rc;
 }
 
+/* In ns; 0: no limit. */
+static int64_t init_timeout(const luas_options *o)
+{
+    return o->init_timeout == 0 ? LUAS__SECOND * LUAS_INIT_TIMEOUT
+        : o->init_timeout < 0 || isinf(o->init_timeout) ? 0 : luas__seconds(o->init_timeout);
+}
+
 static int open_pool(luas_pool **pool, const luas_options *o)
 {
     luas_pool *p = calloc(1, sizeof *p);
@@ -136,7 +144,7 @@ static int open_pool(luas_pool **pool, const luas_options *o)
         return LUAS_ENOMEM;
     luas__pool_options options = {
         .workers = o->workers > 0 ? o->workers : luas__cpus_count(),
-        .main = worker_main, .has_init = true,
+        .main = worker_main, .has_init = true, .init_timeout = init_timeout(o),
     };
     luas__task_watch_forks();
     p->timeout = o->timeout;
@@ -274,6 +282,8 @@ int luas_submit(luas_pool *p, const char *name, int count, const luas_value *arg
         return LUAS_EINVAL;
     if (is_foreign(p))
         return LUAS_EFOREIGN;
+    if (p->pool->health.broken != 0)
+        return p->pool->health.broken;
     luas__buffer bytes = LUAS__BUFFER_INIT;
     int rc = write_call(&bytes, name, count, arguments);
     if (rc == 0)
@@ -355,13 +365,17 @@ static int give(luas_pool *p, luas_outcome *out)
 {
     const luas__outcome *o = &p->next;
     const luas__results *r = &p->results;
-    int kind = luas__results_read(&p->results, o->kind, p->payload, o->len);
+    int kind = luas__results_read(&p->results, o->in_init ? LUAS__KIND_ERROR : o->kind, p->payload, o->len);
     if (kind < 0)
         return try_again(p, kind);
-    *out = (luas_outcome){.call = o->index, .kind = (luas_kind)kind, .count = r->count,
+    if (o->in_init && kind >= 0)
+        kind = o->kind;
+    *out = (luas_outcome){.call = o->index, .kind = (luas_kind)kind, .count = kind > LUAS__KIND_ERROR ? 0 : r->count,
                           .results = r->values, .traceback = r->traceback, .pid = o->pid,
                           .exitcode = -1, .took = o->took};
     describe(p, o->status, out);
+    if (o->in_init) /* whatever the kind, in the words that came with it */
+        out->message = r->message;
     p->next.index++;
     p->next.count--;
     p->taken++;

@@ -10,6 +10,8 @@ int luas__handles_raise(lua_State *L, luas__pool *p, int rc)
 {
     if (rc == LUAS_EBROKEN && p->health.why.len > 0)
         lua_pushstring(L, luas__buffer_bytes(&p->health.why));
+    else if (luas__error_is_shortage(rc) && rc != LUAS_ENOMEM)
+        return luas__fail(L, "a worker could not be forked: %s", luas_strerror(rc));
     else
         lua_pushfstring(L, "luas: %s", luas_strerror(rc));
     return lua_error(L);

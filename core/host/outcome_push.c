@@ -15,6 +15,14 @@ static void set_integer(lua_State *L, const char *name, int64_t value)
     lua_setfield(L, -2, name);
 }
 
+static void set_flag(lua_State *L, const char *name, bool is_so)
+{
+    if (!is_so)
+        return;
+    lua_pushboolean(L, 1);
+    lua_setfield(L, -2, name);
+}
+
 static void set_status(lua_State *L, int status)
 {
     if (status != -1 && WIFEXITED(status))
@@ -100,10 +108,8 @@ void luas__outcome_push(lua_State *L, const luas__outcome *o, const char *payloa
         set_integer(L, "pid", o->pid);
         set_integer(L, "worker", o->worker);
     }
-    if (o->over_memory) {
-        lua_pushboolean(L, 1);
-        lua_setfield(L, -2, "over_memory");
-    }
+    set_flag(L, "over_memory", o->over_memory);
+    set_flag(L, "init", o->in_init);
     if (o->kind == LUAS__KIND_CRASH || (o->kind != LUAS__KIND_VALUE && o->status != 0))
         set_status(L, o->status);
     set_raised(L, o, payload, space);

@@ -3,6 +3,7 @@
 #include "pool_handle.h"
 
 #include <lauxlib.h>
+#include <math.h>
 #include <stdio.h>
 
 #include "clock.h"
@@ -72,6 +73,15 @@ static int64_t option_integer(lua_State *L, const char *name, int64_t standard)
     return value;
 }
 
+/* In ns; 0: none, or endless. */
+static int64_t option_seconds(lua_State *L, const char *name)
+{
+    lua_getfield(L, 1, name);
+    double s = luaL_optnumber(L, -1, 0);
+    lua_pop(L, 1);
+    return isinf(s) ? 0 : luas__seconds(s);
+}
+
 static bool option_given(lua_State *L, const char *name)
 {
     bool given = lua_getfield(L, 1, name) != LUA_TNIL;
@@ -98,6 +108,7 @@ int luas__pool_handle_new(lua_State *L)
         .workers = (int)option_integer(L, "workers", 1),
         .main = worker_main,
         .has_init = option_given(L, "init"),
+        .init_timeout = option_seconds(L, "init_timeout"),
         .max_tasks = (uint64_t)option_integer(L, "max_tasks", 0),
         .memory = (size_t)option_integer(L, "memory", 0),
         .max_memory = (size_t)option_integer(L, "max_memory", 0),

@@ -9,6 +9,7 @@
 #include "procfs.h"
 #include "reap.h"
 #include "receive.h"
+#include "starts.h"
 
 /* How often to check workers that are late with something. */
 #define TICK (5 * LUAS__MS)
@@ -197,6 +198,7 @@ static int look_at(luas__pool *p, luas__worker *w, int64_t now, int64_t *next)
     if (luas__state_weighs(p) && w->tasks.unanswered > 0)
         *next = earlier(*next, now + 2 * TICK);
     *next = earlier(*next, watch_deadline(p, w, now));
+    *next = earlier(*next, luas__starts_watch(p, w, now));
     return rc;
 }
 
@@ -215,6 +217,7 @@ int luas__deadlines_check(luas__pool *p)
     p->alarmed = false;
     if (rc < 0)
         return rc;
+    next = earlier(next, luas__starts_retry_at(p));
     if (p->spawn.failed)
         next = earlier(next, now + 20 * TICK);
     return next < INT64_MAX ? luas__poller_alarm(&p->poller, next) : 0;

@@ -260,14 +260,14 @@ int luas__events_ended(luas__pool *p, luas__worker *w, const luas__outcome *o,
     return 0;
 }
 
-void luas__events_cancelled(luas__pool *p, luas__job *job, uint64_t count)
+void luas__events_unbegun(luas__pool *p, luas__job *job, uint64_t count, enum luas__kind kind)
 {
     if (count == 0 || !is_stamped(job))
         return;
     luas__pool_event e = about(p, LUAS__EVENT_ENDED, job, NULL);
     e.at = luas__now();
     e.count = count;
-    e.kind = LUAS__KIND_CANCELLED;
+    e.kind = kind;
     tell(p, &e);
 }
 

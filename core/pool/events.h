@@ -116,7 +116,7 @@ void luas__events_dealt(struct luas__pool *p, const struct luas__worker *w,
    LUAS_EPROTO, and nobody was told. */
 int luas__events_ended(struct luas__pool *p, struct luas__worker *w, const luas__outcome *o,
                        const char *payload, bool retried);
-void luas__events_cancelled(struct luas__pool *p, struct luas__job *job, uint64_t count);
+void luas__events_unbegun(struct luas__pool *p, struct luas__job *job, uint64_t count, enum luas__kind kind);
 void luas__events_forked(struct luas__pool *p, const struct luas__worker *w);
 void luas__events_died(struct luas__pool *p, const struct luas__worker *w);
 void luas__events_tick(struct luas__pool *p);

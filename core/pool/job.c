@@ -421,7 +421,7 @@ int luas__job_settle(luas__job *j, const luas__outcome *o, const char *payload,
         i += settle_inputs(j, o->index + i, o->count - i);
     j->output.settled += o->count;
     if (o->kind != LUAS__KIND_VALUE && o->kind != LUAS__KIND_CANCELLED)
-        j->output.failures++;
+        j->output.failures += o->count;
     if (o->kind == LUAS__KIND_CANCELLED)
         j->output.cancelled += o->count;
     if (j->policy.room > 0)
@@ -429,11 +429,10 @@ int luas__job_settle(luas__job *j, const luas__outcome *o, const char *payload,
     return 0;
 }
 
-static int cancel_range(luas__job *j, uint64_t first, uint64_t count, uint32_t attempts)
+/* How many tasks at the front of a range end together: all, unless each is to name its input. */
+static uint64_t end_together(const luas__job *j, uint64_t count)
 {
-    luas__outcome o = {.index = first, .count = count, .kind = LUAS__KIND_CANCELLED,
-                       .attempts = (uint16_t)attempts};
-    return luas__job_settle(j, &o, NULL, NULL);
+    return j->policy.flags & LUAS__JOB_NAMES && count > 0 ? 1 : count;
 }
 
 static uint64_t clamp(uint64_t x, uint64_t low, uint64_t high)
@@ -441,36 +440,44 @@ static uint64_t clamp(uint64_t x, uint64_t low, uint64_t high)
     return x < low ? low : x > high ? high : x;
 }
 
-/* Cancels the tasks of the range from `from` to `past` - 1. */
-static int cancel_within(luas__job *j, const luas__range *range, uint64_t from, uint64_t past)
+/* Ends the tasks of the range from *from to `past` - 1, or the first of these. *from is then the
+   task after those. */
+static int end_within(luas__job *j, const luas__range *range, uint64_t *from, uint64_t past,
+                      const luas__outcome *as, const char *payload)
 {
     uint64_t end = range->first + range->count;
-    uint64_t low = clamp(from, range->first, end), high = clamp(past, low, end);
+    uint64_t low = clamp(*from, range->first, end), high = clamp(past, low, end);
+    luas__outcome o = *as;
+    o.index = low;
+    o.count = end_together(j, high - low);
+    o.attempts = (uint16_t)range->attempts;
     int rc = luas__job_reserve(j, 1);
     if (rc == 0)
-        rc = cancel_range(j, low, high - low, range->attempts);
+        rc = luas__job_settle(j, &o, payload, NULL);
     if (rc < 0)
         return rc;
-    luas__pending_cut(&j->input.pending, range, low, high - low);
-    j->input.waiting -= high - low;
+    *from = o.index + o.count;
+    luas__pending_cut(&j->input.pending, range, low, o.count);
+    j->input.waiting -= o.count;
     requeue(j);
     return 0;
 }
 
-int luas__job_cancel_pending(luas__job *j, uint64_t from, uint64_t to)
+int luas__job_end_pending(luas__job *j, uint64_t from, uint64_t to, const luas__outcome *as,
+                          const char *payload)
 {
     uint64_t past = to < UINT64_MAX ? to + 1 : to;
     const luas__range *range;
     int rc = 0;
     while (rc == 0 && from < past && (range = luas__pending_from(&j->input.pending, from)) != NULL
-           && range->first < past) {
-        uint64_t low = from > range->first ? from : range->first, next = range->first + range->count;
-        if (j->policy.flags & LUAS__JOB_NAMES)
-            next = low + 1; /* each with its input */
-        rc = cancel_within(j, range, from, next < past ? next : past);
-        from = next;
-    }
+           && range->first < past)
+        rc = end_within(j, range, &from, past, as, payload);
     return rc;
+}
+
+int luas__job_cancel_pending(luas__job *j, uint64_t from, uint64_t to)
+{
+    return luas__job_end_pending(j, from, to, &(luas__outcome){.kind = LUAS__KIND_CANCELLED}, NULL);
 }
 
 bool luas__job_finished(const luas__job *j)

@@ -191,7 +191,10 @@ int luas__job_reserve_outcome(luas__job *j, const luas__outcome *o, const luas__
 int luas__job_settle(luas__job *j, const luas__outcome *o, const char *payload,
                      const luas__buffer *printed);
 
-/* Cancels what is pending with an index between `from` and `to`. */
+/* What is pending with an index between `from` and `to` has this outcome, but for index,
+   count and attempts; is cancelled. */
+int luas__job_end_pending(luas__job *j, uint64_t from, uint64_t to, const luas__outcome *as,
+                          const char *payload);
 int luas__job_cancel_pending(luas__job *j, uint64_t from, uint64_t to);
 
 bool luas__job_finished(const luas__job *j);

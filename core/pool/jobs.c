@@ -160,7 +160,22 @@ static int cancel_pending(luas__pool *p, luas__job *job, uint64_t from, uint64_t
     p->stats.tasks += settled;
     p->progress += settled;
     if (luas__events_wanted(&p->events))
-        luas__events_cancelled(p, job, settled);
+        luas__events_unbegun(p, job, settled, LUAS__KIND_CANCELLED);
+    return rc;
+}
+
+int luas__jobs_give_up(luas__pool *p, luas__job *job, const luas__outcome *as, const char *payload)
+{
+    uint64_t settled = job->output.settled;
+    int rc = luas__job_end_pending(job, 0, UINT64_MAX, as, payload);
+    luas__outcome of_all = *as;
+    of_all.count = job->output.settled - settled;
+    luas__state_count(&p->stats, &of_all);
+    p->progress += of_all.count;
+    if (luas__events_wanted(&p->events))
+        luas__events_unbegun(p, job, of_all.count, of_all.kind);
+    if (luas__job_finished(job))
+        luas__jobs_done(p, job);
     return rc;
 }
 

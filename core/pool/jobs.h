@@ -30,6 +30,9 @@ void luas__jobs_free_all(luas__pool *p);
 /* The library's thread need not go on with this job any more. */
 void luas__jobs_stop_pumping(luas__pool *p, luas__job *job);
 
+/* What is pending of the job has this outcome, but for index, count and attempts. */
+int luas__jobs_give_up(luas__pool *p, luas__job *job, const luas__outcome *as, const char *payload);
+
 /* Cancels the job's tasks with an index between `from` and `to` that no worker has begun.
    What else had to be taken back for that goes where it was; not behind one of these
    tasks that runs, if the caller is about to stop it (`stops`). */

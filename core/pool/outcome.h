@@ -12,7 +12,8 @@ enum luas__kind {
 /*
  * The payload is MessagePack. For a value it is the array of results; for an error it is
  * [value, message, traceback, seconds that the task took]. A timeout or a cancelled task has the
- * latter, too, if the task could be stopped by an error. Otherwise the payload is empty.
+ * latter, too, if the task could be stopped by an error; so has whatever is `in_init`, without
+ * the seconds. Otherwise the payload is empty.
  */
 typedef struct luas__outcome {
     uint64_t index;     /* of the task, or of the first of `count` tasks that
@@ -25,6 +26,7 @@ typedef struct luas__outcome {
     uint8_t kind;
     uint8_t over_memory : 1;    /* a crash: killed for passing its memory limit */
     uint8_t input_is_cut : 1;   /* the input was large: it is text, of how it begins */
+    uint8_t in_init : 1;        /* no worker could start that would have run it */
     uint8_t framed : 1; /* the payload is `count` VALUE frames (frame.h) */
     uint16_t attempts;  /* how often it was started */
     int32_t pid;        /* of the worker that had it; 0: none */

@@ -108,6 +108,7 @@ void luas__pool_close(luas__pool *p)
     luas__definition_release_all(&p->definitions);
     luas__events_release(&p->events);
     luas__buffer_release(&p->health.why);
+    luas__buffer_release(&p->health.payload);
     luas__buffer_release(&p->health.exit_error);
     pthread_mutex_destroy(&p->lock);
     luas__fork_detect_close(&p->fork_detect);

@@ -2,15 +2,12 @@
 #define _GNU_SOURCE
 #include "reap.h"
 
-#include <stdio.h>
-#include <string.h>
-#include <sys/wait.h>
-
 #include "error.h"
 #include "jobs.h"
 #include "receive.h"
 #include "settle.h"
 #include "snapshots.h"
+#include "starts.h"
 
 /* The chunk whose first task is to blame for the worker's death, or NULL. It is the task that
    was running: claimed, without an answer. If none was running, the first task of the worker
@@ -49,32 +46,15 @@ static void note_process_end(luas__worker *w)
     w->process->process_gone = true;
 }
 
-static void break_in_init(luas__pool *p, const luas__worker *w)
-{
-    char words[80] = "a worker ended while it ran init";
-    size_t len = strlen(words);
-    int status = w->child.status;
-    if (w->over_memory)
-        snprintf(words + len, sizeof words - len, ": it passed its memory limit");
-    else if (WIFEXITED(status))
-        snprintf(words + len, sizeof words - len, ": it exited with status %d", WEXITSTATUS(status));
-    else if (WIFSIGNALED(status))
-        snprintf(words + len, sizeof words - len, ": it was killed by signal %d", WTERMSIG(status));
-    luas__state_break(p, LUAS_EBROKEN, words, strlen(words));
-}
-
 /* Too many deaths without any work done are no accident. */
 static void consider_failed_start(luas__pool *p, const luas__worker *w)
 {
     static const char words[] = "workers end before they run anything";
-    if (w->told_to_stop || w->tasks.served > 0 || luas__scoreboard_started(w->scoreboard) > 0)
+    if (w->told_to_stop || p->options.has_init || w->tasks.served > 0
+        || luas__scoreboard_started(w->scoreboard) > 0)
         p->health.failed_starts = 0;
     else if (++p->health.failed_starts > LUAS__MOST_FAILED_STARTS * p->options.workers + 10)
         luas__state_break(p, LUAS_EBROKEN, words, sizeof words - 1);
-    /* Where init has run before, another may be luckier. */
-    if (!w->ready && p->options.has_init && !w->told_to_stop && p->health.broken == 0
-        && (!p->health.initialized || p->health.failed_starts > LUAS__MOST_FAILED_STARTS))
-        break_in_init(p, w);
 }
 
 static bool reap(luas__pool *p, luas__worker *w)
@@ -125,6 +105,8 @@ int luas__reap_worker(luas__pool *p, luas__worker *w)
         rc = luas__worker_tasks_revoke(w);
     if (rc == 0 && guilty != NULL)
         rc = give_up_job(p, guilty);
+    if (rc == 0)
+        rc = luas__starts_ended(p, w);
     if (rc < 0)
         return rc;
     consider_failed_start(p, w);

@@ -7,6 +7,7 @@
 #include "error.h"
 #include "mp_text.h"
 #include "settle.h"
+#include "starts.h"
 
 static int take_outcome(luas__pool *p, luas__worker *w, int code, luas__mp_reader *body)
 {
@@ -45,14 +46,14 @@ static int take_values(luas__pool *p, luas__worker *w)
 
 /* Takes in a FAILED. A worker whose init failed is useless. One whose exit function failed has
    done its work. */
-static int take_failure(luas__pool *p, const luas__worker *w, luas__mp_reader *body)
+static int take_failure(luas__pool *p, luas__worker *w, luas__mp_reader *body)
 {
     luas__mp_token words;
     if (luas__mp_read(body, &words) != 1 || (words.type != MP_STR && words.type != MP_BIN))
         return LUAS_EPROTO;
     if (!w->told_to_stop)
-        luas__state_break(p, LUAS_EBROKEN, words.bytes, words.len);
-    else if (p->health.exit_error.len == 0 && !p->health.exit_error_told)
+        return luas__starts_failed(w, words.bytes, words.len);
+    if (p->health.exit_error.len == 0 && !p->health.exit_error_told)
         return luas__buffer_append(&p->health.exit_error, words.bytes, words.len);
     return 0;
 }
@@ -88,7 +89,7 @@ static int take_words(luas__pool *p, luas__worker *w, int64_t code, luas__mp_rea
     case LUAS__MSG_ERROR:
         return take_outcome(p, w, (int)code, body);
     case LUAS__MSG_READY:
-        w->ready = p->health.initialized = true;
+        luas__starts_done(p, w);
         return 0;
     case LUAS__MSG_FAILED:
         return take_failure(p, w, body);

@@ -11,6 +11,7 @@
 #include "schedule.h"
 #include "snapshots.h"
 #include "spawner.h"
+#include "starts.h"
 
 /* ---- fewer ---- */
 
@@ -111,7 +112,7 @@ static bool wants_snapshot_worker(luas__pool *p, luas__job *job)
     int definitions, most = job->snapshot.workers;
     if (job->pace.concurrency > 0 && job->pace.concurrency < most)
         most = job->pace.concurrency;
-    return job->queued && count_of_snapshot(p, job->snapshot.id) < most
+    return job->queued && luas__starts_allowed(p) && count_of_snapshot(p, job->snapshot.id) < most
         && (!p->scaling.asks_only || luas__snapshots_find(p, job->snapshot.id, &definitions) != NULL);
 }
 
@@ -157,7 +158,7 @@ static bool wants_all(const luas__pool *p)
 static int scale_up_all(luas__pool *p)
 {
     int rc = 0;
-    while (rc == 0 && luas__schedule_needs_worker(p))
+    while (rc == 0 && luas__starts_allowed(p) && luas__schedule_needs_worker(p))
         rc = scale_up(p, NULL);
     return rc == 0 ? luas__scaling_replace(p) : rc;
 }
@@ -207,11 +208,20 @@ static int await_room(luas__pool *p, int lack)
     return is_busy(p) || (makes_room && go_on_waiting(p)) ? 0 : lack;
 }
 
+/* Outcomes come first; the pool is broken when there are no more. */
+static int give_up(luas__pool *p)
+{
+    int rc = luas__starts_give_up(p);
+    if (rc < 0)
+        return rc;
+    return is_busy(p) || p->progress != p->noticed ? 0 : p->health.broken;
+}
+
 /* A failing fork is a failure only when no worker could do the tasks. */
 int luas__scaling_up(luas__pool *p, void *host)
 {
     if (p->closing || p->health.broken != 0)
-        return p->closing ? 0 : p->health.broken;
+        return p->closing ? 0 : give_up(p);
     int rc = have_forked(p, scale_up_all, host);
     p->spawn.failed = rc < 0;
     if (rc == 0 || rc == LUAS_ENOMEM || wants_all(p))

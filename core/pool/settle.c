@@ -6,13 +6,6 @@
 #include "error.h"
 #include "jobs.h"
 
-static void count(luas__stats *s, const luas__outcome *o)
-{
-    uint64_t *counters[] = {&s->values, &s->errors, &s->timeouts, &s->crashes, &s->cancelled};
-    *counters[o->kind] += o->count;
-    s->tasks += o->count;
-}
-
 /* What the task that has just ended printed, or NULL if output is not captured. With captured
    output a worker has one task at a time: so everything in the pipe belongs to this task. */
 static luas__buffer *captured(luas__pool *p, luas__worker *w)
@@ -41,7 +34,7 @@ static int settle(luas__pool *p, luas__worker *w, const luas__outcome *o, const 
         rc = luas__job_settle(job, o, payload, text);
     if (rc < 0)
         return rc;
-    count(&p->stats, o);
+    luas__state_count(&p->stats, o);
     if (text != NULL)
         luas__output_forget(&w->output);
     luas__worker_tasks_answered(w, (uint32_t)o->count);

@@ -41,7 +41,7 @@ static void note_spawn(luas__pool *p, luas__worker *w)
 {
     w->resident = luas__state_weighs(p) ? luas__procfs_rss(w->pid) : 0;
     p->stats.forks++;
-    p->spawn.forked_at = luas__now();
+    p->spawn.forked_at = w->forked_at = luas__now();
     if (luas__events_wanted(&p->events))
         luas__events_forked(p, w);
 }

@@ -22,6 +22,7 @@ typedef struct luas__pool_options {
     int workers;                /* the most there may be, without those of inheriting jobs */
     luas__child_main *main;     /* what a worker runs */
     bool has_init;              /* a worker sends READY when init has run */
+    int64_t init_timeout;       /* ns that this may take; 0: no limit */
     uint64_t max_tasks;         /* a worker is replaced after so many; 0: never */
     luas__output_mode output;
     char label[40];             /* names workers in tags */
@@ -33,6 +34,14 @@ typedef struct luas__stats {
     uint64_t tasks, values, errors, timeouts, crashes, cancelled;
     uint64_t forks, retries, chunks, steals;
 } luas__stats;
+
+/* Counts the tasks that an outcome is of. */
+static inline void luas__state_count(luas__stats *s, const luas__outcome *o)
+{
+    uint64_t *counters[] = {&s->values, &s->errors, &s->timeouts, &s->crashes, &s->cancelled};
+    *counters[o->kind] += o->count;
+    s->tasks += o->count;
+}
 
 typedef struct luas__pool {
     pthread_mutex_t lock;
@@ -69,10 +78,14 @@ typedef struct luas__pool {
     struct {
         int broken;             /* why no worker can start, or 0 */
         luas__buffer why;       /* the same in words, ending in a zero */
+        luas__outcome as;       /* what tasks that no worker has begun have then, */
+        luas__buffer payload;   /* with this payload */
         luas__buffer exit_error;    /* what the first exit that failed raised */
         bool exit_error_told;   /* the owner has passed it on */
         int failed_starts;      /* deaths in a row without a task started */
         bool initialized;       /* init has run in some worker */
+        int refusals;           /* failed tries to start another since then (starts.h) */
+        int64_t retry_at;       /* ns; when the next may be made */
     } health;
     struct {
         int pending;            /* workers that are prepared and still to be forked */

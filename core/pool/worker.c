@@ -57,6 +57,7 @@ static void release(luas__worker *w)
         luas__bulk_free(w->bulk, w->slot);
     luas__buffer_release(&w->link.out);
     luas__buffer_release(&w->link.in);
+    luas__buffer_release(&w->start.why);
     free(w->tasks.room);
     free(w->known.jobs);
     free(w->known.definitions);

@@ -61,6 +61,13 @@ typedef struct luas__worker {
     int exit_status;        /* the exit status that STOP asks for */
     bool told_to_stop;      /* kept after it has ended */
     bool ready;             /* init has run */
+    int64_t forked_at;      /* ns */
+    struct {                /* starts.h */
+        luas__buffer why;   /* what init raised, in words, */
+        bool failed;        /* if it did */
+        bool timed_out;     /* it took too long, and was killed for that */
+        bool counted;       /* as a try that failed */
+    } start;
     bool counted;           /* its death has been counted against a job */
     bool retiring;          /* to be replaced: large, stuck, or its snapshot was changed */
     bool over_memory;       /* was killed for its memory */

@@ -53,7 +53,8 @@ local function new(given)
     local self = setmetatable({
         jobs = {}, waiting = heap.new(goes_before), running = {}, counts = {}, last_id = 0, last_turn = 0,
         ended_ids = {}, first_ended = 1, last_ended = 0,
-        init = given.init, exit = given.exit,
+        init = given.init, exit = given.exit, name = given.name,
+        init_timeout = given.init_timeout ~= math.huge and given.init_timeout or nil,
     }, Pool)
     self.jobs.before, self.jobs.after = self.jobs, self.jobs -- a ring of those not done
     return self
@@ -137,19 +138,47 @@ function Pool:count(name, n)
     self.counts[name] = (self.counts[name] or 0) + n
 end
 
--- Runs init before the first task. If it fails no task runs.
+local function how_it_ended(self, kind, exitcode)
+    if kind == "timeout" then return ("timed out after %g s"):format(self.init_timeout) end
+    return ("it exited with status %d"):format(exitcode)
+end
+
+-- What tasks have that were to run after an init which failed so.
+local function refusal(self, kind, value, message, traceback)
+    local o = { kind = kind, init = true, pid = core.pid(), worker = 0 }
+    if kind == "error" then
+        o.value, o.traceback = message, traceback
+    else
+        o.exitcode = kind == "crash" and value or nil
+        message = how_it_ended(self, kind, value)
+    end
+    o.message = ("init, worker %s0: %s"):format(self.name and self.name .. " " or "", message)
+    return o
+end
+
+-- All that waits has this outcome.
+local function give_up(self, o)
+    local job = self.jobs.after
+    while job ~= self.jobs do
+        local after = job.after
+        job:end_queued(o)
+        job = after
+    end
+end
+
+-- Runs init before the first task: false if it fails, and then no task runs.
 local function prepare(self)
-    if self.broken then error(self.broken, 0) end
-    if self.ready then return end
+    if self.ready then return true end
     self.ready = true -- for verbs that it uses
-    if not self.init then return end
-    local kind, value, message, traceback = core.guard(self, nil, true, self.init)
-    if kind == "value" then return end
+    if not self.init then return true end
+    local kind, value, message, traceback = core.guard(self, self.init_timeout, true, self.init)
+    if kind == "value" then return true end
     self.ready = false
     if kind == "stopped" then error(value, 0) end
     self.broken = kind == "error" and message .. "\n" .. (traceback or "")
-        or ("a worker ended while it ran init: it exited with status %d"):format(value)
-    error(self.broken, 0)
+        or "a worker ended while it ran init: " .. how_it_ended(self, kind, value)
+    give_up(self, refusal(self, kind, value, message, traceback))
+    return false
 end
 
 -- A job that had its turn goes behind those of its priority.
@@ -173,7 +202,7 @@ end
 function Pool:step()
     local job = self.waiting:first()
     if not job then return false end
-    prepare(self)
+    if not prepare(self) then return true end
     if self.waiting.n > 1 then share(job) else job:run() end
     return true
 end
@@ -294,8 +323,7 @@ function Job:pump() end
 --- Call it when nobody waits for the job yet.
 function Job:detach()
     while self.first <= self.last do
-        prepare(self.pool)
-        self:run()
+        if prepare(self.pool) then self:run() end
     end
 end
 
@@ -449,6 +477,19 @@ end
 function Job:run()
     local task <close> = start(self)
     task:call()
+end
+
+--- All that has not begun has this outcome.
+function Job:end_queued(o)
+    while self.first <= self.last do
+        local task = self.queue[self.first]
+        self.queue[self.first] = nil
+        self.first = self.first + 1
+        local fields = {}
+        for name, value in pairs(o) do fields[name] = value end
+        task:fail(fields)
+    end
+    if self.place then self.pool.waiting:remove(self) end
 end
 
 function Job:cancel_queued(from, to)

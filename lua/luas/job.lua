@@ -338,27 +338,35 @@ local function describe(self, o)
         end
     end
     o.name = self.name
-    if o.kind == "timeout" then o.limit = self.options.timeout end
+    if o.kind == "timeout" and not o.init then o.limit = self.options.timeout end
     if o.worker and o.worker > 0 then o.worker_name = outcome.worker_name(self.pool.name, o) end
     o.traceback = o.traceback and outcome.own_lines(o.traceback)
     return outcome.new(o)
 end
 
--- Stops reading the source after `halt` failures.
+-- Stops reading the source after `halt` failures, and when no worker can start.
 local function note_failure(self, o)
     if o.kind == "cancelled" then return end
     self.failed = self.failed + 1
-    if self.options.halt and self.failed >= self.options.halt then self:finish() end
+    if o.init or self.options.halt and self.failed >= self.options.halt then self:finish() end
+end
+
+-- What an outcome of several tasks says of one of them.
+local function of_one(self, o, index)
+    local fields = {}
+    for name, value in pairs(o) do fields[name] = value end
+    fields.index, fields.count = index, 1
+    return describe(self, fields)
 end
 
 --- Puts one outcome for each task that `o` stands for into a table, by index.
----@param o luas.outcome  of one task, or of several that were cancelled together
+---@param o luas.outcome  of one task, or of several that ended together
 ---@param into table<integer, luas.outcome>
 function Job:spread(o, into)
     into[o.index] = o
     if o.count == 1 then return end
     for i = o.index, o.index + o.count - 1 do
-        into[i] = describe(self, { kind = o.kind, index = i, count = 1, attempts = o.attempts })
+        into[i] = of_one(self, o, i)
     end
 end
 
@@ -371,6 +379,13 @@ function Job:collect(results)
     self.taken = self.taken + n
     if fields then note_failure(self, fields) end
     return fields and describe(self, fields)
+end
+
+--- The outcome of the first task that this one is about.
+---@param o luas.outcome
+---@return luas.outcome
+function Job:first(o)
+    return o.count == 1 and o or of_one(self, o, o.index)
 end
 
 local function describe_taken(self, index, fields, ...)

@@ -96,6 +96,7 @@ M.pool = {
     workers = whole(0, M.MOST_WORKERS),
     name = kind("string"),
     init = kind("function"),
+    init_timeout = seconds,
     exit = kind("function"),
     max_tasks = whole(1),
     memory = size,

@@ -15,6 +15,7 @@
 ---@field signal integer?    of a crash
 ---@field output string?     what it printed, in a pool that captures that
 ---@field attempts integer   how often the task was started
+---@field init boolean?      no worker could start: what became of the last one's init
 ---@field pending boolean?   only the wait ran out: the task goes on
 
 local core = require "luas.core"
@@ -137,6 +138,7 @@ end
 ---@return luas.outcome
 function M.new(fields)
     fields.took = fields.took or 0
+    if fields.init then return setmetatable(fields, Outcome) end -- it says where
     local ok, words = pcall(describe[fields.kind], fields)
     if not ok and core.stopped(words) then error(words, 0) end
     fields.message = ok and words or "(the error could not be described)"

@@ -37,6 +37,7 @@ local AHEAD <const> = 1 << 22
 ---@field workers integer?    0: run everything in the caller, for debugging
 ---@field name string?
 ---@field init function?      run once in each worker, first
+---@field init_timeout number? seconds that a worker may take for that (default 60; math.huge: no limit)
 ---@field exit function?      run once in each worker, last; join waits for it
 ---@field max_tasks integer?  tasks after which a worker is replaced
 ---@field output "inherit"|"tag"|"capture"|nil  what becomes of what tasks print
@@ -131,7 +132,7 @@ local function gather(job, all)
         elseif o.kind == "cancelled" then
             cancelled = earlier(cancelled, o)
         elseif earlier(first, o) ~= first then
-            first = o
+            first = job:first(o)
             job:finish()
             job:cancel(o.index + 1)
         end

@@ -14,6 +14,9 @@ local progress = later.open "luas.progress"
 
 local getenv = os and os.getenv or function() end
 
+-- Seconds that a worker may take to start.
+local INIT_TIMEOUT <const> = 60
+
 ---@class luas.poolstate
 ---@field size integer        how many workers it may have
 ---@field core table          the engine: luas.core's or luas.inline's
@@ -63,6 +66,7 @@ function State.new(given)
     local output = given.output or core.run and core.run.output
     local engine = size == 0 and inline.new(given) or core.pool {
         workers = size, init = given.init, exit = given.exit, max_tasks = given.max_tasks,
+        init_timeout = given.init_timeout or INIT_TIMEOUT,
         output = output, name = given.name,
         memory = given.memory and options.bytes(given.memory),
         max_memory = given.max_memory and options.bytes(given.max_memory),

@@ -122,7 +122,8 @@ describe("init without workers", function()
                 for _ = 1, 2 do
                     local ok, message = pcall(p.map, p, function() ran = true end, { 1 })
                     assert.is_false(ok)
-                    messages[i] = message:gsub("\n\t%[C%]: in %?", "")
+                    messages[i] = tostring(message):gsub("\n\t%[C%]: in %?", "")
+                        :gsub("worker %d", "worker"):gsub("%[worker, pid %d+%] ", "")
                 end
                 p:terminate()
             end

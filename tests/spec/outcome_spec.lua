@@ -576,9 +576,9 @@ describe("init", function()
     local failing = {
         raises = { function() error("no database") end, "no database" },
         ["raises much"] = { function() error(("no database"):rep(100000)) end, "no database" },
-        exits = { function() os.exit(3) end, "a worker ended while it ran init: it exited with status 3" },
+        exits = { function() os.exit(3) end, "it exited with status 3" },
         ["is killed"] = { function() os.execute("kill -9 $PPID") end,
-            "a worker ended while it ran init: it was killed by signal 9" },
+            "it was killed by signal 9" },
     }
     for name, case in pairs(failing) do
         it("that " .. name .. " is one clear error, not a storm of processes", function()

@@ -394,7 +394,7 @@ static void test_waiting_without_a_loop(void)
 
 /* ---- scripts that do not load ---- */
 
-static void check_unloadable(const char *path, const char *words)
+static void check_unloadable(const char *path, const char *words, luas_kind kind)
 {
     luas_pool *pool = open_pool(&(luas_options){.script = path, .workers = 2});
     struct pollfd p = {.fd = luas_pool_fd(pool), .events = POLLIN};
@@ -404,7 +404,14 @@ static void check_unloadable(const char *path, const char *words)
     CHECK_INT(luas_submit(pool, "echo", 0, NULL, NULL), 0);
     while ((rc = luas_next(pool, &o)) == 0)
         CHECK_INT(poll(&p, 1, 20000), 1);
+    CHECK_INT(rc, 1);
+    CHECK(o.call == 1 && o.kind == kind && strncmp(o.message, "init, worker ", 13) == 0);
+    CHECK(strstr(o.message, words) != NULL);
+    CHECK_INT(luas_pending(pool), 0);
+    while ((rc = luas_next(pool, &o)) == 0)
+        CHECK_INT(poll(&p, 1, 20000), 1);
     CHECK_INT(rc, LUAS_EBROKEN);
+    CHECK_INT(luas_submit(pool, "echo", 0, NULL, NULL), LUAS_EBROKEN);
     CHECK(strstr(luas_pool_why(pool), words) != NULL);
     CHECK(strcmp(luas_strerror(rc), "workers cannot start") == 0);
     luas_pool_close(pool);
@@ -412,15 +419,15 @@ static void check_unloadable(const char *path, const char *words)
 
 static void test_scripts_that_do_not_load(void)
 {
-    check_unloadable("/no/such/script.lua", "/no/such/script.lua");
+    check_unloadable("/no/such/script.lua", "/no/such/script.lua", LUAS_ERROR);
     write_script("local x = = 1");
-    check_unloadable(script, "unexpected symbol near '='");
+    check_unloadable(script, "unexpected symbol near '='", LUAS_ERROR);
     CHECK_INT(unlink(script), 0);
     write_script("error('not today', 0)");
-    check_unloadable(script, "not today");
+    check_unloadable(script, "not today", LUAS_ERROR);
     CHECK_INT(unlink(script), 0);
     write_script("os.exit(3)");
-    check_unloadable(script, "a worker ended while it ran init: it exited with status 3");
+    check_unloadable(script, "it exited with status 3", LUAS_CRASH);
     CHECK_INT(unlink(script), 0);
 }
 
