@@ -68,8 +68,11 @@
  *                                   job; true if the pool has no others
  *   J:feed(items, i, j, star [, most]) -> true, modules     encode items[i..j], in
  *                                   at most so many bytes. Or nil, message
- *   J:pull(source, most, before, star, indexed) -> n, more, modules  encode what up to
- *                                   `most` calls give, after `before` tasks
+ *   J:pull(source, most, before, star, indexed) -> n, more, modules [, who, value,
+ *                                   traceback]  encode what up to `most` calls give,
+ *                                   after `before` tasks. What was raised meanwhile
+ *                                   ends that: by the "source", or for an "item" that
+ *                                   cannot be sent
  *   J:call(...) -> true, modules    encode one task with these arguments. Or
  *                                   nil, message
  *   J:submit()                      what was encoded last and not submitted
@@ -85,7 +88,7 @@
  *                                   as {n=, nil, results...}; into order goes
  *                                   the index of each, as they ended
  *   J:printed() -> table            index -> what the task printed, when captured
- *   J:cancel([from [, to]])   J:drop()   J:done() -> boolean
+ *   J:cancel([from [, to]])   J:start_no_more()   J:drop()   J:done() -> boolean
  *   J:watch() -> id                 has P:ended say when it is over
  *   J:rests() -> boolean            has all that was fed its outcome, or must the
  *                                   rest wait for the consumer?

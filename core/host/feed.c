@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "array.h"
+#include "clock.h"
 #include "error.h"
 #include "codec.h"
 #include "encoder.h"
@@ -212,42 +213,106 @@ static int spread_list(lua_State *L, int first, lua_Integer index)
     return n + behind;
 }
 
-/* Arguments: job, source function, the most tasks, index of the first one,
-   star, whether an index comes before the arguments. Gives their number, whether the source may have more, and the modules
-   that they refer to, as `feed` does. */
+/* Stack of read_source, which the arguments of job_pull begin. */
+enum { PULL_SOURCE = AT_JOB + 1, PULL_MOST, PULL_BEFORE, PULL_STAR, PULL_INDEXED, PULL_SPACE, PULL_MODULES,
+       PULLED };
+
+/* A batch of a source that turns out to be slow ends after so long: tasks wait for it. */
+#define LONGEST_PULL (5 * LUAS__MS)
+
+/* Registry: where the source raised what it raised last. */
+static const char pull_traceback_key = 't';
+
+/* Puts one task's arguments, which lie from PULLED on, into the batch. */
+static void put_pulled(lua_State *L, luas__job_handle *h, const luas__encode_options *options)
+{
+    lua_Integer index = lua_tointeger(L, PULL_BEFORE) + h->count + 1;
+    if (lua_toboolean(L, PULL_INDEXED))
+        lua_remove(L, PULLED);
+    int n = lua_gettop(L) - PULLED + 1;
+    if (lua_toboolean(L, PULL_STAR))
+        n = spread_list(L, PULLED, index);
+    if (h->count == 0)
+        luas__names_scan_for(L, PULLED); /* the source may have loaded modules */
+    if (encode_task(L, h, PULLED, n, options) < 0) {
+        push_item_message(L, index);
+        luas__fail(L, "%s", lua_tostring(L, -1));
+    }
+}
+
+/* Returns whether the source may have more. What was put into the batch stays there if this raises. */
+static int read_source(lua_State *L)
+{
+    luas__job_handle *h = luas__job_handle_check(L);
+    lua_Integer most = lua_tointeger(L, PULL_MOST);
+    luas__encode_options options = task_options(h, PULL_SPACE, false);
+    options.modules = PULL_MODULES;
+    int64_t end = luas__now_coarse() + LONGEST_PULL;
+    bool more = true;
+    while ((lua_Integer)h->count < most && more && (h->count == 0 || luas__now_coarse() < end)) {
+        lua_pushvalue(L, PULL_SOURCE);
+        h->in_source = true;
+        lua_call(L, 0, LUA_MULTRET);
+        h->in_source = false;
+        more = !lua_isnoneornil(L, PULLED);
+        if (more)
+            put_pulled(L, h, &options);
+        lua_settop(L, PULL_MODULES);
+    }
+    lua_pushboolean(L, more);
+    return 1;
+}
+
+static int note_traceback(lua_State *L)
+{
+    luaL_traceback(L, L, NULL, 1);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &pull_traceback_key);
+    return 1;
+}
+
+/* Pushes the set of modules at the index, or nil if it is empty: then it submits the batch. */
+static void end_pull(lua_State *L, luas__job_handle *h, int modules)
+{
+    lua_pushnil(L);
+    if (lua_next(L, modules) == 0) {
+        lua_pushnil(L);
+        submit_batch(L, h);
+        return;
+    }
+    lua_pop(L, 2);
+    lua_pushvalue(L, modules);
+}
+
+/*
+ * Arguments: job, source function, the most tasks, the number of tasks before, star, whether an
+ * index comes before the arguments. Returns the number of tasks that were read, whether the source
+ * may have more, and the modules that they refer to, as `feed` does. If that was raised which ends
+ * the reading: also by whom ("source", or "item" for what cannot be sent), the value, the traceback.
+ */
 static int job_pull(lua_State *L)
 {
     luas__job_handle *h = luas__job_handle_check(L);
-    lua_Integer most = luaL_checkinteger(L, 3), before = luaL_checkinteger(L, 4);
-    bool star = lua_toboolean(L, 5), indexed = lua_toboolean(L, 6), more = true;
-    lua_settop(L, 2);
-    int space = push_space(L);
-    luas__encode_options options = task_options(h, space, false);
+    lua_settop(L, PULL_INDEXED);
+    luas__job_handle_space(L);
+    lua_newtable(L);
     begin_batch(L, h, 0);
     luas__user_calls_note(L);
-    while ((lua_Integer)h->count < most && more) {
-        int first = space + 2;
-        lua_pushvalue(L, 2);
-        lua_call(L, 0, LUA_MULTRET);
-        more = !lua_isnoneornil(L, first);
-        if (!more)
-            break;
-        if (indexed)
-            lua_remove(L, first);
-        int n = lua_gettop(L) - first + 1;
-        if (star)
-            n = spread_list(L, first, before + h->count + 1);
-        if (h->count == 0)
-            luas__names_scan_for(L, first); /* the source may have loaded modules */
-        if (encode_task(L, h, first, n, &options) < 0)
-            return push_item_message(L, before + h->count + 1),
-                   luas__fail(L, "%s", lua_tostring(L, -1));
-        lua_settop(L, space + 1);
-    }
+    h->in_source = false;
+    lua_pushcfunction(L, note_traceback);
+    lua_pushcfunction(L, read_source);
+    for (int i = 1; i <= PULL_MODULES; i++)
+        lua_pushvalue(L, i);
+    bool raised = lua_pcall(L, PULL_MODULES, 1, PULLED) != LUA_OK;
+    luas__job_handle_check_alive(L, h);
     lua_pushinteger(L, h->count);
-    lua_pushboolean(L, more);
-    end_batch(L, h, space);
-    return 3;
+    lua_pushboolean(L, !raised && lua_toboolean(L, PULLED + 1));
+    end_pull(L, h, PULL_MODULES);
+    if (!raised)
+        return 3;
+    lua_pushstring(L, h->in_source ? "source" : "item");
+    lua_pushvalue(L, PULLED + 1);
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &pull_traceback_key);
+    return 6;
 }
 
 /* Arguments: job, and those of the task. Returns what `feed` returns. */

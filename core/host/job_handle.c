@@ -368,6 +368,13 @@ static int job_cancel(lua_State *L)
     return 0;
 }
 
+static int job_start_no_more(lua_State *L)
+{
+    luas__job_handle *h = luas__job_handle_check(L);
+    luas__job_handle_try(L, h, luas__pool_start_no_more(h->pool->pool, h->job));
+    return 0;
+}
+
 static int job_done(lua_State *L)
 {
     luas__job_handle *h = luas__job_handle_of(L);
@@ -427,7 +434,7 @@ static int job_signal(lua_State *L)
 
 static const luaL_Reg methods[] = {
     {"carry", job_carry}, {"inherit", job_inherit}, {"renew", job_renew},
-    {"pump", job_pump}, {"cancel", job_cancel}, {"drop", job_drop}, {"done", job_done},
+    {"pump", job_pump}, {"cancel", job_cancel}, {"start_no_more", job_start_no_more}, {"drop", job_drop}, {"done", job_done},
     {"watch", job_watch}, {"rests", job_rests}, {"process", job_process}, {"signal", job_signal}, {NULL, NULL},
 };
 

@@ -26,6 +26,7 @@ typedef struct luas__job_handle {
     uint32_t count;
     size_t cap;
     uint32_t forgotten;     /* the pool's count of that when the function was carried */
+    bool in_source;         /* a function that gives inputs is being called */
     bool reading;           /* an outcome is being read; its bytes are in the job */
     bool collected;         /* its finalizer was called */
     int rest;               /* KB; credit for the collector's rest (gc_pause.h) */

@@ -329,6 +329,18 @@ static int cancel(luas__pool *p, luas__job *job, uint64_t from, uint64_t to)
     return rc;
 }
 
+int luas__pool_start_no_more(luas__pool *p, luas__job *job)
+{
+    int rc = luas__state_lock(p);
+    if (rc < 0)
+        return job->done ? 0 : rc;
+    rc = luas__jobs_cancel(p, job, 0, UINT64_MAX, false);
+    if (luas__job_finished(job))
+        luas__jobs_done(p, job);
+    luas__state_unlock(p);
+    return rc;
+}
+
 int luas__pool_cancel(luas__pool *p, luas__job *job, uint64_t from, uint64_t to)
 {
     if (luas__state_lock(p) < 0)

@@ -73,6 +73,9 @@ void luas__pool_snapshot(luas__pool *p, luas__job *job, void *host);
    and their workers are killed after the grace time. */
 int luas__pool_cancel(luas__pool *p, luas__job *job, uint64_t from, uint64_t to);
 
+/* Cancels what has not started, and lets the rest end. */
+int luas__pool_start_no_more(luas__pool *p, luas__job *job);
+
 /*
  * Drives the pool once: replaces workers, deals, waits at most `timeout` ns (negative: until
  * something happens) and takes in what came. Returns 1 when anything happened, 0 when the

@@ -244,9 +244,12 @@ end
 function Future:get(timeout)
     timeout = check.timeout(timeout, 1, "get")
     if not self:wait(timeout) then
-        error(outcome.new { kind = "timeout", pending = true, limit = timeout, took = timeout }, 0)
+        outcome.raise(outcome.new { kind = "timeout", pending = true, limit = timeout, took = timeout })
     end
-    if not self.result[1] then error(self.result[2], 0) end
+    if not self.result[1] then
+        if outcome.is(self.result[2]) then outcome.raise(self.result[2]) end
+        error(self.result[2], 0)
+    end
     return unpack(self.result, 2, self.result.n)
 end
 

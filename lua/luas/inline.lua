@@ -18,6 +18,7 @@ local inspect = later.open "luas.inspect"
 local outcome = require "luas.outcome"
 
 local pack, unpack, randomseed = table.pack, table.unpack, math.randomseed
+local traceback, now = debug.traceback, core.now
 
 ---@class luas.inlinepool
 local Pool = {}
@@ -28,6 +29,9 @@ Job.__index = Job
 
 -- Seconds of work after which a job lets others of its priority go first.
 local TURN <const> = 0.01
+
+-- Seconds after which a batch of a slow source ends.
+local LONGEST_PULL <const> = 0.005
 
 -- The tasks that run now, in all pools. Each waits for the next one.
 local stack = {}
@@ -222,6 +226,9 @@ function Job:id()
     return self.number
 end
 
+--- Has all that was fed its outcome?
+function Job:rests() return self.settled_count == self.fed end
+
 function Job:label(text) self.text = text end
 
 function Job:name() end
@@ -301,16 +308,33 @@ local function check_item(index, arguments)
     if why then check.fail(why) end
 end
 
+-- Takes one task from the source: false if there is none.
+local function pull_one(self, source, index, star, indexed)
+    self.in_source = true
+    local arguments = pack(source())
+    self.in_source = false
+    if self.dropped or self.pool.closed or arguments[1] == nil then return false end
+    if indexed then arguments = pack(unpack(arguments, 2, arguments.n)) end
+    if star then arguments = spread_list(arguments, index) end
+    check_item(index, arguments)
+    push(self, arguments)
+    return true
+end
+
 function Job:pull(source, most, before, star, indexed)
-    for n = 1, most do
-        local arguments = pack(source())
-        if self.dropped or self.pool.closed or arguments[1] == nil then return n - 1, false end
-        if indexed then arguments = pack(unpack(arguments, 2, arguments.n)) end
-        if star then arguments = spread_list(arguments, before + n) end
-        check_item(before + n, arguments)
-        push(self, arguments)
-    end
-    return most, true
+    local n, more, lines = 0, true, nil
+    local ok, raised = xpcall(function()
+        local last = now() + LONGEST_PULL
+        while n < most and more and (n == 0 or now() < last) do
+            more = pull_one(self, source, before + n + 1, star, indexed)
+            if more then n = n + 1 end
+        end
+    end, function(value)
+        lines = traceback(nil, 2)
+        return value
+    end)
+    if ok then return n, more end
+    return n, false, nil, self.in_source and "source" or "item", raised, lines
 end
 
 function Job:seal()
@@ -507,6 +531,9 @@ function Job:cancel_queued(from, to)
     self.last = kept - 1
     if self.first > self.last then self.pool.waiting:remove(self) end
 end
+
+-- The task that ran was stopped by the same error.
+function Job:start_no_more() self:cancel_queued() end
 
 function Job:cancel(from, to)
     self:cancel_queued(from, to)

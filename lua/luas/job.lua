@@ -176,7 +176,7 @@ function Job.start(pool, f, input, options, how)
         pool = pool, f = f, options = options, star = how.star, lazy = how.lazy, async = how.async,
         items = input.items, given = input.source, arguments = how.arguments, name = how.name,
         policy = policy(options, how, input.source ~= nil),
-        fed = 0, taken = 0, failed = 0, batch = 1, exhausted = false,
+        fed = 0, taken = 0, failed = 0, batch = 1, exhausted = false, slowness = 0, reads = 0,
         window = options.window or WINDOW * max(1, pool.size),
         starting = true,
     }, Job)
@@ -248,6 +248,12 @@ function Job.call(pool, f, options, async, ...)
         { star = true, async = async, arguments = arguments })
 end
 
+-- Seconds that a quick source takes for a batch; and for one task, a source that may wait.
+local QUICK <const>, SLOW <const> = 0.0005, 0.005
+-- Seconds that a slow source waits for outcomes at most, and after its first batch, which says
+-- little of how slow it is.
+local PATIENCE <const>, FIRST_PATIENCE <const> = 0.25, 0.02
+
 -- Surrounds the calls of a source: after an error in it nothing more is read.
 local Pull = {}
 
@@ -261,27 +267,70 @@ local function pull(self, most)
     self:check_pool()
     local guard <close> = setmetatable({ job = self }, Pull)
     self.pulling = true
-    local n, more, modules = self.handle:pull(self.source, most, self.fed, self.star, self.indexed)
+    local n, more, modules, who, value, traceback =
+        self.handle:pull(self.source, most, self.fed, self.star, self.indexed)
+    -- What stops the script does not wait for tasks. A first item that cannot be sent is an
+    -- argument that is wrong.
+    if who and (core.stopped(value) or who == "item" and self.fed + n == 0) then error(value, 0) end
     carry.submit(self, modules)
     self.fed = self.fed + n
     self:check_pool()
+    if who then self.raised = { value = value, traceback = traceback } end
     if not more then self:finish() end
 end
 
+--- The outcome of a call whose source raised an error, with what the call has had. It comes
+--- after the outcomes of all tasks; nil if the source raised none.
+---@param had { n: integer, results: table?, failures: table<integer, luas.outcome> }
+---@return luas.outcome?
+function Job:cut_short(had)
+    local raised = self.raised
+    return raised and outcome.cut_short("the source", raised.value,
+        raised.traceback and outcome.source_lines(raised.traceback), had)
+end
+
+-- Seconds after which tasks that were told to stop have ended, by a kill if need be.
+local TO_STOP <const> = 2
+
+--- After Ctrl-C no task is started. Those that run are stopped, or may end (on_interrupt =
+--- "drain"): this waits for them. Then all outcomes are there.
+function Job:wind_up()
+    local drains, engine = self.options.on_interrupt == "drain", self.pool.core
+    self:finish()
+    if drains then self.handle:start_no_more() else self.handle:cancel() end
+    local deadline = core.now() + (drains and huge or TO_STOP)
+    while not self.handle:done() and core.now() < deadline do
+        engine:step(min(1, deadline - core.now()))
+    end
+end
+
 --- Reads as much from the source as the window has room for, in batches. A batch grows only
---- while the source is quick: so workers do not wait for a slow source. Returns at once for
---- an array.
+--- while the source is quick: so workers do not wait for a slow source. One that has waited
+--- lately is called for one task at a time. Returns at once for an array.
 function Job:fill()
     local room = self.window - (self.fed - self.taken)
     if self.exhausted or room < self.window // 2 then return end
     self.pool:check_owner() -- the source belongs to the owner, too
     local before = core.now()
-    pull(self, min(room, self.batch, BATCH))
-    if core.now() - before < 0.0005 then
+    local is_slow = self.slowness >= SLOW or self.reads < 2
+    pull(self, is_slow and 1 or min(room, self.batch, BATCH))
+    local took = core.now() - before
+    self.slowness, self.reads = max(took, self.slowness / 2), self.reads + 1
+    if took < QUICK then
         self.batch = min(2 * self.batch, BATCH)
     else
         self.batch = max(1, self.batch // 2)
     end
+end
+
+--- Seconds to wait for tasks that run before the source is called, which may take long: a part
+--- of what it took the last times. Nothing runs meanwhile where tasks run in the caller.
+---@return number
+function Job:patience()
+    if self.exhausted then return 0 end
+    if self.pool.size == 0 then return huge end
+    if self.reads == 1 then return FIRST_PATIENCE end
+    return self.slowness < SLOW and 0 or min(self.slowness / 4, PATIENCE)
 end
 
 --- Raises if the pool was terminated: then there is nothing to wait for.
@@ -319,7 +368,14 @@ end
 ---@param timeout number?
 ---@param again boolean?  as of State:drive
 function Job:step(timeout, again)
-    self.pool:step(self:hungry() and 0 or timeout, again)
+    self:wait(self:hungry() and 0 or timeout, again)
+end
+
+--- As step, though the source could be read.
+---@param timeout number?
+---@param again boolean?
+function Job:wait(timeout, again)
+    self.pool:step(timeout, again)
     if self.meter then self.meter:check() end
 end
 

@@ -84,6 +84,7 @@ M.job = {
     timeout = seconds,
     retries = whole(0, 1000),
     on_error = one_of("raise", "collect"),
+    on_interrupt = one_of("raise", "drain"),
     halt = whole(1),
     seed = integer,
     priority = whole(-1000000, 1000000),

@@ -17,10 +17,16 @@
 ---@field attempts integer   how often the task was started
 ---@field init boolean?      no worker could start: what became of the last one's init
 ---@field pending boolean?   only the wait ran out: the task goes on
+---@field called_from string?  the place in the script of the call that raised it
+---@field n integer?         of a call that was cut short: the tasks that there were
+---@field results table?     and what they gave, as map does
+---@field failures table<integer, luas.outcome>?  and the outcomes of those without a value
 
 local core = require "luas.core"
 local later = require "luas.later"
 local inspect = later.open "luas.inspect"
+
+local getinfo = debug.getinfo
 
 local M = {}
 
@@ -109,17 +115,28 @@ local function in_words(o)
     local attempts = (o.attempts or 1) > 1 and (" (%d attempts)"):format(o.attempts) or ""
     local line = ("%s: %s%s"):format(name(o), o.message, attempts)
     if o.kind == "error" and o.traceback and o.traceback:find "\n" then
-        local place = o.worker ~= 0 and ("[%s] "):format(where(o)) or ""
+        local place = o.pid and o.worker ~= 0 and ("[%s] "):format(where(o)) or ""
         line = ("%s\n%s%s"):format(line, place, o.traceback)
     end
     return line
+end
+
+-- Is it being raised now? A message handler is called then, below which the call still stands:
+-- so asks whoever shows what nobody has caught.
+local function is_raised(o)
+    if not o.called_from then return false end
+    for level = 3, math.huge do
+        local info = getinfo(level, "f")
+        if not info or info.func == M.raise then return info ~= nil end
+    end
 end
 
 -- Must not fail: it is called when something went wrong, and a script may have changed the
 -- fields.
 function Outcome:__tostring()
     local ok, words = pcall(in_words, self)
-    return ok and words or "an outcome whose fields were changed"
+    if not ok then return "an outcome whose fields were changed" end
+    return is_raised(self) and ("%s\ncalled from %s"):format(words, self.called_from) or words
 end
 
 --- A traceback without the engine's frames; nil if nothing is left.
@@ -143,6 +160,55 @@ function M.new(fields)
     if not ok and core.stopped(words) then error(words, 0) end
     fields.message = ok and words or "(the error could not be described)"
     return setmetatable(fields, Outcome)
+end
+
+--- Raises an outcome, which says then which call of the script it came from.
+---@param o luas.outcome
+function M.raise(o)
+    o.called_from = core.caller():match "^(.*): $"
+    error(o, 0)
+end
+
+local function text_of(value)
+    if type(value) == "string" or type(value) == "number" then return tostring(value) end
+    if M.is(value) then return value.message end
+    local meta = getmetatable(value)
+    if type(meta) == "table" and meta.__tostring then
+        local ok, text = pcall(tostring, value)
+        if not ok and core.stopped(text) then error(text, 0) end
+        core.called()
+        if ok then return text end
+    end
+    return ("(error object is a %s value)"):format(type(value))
+end
+
+--- The outcome of a call that was cut short, by an error of its source or by Ctrl-C. It
+--- has what the call had so far.
+---@param who string      what raised the error
+---@param value any
+---@param traceback string?
+---@param had { n: integer, results: table?, failures: table<integer, luas.outcome> }
+---@return luas.outcome
+function M.cut_short(who, value, traceback, had)
+    local kept = had.n
+    for _ in pairs(had.failures) do kept = kept - 1 end
+    local so_far = had.results and ("%s (%d result%s kept)"):format(who, kept, kept == 1 and "" or "s")
+        or ("%s, after %d task%s"):format(who, had.n, had.n == 1 and "" or "s")
+    return M.new {
+        kind = "error", value = value, message = text_of(value), traceback = traceback,
+        name = so_far,
+        n = had.n, results = had.results, failures = had.failures,
+    }
+end
+
+--- A traceback from a source: without the frames of the call that reads it.
+---@param traceback string
+---@return string
+function M.source_lines(traceback)
+    local n, cut = 1, traceback:find "\n%s*luas/%l+%.lua:"
+    traceback = traceback:sub(1, cut and cut - 1)
+    while n > 0 do traceback, n = traceback:gsub("\n%s*%[C%]: in [^\n]*$", "") end
+    return traceback
 end
 
 --- Is this value an outcome?

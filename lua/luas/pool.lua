@@ -8,6 +8,7 @@ local Job = require "luas.job"
 local later = require "luas.later"
 local lazy = require "luas.lazy"
 local options = require "luas.options"
+local outcome = require "luas.outcome"
 local reduce = require "luas.reduce"
 local sources = require "luas.sources"
 local State = require "luas.state"
@@ -26,6 +27,7 @@ local AHEAD <const> = 1 << 22
 ---@field timeout number?     seconds for a task
 ---@field retries integer?    further starts of a task that crashed or timed out
 ---@field on_error "raise"|"collect"|nil
+---@field on_interrupt "raise"|"drain"|nil  whether Ctrl-C stops what runs, or lets it end
 ---@field halt integer?       stop dealing after so many failures
 ---@field seed integer?       math.random in task i starts from (seed, i)
 ---@field priority integer?   higher goes first (default 0)
@@ -120,11 +122,12 @@ end
 -- Takes all outcomes of a job. Unless failures are collected, the first failure in input order
 -- counts: so after a failure only earlier tasks still matter. A cancelled task counts only
 -- if nothing failed.
-local function gather(job, all)
+local function gather_all(job, all, had)
     -- Fork the workers before the table of results is made. Otherwise they would share its
     -- pages, and each page would be copied when a result is written to it.
     if job.carried == "inherit" then job:step(0) end
-    local results, failures = job.handle:list(min(job.total or 0, AHEAD)), {}
+    had.results = job.handle:list(min(job.total or 0, AHEAD))
+    local results, failures = had.results, had.failures
     local first, cancelled
     local function take(o)
         if all.on_error == "collect" then
@@ -133,6 +136,7 @@ local function gather(job, all)
             cancelled = earlier(cancelled, o)
         elseif earlier(first, o) ~= first then
             first = job:first(o)
+            had.first = first
             job:finish()
             job:cancel(o.index + 1)
         end
@@ -147,7 +151,40 @@ local function gather(job, all)
         again = true
     end
     job:finish_meter()
-    return results, job.fed, first or cancelled, failures
+    return first or cancelled
+end
+
+-- Ctrl-C has ended the call: what is raised has all outcomes.
+local function interrupted(job, had, raised)
+    local first = had.first
+    if first then had.failures[first.index] = first end
+    job:wind_up()
+    local function failing() return job:collect(had.results) end
+    for o in failing do job:spread(o, had.failures) end
+    had.n = job.fed
+    if job.policy.discard then had.results = nil end
+    return outcome.cut_short("the call", raised, nil, had)
+end
+
+-- In a task there is nobody who could use what the call has had.
+local function is_in_task()
+    return core.worker() ~= nil or inline.task() ~= nil
+end
+
+-- Returns the results, their number, what is to be raised, and the failures.
+local function gather(job, all)
+    local had = { results = {}, failures = {} }
+    local ok, raised = pcall(gather_all, job, all, had)
+    if not ok then
+        if core.stopped(raised) and not is_in_task() and not job.pool.ended then
+            outcome.raise(interrupted(job, had, raised))
+        end
+        error(raised, 0)
+    end
+    had.n = job.fed
+    local results = had.results
+    if job.policy.discard then had.results = nil end
+    return results, had.n, raised or job:cut_short(had), had.failures
 end
 
 -- Returns false and the outcome to raise, or true and the results of map.
@@ -162,7 +199,7 @@ end
 -- When what its tasks printed is written, too.
 local function given_or_raised(job, ok, first, ...)
     job.pool:write_out(job.failed > 0)
-    if not ok then error(first, 0) end
+    if not ok then outcome.raise(first) end
     return first, ...
 end
 
@@ -235,7 +272,7 @@ function Pool:each(f, source, opts)
     local job <close>, all = start(self, "each", f, source, opts, { discard = true })
     local _, n, first, failures = gather(job, all)
     job.pool:write_out(job.failed > 0)
-    if first then error(first, 0) end
+    if first then outcome.raise(first) end
     if all.on_error == "collect" then return n, failures end
     return n
 end
@@ -267,17 +304,28 @@ function Pool:reduce(f, source, combine, init, opts)
     end
     local view = setmetatable({ state = self.state, defaults = inner }, getmetatable(self))
     local total, started, failures = init, init ~= nil, {}
-    local parts = size > 1 and reduce.lists(given, size) or source
-    for k, ok, part in view:imap(reduce.task(f, combine, size), parts) do
-        if not ok then
-            part = reduce.outcome(part, k, size, given.n)
-            if not collect then error(part, 0) end
-            failures[part.index] = part
-        elseif started then
-            total = combine(total, part)
-        else
-            total, started = part, true
+    local parts, count = source, nil
+    if size > 1 then parts, count = reduce.lists(given, size) end
+    local function combine_all()
+        for k, ok, part in view:imap(reduce.task(f, combine, size), parts) do
+            if not ok then
+                part = reduce.outcome(part, k, size, given.n)
+                if not collect then outcome.raise(part) end
+                failures[part.index] = part
+            elseif started then
+                total = combine(total, part)
+            else
+                total, started = part, true
+            end
         end
+    end
+    local done, raised = pcall(combine_all)
+    if not done then
+        if outcome.is(raised) and raised.n then
+            raised.n, raised.failures, raised.result = count and count() or raised.n, failures, total
+        end
+        if outcome.is(raised) then outcome.raise(raised) end
+        error(raised, 0)
     end
     if collect then return total, failures end
     return total
@@ -302,7 +350,7 @@ end
 local function give(job, ok, ...)
     job.pool:write_out(not ok)
     job:close()
-    if not ok then error(..., 0) end
+    if not ok then outcome.raise(...) end
     return ...
 end
 
@@ -346,7 +394,7 @@ function Pool:broadcast(f, ...)
         { star = true, each = true, arguments = arguments })
     local results, count, first, failures = gather(job, self.defaults)
     job.pool:write_out(job.failed > 0)
-    if first then error(first, 0) end
+    if first then outcome.raise(first) end
     if self.defaults.on_error == "collect" then return results, count, failures end
     return results, count
 end

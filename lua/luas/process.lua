@@ -4,6 +4,7 @@ local channel = require "luas.channel"
 local check = require "luas.check"
 local core = require "luas.core"
 local Job = require "luas.job"
+local outcome = require "luas.outcome"
 local State = require "luas.state"
 
 local pack, unpack = table.pack, table.unpack
@@ -220,7 +221,7 @@ function Process:result()
     started(self, "result")
     self:join()
     self.asked = true
-    if self.outcome then error(self.outcome, 2) end
+    if self.outcome then outcome.raise(self.outcome) end
     return unpack(self.results, 3, self.results.n)
 end
 

@@ -66,16 +66,23 @@ end
 ---@param given {items: table?, n: integer?, source: function?}
 ---@param size integer
 ---@return fun(): table?
+---@return fun(): integer  how many items it has read
 function M.lists(given, size)
     local read = given.source and source_reader(given.source) or array_reader(given.items, given.n)
-    local count, more = 0, true
+    local count, more, raised = 0, true, nil
+    local function fill(list)
+        while more and list.n < size do more = read(list) end
+    end
     local function next_list()
         local list = { first = count + 1, n = 0 }
-        while more and list.n < size do more = read(list) end
+        local ok, value = pcall(fill, list)
+        if not ok then more, raised = false, { value = value } end
         count = count + list.n
+        if raised and (list.n == 0 or core.stopped(raised.value)) then error(raised.value, 0) end
         return list.n > 0 and list or nil
     end
-    return given.source and sources.over(next_list, given.source) or next_list
+    if given.source then sources.over(next_list, given.source) end
+    return next_list, function() return count end
 end
 
 local function input_of(list, i)
