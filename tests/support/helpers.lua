@@ -25,6 +25,16 @@ if not helpers.sanitized then
     helpers.interpreters["lua5.4"] = "LUA_CPATH=" .. sh.quote(cpath .. ";;") .. " lua5.4"
 end
 
+---How many times longer than on an idle machine things take, as scripts/test measured.
+helpers.slowness = tonumber(os.getenv "LUAS_TEST_SLOWNESS") or 1
+
+---A limit of time that holds on a busy machine.
+---@param seconds number  on an idle one
+---@return number
+function helpers.within(seconds)
+    return seconds * helpers.slowness
+end
+
 local PRELUDE = 'local luas = require "luas" '
     .. 'local pool, process, shared = luas.pool, luas.process, luas.shared '
 
@@ -49,7 +59,7 @@ function helpers.run(text, how)
     local command = ("%s exec env %s %s %s"):format(how.before or "",
         helpers.interpreters[how.by or "luas"], path, how.after or "")
     local output, status = sh.run(("timeout -s KILL %g sh -c %s"):format(
-        how.seconds or 120, sh.quote(command)))
+        helpers.within(how.seconds or 120), sh.quote(command)))
     os.remove(path)
     return (output:gsub(path:gsub("%p", "%%%0"), "SCRIPT")), status
 end

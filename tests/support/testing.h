@@ -54,6 +54,13 @@ static inline void check_int(const char *file, int line, const char *text, int64
     exit(1);
 }
 
+/* A limit of time, of an idle machine: scripts/test says how many times longer it takes. */
+static inline int64_t within(int64_t ns)
+{
+    const char *slowness = getenv("LUAS_TEST_SLOWNESS");
+    return ns * (slowness != NULL ? atoi(slowness) : 1);
+}
+
 typedef struct leftovers {
     int descriptors, shared;
 } leftovers;
