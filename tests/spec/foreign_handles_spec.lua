@@ -10,7 +10,7 @@ local HANDLES = [[
     local state = ...
     local ELSEWHERE <const> = "belongs to another process"
     local function double(x) return 2 * x end
-    local function later(...) os.execute "sleep 60" return ... end
+    local function later(...) os.execute "sleep 1000" return ... end
     local function eventually(test)
         for _ = 1, 1000 do
             if test() then return end
