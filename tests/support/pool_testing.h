@@ -18,18 +18,10 @@
 
 enum { MOST_TASKS = 20000, MOST_CODES = 32, LARGE = 3 << 20 };
 
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SLOWED
-#endif
-#elif defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SLOWED
-#endif
-
 /* Tests that take long do less under valgrind and the sanitizers. */
 static inline int scaled(int n)
 {
-#ifdef SLOWED
+#ifdef SANITIZED
     return n / 10;
 #else
     return under_valgrind() ? n / 20 : n;

@@ -115,6 +115,14 @@ static inline bool under_valgrind(void)
     return preloaded != NULL && strstr(preloaded, "vgpreload") != NULL;
 }
 
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define SANITIZED
+#endif
+#elif defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANITIZED
+#endif
+
 /* Reproducible random numbers below `limit` (xorshift, Marsaglia). */
 static inline uint32_t draw(uint64_t *state, uint32_t limit)
 {
