@@ -12,10 +12,12 @@
  * at both ends.
  *
  * Encoding does not raise, unless there is no memory for its message. Decoding can raise memory
- * errors, because it leaves values on the stack. All other failures are codes. A failure pushes
+ * errors, because it leaves values on the stack, and what the hook of a signal raised (stop.h).
+ * All other failures are codes. A failure pushes
  * one message for people; otherwise the stack is as before. With LUAS_EUNSENT the message is the
  * path to the value that cannot be sent (`field "conn": userdata (FILE*) cannot be sent`). So the
- * caller can put "item 3, " before it.
+ * caller can put "item 3, " before it. With LUAS_EINTR the hook of a signal raised the message,
+ * which the caller must raise again.
  *
  * Stack indices must be positive. Both need stack space for the values only. They may call
  * __luas_pack, __luas_unpack and require, in protected mode, and these may do anything. Tables

@@ -135,7 +135,7 @@ static int load(luas__decoder *d, luas__mp_token *code)
         return luas__decoder_refuse(d, "bytecode that this Lua did not write");
     if (lua_load(d->L, give_chunk, code, "=luas", "b") == LUA_OK)
         return 0;
-    luas__describe_error(d->L, lua_gettop(d->L));
+    (void)luas__describe_error(d->L, lua_gettop(d->L));
     lua_pushfstring(d->L, "malformed message: %s", lua_tostring(d->L, -1));
     return LUAS_EPROTO;
 }

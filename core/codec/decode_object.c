@@ -5,6 +5,7 @@
 #include "decoder.h"
 #include "describe.h"
 #include "names.h"
+#include "stop.h"
 #include "user_calls.h"
 #include "value_format.h"
 
@@ -135,7 +136,10 @@ static int unpack(luas__decoder *d, const luas__open *f)
     lua_insert(L, f->base);
     luas__user_calls_note(L);
     if (lua_pcall(L, (int)f->limit, 1, 0) != LUA_OK) {
-        luas__describe_error(L, lua_gettop(L));
+        if (luas__stop_is(L, -1))
+            return lua_error(L);
+        if (!luas__describe_error(L, lua_gettop(L)))
+            return lua_error(L);
         lua_pushfstring(L, "__luas_unpack: %s", lua_tostring(L, -1));
         return LUAS_EUNSENT;
     }

@@ -2,7 +2,8 @@
 #include "describe.h"
 
 #include <lauxlib.h>
-#include <stdbool.h>
+
+#include "stop.h"
 
 static int describe_itself(lua_State *L)
 {
@@ -10,16 +11,19 @@ static int describe_itself(lua_State *L)
     return 1;
 }
 
-void luas__describe_error(lua_State *L, int value)
+bool luas__describe_error(lua_State *L, int value)
 {
     bool own = lua_isstring(L, value) || luaL_getmetafield(L, value, "__tostring") != LUA_TNIL;
     if (!own) {
         lua_pushfstring(L, "(error object is a %s value)", luaL_typename(L, value));
-        return;
+        return true;
     }
     lua_pushcfunction(L, describe_itself);
     lua_pushvalue(L, value);
-    if (lua_pcall(L, 1, 1, 0) != LUA_OK)
-        lua_pushfstring(L, "(error object is a %s value, whose __tostring failed)",
-                        luaL_typename(L, value));
+    if (lua_pcall(L, 1, 1, 0) == LUA_OK)
+        return true;
+    if (luas__stop_is(L, -1))
+        return false;
+    lua_pushfstring(L, "(error object is a %s value, whose __tostring failed)", luaL_typename(L, value));
+    return true;
 }

@@ -11,6 +11,7 @@
 #include "gc_hold.h"
 #include "keeper.h"
 #include "names_scan.h"
+#include "stop.h"
 #include "value_format.h"
 
 enum { SHARED_HEAD = 6, KEPT_FRAMES = 4096, ALONE = 1 << 16 };
@@ -220,7 +221,8 @@ static int encode_protected(lua_State *L)
 }
 
 /* Called after the protected call, whose one result is at `result`. If the call failed it
-   leaves a message there. A debug hook can raise anything, even while the call returns. */
+   leaves a message there. A debug hook can raise anything, even while the call returns. What the
+   hook of a signal raised is no failure to send. */
 static int leave(luas__encoder *e, int status, int result)
 {
     lua_State *L = e->L;
@@ -231,10 +233,12 @@ static int leave(luas__encoder *e, int status, int result)
     if (e->rc == 0 && e->space != NULL && (e->defining || e->defines != NULL))
         luas__space_commit(e->space);
     if (e->rc < 0 && lua_type(L, result) != LUA_TSTRING) {
-        luas__describe_error(L, result);
+        (void)luas__describe_error(L, result);
         lua_replace(L, result);
         lua_settop(L, result);
     }
+    if (e->rc < 0 && luas__stop_is(L, result))
+        e->rc = LUAS_EINTR;
     return e->rc;
 }
 
@@ -329,7 +333,7 @@ static int encode_others(lua_State *L, int first, int count, int done, luas__buf
                            .each = o->each}, e = fresh;
     size_t written = out->len;
     int rc = try_others(&e, L, first, out, start, o);
-    if (e.again) {
+    if (e.again && rc != LUAS_EINTR) {
         lua_pop(L, 1);
         luas__buffer_truncate(out, written);
         e = fresh;

@@ -191,7 +191,7 @@ static int call_pack(luas__encoder *e)
     e->refreshed = 0;
     if (status == LUA_OK)
         return lua_checkstack(L, SLOTS) ? 0 : LUAS_EDEEP;
-    luas__describe_error(L, lua_gettop(L));
+    (void)luas__describe_error(L, lua_gettop(L)); /* a signal's message stays one */
     return luas__encode_path_unsent(e, "__luas_pack: %s", lua_tostring(L, -1));
 }
 

@@ -14,6 +14,7 @@
 #include "keeper.h"
 #include "msgpack.h"
 #include "standard.h"
+#include "stop.h"
 #include "user_calls.h"
 #include "value_format.h"
 
@@ -371,8 +372,11 @@ static int load_module(lua_State *L, int names, const luas__mp_token *module)
     lua_insert(L, -3);
     luas__user_calls_note(L);
     if (lua_pcall(L, 1, 1, 0) != LUA_OK) {
+        if (luas__stop_is(L, -1))
+            return lua_error(L);
         int raised = lua_gettop(L), name = raised - 1;
-        luas__describe_error(L, raised);
+        if (!luas__describe_error(L, raised))
+            return lua_error(L);
         lua_pushfstring(L, "module '%s' cannot be loaded here: %s", lua_tostring(L, name),
                         lua_tostring(L, -1));
         lua_replace(L, name);

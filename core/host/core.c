@@ -162,7 +162,7 @@ static const luaL_Reg functions[] = {
     {"task_seq", core_task_seq},
     {"workers", core_workers}, {"now", core_now}, {"isatty", core_isatty},
     {"guard", luas__inline_call}, {"stop", luas__inline_call_stop},
-    {"stopped", luas__inline_call_stopped},
+    {"stopped", luas__inline_call_stopped}, {"try", luas__inline_call_try},
     {"watch", luas__table_watch}, {"same", luas__table_watch_same},
     {"tell", core_tell}, {"check", core_check}, {"length", core_length},
     {"check_list", luas__feed_check_list}, {"report", luas__fail_report}, {"caller", core_caller},

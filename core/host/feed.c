@@ -76,7 +76,7 @@ static int encode_task(lua_State *L, luas__job_handle *h, int first, int n,
     int rc = luas__encode(L, first, n, &h->bytes, options);
     if (rc < 0) {
         luas__buffer_truncate(&h->bytes, mark);
-        return rc;
+        return rc == LUAS_EINTR ? lua_error(L) : rc;
     }
     luas__job_handle_try(L, h, reserve_ends(h, 1));
     luas__mp_put_4((unsigned char *)luas__buffer_bytes(&h->bytes) + mark + 1,

@@ -4,6 +4,7 @@
 
 #include <lauxlib.h>
 #include <lualib.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,8 +12,10 @@
 #include "clock.h"
 #include "codec.h"
 #include "describe.h"
+#include "error.h"
 #include "own_code.h"
 #include "share.h"
+#include "stop.h"
 #include "task.h"
 #include "user_calls.h"
 
@@ -63,14 +66,21 @@ static void set_innermost(lua_State *L, guard *g)
 
 static void on_count(lua_State *L, lua_Debug *ar);
 
-/* Sets our hook, unless another one is set. 0 removes ours. */
+/* Sets our hook, unless another one is set. 0 removes ours. Signals are blocked meanwhile, because
+   a handler may set a hook, as that of Ctrl-C does. */
 static void set_hook(lua_State *L, int stride)
 {
+    sigset_t all, before;
+    if (stride == 0 && lua_gethook(L) != on_count)
+        return;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
     lua_Hook now = lua_gethook(L);
     if (stride > 0 && (now == NULL || now == on_count))
         lua_sethook(L, on_count, LUA_MASKCOUNT, stride);
     else if (stride == 0 && now == on_count)
         lua_sethook(L, NULL, 0, 0);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
 /* How often a thread inside `g` must check the clock to keep all deadlines. */
@@ -290,7 +300,7 @@ int luas__inline_call_check_values(lua_State *L, int first, int count, const cha
     luas__buffer scratch = LUAS__BUFFER_INIT;
     int rc = luas__encode(L, first, count, &scratch, &options);
     luas__buffer_release(&scratch);
-    return rc;
+    return rc == LUAS_EINTR ? lua_error(L) : rc;
 }
 
 /* Arguments: the task's function, its arguments. */
@@ -305,7 +315,8 @@ static int run_task(lua_State *L)
 /* Argument: the raised value. Returns it, or nil if it cannot be sent, and a text for it. */
 static int describe(lua_State *L)
 {
-    luas__describe_error(L, 1);
+    if (!luas__describe_error(L, 1))
+        return lua_error(L);
     lua_insert(L, 2);
     lua_settop(L, 2);
     if (luas__inline_call_check_values(L, 1, 1, NULL) < 0) {
@@ -324,6 +335,8 @@ static int push_raised(lua_State *L, const char *kind)
     lua_pushcfunction(L, describe);
     lua_pushvalue(L, value);
     if (lua_pcall(L, 1, 2, 0) != LUA_OK) {
+        if (luas__stop_is(L, -1))
+            return lua_error(L);
         lua_pop(L, 1);
         lua_pushnil(L);
         lua_pushliteral(L, "(the error could not be described)");
@@ -335,29 +348,10 @@ static int push_raised(lua_State *L, const char *kind)
     return 4;
 }
 
-static bool ends_with(const char *text, size_t len, const char *end)
-{
-    size_t n = strlen(end);
-    return len >= n && memcmp(text + len - n, end, n) == 0;
-}
-
-/* Was the value at the top raised by the hook of a signal? */
-static bool interrupted(lua_State *L)
-{
-    size_t len;
-    const char *text = lua_tolstring(L, -1, &len);
-    int mark = lua_getfield(L, LUA_REGISTRYINDEX, LUAS__STOPPED_KEY);
-    bool found = text != NULL
-        && (mark == LUA_TSTRING ? strstr(text, lua_tostring(L, -1)) != NULL
-                                : mark == LUA_TNIL && ends_with(text, len, "interrupted!"));
-    lua_pop(L, 1);
-    return found;
-}
-
 /* Is the error meant for more than guarded calls? */
 static bool meant_for_all(lua_State *L)
 {
-    return luas__task_stopped() || (lua_type(L, -1) == LUA_TSTRING && interrupted(L));
+    return luas__task_stopped() || luas__stop_is(L, -1);
 }
 
 /* Is the error meant for a call further out? */
@@ -369,14 +363,30 @@ static bool meant_for_more(lua_State *L, const guard *g)
     return meant_for_all(L);
 }
 
+/* Was the value on the top raised to stop any of what runs here? */
+static bool is_stop(lua_State *L)
+{
+    for (const guard *g = innermost(L); g != NULL; g = g->outer)
+        if (g->killed || g->exited || g->stopped_at > 0)
+            return true;
+    return meant_for_all(L);
+}
+
 int luas__inline_call_stopped(lua_State *L)
 {
-    bool stopped = false;
     lua_settop(L, 1);
-    for (const guard *g = innermost(L); g != NULL && !stopped; g = g->outer)
-        stopped = g->killed || g->exited || g->stopped_at > 0;
-    lua_pushboolean(L, stopped || meant_for_all(L));
+    lua_pushboolean(L, is_stop(L));
     return 1;
+}
+
+int luas__inline_call_try(lua_State *L)
+{
+    int status = lua_pcall(L, lua_gettop(L) - 1, LUA_MULTRET, 0);
+    if (status != LUA_OK && is_stop(L))
+        return lua_error(L);
+    lua_pushboolean(L, status == LUA_OK);
+    lua_insert(L, 1);
+    return lua_gettop(L);
 }
 
 static int push_crash(lua_State *L, const guard *g)

@@ -13,6 +13,7 @@
  *   core.stop(token)     stops the running calls with that token (a table)
  *   core.stopped(value) -> boolean     was this raised to stop what runs here (a
  *                        task, or all of it: Ctrl-C)? Who caught it raises it again
+ *   core.try(f, ...)     as pcall, which such errors pass
  *
  * The call runs in the caller's thread. So debuggers reach it, and the hooks with which programs
  * raise an error at Ctrl-C. It cannot yield. Calls nest; when a task is stopped all tasks inside
@@ -29,15 +30,10 @@
 #include <lua.h>
 #include <stdbool.h>
 
-/*
- * Registry: the message that the program raised at its last signal; false when none came yet. Under
- * another interpreter there is no such entry: then a message that ends like that of `lua` counts.
- */
-#define LUAS__STOPPED_KEY "luas.stopped"
-
 int luas__inline_call(lua_State *L);
 int luas__inline_call_stop(lua_State *L);
 int luas__inline_call_stopped(lua_State *L);
+int luas__inline_call_try(lua_State *L);
 
 /* For a call that is about to wait: raises if what runs here is to be stopped. Else returns how
    many ns it may wait, at most `timeout`. */

@@ -236,7 +236,7 @@ static int carry_anew(lua_State *L)
     luas__buffer_truncate(&h->bytes, 0);
     int rc = luas__encode_definition(L, 2, space, &h->bytes, forced ? 0 : SHIP_LIMIT, &carried);
     if (rc < 0)
-        return luas__job_handle_refuse(L);
+        return rc == LUAS_EINTR ? lua_error(L) : luas__job_handle_refuse(L);
     if (carried.dynamic && !forced) {
         luas__buffer_truncate(&h->bytes, 0);
         lua_pushnil(L); /* forget what was carried */

@@ -118,6 +118,8 @@ static void encode_message(lua_State *L, channel_handle *c)
         rc = append_message(c, &message);
     else
         luas__buffer_release(&message);
+    if (rc == LUAS_EINTR)
+        lua_error(L);
     if (rc < 0)
         luas__fail(L, "%s%s", rc == LUAS_EUNSENT ? "" : "cannot send: ",
                    lua_gettop(L) > top ? lua_tostring(L, -1) : luas_strerror(rc));

@@ -534,9 +534,10 @@ static void encode_input(lua_State *L, box *b)
 {
     luas__encode_options options = {0};
     luas__buffer_truncate(&b->input, 0);
-    if (luas__encode(L, lua_gettop(L), 1, &b->input, &options) < 0)
-        lua_pop(L, 1);
-    lua_pop(L, 1);
+    int rc = luas__encode(L, lua_gettop(L), 1, &b->input, &options);
+    if (rc == LUAS_EINTR)
+        lua_error(L);
+    lua_pop(L, rc < 0 ? 2 : 1);
     b->arena.who.input = b->input.len > 0 ? luas__buffer_bytes(&b->input) : NULL;
     b->arena.who.len = b->input.len;
 }

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "fail.h"
+#include "stop.h"
 
 /* What handlers need to know. It is global, because they have no argument. */
 static struct {
@@ -18,12 +19,9 @@ static struct {
     int caught_at; /* depth of the call that catches the error; 0: none does */
     volatile sig_atomic_t signal; /* which one came, or 0 */
     volatile sig_atomic_t raised; /* whether the error was raised */
+    volatile sig_atomic_t insists; /* the error is raised again where it is caught */
     time_t since;
 } stop;
-
-/* Registry: the message of the latest stop, also for the library (inline_call.h); false while
-   there was none. */
-#define STOPPED_KEY "luas.stopped"
 
 void luas__signals_open(lua_State *L)
 {
@@ -31,7 +29,7 @@ void luas__signals_open(lua_State *L)
 
     stop.L = L;
     lua_pushboolean(L, 0);
-    lua_setfield(L, LUA_REGISTRYINDEX, STOPPED_KEY);
+    lua_setfield(L, LUA_REGISTRYINDEX, LUAS__STOPPED_KEY);
     for (int i = 0; i < 2; i++) {
         lua_getglobal(L, names[i]);
         stop.catchers[i] = lua_tocfunction(L, -1);
@@ -52,7 +50,7 @@ static void push_stopped(lua_State *L)
         lua_concat(L, 2);
     }
     lua_pushvalue(L, -1);
-    lua_setfield(L, LUA_REGISTRYINDEX, STOPPED_KEY);
+    lua_setfield(L, LUA_REGISTRYINDEX, LUAS__STOPPED_KEY);
 }
 
 /* How deep the call stack is. */
@@ -92,7 +90,7 @@ static int catcher_depth(lua_State *L)
 }
 
 /*
- * Raises the error of a SIGTERM again as soon as the pcall that caught it has returned. Until
+ * Raises an error that insists again as soon as the pcall that caught it has returned. Until
  * then only closing values run, and these may finish.
  */
 static void raise_stopped(lua_State *L, lua_Debug *ar)
@@ -105,7 +103,7 @@ static void raise_stopped(lua_State *L, lua_Debug *ar)
     if (stop.raised && depth(L) >= stop.caught_at) {
         return;
     }
-    stop.caught_at = stop.signal == SIGTERM ? catcher_depth(L) : 0;
+    stop.caught_at = stop.insists ? catcher_depth(L) : 0;
     if (stop.caught_at == 0) {
         lua_sethook(L, NULL, 0, 0);
     }
@@ -127,25 +125,28 @@ static void request_stop(int signo)
     if (stop.signal != SIGTERM) {
         stop.signal = signo;
     }
+    stop.insists = stop.insists || signo == SIGTERM;
     stop.raised = 0;
     lua_sethook(stop.L, raise_stopped, LUA_MASKCALL | LUA_MASKRET | LUA_MASKLINE | LUA_MASKCOUNT, 1);
 }
 
-/* At the prompt a second Ctrl-C kills less easily, because the session would be lost. */
+/*
+ * At the prompt a session would be lost. A second Ctrl-C insists, so that a loop that catches
+ * errors ends, too. It kills only if Lua has not reacted to the first for more than a second.
+ */
 static void request_stop_at_prompt(int signo)
 {
     time_t now = time(NULL);
+    bool again = stop.signal == SIGINT;
 
-    if (stop.signal == SIGINT && now - stop.since <= 1) {
-        return;
-    }
-    if (stop.signal == SIGINT && !stop.raised) {
+    if (again && !stop.raised && now - stop.since > 1) {
         signal(signo, SIG_DFL);
         raise(signo);
-        return;
+    } else if (!again || stop.raised) {
+        stop.insists = again;
+        stop.since = now;
+        request_stop(signo);
     }
-    stop.since = now;
-    request_stop(signo);
 }
 
 /* Without SA_RESTART, so that a library call that waits returns to Lua. */
@@ -160,7 +161,7 @@ static void handle(int signo, void (*handler)(int), int flags, struct sigaction 
 static void watch(void)
 {
     stop.owner = getpid();
-    stop.signal = 0;
+    stop.signal = stop.insists = 0;
 }
 
 /* Returns whether a signal came too late for the hook to raise it. */
@@ -223,7 +224,7 @@ int luas__signals_xpcall(lua_State *L)
 
 const char *luas__signals_find(lua_State *L, const char *message)
 {
-    lua_getfield(L, LUA_REGISTRYINDEX, STOPPED_KEY);
+    lua_getfield(L, LUA_REGISTRYINDEX, LUAS__STOPPED_KEY);
     const char *mark = lua_tostring(L, -1);
     const char *found = mark == NULL ? NULL : strstr(message, mark);
     lua_pop(L, 1);

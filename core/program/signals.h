@@ -11,8 +11,8 @@
  * A process has one main state, which luas__signals_open is given. In forked children the
  * signals have their default actions.
  */
-#ifndef LUAS_STOP_H
-#define LUAS_STOP_H
+#ifndef LUAS_SIGNALS_H
+#define LUAS_SIGNALS_H
 
 #include <lua.h>
 
@@ -23,9 +23,10 @@ void luas__signals_open(lua_State *L);
 int luas__signals_pcall(lua_State *L, int nargs, int nresults, int handler);
 
 /*
- * A lua_CFunction, call(f, handler): an xpcall within luas__signals_pcall. Ctrl-C stops it;
- * several in quick succession count as one. Ctrl-C kills only if Lua has not reacted to an
- * earlier one for a second. After a SIGTERM it does not return, it raises.
+ * A lua_CFunction, call(f, handler): an xpcall within luas__signals_pcall. Ctrl-C stops it. The
+ * error of a second Ctrl-C is raised again when it is caught, as that of SIGTERM is. It kills
+ * only if Lua has not reacted to the first for a second. After a SIGTERM the function does not
+ * return, it raises.
  */
 int luas__signals_xpcall(lua_State *L);
 

@@ -393,7 +393,7 @@ void luas__serve_fail(luas__channel *c, const char *why)
 
 static int describe(lua_State *L)
 {
-    luas__describe_error(L, 1);
+    (void)luas__describe_error(L, 1);
     luaL_traceback(L, L, lua_tostring(L, -1), 1);
     return 1;
 }

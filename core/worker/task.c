@@ -429,7 +429,7 @@ static int encode_raised(lua_State *L)
     luas__chunk_run *s = lua_touserdata(L, 1);
     luas__buffer *reply = &s->channel->reply;
     luas__encode_options options = {.space = 2, .plain = s->flags & LUAS__JOB_CALL};
-    luas__describe_error(L, 3);
+    (void)luas__describe_error(L, 3);
     int message = lua_gettop(L);
     luas__task_check(L, luas__mp_write_array(reply, 4));
     encode_or_nil(L, 3, message, reply, &options);

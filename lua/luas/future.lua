@@ -105,11 +105,13 @@ local function resolve(self)
     self.result = settled(pcall(self.settle, self.job))
     self.job:close()
     end_reading(self)
+    local raised = self.result[2]
+    if not self.result[1] and core.stopped(raised) then error(raised, 0) end
     return true
 end
 
 function Future:__tostring()
-    if not self.resolving then pcall(resolve, self) end -- without memory the text is shorter
+    if not self.resolving then core.try(resolve, self) end -- without memory the text is shorter
     local how = not self.result and "not ended yet" or self.result[1] and "ended" or "failed"
     return "future: " .. how
 end

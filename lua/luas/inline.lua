@@ -409,8 +409,8 @@ end
 
 local function start(self)
     local task = self.queue[self.first]
-    self.queue[self.first] = nil
     self.first = self.first + 1
+    self.queue[self.first - 1] = nil
     if self.first > self.last then self.pool.waiting:remove(self) end
     task.level = due.level()
     table.insert(self.pool.running, task)
@@ -507,23 +507,26 @@ end
 function Job:end_queued(o)
     while self.first <= self.last do
         local task = self.queue[self.first]
-        self.queue[self.first] = nil
         self.first = self.first + 1
-        local fields = {}
-        for name, value in pairs(o) do fields[name] = value end
-        task:fail(fields)
+        self.queue[self.first - 1] = nil
+        if task then
+            local fields = {}
+            for name, value in pairs(o) do fields[name] = value end
+            task:fail(fields)
+        end
     end
     if self.place then self.pool.waiting:remove(self) end
 end
 
+-- A signal may have ended this, or `start`, anywhere: then places are empty.
 function Job:cancel_queued(from, to)
     local kept, last = self.first, self.last
     for i = self.first, last do
         local task = self.queue[i]
         self.queue[i] = nil
-        if task.index >= (from or 0) and task.index <= (to or math.maxinteger) then
+        if task and task.index >= (from or 0) and task.index <= (to or math.maxinteger) then
             task:fail { kind = "cancelled" }
-        else
+        elseif task then
             self.queue[kept] = task
             kept = kept + 1
         end

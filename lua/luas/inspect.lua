@@ -1,9 +1,11 @@
 -- Turns values into text for people, close to the Lua that would make them. The prompt
 -- prints results with it. It calls no metamethod except __tostring.
 
+local core = require "luas.core"
+
 local byte, find, format, gsub, rep, sub = string.byte, string.find, string.format, string.gsub, string.rep, string.sub
 local concat, sort, utf8len = table.concat, table.sort, utf8.len
-local error, getmetatable, next, pcall, rawget, rawlen = error, debug.getmetatable, next, pcall, rawget, rawlen
+local error, getmetatable, next, rawget, rawlen = error, debug.getmetatable, next, rawget, rawlen
 local getinfo, mathtype, tostring, type = debug.getinfo, math.type, tostring, type
 local ipairs, pairs, setmetatable = ipairs, pairs, setmetatable
 
@@ -75,7 +77,7 @@ end
 
 -- The result of the value's own __tostring. If that fails the failure is shown, not raised.
 local function describe(value)
-    local ok, text = pcall(tostring, value)
+    local ok, text = core.try(tostring, value)
     return ok and text or format("<error in __tostring: %s>", type(text) == "string" and text or type(text))
 end
 

@@ -142,7 +142,7 @@ end
 --- Call it before the job is closed.
 ---@param job luas.job
 function M.closing(job)
-    pcall(name, job) -- fails for a job that was dropped already
+    core.try(name, job) -- fails for a job that was dropped already
     job.named = nil
 end
 

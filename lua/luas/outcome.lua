@@ -134,7 +134,7 @@ end
 -- Must not fail: it is called when something went wrong, and a script may have changed the
 -- fields.
 function Outcome:__tostring()
-    local ok, words = pcall(in_words, self)
+    local ok, words = core.try(in_words, self)
     if not ok then return "an outcome whose fields were changed" end
     return is_raised(self) and ("%s\ncalled from %s"):format(words, self.called_from) or words
 end

@@ -110,7 +110,7 @@ local function describe(self)
     if self.ours then return "running" end
     if not self.owner then return "not started" end
     if is_elsewhere(self) and not settle(self) then return "of another process" end
-    local ok, alive = pcall(is_alive, self)
+    local ok, alive = core.try(is_alive, self)
     if not ok or alive then return "running" end
     return self.by_signal and "signal " .. self.by_signal or "exit status " .. tostring(self.code)
 end

@@ -136,6 +136,7 @@ local function call(self, done, total, info)
     core.called()
     self.calling = nil
     if ok then return end
+    if core.stopped(message) then error(message, 0) end -- the job may be another's
     self.raised, self.failure = true, message
     if not self.job.pool.ended then self.job:cancel() end
 end
@@ -172,7 +173,7 @@ end
 
 --- Call it when the job is closed.
 function Meter:close()
-    if not self.over and not self.call then pcall(self.read, self) end
+    if not self.over and not self.call then core.try(self.read, self) end
     self.over = true
     if self.bar then self.bar:leave(self) end
 end

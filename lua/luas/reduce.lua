@@ -105,7 +105,9 @@ local function call(f, list, i)
     return (f(item))
 end
 
+-- What was raised to stop the task goes on from there.
 local function describe(value)
+    if core.stopped(value) then return { stop = value } end
     local kind, meta = type(value), getmetatable(value)
     local says = kind == "string" or kind == "number" or type(meta) == "table" and meta.__tostring
     return {
@@ -134,6 +136,7 @@ function M.task(f, combine, size)
             end
             return sum
         end, describe)
+        if not ok and total.stop ~= nil then error(total.stop, 0) end
         if not ok then
             total.index, total.input, total.took = list.first + i - 1, input_of(list, i), core.now() - since
         end

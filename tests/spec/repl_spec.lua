@@ -259,6 +259,25 @@ describe("the prompt on a terminal", function()
         await("\n42\n>$")
     end)
 
+    for name, loop in pairs {
+        ["a loop that catches errors"] = "while true do pcall(string.rep) end",
+        ["one around a map"] = "while true do pcall(pool.map, function() while true do end end, {1, 2}) end",
+        ["one in a task of the prompt's own"] = "pool.new(0):map(function() while true do pcall(function() while true do end end) end end, {1})",
+        ["one with a handler"] = "while true do xpcall(function() while true do pcall(error) end end, debug.traceback) end",
+    } do
+        it("ends " .. name .. " at the second Ctrl-C, and keeps the session", function()
+            start(nil, "-j 2")
+            enter("a = 42 print('running') " .. loop)
+            await("\nrunning$")
+            keys("C-c")
+            os.execute("sleep 0.2")
+            keys("C-c")
+            await("interrupted!\n.*>$")
+            enter("a, #pool.map(math.abs, {1, 2})")
+            await("\n42%s+2\n>$")
+        end)
+    end
+
     it("stops a map at Ctrl-C, and the pool maps on", function()
         start(nil, "-j 2")
         enter("print(#pool.map(function(x) return x end, {1, 2}), 'ready')")
