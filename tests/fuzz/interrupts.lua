@@ -82,7 +82,8 @@ end
 
 local function quote(word) return "'" .. word:gsub("'", "'\\''") .. "'" end
 
--- Prints a number, the exit status or "swallowed", and the first line of what was printed.
+-- Prints a number, the exit status or "swallowed", in how many lines the message is, and
+-- what was printed first.
 local RUN <const> = [[
 run() { # number, seconds, program, script
     env --default-signal=INT $3 $4 >$4.$1.out 2>&1 & pid=$!
@@ -94,7 +95,8 @@ run() { # number, seconds, program, script
     wait $pid
     status=$?
     [ $left -gt 0 ] || status=swallowed
-    echo "$1 $status $(head -c 300 $4.$1.out | tr '\n' ' ')"
+    said=$(grep -c 'interrupted!' $4.$1.out)
+    echo "$1 $status $said $(head -c 300 $4.$1.out | tr '\n' ' ')"
 }
 ]]
 
@@ -111,8 +113,8 @@ for first = 1, runs, TOGETHER do
     end
     lines[#lines + 1] = "wait"
     for line in io.popen("sh " .. write("batch.sh", table.concat(lines, "\n")) .. " 2>/dev/null"):lines() do
-        local k, status, text = line:match "^(%d+) (%S+) (.*)"
-        local said = text:find "interrupted!" or text == "" -- it had not begun
+        local k, status, count, text = line:match "^(%d+) (%S+) (%d+) (.*)"
+        local said = count ~= "0" or text == "" -- it had not begun
         if not (said and (status == "130" or status == "1")) then
             failed = failed + 1
             print(("%s, %s: %s: %s"):format(what[tonumber(k)][1], what[tonumber(k)][2], status, text))
