@@ -135,10 +135,15 @@ int luas__fd_write_some(int fd, luas__buffer *b)
     return 0;
 }
 
-static int wait_writable(int fd)
+static int wait_for(int fd, short events)
 {
-    struct pollfd p = {.fd = fd, .events = POLLOUT};
+    struct pollfd p = {.fd = fd, .events = events};
     return poll(&p, 1, -1) < 0 && errno != EINTR ? -errno : 0;
+}
+
+int luas__fd_wait_readable(int fd)
+{
+    return wait_for(fd, POLLIN);
 }
 
 int luas__fd_write_waiting(int fd, const char *bytes, size_t len)
@@ -149,7 +154,7 @@ int luas__fd_write_waiting(int fd, const char *bytes, size_t len)
             bytes += n;
             len -= (size_t)n;
         } else if (errno == EAGAIN) {
-            int rc = wait_writable(fd);
+            int rc = wait_for(fd, POLLOUT);
             if (rc < 0)
                 return rc;
         } else if (errno != EINTR) {

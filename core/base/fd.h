@@ -51,6 +51,9 @@ ssize_t luas__fd_read_some(int fd, luas__buffer *b, size_t most);
    all was written, -EAGAIN when some is left. */
 int luas__fd_write_some(int fd, luas__buffer *b);
 
+/* Waits until there is something to read, or its end, or a signal came: 0, or negative. */
+int luas__fd_wait_readable(int fd);
+
 /* Waits until all is written. Only for workers: their host never stops reading. */
 int luas__fd_write_waiting(int fd, const char *bytes, size_t len);
 

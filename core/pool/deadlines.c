@@ -10,9 +10,13 @@
 #include "reap.h"
 #include "receive.h"
 #include "starts.h"
+#include "trust.h"
 
 /* How often to check workers that are late with something. */
 #define TICK (5 * LUAS__MS)
+
+/* The answer of a task that ended just as it was to be killed arrives within this time. */
+#define TIME_TO_ANSWER LUAS__SECOND
 
 /* A worker that has not begun a task after this time never will. The task then goes to another
    worker, which gets twice as long, and so on, up to a limit of doublings. */
@@ -142,10 +146,11 @@ static int64_t watch_unstarted(luas__pool *p, luas__worker *w, int64_t timeout, 
 
 /* Kills a worker whose task did not stop. The tasks behind it are taken back first: the task
    may end before the signal arrives, and then the signal would hit the next one. */
-static void kill_stopped(luas__worker *w)
+static void kill_stopped(luas__worker *w, int64_t now)
 {
     if (luas__worker_tasks_revoke(w) == 0
-        && luas__scoreboard_started(w->scoreboard) == w->deadline.stop_seq)
+        && (luas__worker_tasks_started(w) == w->deadline.stop_seq
+            || now > w->deadline.kill_at + TIME_TO_ANSWER))
         luas__child_signal_group(&w->child, SIGKILL);
 }
 
@@ -154,7 +159,7 @@ static int64_t watch_deadline(luas__pool *p, luas__worker *w, int64_t now)
 {
     if (w->deadline.stop_seq != 0) {
         if (now >= w->deadline.kill_at)
-            kill_stopped(w);
+            kill_stopped(w, now);
         return now >= w->deadline.kill_at ? now + TICK : w->deadline.kill_at;
     }
     const luas__job *job = w->tasks.nchunks > 0 ? w->tasks.chunks[0].job : NULL;
@@ -167,11 +172,11 @@ static int64_t watch_deadline(luas__pool *p, luas__worker *w, int64_t now)
         return INT64_MAX;
     /* The worker stores the time and then claims. So if the claim is the same before and after
        we read the time, the time belongs to that task. */
-    int64_t since = atomic_load(&w->scoreboard->since);
+    int64_t since = luas__worker_tasks_since(w);
     if (running == NULL || since == 0)
         return watch_unstarted(p, w, job->policy.timeout, now);
     w->deadline.waiting_since = 0;
-    if (luas__scoreboard_started(w->scoreboard) != running->seq)
+    if (luas__worker_tasks_started(w) != running->seq)
         return now + TICK; /* answers wait in the pipe or the ring */
     if (now - since < job->policy.timeout)
         return since + job->policy.timeout;
@@ -206,6 +211,7 @@ int luas__deadlines_check(luas__pool *p)
 {
     int64_t next = luas__concurrency_retry_at(p), now = luas__now();
     int rc = 0;
+    luas__trust_check(p, now);
     for (int i = 0; i < p->nworkers && rc == 0; i++) {
         luas__worker *w = p->workers[i];
         if (w->state == LUAS__WORKER_REAPED

@@ -226,7 +226,7 @@ static void tell_one(luas__pool *p, luas__worker *w, luas__pool_event *e)
 /* Tells the end of a task that was seen to start but has sent no stamps. */
 static void tell_silent(luas__pool *p, luas__worker *w, luas__pool_event *e)
 {
-    int64_t since = atomic_load(&w->scoreboard->since);
+    int64_t since = luas__worker_tasks_since(w);
     e->at = luas__now();
     e->start = luas__worker_tasks_running(w) != NULL && since != 0 ? since : e->at;
     tell_one(p, w, e);
@@ -299,14 +299,14 @@ void luas__events_died(luas__pool *p, const luas__worker *w)
 static void look_at(luas__pool *p, luas__worker *w)
 {
     const luas__chunk *c = luas__worker_tasks_running(w);
-    uint32_t seq = c != NULL ? luas__scoreboard_started(w->scoreboard) : 0;
+    uint32_t seq = c != NULL ? luas__worker_tasks_started(w) : 0;
     if (c == NULL || !is_stamped(c->job) || seq - c->seq >= c->count || seq == w->seen.told_seq)
         return;
     luas__pool_event e = about(p, LUAS__EVENT_STARTED, c->job, w);
     e.index = c->index + (seq - c->seq);
     e.count = 1;
     e.attempts = (int32_t)c->attempts + 1;
-    e.start = atomic_load(&w->scoreboard->since);
+    e.start = luas__worker_tasks_since(w);
     e.source = c->job;
     lock_readers(p);
     tell_start(p, w, &e, seq);

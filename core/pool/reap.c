@@ -51,7 +51,7 @@ static void consider_failed_start(luas__pool *p, const luas__worker *w)
 {
     static const char words[] = "workers end before they run anything";
     if (w->told_to_stop || p->options.has_init || w->tasks.served > 0
-        || luas__scoreboard_started(w->scoreboard) > 0)
+        || luas__worker_tasks_started(w) > 0)
         p->health.failed_starts = 0;
     else if (++p->health.failed_starts > LUAS__MOST_FAILED_STARTS * p->options.workers + 10)
         luas__state_break(p, LUAS_EBROKEN, words, sizeof words - 1);

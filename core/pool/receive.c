@@ -9,6 +9,9 @@
 #include "settle.h"
 #include "starts.h"
 
+/* Each takes what a pipe holds, and more. */
+enum { MOST_LOOKS = 16 };
+
 static int take_outcome(luas__pool *p, luas__worker *w, int code, luas__mp_reader *body)
 {
     int64_t seq;
@@ -175,13 +178,14 @@ int luas__receive_catch_up(luas__pool *p, luas__worker *w)
     return rc < 0 ? rc : luas__receive_messages(p, w);
 }
 
+/* What holds the pipe after its end, and writes, is not the worker. */
 int luas__receive_all(luas__pool *p, luas__worker *w)
 {
     size_t before;
-    int rc;
+    int rc, looks = 0;
     do { /* the pipe first: the bytes in the ring come after those in the pipe */
         before = (size_t)w->link.piped;
         rc = luas__receive_from(p, w);
-    } while (rc == 0 && w->link.piped > before);
+    } while (rc == 0 && w->link.piped > before && ++looks < MOST_LOOKS);
     return rc == 0 ? luas__receive_catch_up(p, w) : rc;
 }

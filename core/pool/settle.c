@@ -103,9 +103,12 @@ int luas__settle_task(luas__pool *p, luas__worker *w, int kind, luas__mp_reader 
 void luas__settle_measure(luas__worker *w)
 {
     luas__job *job = w->tasks.chunks[0].job;
-    int64_t busy = atomic_load_explicit(&w->scoreboard->busy, memory_order_acquire);
-    double each = (double)(busy - w->tasks.busy) / w->tasks.chunks[0].size;
-    w->tasks.busy = busy;
+    uint64_t busy = (uint64_t)atomic_load_explicit(&w->scoreboard->busy, memory_order_acquire);
+    uint64_t spent = busy - (uint64_t)w->tasks.busy;
+    w->tasks.busy = (int64_t)busy;
+    if (spent > (uint64_t)luas__now_coarse())
+        return; /* longer than the machine runs: somebody has written there */
+    double each = (double)spent / w->tasks.chunks[0].size;
     job->pace.steady_ns += (each - job->pace.steady_ns) / 128;
     if (each > 0)
         job->pace.task_ns = job->pace.task_ns > 0 ? 0.5 * job->pace.task_ns + 0.5 * each : each;

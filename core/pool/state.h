@@ -60,6 +60,7 @@ typedef struct luas__pool {
     luas__sinks sinks;          /* for what workers print with a tag; the line of progress */
     int cpus;                   /* how many there are; 0: not asked yet */
     bool closing;               /* no new jobs, no new workers */
+    int64_t trusted_at;         /* ns; when workers' shared words were last checked (trust.h) */
     bool alarmed;               /* the alarm went off, and nobody has handled it yet */
     uint64_t progress;          /* counts everything that an owner could wait for */
     uint64_t noticed;           /* the value of `progress` that the owner has seen */

@@ -116,6 +116,10 @@ typedef struct luas__worker {
         int64_t waiting_since;  /* ns; since when a timed task waits to begin; 0: none does */
         uint32_t waiting_seq;   /* of that task */
     } deadline;
+    struct {                /* what it says cannot be (trust.h) */
+        int64_t since;      /* ns; 0: it can */
+        uint64_t received, served;  /* when it was looked at */
+    } doubt;
     struct {                /* for whom watches (events.h) */
         uint32_t told_seq;  /* the last task whose start was told */
         luas__task_progress progress;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "array.h"
+#include "clock.h"
 
 static luas__known_job *find_job(const luas__worker *w, const luas__job *job)
 {
@@ -172,9 +173,28 @@ static uint32_t after(const luas__chunk *c, uint32_t started)
     return (uint32_t)begun < c->count ? c->count - (uint32_t)begun : 0;
 }
 
+/* The last one that was started, as far as that can be: a worker that says it started what
+   it was never sent has its first one. */
+static uint32_t checked(const luas__worker *w, uint32_t started)
+{
+    bool is_lie = luas__scoreboard_is_after(started, w->tasks.next_seq - 1);
+    return is_lie && w->tasks.nchunks > 0 ? w->tasks.chunks[0].seq : started;
+}
+
+uint32_t luas__worker_tasks_started(const luas__worker *w)
+{
+    return checked(w, luas__scoreboard_started(w->scoreboard));
+}
+
+int64_t luas__worker_tasks_since(const luas__worker *w)
+{
+    int64_t since = atomic_load(&w->scoreboard->since);
+    return since > 0 && since <= luas__now() + LUAS__SECOND ? since : 0;
+}
+
 uint32_t luas__worker_tasks_unstarted(const luas__worker *w)
 {
-    uint32_t started = luas__scoreboard_started(w->scoreboard), unstarted = 0;
+    uint32_t started = luas__worker_tasks_started(w), unstarted = 0;
     for (int i = w->tasks.nchunks; i-- > 0;) {
         uint32_t n = after(&w->tasks.chunks[i], started);
         unstarted += n;
@@ -188,8 +208,7 @@ luas__chunk *luas__worker_tasks_running(const luas__worker *w)
 {
     luas__chunk *first = w->tasks.chunks;
     return w->tasks.nchunks > 0
-        && !luas__scoreboard_is_after(first->seq, luas__scoreboard_started(w->scoreboard))
-        ? first : NULL;
+        && !luas__scoreboard_is_after(first->seq, luas__worker_tasks_started(w)) ? first : NULL;
 }
 
 /* Returns the tasks of the last chunk that come after `started`. */
@@ -218,7 +237,7 @@ int luas__worker_tasks_revoke(luas__worker *w)
     }
     if (w->tasks.unanswered == 0)
         return 0;
-    uint32_t started = luas__scoreboard_revoke(w->scoreboard, w->tasks.next_seq - 1);
+    uint32_t started = checked(w, luas__scoreboard_revoke(w->scoreboard, w->tasks.next_seq - 1));
     if (after(&w->tasks.chunks[w->tasks.nchunks - 1], started) > 0)
         w->tasks.revoked_seq = w->tasks.next_seq - 1;
     while (w->tasks.nchunks > 0 && after(&w->tasks.chunks[w->tasks.nchunks - 1], started) > 0)

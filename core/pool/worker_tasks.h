@@ -18,6 +18,11 @@ int luas__worker_tasks_drop(luas__worker *w, int64_t definition);
 /* Was the worker given a task of this job that was not taken back? */
 bool luas__worker_tasks_had(const luas__worker *w, const luas__job *job);
 
+/* The seq of the task that was started last; and when it started, 0 where that is not known.
+   What cannot be true is not believed. */
+uint32_t luas__worker_tasks_started(const luas__worker *w);
+int64_t luas__worker_tasks_since(const luas__worker *w);
+
 /* How many tasks were sent and have not started at this moment. */
 uint32_t luas__worker_tasks_unstarted(const luas__worker *w);
 

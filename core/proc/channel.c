@@ -3,6 +3,9 @@
 #include "channel.h"
 
 #include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
 
 #include "error.h"
 #include "fd.h"
@@ -46,6 +49,20 @@ static ssize_t read_requests(luas__channel *c, size_t most)
     return n;
 }
 
+/* A host that cannot be told is gone, or a task has closed what leads there: no more tasks
+   are begun. What is committed the host finds. */
+static void leave(void)
+{
+    fflush(NULL);
+    _exit(EXIT_FAILURE);
+}
+
+static void write_out(const luas__channel *c, const char *bytes, size_t len)
+{
+    if (luas__fd_write_waiting(c->out, bytes, len) < 0)
+        leave();
+}
+
 int luas__channel_next(luas__channel *c, luas__mp_reader *body)
 {
     while (!luas__frame_peek(&c->requests, body)) {
@@ -54,6 +71,8 @@ int luas__channel_next(luas__channel *c, luas__mp_reader *body)
             return rc;
         size_t most = c->requests.cap > FIRST_READ ? READ_SIZE : FIRST_READ;
         ssize_t n = read_requests(c, most);
+        if (n == -EAGAIN && luas__fd_wait_readable(c->in) == 0)
+            continue; /* a task has made it so */
         if (n <= 0)
             return n == 0 ? LUAS_ECLOSED : (int)n;
     }
@@ -65,9 +84,7 @@ int luas__channel_flush(luas__channel *c)
     const char *bytes;
     size_t n;
     while ((n = luas__ring_unwritten(&c->scoreboard->ring, &bytes)) > 0) {
-        int rc = luas__fd_write_waiting(c->out, bytes, n);
-        if (rc < 0)
-            return rc;
+        write_out(c, bytes, n);
         luas__ring_written(&c->scoreboard->ring, n);
     }
     c->flushed_at = c->clock = luas__now_coarse();
@@ -85,7 +102,7 @@ static int send_past(luas__channel *c)
 {
     int rc = luas__channel_flush(c);
     if (rc == 0)
-        rc = luas__fd_write_waiting(c->out, luas__buffer_bytes(&c->reply), c->reply.len);
+        write_out(c, luas__buffer_bytes(&c->reply), c->reply.len);
     if (rc == 0)
         luas__ring_bypassed(&c->scoreboard->ring, c->reply.len);
     return rc;

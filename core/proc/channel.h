@@ -3,6 +3,8 @@
  * outcomes. Every function here may wait, because a worker has nothing else to do.
  * When the host is gone the process ends.
  *
+ * When a write fails the process ends at once.
+ *
  * A reply is safe once luas__channel_reply has returned. Even if the worker dies in the
  * next instruction, the host finds the reply in the ring.
  */

@@ -9,7 +9,7 @@ local min, max, traceback = math.min, math.max, debug.traceback
 local pack, unpack = table.pack, table.unpack
 -- Functions that are sent to workers use these locals. If they used globals, the globals of
 -- this module would be sent, too.
-local getmetatable, tostring, type, xpcall = getmetatable, tostring, type, xpcall
+local error, getmetatable, tostring, type, xpcall = error, getmetatable, tostring, type, xpcall
 
 local M = {}
 
