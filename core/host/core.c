@@ -20,6 +20,7 @@
 #include "table_watch.h"
 #include "task.h"
 #include "terminal.h"
+#include "traceback.h"
 #include "user_calls.h"
 
 static int core_cpus(lua_State *L)
@@ -106,6 +107,12 @@ static int core_length(lua_State *L)
 }
 
 /* "file:line: " of the script's line that called into luas, or "". */
+static int core_traceback(lua_State *L)
+{
+    luas__traceback_push(L, lua_tostring(L, 1), (int)luaL_optinteger(L, 2, 1), 0);
+    return 1;
+}
+
 static int core_caller(lua_State *L)
 {
     luas__fail_push_caller(L);
@@ -163,6 +170,7 @@ static const luaL_Reg functions[] = {
     {"workers", core_workers}, {"now", core_now}, {"isatty", core_isatty},
     {"guard", luas__inline_call}, {"stop", luas__inline_call_stop},
     {"stopped", luas__inline_call_stopped}, {"try", luas__inline_call_try},
+    {"traceback", core_traceback},
     {"watch", luas__table_watch}, {"same", luas__table_watch_same},
     {"tell", core_tell}, {"check", core_check}, {"length", core_length},
     {"check_list", luas__feed_check_list}, {"report", luas__fail_report}, {"caller", core_caller},

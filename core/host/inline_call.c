@@ -17,6 +17,7 @@
 #include "share.h"
 #include "stop.h"
 #include "task.h"
+#include "traceback.h"
 #include "user_calls.h"
 
 /* The time from the first error to the end, the same as for workers. */
@@ -24,10 +25,6 @@
 
 /* How many instructions run between two checks of the clock. */
 enum { STRIDE = 100 };
-
-/* How many levels luaL_traceback shows of a deep stack: the first ones and the last ones. A
-   worker has two more below its task, so there are two fewer here. */
-enum { FIRST_LEVELS = 10, LAST_LEVELS = 9 };
 
 /* Stack of luas__inline_call. From WORK on: the protected call, its results. */
 enum { AT_TOKEN = 1, AT_SECONDS, AT_DISCARD, AT_OS, AT_EXIT, AT_HANDLER, AT_WORK };
@@ -233,61 +230,12 @@ static void restore_exit(lua_State *L)
 
 /* ---- tracebacks ---- */
 
-static int count_levels(lua_State *L)
-{
-    lua_Debug ar;
-    int low = 1, high = 1;
-    while (lua_getstack(L, high, &ar)) {
-        low = high;
-        high *= 2;
-    }
-    while (low < high) {
-        int middle = low + (high - low) / 2;
-        if (lua_getstack(L, middle, &ar))
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
-}
-
-/* Appends the traceback of `n` levels to the text at the top. Up to FIRST_LEVELS,
-   luaL_traceback leaves none out. */
-static void append_levels(lua_State *L, int from, int n)
-{
-    static const char tail[] = "\n\t(...tail calls...)";
-    luaL_traceback(L, L, NULL, from);
-    const char *line = strchr(lua_tostring(L, -1), '\n'), *end = line;
-    for (; n > 0 && end != NULL && *end != '\0'; n--) {
-        end += 1 + strcspn(end + 1, "\n");
-        if (strncmp(end, tail, sizeof tail - 1) == 0)
-            end += sizeof tail - 1;
-    }
-    lua_pushlstring(L, line != NULL ? line : "", line != NULL ? (size_t)(end - line) : 0);
-    lua_remove(L, -2);
-    lua_concat(L, 2);
-}
-
-/* luaL_traceback of the levels 1 to `last`, as if no more were below them. */
-static void push_traceback(lua_State *L, int last)
-{
-    int skipped = last - FIRST_LEVELS - LAST_LEVELS;
-    int rest = skipped > 1 ? LAST_LEVELS : last - FIRST_LEVELS;
-    lua_pushliteral(L, "stack traceback:");
-    append_levels(L, 1, last < FIRST_LEVELS ? last : FIRST_LEVELS);
-    if (skipped > 1) {
-        lua_pushfstring(L, "\n\t...\t(skipping %d levels)", skipped - 1); /* so it counts */
-        lua_concat(L, 2);
-    }
-    append_levels(L, last - rest + 1, rest);
-}
-
 /* Stores the traceback separately, because the raised value can be of any type. Below the task
    are run_task and luas__inline_call. */
 static int on_raise(lua_State *L)
 {
     const guard *g = innermost(L);
-    push_traceback(L, count_levels(L) - g->levels - 2);
+    luas__traceback_push(L, NULL, 1, g->levels + 1);
     lua_rawsetp(L, LUA_REGISTRYINDEX, &traceback_key);
     return 1;
 }
@@ -454,7 +402,7 @@ int luas__inline_call(lua_State *L)
 {
     int64_t now = luas__now();
     guard g = {.outer = innermost(L), .L = L, .token = lua_topointer(L, AT_TOKEN), .began = now,
-               .levels = count_levels(L), .discard = lua_toboolean(L, AT_DISCARD)};
+               .levels = luas__traceback_levels(L), .discard = lua_toboolean(L, AT_DISCARD)};
     guard *due = find_due(g.outer, now);
     if (due != NULL) {
         lua_pushliteral(L, "stopped");

@@ -19,6 +19,7 @@
 #include "prompt.h"
 #include "reports.h"
 #include "signals.h"
+#include "traceback.h"
 
 #define EXIT_USAGE 2
 #define MAX_WORKERS 4096
@@ -65,7 +66,7 @@ static int explain(lua_State *L)
     if (end != NULL) {
         lua_pushlstring(L, message, (size_t)(end - message));
     } else if (!whole) {
-        luaL_traceback(L, L, message, 1);
+        luas__traceback_push(L, message, 1, 0);
     }
     return 1;
 }

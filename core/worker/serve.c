@@ -21,6 +21,7 @@
 #include "alloc_nursery.h"
 #include "space.h"
 #include "task.h"
+#include "traceback.h"
 
 /* What the worker knows about a job: the fields of its table. */
 enum {
@@ -394,7 +395,7 @@ void luas__serve_fail(luas__channel *c, const char *why)
 static int describe(lua_State *L)
 {
     (void)luas__describe_error(L, 1);
-    luaL_traceback(L, L, lua_tostring(L, -1), 1);
+    luas__traceback_push(L, lua_tostring(L, -1), 1, 0);
     return 1;
 }
 

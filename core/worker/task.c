@@ -23,6 +23,7 @@
 #include "list.h"
 #include "names_scan.h"
 #include "own_code.h"
+#include "traceback.h"
 
 /* Stack of run_tasks: what a chunk's tasks share. */
 enum { TASK_SERVER = 1, TASK_FUNCTION, TASK_SPACE, TASK_INPUTS, TASK_RANDOMSEED, TASK_BASE };
@@ -174,10 +175,13 @@ static void leave_fork(int status)
     _exit(status);
 }
 
+/* Levels below a task: run_tasks and what calls it. */
+enum { BELOW = 2 };
+
 /* Stores the traceback separately, because the raised value can be of any type. */
 static int on_raise(lua_State *L)
 {
-    luaL_traceback(L, L, NULL, 1);
+    luas__traceback_push(L, NULL, 1, BELOW);
     lua_rawsetp(L, LUA_REGISTRYINDEX, &traceback_key);
     return 1;
 }

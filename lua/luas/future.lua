@@ -7,7 +7,7 @@ local later = require "luas.later"
 local outcome = require "luas.outcome"
 local progress = later.open "luas.progress"
 
-local pack, traceback, unpack = table.pack, debug.traceback, table.unpack
+local pack, traceback, unpack = table.pack, core.traceback, table.unpack
 
 ---@class luas.future
 local Future = {}

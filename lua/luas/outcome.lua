@@ -156,7 +156,7 @@ end
 function M.new(fields)
     fields.took = fields.took or 0
     if fields.init then return setmetatable(fields, Outcome) end -- it says where
-    local ok, words = pcall(describe[fields.kind], fields)
+    local ok, words = core.try(describe[fields.kind], fields)
     if not ok and core.stopped(words) then error(words, 0) end
     fields.message = ok and words or "(the error could not be described)"
     return setmetatable(fields, Outcome)

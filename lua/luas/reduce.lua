@@ -5,7 +5,7 @@ local core = require "luas.core"
 local outcome = require "luas.outcome"
 local sources = require "luas.sources"
 
-local min, max, traceback = math.min, math.max, debug.traceback
+local min, max = math.min, math.max
 local pack, unpack = table.pack, table.unpack
 -- Functions that are sent to workers use these locals. If they used globals, the globals of
 -- this module would be sent, too.
@@ -113,7 +113,7 @@ local function describe(value)
     return {
         kind = "error", count = 1, attempts = 1, pid = core.pid(), worker = core.worker(),
         took = 0,
-        value = value, traceback = traceback(nil, 2),
+        value = value, traceback = core.traceback(nil, 2),
         message = says and tostring(value) or ("(error object is a %s value)"):format(kind),
     }
 end

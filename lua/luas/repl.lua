@@ -13,7 +13,8 @@ local inspect = require("luas.inspect")
 
 local concat, pack, unpack = table.concat, table.pack, table.unpack
 local find, format, gsub, match, sub = string.find, string.format, string.gsub, string.match, string.sub
-local getenv, open, rename, traceback = os.getenv, io.open, os.rename, debug.traceback
+local traceback = require "luas.core".traceback
+local getenv, open, rename = os.getenv, io.open, os.rename
 local getmetatable, ipairs, load, rawget, tostring, type, xpcall =
     debug.getmetatable, ipairs, load, rawget, tostring, type, xpcall
 local globals, stdin, stdout, stderr = _G, io.stdin, io.stdout, io.stderr

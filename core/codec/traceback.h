@@ -1,0 +1,17 @@
+/*
+ * luaL_traceback, for stacks of any depth. That one takes seconds for a million levels,
+ * because it asks for a hundred of them, each by a walk from the top.
+ */
+#ifndef LUAS_TRACEBACK_H
+#define LUAS_TRACEBACK_H
+
+#include <lua.h>
+
+/* Pushes what luaL_traceback gives from level `from` on, as if the `below` outermost levels
+   were not there. `message` may be NULL. */
+void luas__traceback_push(lua_State *L, const char *message, int from, int below);
+
+/* How many levels there are above this call's caller, which is one itself. */
+int luas__traceback_levels(lua_State *L);
+
+#endif
