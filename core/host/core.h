@@ -14,6 +14,7 @@
  *   core.watch, core.same           table_watch.h
  *   core.report(message)            tells people, by way of the program or else
  *                                   as a warning of Lua's
+ *   core.traceback(message or nil, level)   as debug.traceback, quick where the stack is deep
  *   core.caller() -> "file:line: "  of the script that called, or ""
  *   core.called()                   says that code of the user was called (user_calls.h).
  *                                   Calls from C are counted without it
@@ -59,13 +60,15 @@
  *
  *   J:carry(f, forced) -> true, modules   ship f; unless forced, only if that is
  *                                   correct and f is not too large. Or nil, why not
- *   J:inherit(f, inputs or nil, workers, goes_on)   fork up to so many workers for
+ *   J:inherit(f, inputs or nil, workers, goes_on [, waits])   fork up to so many workers for
  *                                   this job, which inherit f and the inputs. If
  *                                   the host goes on meanwhile some are forked at
  *                                   once, and a zygote for the others; if it
- *                                   waits they are forked when it steps
- *   J:renew(workers, goes_on) -> boolean    fork so many now, which alone do this
- *                                   job; true if the pool has no others
+ *                                   waits they are forked when it steps. Without
+ *                                   room it raises, or gives nil if it `waits`
+ *   J:renew(workers, goes_on [, waits]) -> boolean or nil   fork so many now, which alone
+ *                                   do this job; true if the pool has no others.
+ *                                   nil without room, if it `waits`
  *   J:feed(items, i, j, star [, most]) -> true, modules     encode items[i..j], in
  *                                   at most so many bytes. Or nil, message
  *   J:pull(source, most, before, star, indexed) -> n, more, modules [, who, value,

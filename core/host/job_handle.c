@@ -7,7 +7,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "clock.h"
 #include "cpus.h"
 #include "error.h"
 #include "codec.h"
@@ -113,6 +112,13 @@ static double number_field(lua_State *L, const char *name, double standard)
     return value;
 }
 
+/* A count; more than fit are as good as that. */
+static uint32_t count_field(lua_State *L, const char *name)
+{
+    double n = number_field(L, name, 0);
+    return n < UINT32_MAX ? (uint32_t)n : UINT32_MAX;
+}
+
 static int flag_field(lua_State *L, const char *name, int flag)
 {
     lua_getfield(L, 2, name);
@@ -143,7 +149,7 @@ static luas__policy read_policy(lua_State *L)
         .grace = luas__seconds(number_field(L, "grace", 0.5)),
         .retries = (int32_t)number_field(L, "retries", 0),
         .chunk = (uint32_t)number_field(L, "chunk", 0),
-        .halt = (uint32_t)number_field(L, "halt", 0),
+        .halt = count_field(L, "halt"),
         .priority = (int32_t)number_field(L, "priority", 0),
         .room = (size_t)number_field(L, "room", 0),
     };
@@ -278,31 +284,23 @@ static int job_carry(lua_State *L)
     return status == LUA_OK ? 2 : lua_error(L);
 }
 
-/* Forks the workers; if there is no room, steps until idle workers have ended. Signals do not
-   end that. */
-static int inherit(luas__pool *p, luas__job *job, int workers, int now, luas__fork_point *at)
-{
-    int64_t end = luas__now() + LUAS__PATIENCE;
-    int rc = luas__pool_inherit(p, job, workers, now, at);
-    while (luas__error_is_shortage(rc) && rc != LUAS_ENOMEM && luas__pool_make_room(p) && luas__now() < end) {
-        int stepped = luas__pool_step(p, 20 * LUAS__MS, at);
-        if (stepped < 0 && stepped != LUAS_EINTR)
-            return stepped;
-        rc = luas__pool_inherit(p, job, workers, now, at);
-    }
-    return rc;
-}
-
 /* Forks `now` of the job's own workers. If the host goes on while they work, also forks a
-   zygote for others. */
-static void fork_own(lua_State *L, luas__job_handle *h, int workers, int now, bool goes_on)
+   zygote for others. Returns false if there is no room for them and the caller `waits` for it:
+   idle workers are told to end then. */
+static bool fork_own(lua_State *L, luas__job_handle *h, int workers, int now, bool goes_on, bool waits)
 {
     luas__pool *p = h->pool->pool;
     lua_getiuservalue(L, AT_JOB, JOB_POOL);
     luas__fork_point at = {.L = L, .pool = lua_gettop(L)};
-    luas__job_handle_try(L, h, inherit(p, h->job, workers, now, &at));
+    int rc = luas__pool_inherit(p, h->job, workers, now, &at);
+    if (waits && luas__error_is_shortage(rc) && rc != LUAS_ENOMEM) {
+        (void)luas__pool_make_room(p);
+        return false;
+    }
+    luas__job_handle_try(L, h, rc);
     if (goes_on)
         luas__pool_snapshot(p, h->job, &at);
+    return true;
 }
 
 /* How many workers to fork at once. None if the host waits: it forks them when it steps. Some
@@ -314,12 +312,13 @@ static int count_now(const luas__job *job, int workers, bool goes_on)
     return goes_on ? luas__cpus_count() : 0;
 }
 
-/* Arguments: job, function, inputs or nil, workers, whether the host goes on. */
+/* Arguments: job, function, inputs or nil, workers, whether the host goes on, whether it waits
+   for room: then nil if there is none, else true. */
 static int job_inherit(lua_State *L)
 {
     luas__job_handle *h = luas__job_handle_check(L);
     int workers = (int)luaL_checkinteger(L, 4);
-    lua_settop(L, 5);
+    lua_settop(L, 6);
     int space = luas__job_handle_space(L);
     luas__class_scan(L, 2, space, SURVEY);
     if (lua_istable(L, 3))
@@ -335,17 +334,21 @@ static int job_inherit(lua_State *L)
     }
     lua_rawseti(L, -2, h->job->id);
     bool goes_on = lua_toboolean(L, 5);
-    fork_own(L, h, workers, count_now(h->job, workers, goes_on), goes_on);
-    return 0;
+    if (!fork_own(L, h, workers, count_now(h->job, workers, goes_on), goes_on, lua_toboolean(L, 6)))
+        return 0;
+    lua_pushboolean(L, 1);
+    return 1;
 }
 
-/* Arguments: job, workers, whether the host goes on. Forks these workers now; they alone do the
-   job. Returns true when the pool has no others. */
+/* Arguments: job, workers, whether the host goes on, whether it waits for room: then nil if there
+   is none. Forks these workers now; they alone do the job. Returns true when the pool has no
+   others. */
 static int job_renew(lua_State *L)
 {
     luas__job_handle *h = luas__job_handle_check(L);
     int workers = (int)luaL_checkinteger(L, 2);
-    fork_own(L, h, workers, workers, lua_toboolean(L, 3));
+    if (!fork_own(L, h, workers, workers, lua_toboolean(L, 3), lua_toboolean(L, 4)))
+        return 0;
     lua_pushboolean(L, luas__pool_is_only(h->pool->pool, h->job));
     return 1;
 }

@@ -46,12 +46,24 @@ static channel_handle *new_handle(lua_State *L)
     return c;
 }
 
+static int make_pair(int fds[2])
+{
+    int rc = socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds);
+    return rc < 0 ? -errno : 0;
+}
+
+/* Pipes that nobody has any more hold descriptors until they are collected. */
 static int channel_pair(lua_State *L)
 {
     int fds[2];
     channel_handle *a = new_handle(L), *b = new_handle(L);
-    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, fds) < 0)
-        return luas__fail(L, "cannot make a pipe: %s", luas_strerror(-errno));
+    int rc = make_pair(fds);
+    if (luas__error_is_shortage(rc)) {
+        lua_gc(L, LUA_GCCOLLECT);
+        rc = make_pair(fds);
+    }
+    if (rc < 0)
+        return luas__fail(L, "cannot make a pipe: %s", luas_strerror(rc));
     a->fd = fds[0];
     b->fd = fds[1];
     return 2;

@@ -132,6 +132,10 @@ int luas__pool_handle_new(lua_State *L)
     luas__task_watch_forks();
     luas__share_prepare(L);
     int rc = luas__pool_open(&h->pool, &options);
+    if (luas__error_is_shortage(rc)) { /* pools that nobody has any more hold descriptors, too */
+        lua_gc(L, LUA_GCCOLLECT);
+        rc = luas__pool_open(&h->pool, &options);
+    }
     return rc < 0 ? luas__fail(L, "cannot open a pool: %s", luas_strerror(rc)) : 1;
 }
 
@@ -204,6 +208,15 @@ static bool has_forked_others(lua_State *L, luas__handle *h, bool again)
     return h->calls != before;
 }
 
+/* What nobody has any more may hold what is short. Not for ever, as each try is given time. */
+static bool may_help(luas__handle *h)
+{
+    int64_t now = luas__now();
+    bool helps = h->collected == 0 || now - h->collected > 4 * LUAS__PATIENCE;
+    h->collected = helps ? now : h->collected;
+    return helps;
+}
+
 /* Arguments: pool, seconds, again. Gives whether anything happened, and whether
    workers were forked that may have other modules. */
 static int pool_step(lua_State *L)
@@ -216,6 +229,10 @@ static int pool_step(lua_State *L)
     bool again = lua_toboolean(L, 3);
     luas__fork_point at = {.L = L, .pool = 1};
     int rc = luas__pool_step(h->pool, timeout, &at);
+    if (luas__error_is_shortage(rc) && may_help(h)) {
+        lua_gc(L, LUA_GCCOLLECT);
+        rc = luas__pool_step(luas__handles_pool(L, 1)->pool, 0, &at);
+    }
     if (rc < 0 && rc != LUAS_EINTR)
         return luas__handles_raise(L, h->pool, rc);
     pass_on_exit_error(L);

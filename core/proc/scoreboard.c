@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "fd.h"
@@ -24,9 +25,18 @@ luas__scoreboard *luas__scoreboard_attach(int fd)
     return p == MAP_FAILED ? NULL : p;
 }
 
+/* Where the size of files is limited, making one larger ends the process by a signal. */
+static bool may_be_so_large(size_t size)
+{
+    struct rlimit limit;
+    return getrlimit(RLIMIT_FSIZE, &limit) < 0 || limit.rlim_cur >= size;
+}
+
 int luas__scoreboard_share(luas__scoreboard **p)
 {
 #ifdef MFD_CLOEXEC
+    if (!may_be_so_large(sizeof(luas__scoreboard)))
+        return -EFBIG;
     int fd = memfd_create("luas", MFD_CLOEXEC);
     if (fd < 0)
         return -errno;

@@ -2,11 +2,13 @@
 --- inherited by workers that are forked for the job. Workers are also forked if they do
 --- not have the modules that the function refers to as the host has them now.
 
+local core = require "luas.core"
 local due = require "luas.due"
 local fail = require("luas.check").fail
 local watched = require "luas.modules"
 
 local min, max, huge = math.min, math.max, math.huge
+local collect = collectgarbage
 
 -- How many inheriting jobs may be under way at a time, for each worker.
 local IMAGES <const> = 8
@@ -27,6 +29,34 @@ local function await_room(job)
     end
     job:check_pool()
     if not job.lazy then images[#images + 1] = job.handle end
+end
+
+-- Seconds for workers that are told to end to do so, where nothing else can make room.
+local PATIENCE <const> = 5
+
+-- Do jobs with workers of their own run in the pool, that nobody has to read first?
+local function others_run(job)
+    for _, image in ipairs(job.pool.images) do
+        if image ~= job.handle and not image:done() then return true end
+    end
+    return false
+end
+
+-- Calls `fork(waits)` until it gives something. It gives nil where there is no room for
+-- workers (descriptors, processes): then some are collected that nobody has any more, and
+-- others are waited for until they end. Raises what it raises where none can.
+local function when_possible(job, fork)
+    local pool, forked = job.pool, fork(true)
+    if forked ~= nil then return forked end
+    collect()
+    local deadline = core.now() + PATIENCE
+    while forked == nil do
+        pool:step(0.02)
+        job:check_pool()
+        if others_run(job) then deadline = core.now() + PATIENCE end
+        forked = fork(core.now() < deadline and pool.core:live(true) > 0)
+    end
+    return forked
 end
 
 -- A source may change modules with each item. The items before the change are done by the
@@ -54,7 +84,10 @@ function M.inherit(job, items, most)
     local shares = not job.policy.process -- to what a process has nothing is sent later
     if shares and pool.size > 0 then await_room(job) end
     if shares and pool.core:live(true) == 0 then watched.note(pool) end
-    job.handle:inherit(job.f, items, max(1, min(pool.size, most)), goes_on(job))
+    local workers, continues = max(1, min(pool.size, most)), goes_on(job)
+    when_possible(job, function(waits)
+        return job.handle:inherit(job.f, items, workers, continues, waits)
+    end)
     if shares then watched.compare(pool) end
     pool.carried.inherit = pool.carried.inherit + 1
     job.carried = "inherit"
@@ -82,7 +115,8 @@ local function renew(job)
     await_fed(job)
     job.renewed = job.handle
     local n = job.alone and pool.size or max(1, min(pool.size, job.total or huge))
-    if job.handle:renew(n, goes_on(job)) then
+    local continues = goes_on(job)
+    if when_possible(job, function(waits) return job.handle:renew(n, continues, waits) end) then
         watched.note(pool)
     else
         watched.compare(pool)

@@ -249,6 +249,7 @@ end
 
 function Job:inherit(f, items)
     self.f, self.items = f, items
+    return true
 end
 
 local function unpack_item(list, index)
