@@ -2,6 +2,7 @@
 #include "space.h"
 
 #include <lauxlib.h>
+#include <stdbool.h>
 #include <string.h>
 
 #include "error.h"
@@ -10,7 +11,7 @@
 
 enum { USER_VALUES = 3 };
 
-static const char type_key, environment_key;
+static const char type_key, environment_key, functions_key;
 
 static int release(lua_State *L)
 {
@@ -32,10 +33,30 @@ static lua_Integer state_of_name(lua_State *L)
     return state;
 }
 
-static int read_global(lua_State *L)
+/* Is the name nil for the job, whatever the worker has under it? */
+static bool is_kept_out(lua_State *L)
 {
     lua_Integer state = state_of_name(L);
-    if (state == NAME_CARRIED || (state == NAME_ABSENT && luas__names_inherited(L, 2)))
+    return state == NAME_CARRIED || (state == NAME_ABSENT && luas__names_inherited(L, 2));
+}
+
+/* Writes a global that came with the job: true. Any other is the worker's from now on. */
+static bool write_carried(lua_State *L)
+{
+    lua_Integer state = state_of_name(L);
+    if (state == NAME_CARRIED) {
+        lua_rawset(L, 1);
+    } else if (state == NAME_ABSENT) {
+        lua_pushvalue(L, 2);
+        lua_pushnil(L);
+        lua_rawset(L, lua_upvalueindex(1));
+    }
+    return state == NAME_CARRIED;
+}
+
+static int read_global(lua_State *L)
+{
+    if (is_kept_out(L))
         return 0;
     lua_pushglobaltable(L);
     lua_pushvalue(L, 2);
@@ -45,20 +66,120 @@ static int read_global(lua_State *L)
 
 static int write_global(lua_State *L)
 {
-    lua_Integer state = state_of_name(L);
-    if (state == NAME_CARRIED) {
-        lua_rawset(L, 1);
+    if (write_carried(L))
         return 0;
-    }
-    if (state == NAME_ABSENT) {
-        lua_pushvalue(L, 2);
-        lua_pushnil(L);
-        lua_rawset(L, lua_upvalueindex(1));
-    }
     lua_pushglobaltable(L);
     lua_insert(L, 2);
     lua_settable(L, 2);
     return 0;
+}
+
+/*
+ * Where the globals have a metatable (a strict mode), its functions must find the task's function
+ * right above them, by debug.getinfo or the level of an error. So they are called by tail calls of
+ * Lua functions, of which nothing stays on the stack. What these call finds the function.
+ */
+static const char functions_text[] =
+    "local find_read, find_written = ... "
+    "return function(environment, name) "
+    "  local f, t = find_read(environment, name) "
+    "  if f then return f(t, name) end "
+    "  return t "
+    "end, function(environment, name, value) "
+    "  local f, t = find_written(environment, name, value) "
+    "  if f then return f(t, name, value) end "
+    "end";
+
+/* The most tables that stand in for one another by their metatables, as in Lua. */
+enum { LONGEST_CHAIN = 2000 };
+
+/* Follows the metatables from the table at the top, which is replaced, to one that has the name
+   at index 2 or has no further one: pushes nil; or to a function: pushes that. */
+static void follow(lua_State *L, const char *event)
+{
+    int at = lua_gettop(L);
+    for (int i = 0; i < LONGEST_CHAIN; i++) {
+        lua_pushvalue(L, 2);
+        bool has_it = lua_rawget(L, at) != LUA_TNIL;
+        lua_pop(L, 1);
+        int type = has_it ? LUA_TNIL : luaL_getmetafield(L, at, event);
+        if (type == LUA_TNIL) {
+            lua_pushnil(L);
+            return;
+        }
+        if (type != LUA_TTABLE)
+            return;
+        lua_replace(L, at);
+    }
+    luaL_error(L, "'%s' chain too long; possibly a loop", event);
+}
+
+/* Returns nil and the value, or the function that gives it and its table. */
+static int find_read(lua_State *L)
+{
+    if (is_kept_out(L))
+        return 0;
+    lua_pushglobaltable(L);
+    follow(L, "__index");
+    if (lua_isfunction(L, -1)) {
+        lua_insert(L, -2);
+        return 2;
+    }
+    bool is_object = !lua_isnil(L, -1); /* what has fields of its own */
+    lua_pushvalue(L, 2);
+    if (is_object)
+        lua_gettable(L, -2);
+    else
+        lua_rawget(L, -3);
+    lua_pushnil(L);
+    lua_insert(L, -2);
+    return 2;
+}
+
+/* Writes it, or returns the function that does and its table. */
+static int find_written(lua_State *L)
+{
+    if (write_carried(L))
+        return 0;
+    lua_pushglobaltable(L);
+    follow(L, "__newindex");
+    if (lua_isfunction(L, -1)) {
+        lua_insert(L, -2);
+        return 2;
+    }
+    bool is_object = !lua_isnil(L, -1);
+    lua_pushvalue(L, 2);
+    lua_pushvalue(L, 3);
+    if (is_object)
+        lua_settable(L, -3);
+    else
+        lua_rawset(L, -4);
+    return 0;
+}
+
+/* Pushes the two Lua functions; they are compiled when they are needed first. */
+static void push_functions(lua_State *L, int names)
+{
+    if (lua_rawgetp(L, LUA_REGISTRYINDEX, &functions_key) != LUA_TFUNCTION) {
+        lua_pop(L, 1);
+        if (luaL_loadbufferx(L, functions_text, sizeof functions_text - 1, "=luas", "t") != LUA_OK)
+            lua_error(L);
+        lua_pushvalue(L, -1);
+        lua_rawsetp(L, LUA_REGISTRYINDEX, &functions_key);
+    }
+    lua_pushvalue(L, names);
+    lua_pushcclosure(L, find_read, 1);
+    lua_pushvalue(L, names);
+    lua_pushcclosure(L, find_written, 1);
+    lua_call(L, 2, 2);
+}
+
+static bool have_metatable(lua_State *L)
+{
+    lua_pushglobaltable(L);
+    bool has_one = lua_getmetatable(L, -1);
+    lua_pop(L, 1 + has_one);
+    return has_one;
 }
 
 /* Pushes the metatable of an environment whose names are at the top. */
@@ -66,12 +187,16 @@ static void push_environment_metatable(lua_State *L)
 {
     int names = lua_gettop(L);
     lua_createtable(L, 1, 2);
-    lua_pushvalue(L, names);
-    lua_pushcclosure(L, read_global, 1);
-    lua_setfield(L, -2, "__index");
-    lua_pushvalue(L, names);
-    lua_pushcclosure(L, write_global, 1);
-    lua_setfield(L, -2, "__newindex");
+    if (have_metatable(L)) {
+        push_functions(L, names);
+    } else {
+        lua_pushvalue(L, names);
+        lua_pushcclosure(L, read_global, 1);
+        lua_pushvalue(L, names);
+        lua_pushcclosure(L, write_global, 1);
+    }
+    lua_setfield(L, names + 1, "__newindex");
+    lua_setfield(L, names + 1, "__index");
     lua_pushboolean(L, 1);
     lua_rawsetp(L, -2, &environment_key);
 }
