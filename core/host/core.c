@@ -163,6 +163,13 @@ static int core_now(lua_State *L)
     return 1;
 }
 
+static int core_call(lua_State *L)
+{
+    luaL_checkany(L, 1);
+    lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
+    return lua_gettop(L);
+}
+
 static const luaL_Reg functions[] = {
     {"pool", luas__pool_handle_new}, {"policy", luas__job_handle_policy},
     {"cpus", core_cpus}, {"parent", core_parent}, {"worker", core_worker}, {"task", core_task},
@@ -172,7 +179,7 @@ static const luaL_Reg functions[] = {
     {"stopped", luas__inline_call_stopped}, {"try", luas__inline_call_try},
     {"traceback", core_traceback},
     {"watch", luas__table_watch}, {"same", luas__table_watch_same},
-    {"tell", core_tell}, {"check", core_check}, {"length", core_length},
+    {"tell", core_tell}, {"check", core_check}, {"call", core_call}, {"length", core_length},
     {"check_list", luas__feed_check_list}, {"report", luas__fail_report}, {"caller", core_caller},
     {"called", core_called}, {"joining", luas__share_joining}, {NULL, NULL},
 };

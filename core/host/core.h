@@ -15,6 +15,8 @@
  *   core.report(message)            tells people, by way of the program or else
  *                                   as a warning of Lua's
  *   core.traceback(message or nil, level)   as debug.traceback, quick where the stack is deep
+ *   core.call(f, ...) -> f's results        An error of level 2 in f names no line of the library,
+ *                        wherever f is called.
  *   core.caller() -> "file:line: "  of the script that called, or ""
  *   core.called()                   says that code of the user was called (user_calls.h).
  *                                   Calls from C are counted without it

@@ -18,7 +18,7 @@ local inspect = later.open "luas.inspect"
 local outcome = require "luas.outcome"
 
 local pack, unpack, randomseed = table.pack, table.unpack, math.randomseed
-local traceback, now = debug.traceback, core.now
+local traceback, now, call = debug.traceback, core.now, core.call
 
 ---@class luas.inlinepool
 local Pool = {}
@@ -312,7 +312,7 @@ end
 -- Takes one task from the source: false if there is none.
 local function pull_one(self, source, index, star, indexed)
     self.in_source = true
-    local arguments = pack(source())
+    local arguments = pack(call(source))
     self.in_source = false
     if self.dropped or self.pool.closed or arguments[1] == nil then return false end
     if indexed then arguments = pack(unpack(arguments, 2, arguments.n)) end

@@ -145,6 +145,7 @@ end
 function M.own_lines(traceback)
     local n = 1
     traceback = traceback:gsub("\n%s*luas/reduce%.lua:[^\n]*", "")
+    traceback = traceback:gsub("\n%s*%[C%]: in function 'luas%.core%.call'", "")
     while n > 0 do traceback, n = traceback:gsub("\n%s*%[C%]: in %?$", "") end
     traceback = traceback:gsub("\n%s*%[C%]: in function 'xpcall'$", "")
     return traceback ~= "" and traceback or nil

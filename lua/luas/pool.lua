@@ -313,7 +313,7 @@ function Pool:reduce(f, source, combine, init, opts)
                 if not collect then outcome.raise(part) end
                 failures[part.index] = part
             elseif started then
-                total = combine(total, part)
+                total = core.call(combine, total, part)
             else
                 total, started = part, true
             end

@@ -59,7 +59,7 @@ local function source_reader(source)
         if indexed then put(list, ...) else put(list, first, ...) end
         return true
     end
-    return function(list) return take(list, step()) end
+    return function(list) return take(list, core.call(step)) end
 end
 
 --- A source of lists of `size` items. The given source is not called again after its end.
@@ -101,8 +101,8 @@ end
 -- f of item i. Without tail calls, because tracebacks would show them.
 local function call(f, list, i)
     local item = list[i]
-    if list.packed and list.packed[i] then return (f(unpack(item, 1, item.n))) end
-    return (f(item))
+    if list.packed and list.packed[i] then return (core.call(f, unpack(item, 1, item.n))) end
+    return (core.call(f, item))
 end
 
 -- What was raised to stop the task goes on from there.
@@ -125,14 +125,14 @@ end
 ---@param size integer
 ---@return function
 function M.task(f, combine, size)
-    if size == 1 then return function(...) return true, (f(...)) end end
+    if size == 1 then return function(...) return true, (core.call(f, ...)) end end
     return function(list)
         local i, since = 1, core.now()
         local ok, total = xpcall(function()
             local sum = call(f, list, 1)
             while i < list.n do
                 i, since = i + 1, core.now()
-                sum = combine(sum, call(f, list, i))
+                sum = core.call(combine, sum, call(f, list, i))
             end
             return sum
         end, describe)

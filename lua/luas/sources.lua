@@ -3,7 +3,7 @@
 
 local check = require "luas.check"
 
-local mathtype = math.type
+local call, mathtype = require("luas.core").call, math.type
 
 local M = {}
 
@@ -46,7 +46,7 @@ local function read(f, state, control)
         control = first
         return first, ...
     end
-    return function() return advance(f(state, control)) end
+    return function() return advance(call(f, state, control)) end
 end
 
 --- A source made of what a generic `for` takes: pool.iter(pairs(t)).

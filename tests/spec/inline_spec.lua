@@ -105,6 +105,18 @@ local cases = {
     ["a source that raises"] = function(p)
         return p:map(square, function() error("dry", 0) end)
     end,
+    ["a level that is outside of a source"] = function(p)
+        return p:map(square, function() error("dry", 2) end)
+    end,
+    ["a level that is outside of an iterator"] = function(p)
+        return p:map(square, pool.iter(function() error("dry", 2) end))
+    end,
+    ["a level that is outside of what reduce is given"] = function(p)
+        local function dry() error("dry", 2) end
+        local function message(...) return select(2, pcall(p.reduce, p, ...)) end
+        return message(dry, { 1, 2 }, math.max).message, message(square, dry, math.max).message,
+            message(square, pool.iter(dry), math.max).message, message(dry, { 1 }, math.max, 0, { retries = 1 }).message
+    end,
     ["failures collected by map"] = function(p)
         local results, n, failures = p:map(fail_at(2, 4), range(5), { on_error = "collect" })
         return results, n, without_place(failures[2]), without_place(failures[4]), failures[1]
