@@ -176,7 +176,7 @@ static const luaL_Reg functions[] = {
     {"task_seq", core_task_seq},
     {"workers", core_workers}, {"now", core_now}, {"isatty", core_isatty},
     {"guard", luas__inline_call}, {"stop", luas__inline_call_stop},
-    {"stopped", luas__inline_call_stopped}, {"try", luas__inline_call_try},
+    {"stopped", luas__inline_call_stopped}, {"describe", luas__inline_call_describe}, {"try", luas__inline_call_try},
     {"traceback", core_traceback},
     {"watch", luas__table_watch}, {"same", luas__table_watch_same},
     {"tell", core_tell}, {"check", core_check}, {"call", core_call}, {"length", core_length},

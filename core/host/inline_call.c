@@ -261,8 +261,9 @@ static int run_task(lua_State *L)
 }
 
 /* Argument: the raised value. Returns it, or nil if it cannot be sent, and a text for it. */
-static int describe(lua_State *L)
+int luas__inline_call_describe(lua_State *L)
 {
+    lua_settop(L, 1);
     if (!luas__describe_error(L, 1))
         return lua_error(L);
     lua_insert(L, 2);
@@ -280,7 +281,7 @@ static int push_raised(lua_State *L, const char *kind)
 {
     int value = lua_gettop(L);
     lua_pushstring(L, kind);
-    lua_pushcfunction(L, describe);
+    lua_pushcfunction(L, luas__inline_call_describe);
     lua_pushvalue(L, value);
     if (lua_pcall(L, 1, 2, 0) != LUA_OK) {
         if (luas__stop_is(L, -1))

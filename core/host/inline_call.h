@@ -11,6 +11,8 @@
  *                              or the end of the task around it): the caller
  *                              raises it again
  *   core.stop(token)     stops the running calls with that token (a table)
+ *   core.describe(value) -> value, message    of a raised value, as an outcome has them: nil for a
+ *                        value that cannot be sent
  *   core.stopped(value) -> boolean     was this raised to stop what runs here (a
  *                        task, or all of it: Ctrl-C)? Who caught it raises it again
  *   core.try(f, ...)     as pcall, which such errors pass
@@ -33,6 +35,7 @@
 int luas__inline_call(lua_State *L);
 int luas__inline_call_stop(lua_State *L);
 int luas__inline_call_stopped(lua_State *L);
+int luas__inline_call_describe(lua_State *L);
 int luas__inline_call_try(lua_State *L);
 
 /* For a call that is about to wait: raises if what runs here is to be stopped. Else returns how

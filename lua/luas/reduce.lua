@@ -9,7 +9,7 @@ local min, max = math.min, math.max
 local pack, unpack = table.pack, table.unpack
 -- Functions that are sent to workers use these locals. If they used globals, the globals of
 -- this module would be sent, too.
-local error, getmetatable, tostring, type, xpcall = error, getmetatable, tostring, type, xpcall
+local error, type, xpcall = error, type, xpcall
 
 local M = {}
 
@@ -105,16 +105,13 @@ local function call(f, list, i)
     return (core.call(f, item))
 end
 
--- What was raised to stop the task goes on from there.
-local function describe(value)
-    if core.stopped(value) then return { stop = value } end
-    local kind, meta = type(value), getmetatable(value)
-    local says = kind == "string" or kind == "number" or type(meta) == "table" and meta.__tostring
+-- The fields of the outcome of an item. What was raised to stop the task goes on from there.
+local function describe(raised, lines)
+    if core.stopped(raised) then error(raised, 0) end
+    local value, message = core.describe(raised)
     return {
         kind = "error", count = 1, attempts = 1, pid = core.pid(), worker = core.worker(),
-        took = 0,
-        value = value, traceback = core.traceback(nil, 2),
-        message = says and tostring(value) or ("(error object is a %s value)"):format(kind),
+        value = value, message = message, traceback = lines,
     }
 end
 
@@ -127,7 +124,7 @@ end
 function M.task(f, combine, size)
     if size == 1 then return function(...) return true, (core.call(f, ...)) end end
     return function(list)
-        local i, since = 1, core.now()
+        local i, since, lines = 1, core.now(), nil
         local ok, total = xpcall(function()
             local sum = call(f, list, 1)
             while i < list.n do
@@ -135,12 +132,14 @@ function M.task(f, combine, size)
                 sum = core.call(combine, sum, call(f, list, i))
             end
             return sum
-        end, describe)
-        if not ok and total.stop ~= nil then error(total.stop, 0) end
-        if not ok then
-            total.index, total.input, total.took = list.first + i - 1, input_of(list, i), core.now() - since
-        end
-        return ok, total
+        end, function(value) -- which functions that are closed by it get as it is
+            lines = core.traceback(nil, 2)
+            return value
+        end)
+        if ok then return true, total end
+        local fields = describe(total, lines)
+        fields.index, fields.input, fields.took = list.first + i - 1, input_of(list, i), core.now() - since
+        return false, fields
     end
 end
 

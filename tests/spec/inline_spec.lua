@@ -117,6 +117,26 @@ local cases = {
         return message(dry, { 1, 2 }, math.max).message, message(square, dry, math.max).message,
             message(square, pool.iter(dry), math.max).message, message(dry, { 1 }, math.max, 0, { retries = 1 }).message
     end,
+    ["what reduce is told of what was raised"] = function(p)
+        local function told(raised, opts)
+            local o = select(2, pcall(p.reduce, p, function() error(raised) end, { 1, 2 }, math.max, nil, opts))
+            return o.index, o.input, o.value, o.message
+        end
+        local silent = setmetatable({}, { __tostring = error })
+        local number = setmetatable({}, { __tostring = function() return 5 end })
+        local all = {}
+        for _, raised in ipairs { Point, silent, number, coroutine.create(print), { 1 }, 5, print } do
+            all[#all + 1] = table.pack(told(raised, { chunk = 2 }))
+        end
+        return all, told(nil)
+    end,
+    ["what closes while reduce is left"] = function(p)
+        local o = select(2, pcall(p.reduce, p, function()
+            local guard <close> = setmetatable({}, { __close = function(_, raised) error({ raised }, 0) end })
+            error("first", 0)
+        end, { 1, 2 }, math.max, nil, { chunk = 2 }))
+        return o.value, o.message
+    end,
     ["failures collected by map"] = function(p)
         local results, n, failures = p:map(fail_at(2, 4), range(5), { on_error = "collect" })
         return results, n, without_place(failures[2]), without_place(failures[4]), failures[1]
