@@ -100,18 +100,24 @@ typedef void luas_listener(void *data, const luas_event *event);
 
 #define LUAS_INIT_TIMEOUT 60
 
+typedef enum luas_retry { LUAS_RETRY_CRASHES, LUAS_RETRY_ERRORS, LUAS_RETRY_ANY } luas_retry;
+
 typedef struct luas_options {
     size_t size;            /* of this struct; luas_pool_open sets it */
     const char *script;     /* a Lua file that defines functions; each worker runs it once */
     int workers;            /* 0: one for each CPU that this process may use */
     double timeout;         /* seconds for a call; 0: none */
-    int retries;            /* further tries after a crash or a timeout */
+    int retries;            /* further tries of a call that failed: see retry_on */
     struct luas_shared *shared; /* the script's module `shared` makes its objects in this
                                memory; NULL: each worker has memory of its own */
     luas_listener *on_event;    /* is told what calls and workers do; or NULL */
     void *event_data;       /* passed to on_event */
     double init_timeout;    /* seconds that a worker may take to run the script, before it is
                                killed; 0: LUAS_INIT_TIMEOUT; negative: no limit */
+    luas_retry retry_on;    /* after crashes and timeouts, errors, or any of these */
+    double retry_delay;     /* seconds before the first further try, */
+    double retry_factor;    /* by which the next pause is longer; 0: 2, */
+    double retry_max;       /* and the most; 0: 60. Up to a quarter is added by chance */
 } luas_options;
 
 typedef enum luas_type {

@@ -9,6 +9,7 @@
 #include "fail.h"
 #include "job_handle.h"
 #include "outcome_push.h"
+#include "retries.h"
 #include "gc_pause.h"
 
 /* From this number of results on the collector may rest. */
@@ -310,7 +311,37 @@ static int job_next(lua_State *L)
     return end_reading_after(L, take_next);
 }
 
+/* None while another is being read, or where the job is over: f has done that. */
+static int read_asked(lua_State *L)
+{
+    luas__job_handle *h = luas__job_handle_of(L);
+    if (h->job == NULL || h->pool->pool == NULL || h->reading)
+        return 0;
+    const char *payload;
+    int space = luas__job_handle_space(L);
+    const luas__outcome *o = luas__retries_asked(h->pool->pool, h->job, &payload);
+    if (o == NULL)
+        return 0;
+    luas__outcome copy = *o;
+    read_outcome(L, h, &copy, payload, space);
+    return 1;
+}
+
+static int job_asked(lua_State *L)
+{
+    return end_reading_after(L, read_asked);
+}
+
+static int job_answer(lua_State *L)
+{
+    luas__job_handle *h = luas__job_handle_of(L);
+    if (h->job == NULL || h->pool->pool == NULL)
+        return 0;
+    luas__job_handle_try(L, h, luas__retries_answer(h->pool->pool, h->job, lua_toboolean(L, 2)));
+    return 0;
+}
+
 const luaL_Reg luas__collect_methods[] = {
     {"list", job_list}, {"collect", job_collect}, {"gather", job_gather}, {"next", job_next},
-    {"printed", job_printed}, {NULL, NULL},
+    {"printed", job_printed}, {"asked", job_asked}, {"answer", job_answer}, {NULL, NULL},
 };

@@ -170,11 +170,20 @@ static int core_call(lua_State *L)
     return lua_gettop(L);
 }
 
+/* A signal ends it, so that its hook runs. */
+static int core_sleep(lua_State *L)
+{
+    int64_t ns = luas__seconds(luaL_checknumber(L, 1));
+    if (ns > 0)
+        nanosleep(&(struct timespec){.tv_sec = ns / LUAS__SECOND, .tv_nsec = ns % LUAS__SECOND}, NULL);
+    return 0;
+}
+
 static const luaL_Reg functions[] = {
     {"pool", luas__pool_handle_new}, {"policy", luas__job_handle_policy},
     {"cpus", core_cpus}, {"parent", core_parent}, {"worker", core_worker}, {"task", core_task},
     {"task_seq", core_task_seq},
-    {"workers", core_workers}, {"now", core_now}, {"isatty", core_isatty},
+    {"workers", core_workers}, {"now", core_now}, {"sleep", core_sleep}, {"isatty", core_isatty},
     {"guard", luas__inline_call}, {"stop", luas__inline_call_stop},
     {"stopped", luas__inline_call_stopped}, {"describe", luas__inline_call_describe}, {"try", luas__inline_call_try},
     {"traceback", core_traceback},

@@ -28,6 +28,7 @@
  *                                   between tasks, and in a host
  *   core.workers() -> n or nil      that the program's -j asks for
  *   core.now() -> seconds           of a clock that only goes forward
+ *   core.sleep(seconds)             or until a signal comes
  *   core.joining([pid])             this process waits for that one's end, however
  *                                   long; without it: no longer
  *   core.isatty(fd) -> boolean      core.version: a string
@@ -92,6 +93,9 @@
  *                                   result that is one in values, and others
  *                                   as {n=, nil, results...}; into order goes
  *                                   the index of each, as they ended
+ *   J:asked() -> outcome or nothing     that the owner has to decide on (retries.h); the
+ *                                   same until it is answered
+ *   J:answer(again)                 what becomes of its task
  *   J:printed() -> table            index -> what the task printed, when captured
  *   J:cancel([from [, to]])   J:start_no_more()   J:drop()   J:done() -> boolean
  *   J:watch() -> id                 has P:ended say when it is over

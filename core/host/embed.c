@@ -109,6 +109,11 @@ static int start_job(luas_pool *p, const luas_options *o)
     luas__policy policy = {
         .timeout = luas__seconds(o->timeout), .grace = LUAS__SECOND / 2,
         .retries = o->retries,
+        .retry = {
+            .on = (enum luas__retry_on)o->retry_on, .delay = luas__seconds(o->retry_delay),
+            .factor = o->retry_factor > 0 ? o->retry_factor : 2,
+            .max = luas__seconds(o->retry_max > 0 ? o->retry_max : 60),
+        },
         .flags = LUAS__JOB_CALL | LUAS__JOB_STAMPED | (o->timeout > 0 ? LUAS__JOB_TIMED : 0),
     };
     luas__job *job = luas__job_new(&policy);

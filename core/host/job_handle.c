@@ -147,7 +147,14 @@ static luas__policy read_policy(lua_State *L)
     luas__policy p = {
         .timeout = luas__seconds(number_field(L, "timeout", 0)),
         .grace = luas__seconds(number_field(L, "grace", 0.5)),
+        .deadline = luas__seconds(number_field(L, "deadline", 0)),
         .retries = (int32_t)number_field(L, "retries", 0),
+        .retry = {
+            .on = (enum luas__retry_on)number_field(L, "retry_on", LUAS__RETRY_CRASHES),
+            .delay = luas__seconds(number_field(L, "retry_delay", 0)),
+            .max = luas__seconds(number_field(L, "retry_max", 0)),
+            .factor = number_field(L, "retry_factor", 1),
+        },
         .chunk = (uint32_t)number_field(L, "chunk", 0),
         .halt = count_field(L, "halt"),
         .priority = (int32_t)number_field(L, "priority", 0),

@@ -11,6 +11,7 @@
 #include "receive.h"
 #include "starts.h"
 #include "trust.h"
+#include "wakes.h"
 
 /* How often to check workers that are late with something. */
 #define TICK (5 * LUAS__MS)
@@ -224,6 +225,7 @@ int luas__deadlines_check(luas__pool *p)
     if (rc < 0)
         return rc;
     next = earlier(next, luas__starts_retry_at(p));
+    next = earlier(next, luas__wakes_next(p));
     if (p->spawn.failed)
         next = earlier(next, now + 20 * TICK);
     return next < INT64_MAX ? luas__poller_alarm(&p->poller, next) : 0;

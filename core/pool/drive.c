@@ -6,6 +6,7 @@
 
 #include "clock.h"
 #include "deadlines.h"
+#include "due.h"
 #include "error.h"
 #include "jobs.h"
 #include "pump.h"
@@ -85,6 +86,8 @@ static int handle(luas__pool *p, const luas__event *events, int n)
     for (int i = 0; i < n && rc == 0; i++)
         rc = handle_event(p, events[i].key);
     bool alarmed = p->alarmed;
+    if (rc == 0)
+        rc = luas__due_run(p);
     if (luas__events_wanted(&p->events))
         luas__events_tick(p);
     if (rc == 0)
@@ -100,7 +103,9 @@ static int prepare(luas__pool *p, void *host)
     luas__jobs_free_dropped(p);
     luas__scaling_relieve(p);
     luas__scaling_down(p, p->options.workers);
-    int rc = luas__scaling_up(p, host);
+    int rc = luas__due_run(p);
+    if (rc == 0)
+        rc = luas__scaling_up(p, host);
     if (rc == 0)
         rc = luas__schedule_deal(p, false);
     return rc == 0 ? luas__deadlines_check(p) : rc;
@@ -153,7 +158,9 @@ static int renew(luas__pool *p)
     p->scaling.asks_only = true;
     luas__scaling_relieve(p);
     luas__scaling_down(p, p->options.workers);
-    int rc = luas__scaling_replace(p); /* this thread must not fork: it asks zygotes */
+    int rc = luas__due_run(p);
+    if (rc == 0)
+        rc = luas__scaling_replace(p); /* this thread must not fork: it asks zygotes */
     p->scaling.asks_only = false;
     if (rc == 0)
         rc = luas__schedule_deal(p, false);

@@ -115,6 +115,9 @@ void luas__job_free(luas__job *j)
     free_batches(j);
     free(j->definitions);
     luas__pending_release(&j->input.pending);
+    luas__held_release(&j->input.held);
+    luas__buffer_release(&j->output.asked.inbox);
+    luas__buffer_release(&j->output.asked.taken);
     if (j->seen.names != NULL)
         free_batch(j->seen.names);
     luas__buffer_release(&j->output.inbox);
@@ -387,26 +390,34 @@ int luas__job_reserve_outcome(luas__job *j, const luas__outcome *o, const luas__
     return rc;
 }
 
-static int post(luas__job *j, const luas__outcome *o, const char *payload,
-                const luas__buffer *printed)
+/* Appends the outcome with all that goes with it. */
+static int append(luas__job *j, luas__buffer *to, const luas__outcome *o, const char *payload,
+                  const luas__buffer *printed)
 {
     luas__outcome full = *o;
     char room[TEXT_ROOM];
     const char *input = complete(j, &full, printed, room);
+    int rc = luas__buffer_reserve(to, size_of(&full));
+    if (rc < 0)
+        return rc;
+    char *at = luas__buffer_end(to);
+    memcpy(at, &full, sizeof full);
+    if (full.len > 0)
+        memcpy(at + sizeof full, payload, full.len);
+    if (full.printed > 0)
+        memcpy(at + sizeof full + full.len, luas__buffer_bytes(printed), full.printed);
+    if (full.input > 0)
+        memcpy(at + sizeof full + full.len + full.printed, input, full.input);
+    to->len += size_of(&full);
+    j->output.inputs += full.input;
+    return 0;
+}
+
+static int post(luas__job *j, const luas__outcome *o, const char *payload,
+                const luas__buffer *printed)
+{
     set_posting(j, true);
-    int rc = luas__buffer_reserve(&j->output.inbox, size_of(&full));
-    if (rc == 0) {
-        char *at = luas__buffer_end(&j->output.inbox);
-        memcpy(at, &full, sizeof full);
-        if (full.len > 0)
-            memcpy(at + sizeof full, payload, full.len);
-        if (full.printed > 0)
-            memcpy(at + sizeof full + full.len, luas__buffer_bytes(printed), full.printed);
-        if (full.input > 0)
-            memcpy(at + sizeof full + full.len + full.printed, input, full.input);
-        j->output.inbox.len += size_of(&full);
-        j->output.inputs += full.input;
-    }
+    int rc = append(j, &j->output.inbox, o, payload, printed);
     set_posting(j, false);
     return rc;
 }
@@ -463,21 +474,35 @@ static int end_within(luas__job *j, const luas__range *range, uint64_t *from, ui
     return 0;
 }
 
+static int end_held(luas__job *j, const luas__range *task, const luas__outcome *as, const char *payload)
+{
+    luas__outcome o = *as;
+    o.index = task->first;
+    o.count = 1;
+    o.attempts = (uint16_t)task->attempts;
+    int rc = luas__job_settle(j, &o, payload, NULL);
+    if (rc == 0)
+        luas__held_remove(&j->input.held, task);
+    return rc;
+}
+
 int luas__job_end_pending(luas__job *j, uint64_t from, uint64_t to, const luas__outcome *as,
                           const char *payload)
 {
-    uint64_t past = to < UINT64_MAX ? to + 1 : to;
+    uint64_t first = from, past = to < UINT64_MAX ? to + 1 : to;
     const luas__range *range;
     int rc = 0;
     while (rc == 0 && from < past && (range = luas__pending_from(&j->input.pending, from)) != NULL
            && range->first < past)
         rc = end_within(j, range, &from, past, as, payload);
+    while (rc == 0 && (range = luas__held_between(&j->input.held, first, to)) != NULL)
+        rc = end_held(j, range, as, payload);
     return rc;
 }
 
 int luas__job_cancel_pending(luas__job *j, uint64_t from, uint64_t to)
 {
-    return luas__job_end_pending(j, from, to, &(luas__outcome){.kind = LUAS__KIND_CANCELLED}, NULL);
+    return luas__job_end_pending(j, from, to, &(luas__outcome){.kind = LUAS__KIND_CANCELLED, .expired = j->expired}, NULL);
 }
 
 bool luas__job_finished(const luas__job *j)
@@ -552,4 +577,44 @@ const luas__outcome *luas__job_next(luas__job *j, const char **payload)
     *payload = (const char *)(o + 1);
     luas__buffer_consume(&j->output.taken, size_of(o));
     return o->framed ? first_value(j, o, payload) : o;
+}
+
+/* ---- outcomes that the owner decides on ---- */
+
+int luas__job_ask(luas__job *j, const luas__outcome *o, const char *payload, const luas__buffer *printed)
+{
+    return append(j, &j->output.asked.inbox, o, payload, printed);
+}
+
+void luas__job_swap_asked(luas__job *j)
+{
+    luas__buffer empty = j->output.asked.taken;
+    j->output.asked.taken = j->output.asked.inbox;
+    j->output.asked.inbox = empty;
+    j->output.asked.inbox.start = j->output.asked.inbox.len = 0;
+}
+
+const luas__outcome *luas__job_asked(luas__job *j, const char **payload)
+{
+    if (j->output.asked.taken.len == 0)
+        return NULL;
+    const luas__outcome *o = (const luas__outcome *)(void *)luas__buffer_bytes(&j->output.asked.taken);
+    *payload = (const char *)(o + 1);
+    return o;
+}
+
+int luas__job_settle_asked(luas__job *j, const luas__outcome *o, const char *payload)
+{
+    luas__buffer printed = {.data = (char *)(uintptr_t)payload + o->len, .len = o->printed};
+    luas__outcome bare = *o;
+    bare.printed = bare.input = 0;
+    bare.input_is_cut = 0;
+    return luas__job_settle(j, &bare, payload, &printed);
+}
+
+void luas__job_answered(luas__job *j)
+{
+    const char *payload;
+    const luas__outcome *o = luas__job_asked(j, &payload);
+    luas__buffer_consume(&j->output.asked.taken, size_of(o));
 }

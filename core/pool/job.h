@@ -19,6 +19,7 @@
 
 #include "definition.h"
 #include "frame.h"
+#include "held.h"
 #include "outcome.h"
 #include "pending.h"
 #include "queue.h"
@@ -38,10 +39,19 @@ typedef struct luas__batch_place {
     luas__batch *batch;
 } luas__batch_place;
 
+/* After what a task is started again. ASK: its owner decides. */
+enum luas__retry_on { LUAS__RETRY_CRASHES, LUAS__RETRY_ERRORS, LUAS__RETRY_ANY, LUAS__RETRY_ASK };
+
 typedef struct luas__policy {
     int64_t timeout;        /* ns for a task; 0: none */
     int64_t grace;          /* ns between asking a task to stop and killing it */
-    int32_t retries;        /* further starts after a crash or a timeout */
+    int64_t deadline;       /* ns for the whole job; 0: none */
+    int32_t retries;        /* further starts of a task that failed */
+    struct {
+        enum luas__retry_on on; /* CRASHES counts timeouts, too */
+        int64_t delay, max; /* ns before the first of these starts, and the most */
+        double factor;      /* by which the next pause is longer */
+    } retry;
     uint32_t chunk;         /* tasks a frame; 0: adapted to their time */
     uint32_t halt;          /* failures after which no more is dealt; 0: none */
     int32_t priority;       /* higher is dealt first */
@@ -87,6 +97,7 @@ typedef struct luas__job {
         size_t first_batch, nbatches, cap_batches;
         luas__pending pending;
         uint64_t waiting;       /* tasks in pending */
+        luas__held held;        /* others, which will be there later (retries.h) */
     } input;
     struct {
         double task_ns;         /* measured time of a task; 0: not yet known */
@@ -107,6 +118,9 @@ typedef struct luas__job {
         luas__outcome value;    /* in a run of framed values: the one that was read last */
         uint64_t framed;        /* how many of the run are left */
         const char *frames;     /* where these are, in `taken` */
+        struct {
+            luas__buffer inbox, taken;  /* outcomes that its owner has to decide on */
+        } asked;
     } output;
     struct {                    /* for whom watches it (events.h); times are ns, or 0 */
         uint32_t stamp;         /* bytes at the end of each result */
@@ -114,6 +128,12 @@ typedef struct luas__job {
         int64_t first_start, last_end, slowest;
         luas__batch *names;     /* what inherited inputs are called, or NULL */
     } seen;
+    struct {
+        luas__queue_node place; /* in the pool's queue of wakes, when it is set */
+        bool is_set;
+        int64_t deadline;       /* ns; 0: none, or it has passed */
+    } wake;
+    bool expired;               /* its deadline has passed */
     int process_status;         /* LUAS__JOB_PROCESS: how its worker ended */
     atomic_bool process_gone;   /* that worker has ended, and its outcome is there */
 } luas__job;
@@ -201,6 +221,15 @@ bool luas__job_finished(const luas__job *j);
 
 /* Frees the memory that a finished job no longer needs: its outcomes may wait for long. */
 void luas__job_trim(luas__job *j);
+
+/* Keeps an outcome on which the owner has to decide, as luas__job_settle would. The owner:
+   makes those that were kept the taken ones, which must be used up; the next of them, until
+   it was answered, or NULL; has it settled. */
+int luas__job_ask(luas__job *j, const luas__outcome *o, const char *payload, const luas__buffer *printed);
+void luas__job_swap_asked(luas__job *j);
+const luas__outcome *luas__job_asked(luas__job *j, const char **payload);
+int luas__job_settle_asked(luas__job *j, const luas__outcome *o, const char *payload);
+void luas__job_answered(luas__job *j);
 
 /* Do more outcomes wait than the policy has room for? */
 bool luas__job_full(const luas__job *j);

@@ -5,7 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "clock.h"
 #include "snapshots.h"
+#include "wakes.h"
 
 /* Has it a task for each worker? */
 static bool is_broadcast(const luas__job *job)
@@ -20,6 +22,9 @@ void luas__jobs_add(luas__pool *p, luas__job *job)
     luas__job_move(job, &p->jobs);
     luas__job_place(job, ++p->turns.last);
     luas__job_enqueue(job, &p->ready);
+    if (job->policy.deadline > 0)
+        job->wake.deadline = luas__now() + job->policy.deadline;
+    luas__wakes_set(p, job);
 }
 
 void luas__jobs_leave_workers(luas__pool *p, const luas__job *job)
@@ -72,6 +77,7 @@ void luas__jobs_done(luas__pool *p, luas__job *job)
 {
     if (job->done)
         return;
+    luas__wakes_forget(p, job);
     luas__job_trim(job);
     job->done = true; /* last: a forked child that sees it may read the inbox */
     luas__snapshots_end(p, job);
@@ -106,6 +112,7 @@ static void free_job(luas__pool *p, luas__job *job)
     for (int i = 0; i < p->nworkers; i++)
         if (p->workers[i]->process == job)
             p->workers[i]->process = NULL;
+    luas__wakes_forget(p, job);
     luas__jobs_stop_pumping(p, job);
     forget(p, job);
     drop_definitions(p, job);

@@ -26,6 +26,7 @@ typedef struct luas__outcome {
     uint8_t kind;
     uint8_t over_memory : 1;    /* a crash: killed for passing its memory limit */
     uint8_t input_is_cut : 1;   /* the input was large: it is text, of how it begins */
+    uint8_t expired : 1;        /* it was cancelled at the job's deadline */
     uint8_t in_init : 1;        /* no worker could start that would have run it */
     uint8_t framed : 1; /* the payload is `count` VALUE frames (frame.h) */
     uint16_t attempts;  /* how often it was started */

@@ -8,6 +8,7 @@
 
 #include "array.h"
 #include "atfork.h"
+#include "cancel.h"
 #include "closing.h"
 #include "deadlines.h"
 #include "drive.h"
@@ -274,6 +275,8 @@ int luas__pool_feed(luas__pool *p, luas__job *job, luas__buffer *bytes, size_t *
     if (luas__state_lock(p) < 0)
         return LUAS_EFOREIGN;
     int rc = luas__job_feed(job, bytes, ends, count);
+    if (rc == 0 && job->expired)
+        luas__cancel_tasks(p, job, 0, UINT64_MAX); /* without memory it is done in vain */
     luas__state_unlock(p);
     return rc;
 }
@@ -283,6 +286,8 @@ int luas__pool_feed_inherited(luas__pool *p, luas__job *job, uint64_t count)
     if (luas__state_lock(p) < 0)
         return LUAS_EFOREIGN;
     int rc = luas__job_feed_inherited(job, count);
+    if (rc == 0 && job->expired)
+        luas__cancel_tasks(p, job, 0, UINT64_MAX);
     luas__state_unlock(p);
     return rc;
 }
@@ -310,25 +315,6 @@ bool luas__pool_take(luas__pool *p, luas__job *job)
     return job->output.taken.len > 0;
 }
 
-static void stop_running(luas__pool *p, const luas__job *job, uint64_t from, uint64_t to)
-{
-    for (int i = 0; i < p->nworkers; i++) {
-        luas__receive_catch_up(p, p->workers[i]);
-        const luas__chunk *c = luas__worker_tasks_running(p->workers[i]);
-        if (c != NULL && c->job == job && c->index >= from && c->index <= to)
-            luas__deadlines_stop_task(p, p->workers[i], LUAS__KIND_CANCELLED);
-    }
-}
-
-static int cancel(luas__pool *p, luas__job *job, uint64_t from, uint64_t to)
-{
-    int rc = luas__jobs_cancel(p, job, from, to, true);
-    stop_running(p, job, from, to);
-    if (luas__job_finished(job))
-        luas__jobs_done(p, job);
-    return rc;
-}
-
 int luas__pool_start_no_more(luas__pool *p, luas__job *job)
 {
     int rc = luas__state_lock(p);
@@ -345,7 +331,7 @@ int luas__pool_cancel(luas__pool *p, luas__job *job, uint64_t from, uint64_t to)
 {
     if (luas__state_lock(p) < 0)
         return job->done ? 0 : LUAS_EFOREIGN; /* nothing to cancel, or impossible here */
-    int rc = cancel(p, job, from, to);
+    int rc = luas__cancel_tasks(p, job, from, to);
     if (rc == 0)
         rc = luas__schedule_deal(p, false); /* other tasks take the places of cancelled ones */
     luas__state_unlock(p);
@@ -360,7 +346,7 @@ void luas__pool_drop(luas__pool *p, luas__job *job)
     luas__jobs_leave_workers(p, job);
     luas__snapshots_end(p, job);
     if (!job->done) {
-        cancel(p, job, 0, UINT64_MAX);
+        luas__cancel_tasks(p, job, 0, UINT64_MAX);
         luas__jobs_stop_pumping(p, job);
     }
     luas__jobs_drop(p, job);
@@ -469,7 +455,7 @@ int luas__pool_terminate(luas__pool *p)
     for (luas__job *job = p->jobs.first, *next; job != NULL; job = next) {
         next = job->next;
         job->input.sealed = true;
-        cancel(p, job, 0, UINT64_MAX);
+        luas__cancel_tasks(p, job, 0, UINT64_MAX);
     }
     for (int i = 0; i < p->nworkers; i++)
         luas__child_signal_group(&p->workers[i]->child, SIGKILL);

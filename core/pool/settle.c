@@ -5,6 +5,7 @@
 #include "clock.h"
 #include "error.h"
 #include "jobs.h"
+#include "retries.h"
 
 /* What the task that has just ended printed, or NULL if output is not captured. With captured
    output a worker has one task at a time: so everything in the pipe belongs to this task. */
@@ -48,34 +49,25 @@ static int settle(luas__pool *p, luas__worker *w, const luas__outcome *o, const 
     return 0;
 }
 
-/* Returns the task to its place among the pending ones, for another worker if there is one. */
-static int retry(luas__pool *p, luas__worker *w, const luas__outcome *o, const char *payload)
+/* Has the task started again, in another worker if there is one; or has the owner asked. */
+static int retry(luas__pool *p, luas__worker *w, const luas__outcome *o, const char *payload, bool asks)
 {
     const luas__chunk *c = &w->tasks.chunks[0];
     luas__range again = {.first = c->index, .count = 1, .attempts = c->attempts + 1,
                          .avoid = w->serial};
-    int rc = luas__job_return(c->job, again);
+    luas__buffer *text = captured(p, w);
+    int rc = asks ? luas__retries_ask(p, c->job, o, payload, text) : luas__retries_again(p, c->job, again);
     if (rc < 0)
         return rc;
     if (c->job->seen.stamp > 0)
         luas__events_ended(p, w, o, payload, true);
-    if (captured(p, w) != NULL)
+    if (text != NULL)
         luas__output_forget(&w->output); /* the last attempt's is what counts */
     c->job->failed_starts = 0;
-    p->stats.retries++;
     luas__worker_tasks_answered(w, 1);
     w->deadline.stop_seq = 0;
     p->progress++;
     return 0;
-}
-
-/* A task is not retried after several workers in a row have died before they began a task of
-   its job. */
-static bool retriable(const luas__chunk *c, int kind)
-{
-    return (kind == LUAS__KIND_CRASH || kind == LUAS__KIND_TIMEOUT)
-        && c->job->failed_starts <= LUAS__MOST_FAILED_STARTS && !c->job->closed
-        && c->attempts < (uint32_t)c->job->policy.retries;
 }
 
 /* Gives the seconds that the first unanswered task has run, which cannot say it any more. */
@@ -97,7 +89,10 @@ int luas__settle_task(luas__pool *p, luas__worker *w, int kind, luas__mp_reader 
     if (payload != NULL)
         o.len = (uint32_t)(payload->end - payload->at) - c->job->seen.stamp;
     o.took = payload == NULL ? time_of(w) : luas__job_took(c->job, bytes + o.len);
-    return retriable(c, kind) ? retry(p, w, &o, bytes) : settle(p, w, &o, bytes);
+    o.expired = kind == LUAS__KIND_CANCELLED && c->job->expired;
+    enum luas__retry again = luas__retries_decide(c->job, kind, c->attempts);
+    return again == LUAS__RETRY_NOT ? settle(p, w, &o, bytes)
+        : retry(p, w, &o, bytes, again == LUAS__RETRY_ASK_OWNER);
 }
 
 void luas__settle_measure(luas__worker *w)

@@ -69,6 +69,7 @@ typedef struct luas__pool {
     luas__job_list done;        /* all others that are finished and not dropped */
     luas__job *dropped;         /* dropped; freed when no worker has a task of them */
     luas__queue ready;          /* jobs with tasks to deal, for any worker */
+    luas__queue wakes;          /* with something to do at a time (wakes.h) */
     luas__queue inherited;      /* jobs with tasks to deal, for workers of their own */
     int broadcasts;             /* how many unfinished jobs have a task for each worker */
     int64_t last_job;

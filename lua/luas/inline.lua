@@ -16,6 +16,7 @@ local heap = require "luas.heap"
 local later = require "luas.later"
 local inspect = later.open "luas.inspect"
 local outcome = require "luas.outcome"
+local retry = require "luas.retry"
 
 local pack, unpack, randomseed = table.pack, table.unpack, math.randomseed
 local traceback, now, call = debug.traceback, core.now, core.call
@@ -48,6 +49,8 @@ local function goes_before(a, b)
     return a.turn < b.turn
 end
 
+local function is_due_before(a, b) return a.due < b.due end
+
 --- A pool with the methods of a pool of luas.core (core/host/core.h). Its tasks run when a
 --- call drives it. Asynchronous tasks run when they are submitted, so that they see the
 --- host as it is then.
@@ -55,7 +58,7 @@ end
 ---@return table
 local function new(given)
     local self = setmetatable({
-        jobs = {}, waiting = heap.new(goes_before), running = {}, counts = {}, last_id = 0, last_turn = 0,
+        jobs = {}, waiting = heap.new(goes_before), later = heap.new(is_due_before), running = {}, counts = {}, last_id = 0, last_turn = 0,
         ended_ids = {}, first_ended = 1, last_ended = 0,
         init = given.init, exit = given.exit, name = given.name,
         init_timeout = given.init_timeout ~= math.huge and given.init_timeout or nil,
@@ -69,7 +72,8 @@ function Pool:job(policy)
     self.last_id = self.last_id + 1
     self.last_turn = self.last_turn + 1
     local job = setmetatable({
-        turn = self.last_turn, had = 0,
+        turn = self.last_turn, had = 0, held = 0,
+        ends = policy.deadline and core.now() + policy.deadline,
         serial = self.last_id, pool = self, policy = policy, priority = policy.priority or 0,
         depth = #self.running, queue = {}, first = 1, last = 0,
         outcomes = {}, taken = 0, posted = 0, fed = 0, settled_count = 0, failures = 0,
@@ -202,18 +206,59 @@ local function share(job)
     if job.had >= TURN then end_turn(job) end
 end
 
+-- What was held until now is next in its job.
+local function release(self)
+    local task = self.later:first()
+    while task and task.due <= core.now() do
+        local job = task.job
+        self.later:remove(task)
+        task.due, job.held = nil, job.held - 1
+        job.first = job.first - 1
+        job.queue[job.first] = task
+        if not job.place then self.waiting:add(job) end
+        task = self.later:first()
+    end
+end
+
+-- When there is something to do with one of those that are held.
+local function next_due(self)
+    local at = math.huge
+    for _, task in ipairs(self.later) do
+        at = math.min(at, task.due, task.job.ends or math.huge)
+    end
+    return at
+end
+
+local function expire_held(self)
+    for _, task in ipairs(table.move(self.later, 1, self.later.n, 1, {})) do
+        if task.due then task.job:expire() end
+    end
+end
+
+-- Waits until a task may go on, at most so many seconds.
+local function await_later(self, timeout)
+    if self.later.n == 0 then return end
+    core.sleep(math.min(timeout or 1, next_due(self) - core.now()))
+    expire_held(self)
+    release(self)
+end
+
 --- Runs one task: false when there is none.
-function Pool:step()
+function Pool:step(timeout)
+    if self.later.n > 0 then release(self) end
     local job = self.waiting:first()
-    if not job then return false end
-    if not prepare(self) then return true end
+    if not job then
+        await_later(self, timeout)
+        return false
+    end
+    if not prepare(self) or job:expire() then return true end
     if self.waiting.n > 1 then share(job) else job:run() end
     return true
 end
 
 --- Does everything that could be waited for run already, further down the stack?
 function Pool:stuck()
-    return #self.running > 0 and not self.waiting:first()
+    return #self.running > 0 and not self.waiting:first() and self.later.n == 0
 end
 
 local ids = 0
@@ -270,6 +315,7 @@ local function push(self, arguments)
         job = self, index = self.fed, arguments = arguments, attempts = 0,
     }, Task)
     if not self.place then self.pool.waiting:add(self) end
+    if self.expired then self:expire() end
 end
 
 function Job:feed_inherited(n)
@@ -347,8 +393,12 @@ function Job:pump() end
 
 --- Call it when nobody waits for the job yet.
 function Job:detach()
-    while self.first <= self.last do
-        if prepare(self.pool) then self:run() end
+    while self.first <= self.last or self.held > 0 do
+        if self.first > self.last then
+            await_later(self.pool)
+        elseif prepare(self.pool) and not self:expire() then
+            self:run()
+        end
     end
 end
 
@@ -388,7 +438,8 @@ function Job:post(o)
     self:leave_if_done()
 end
 
-function Task:fail(fields)
+-- What each outcome of it says.
+function Task:complete(fields)
     local arguments = self.arguments
     fields.index, fields.count, fields.attempts = self.index, 1, self.attempts
     fields.took = self.begun and core.now() - self.begun or 0
@@ -397,15 +448,19 @@ function Task:fail(fields)
         if not self.job.policy.star then fields.input = outcome.input(arguments) end
     end
     if self.attempts > 0 then fields.pid, fields.worker = core.pid(), 0 end
+    return fields
+end
+
+function Task:fail(fields)
     self.settled = true
-    self.job:post { index = self.index, fields = fields }
+    self.job:post { index = self.index, fields = self:complete(fields) }
 end
 
 function Task:__close()
     table.remove(self.job.pool.running)
     table.remove(stack)
     due.leave(self.level, true)
-    if not self.settled then self:fail { kind = "cancelled" } end
+    if not self.settled and not self.due then self:fail { kind = "cancelled" } end
 end
 
 local function start(self)
@@ -439,7 +494,7 @@ local function describe_arguments(arguments)
 end
 
 -- Tells those who watch its job, or its pool, that the task has ended.
-function Task:tell(kind, _, message)
+function Task:tell(again, kind, _, message)
     local job, now = self.job, core.now()
     local took = now - self.start
     job.first_start = job.first_start or self.start
@@ -450,37 +505,61 @@ function Task:tell(kind, _, message)
             took = took, kind = kind == "stopped" and "cancelled" or kind, attempts = self.attempts,
             input = packed(describe_arguments(self.arguments)),
             raised = kind == "error" and packed_raised(tostring(message)) or nil,
-            retried = self:again(kind),
+            retried = again,
         }
     end
     self.start = nil
 end
 
-function Task:again(kind)
-    return (kind == "crash" or kind == "timeout")
-        and self.attempts <= (self.job.policy.retries or 0)
+local function fields_of(kind, value, message, traceback)
+    if kind == "crash" then return { kind = kind, exitcode = value } end
+    return { kind = kind, value = value, message = message, traceback = traceback }
+end
+
+-- Is it to be started again?
+function Task:again(kind, ...)
+    local again = retry.wanted(self.job.policy, kind, self.attempts)
+    if again ~= nil then return again end
+    return self.job.policy.decide(self:complete(fields_of(kind, ...)))
+end
+
+-- Until its time others go on.
+function Task:try_again()
+    local job = self.job
+    local pool = job.pool
+    pool:count("retries", 1)
+    local seed = job.policy.seed or math.floor(core.now() * 1e9)
+    local pause = retry.pause(job.policy, self.attempts, retry.draw(seed, self.index, self.attempts))
+    if pause == 0 then return self:call() end
+    self.due = core.now() + pause
+    job.held = job.held + 1
+    pool.later:add(self)
 end
 
 function Task:settle(kind, ...)
     due.leave(self.level, kind ~= "value" and kind ~= "error")
-    if kind == "timeout" and self.cancelled then kind = "cancelled" end
-    if self.start then self:tell(kind, ...) end
-    if self:again(kind) then
-        self.job.pool:count("retries", 1)
-        return self:call()
+    if kind == "timeout" and (self.cancelled or self.job:expire()) then kind = "cancelled" end
+    local again = kind ~= "value" and self:again(kind, ...)
+    if self.start then self:tell(again, kind, ...) end
+    if again then
+        return self:try_again()
     elseif kind == "value" then
         self.settled = true
         return self.job:post { index = self.index, results = pack(...) }
     elseif kind == "stopped" then
         error(..., 0)
     end
-    local value, message, traceback = ...
-    if kind == "crash" then
-        self:fail { kind = kind, exitcode = value }
-    else
-        self:fail { kind = kind, value = value, message = message, traceback = traceback }
-    end
+    local fields = fields_of(kind, ...)
+    fields.expired = kind == "cancelled" and self.job.expired or nil
+    self:fail(fields)
     if kind ~= "cancelled" then self.job:count_failure() end
+end
+
+-- Seconds that it may run.
+function Task:limit()
+    local job = self.job
+    if not job.ends then return job.policy.timeout end
+    return math.max(0.001, math.min(job.policy.timeout or math.huge, job.ends - core.now()))
 end
 
 function Task:call()
@@ -490,7 +569,7 @@ function Task:call()
     if policy.stamped or self.job.pool.readers then self.start = self.begun end
     if policy.seed then randomseed(policy.seed, self.index) end
     due.enter()
-    return self:settle(core.guard(self, policy.timeout, policy.discard, self.job.f,
+    return self:settle(core.guard(self, self:limit(), policy.discard, self.job.f,
         unpack(arguments, 1, arguments.n)))
 end
 
@@ -519,14 +598,41 @@ function Job:end_queued(o)
     if self.place then self.pool.waiting:remove(self) end
 end
 
+-- Those that wait for their next start, from one index to another.
+local function end_held(self, from, to, end_it)
+    if self.held == 0 then return end
+    local tasks = {}
+    for _, task in ipairs(self.pool.later) do
+        if task.job == self and task.index >= from and task.index <= to then tasks[#tasks + 1] = task end
+    end
+    for _, task in ipairs(tasks) do
+        self.pool.later:remove(task)
+        task.due, self.held = nil, self.held - 1
+        end_it(task)
+    end
+end
+
+local function cancel(task)
+    task:fail { kind = "cancelled", expired = task.job.expired }
+end
+
+--- Is its deadline over? Then all that has not begun is cancelled.
+function Job:expire()
+    if not self.ends or core.now() < self.ends then return false end
+    self.expired = true
+    self:cancel_queued()
+    return true
+end
+
 -- A signal may have ended this, or `start`, anywhere: then places are empty.
 function Job:cancel_queued(from, to)
+    end_held(self, from or 0, to or math.maxinteger, cancel)
     local kept, last = self.first, self.last
     for i = self.first, last do
         local task = self.queue[i]
         self.queue[i] = nil
         if task and task.index >= (from or 0) and task.index <= (to or math.maxinteger) then
-            task:fail { kind = "cancelled" }
+            cancel(task)
         elseif task then
             self.queue[kept] = task
             kept = kept + 1

@@ -8,6 +8,7 @@ local core = require "luas.core"
 local fail = require("luas.check").fail
 local later = require "luas.later"
 local outcome = require "luas.outcome"
+local retry = require "luas.retry"
 local sources = require "luas.sources"
 local observe = later.open "luas.observe"
 local progress = later.open "luas.progress"
@@ -56,13 +57,13 @@ local function leave(self)
 end
 
 local function policy(options, how, names)
-    return {
-        timeout = options.timeout, retries = options.retries, chunk = options.chunk,
+    return retry.add({
+        timeout = options.timeout, deadline = options.deadline, chunk = options.chunk,
         halt = options.halt, seed = options.seed, priority = options.priority,
         star = how.star, discard = how.discard, process = how.process,
         each = how.each, async = how.async, room = how.lazy and ROOM or nil,
         stamped = options.progress or options.report, names = names,
-    }
+    }, options.retries)
 end
 
 -- A name for its function, for people.
@@ -164,6 +165,37 @@ local function give_up(self)
     self:close()
 end
 
+local function describe(self, o)
+    if o.index and o.count == 1 then
+        o.output = self:printed()[o.index]
+        if self.arguments then
+            o.input = outcome.input(self.arguments)
+        elseif self.items then
+            o.input = self.items[o.index]
+        end
+    end
+    o.name = self.name
+    if o.kind == "timeout" and not o.init then o.limit = self.options.timeout end
+    if o.expired then o.limit, o.expired = self.options.deadline, nil end
+    if o.worker and o.worker > 0 then o.worker_name = outcome.worker_name(self.pool.name, o) end
+    o.traceback = o.traceback and outcome.own_lines(o.traceback)
+    return outcome.new(o)
+end
+
+-- Where a function decides on retries, calls that drive the pool ask it; without workers
+-- the engine does.
+local function listen(self)
+    local on, pool = retry.decider(self.options.retries), self.pool
+    if not on then return self end
+    if pool.size == 0 then
+        self.policy.decide = function(fields) return retry.decide(on, describe(self, fields)) end
+    else
+        pool.deciders = pool.deciders or {}
+        pool.deciders[self] = on
+    end
+    return self
+end
+
 --- Starts a job of `f` over `items` (an array of `n`) or `source` (a function).
 ---@param pool table       a pool's state
 ---@param f function
@@ -178,6 +210,7 @@ function Job.start(pool, f, input, options, how)
         policy = policy(options, how, input.source ~= nil),
         fed = 0, taken = 0, failed = 0, batch = 1, exhausted = false, slowness = 0, reads = 0,
         window = options.window or WINDOW * max(1, pool.size),
+        ends = options.deadline and core.now() + options.deadline,
         starting = true,
     }, Job)
     if input.source then self.source, self.indexed = sources.step(input.source) end
@@ -188,7 +221,7 @@ function Job.start(pool, f, input, options, how)
         give_up(self)
         error(message, 0)
     end
-    return self
+    return listen(self)
 end
 
 -- The policies of single calls, by their options.
@@ -239,7 +272,7 @@ function Job.call(pool, f, options, async, ...)
             starting = true,
         }, Call)
         local ok, sent = pcall(begin, self, start_call, ...)
-        if sent == true then return self end
+        if sent == true then return listen(self) end
         give_up(self)
         if not ok then error(sent, 0) end
     end
@@ -312,6 +345,7 @@ function Job:fill()
     if self.exhausted or room < self.window // 2 then return end
     self.pool:check_owner() -- the source belongs to the owner, too
     local before = core.now()
+    if self.ends and before >= self.ends then return self:finish() end
     local is_slow = self.slowness >= SLOW or self.reads < 2
     pull(self, is_slow and 1 or min(room, self.batch, BATCH))
     local took = core.now() - before
@@ -384,22 +418,6 @@ function Job:finish_meter()
     if self.meter then self.meter:finish() end
 end
 
-local function describe(self, o)
-    if o.index and o.count == 1 then
-        o.output = self:printed()[o.index]
-        if self.arguments then
-            o.input = outcome.input(self.arguments)
-        elseif self.items then
-            o.input = self.items[o.index]
-        end
-    end
-    o.name = self.name
-    if o.kind == "timeout" and not o.init then o.limit = self.options.timeout end
-    if o.worker and o.worker > 0 then o.worker_name = outcome.worker_name(self.pool.name, o) end
-    o.traceback = o.traceback and outcome.own_lines(o.traceback)
-    return outcome.new(o)
-end
-
 -- Stops reading the source after `halt` failures, and when no worker can start.
 local function note_failure(self, o)
     if o.kind == "cancelled" then return end
@@ -442,6 +460,26 @@ end
 ---@return luas.outcome
 function Job:first(o)
     return o.count == 1 and o or of_one(self, o, o.index)
+end
+
+-- A decider's own calls drive the pool, too.
+local Turn = {}
+
+function Turn:__close()
+    self.job.deciding = nil
+end
+
+--- Has the function decide on all outcomes that wait for that.
+---@param on function
+function Job:decide(on)
+    if self.deciding then return end
+    local turn <close> = setmetatable({ job = self }, Turn)
+    self.deciding = true
+    local fields = self.handle:asked()
+    while fields do
+        self.handle:answer(retry.decide(on, describe(self, fields)))
+        fields = self.handle:asked()
+    end
 end
 
 local function describe_taken(self, index, fields, ...)
@@ -534,6 +572,7 @@ end
 --- Cancels the tasks that have not ended, and frees the job.
 function Job:close()
     if self.lazy then self.pool.lazy[self] = nil end
+    if self.pool.deciders then self.pool.deciders[self] = nil end
     if self.meter then stop_watching(self) end
     if self.named then observe.closing(self) end
     self.handle:drop()

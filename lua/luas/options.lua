@@ -74,6 +74,29 @@ local function progress(v)
     return v.every == nil or seconds(v.every), EVERY
 end
 
+local function finite(v, low)
+    return type(v) == "number" and v >= low and v < math.huge
+end
+
+local retry = {
+    n = function(v) return whole(0, 1000)(v) end,
+    on = function(v) return v == "crash" or v == "error" or v == "any" or type(v) == "function" end,
+    delay = function(v) return finite(v, 0) end,
+    factor = function(v) return finite(v, 1) end,
+    max = function(v) return type(v) == "number" and v >= 0 end,
+}
+
+local RETRIES <const> = 'a whole number from 0 to 1000, or a table {n = 3, on = "crash", "error", "any" or '
+    .. "a function, delay = 0, factor = 2, max = 60}"
+
+local function retries(v)
+    if type(v) ~= "table" then return whole(0, 1000)(v) and true, RETRIES end
+    for name, value in pairs(v) do
+        if not retry[name] or not retry[name](value) then return false, RETRIES end
+    end
+    return true, RETRIES
+end
+
 --- As many workers may a pool have.
 M.MOST_WORKERS = 4096
 
@@ -82,7 +105,8 @@ M.job = {
     chunk = whole(1, 1 << 20),
     window = whole(1),
     timeout = seconds,
-    retries = whole(0, 1000),
+    deadline = seconds,
+    retries = retries,
     on_error = one_of("raise", "collect"),
     on_interrupt = one_of("raise", "drain"),
     halt = whole(1),

@@ -92,7 +92,9 @@ local describe = {
         if o.pending then return ("not finished after %g s; it goes on"):format(o.limit) end
         return o.limit and ("timed out after %g s"):format(o.limit) or "timed out"
     end,
-    cancelled = function() return "cancelled" end,
+    cancelled = function(o)
+        return o.limit and ("cancelled at the deadline of %g s"):format(o.limit) or "cancelled"
+    end,
 }
 
 local function name(o)

@@ -21,11 +21,19 @@ local AHEAD <const> = 1 << 22
 
 ---@alias luas.source table|fun(): any, ...
 
+---@class luas.retries
+---@field n integer?       further starts (default 3)
+---@field on "crash"|"error"|"any"|fun(o: luas.outcome): boolean|nil  after what (default "crash": and timeouts)
+---@field delay number?    seconds before the first of them (default 0)
+---@field factor number?   how much longer the next pause is (default 2)
+---@field max number?      seconds of the longest pause (default 60)
+
 ---@class luas.joboptions
 ---@field chunk integer?      tasks that travel together (default: by their time)
 ---@field window integer?     how far a lazy verb reads ahead of its consumer
 ---@field timeout number?     seconds for a task
----@field retries integer?    further starts of a task that crashed or timed out
+---@field deadline number?   seconds for the whole job; what is left then is cancelled
+---@field retries integer|luas.retries|nil  further starts of a task that failed
 ---@field on_error "raise"|"collect"|nil
 ---@field on_interrupt "raise"|"drain"|nil  whether Ctrl-C stops what runs, or lets it end
 ---@field halt integer?       stop dealing after so many failures

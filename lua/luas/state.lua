@@ -84,6 +84,18 @@ function State:check_owner()
     if self.owner ~= core.pid() then check.fail("pool belongs to another process") end
 end
 
+-- What a decider does may end others' jobs: hence the list.
+local function decide(self)
+    local jobs = {}
+    for job in pairs(self.deciders) do jobs[#jobs + 1] = job end
+    for _, job in ipairs(jobs) do
+        local on = self.deciders[job]
+        if on then job:decide(on) end
+        if job.handle:done() then self.deciders[job] = nil end
+    end
+    if next(self.deciders) == nil then self.deciders = nil end
+end
+
 --- Drives the pool once, unless all outcomes are known. Then runs the callbacks that are due.
 --- `again`: the last call of this came from the same loop, and no code of the user has run
 --- since. Then modules need not be compared again.
@@ -96,6 +108,7 @@ function State:drive(timeout, again)
         news, forked = self.core:step(timeout, again)
         if not news then self:check_owner() end -- the inline engine does not check it
     end
+    if self.deciders then decide(self) end
     if forked then modules.compare(self) end
     if self.watching > 0 then future.tell(self) end
     if self.meters and timeout ~= 0 then progress.tick(self.meters) end

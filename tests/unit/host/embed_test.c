@@ -6,6 +6,8 @@
 
 #include "embed_testing.h"
 
+#include <time.h>
+
 static const char functions[] =
     "function echo(...) return ... end\n"
     "function fail(what) error(what, 0) end\n"
@@ -318,6 +320,24 @@ static void test_retries_by_poll_alone(void)
     close_pool(pool);
 }
 
+/* Errors, too, after a pause. */
+static void test_retries_after_errors(void)
+{
+    write_script("function third() n = (n or 0) + 1 if n < 3 then error('not yet', 0) end return n end");
+    luas_options options = {.script = script, .workers = 1, .retries = 4, .retry_on = LUAS_RETRY_ERRORS,
+                            .retry_delay = 0.02};
+    luas_pool *pool = open_pool(&options);
+    luas_outcome o;
+    struct timespec before, after;
+    clock_gettime(CLOCK_MONOTONIC, &before);
+    submit(pool, "third", luas_integer(1));
+    await(pool, &o);
+    clock_gettime(CLOCK_MONOTONIC, &after);
+    CHECK(o.kind == LUAS_VALUE && o.results[0].as.integer == 3);
+    CHECK((double)(after.tv_sec - before.tv_sec) + (double)(after.tv_nsec - before.tv_nsec) / 1e9 >= 0.06);
+    close_pool(pool);
+}
+
 static void test_timeouts(void)
 {
     luas_pool *pool = open_functions(1, 2, 0);
@@ -572,6 +592,7 @@ int main(void)
     RUN(test_times);
     RUN(test_crashes);
     RUN(test_retries_by_poll_alone);
+    RUN(test_retries_after_errors);
     RUN(test_timeouts);
     RUN(test_cancelling);
     RUN(test_readable_when_outcomes_wait);
