@@ -86,7 +86,7 @@ local function quote(word) return "'" .. word:gsub("'", "'\\''") .. "'" end
 -- what was printed first.
 local RUN <const> = [[
 run() { # number, seconds, program, script
-    env --default-signal=INT $3 $4 >$4.$1.out 2>&1 & pid=$!
+    env --default-signal=INT LUA_CPATH="${LUA_CPATH:-build/?.so;;}" $3 $4 >$4.$1.out 2>&1 & pid=$!
     sleep $2
     kill -INT $pid
     left=%d

@@ -14,8 +14,12 @@ local HIT <const> = [[
     local Packs = { __luas_pack = function() hit() end, __luas_unpack = one }
     local host = require "luas.core".pid()
     local Unpacks = { __luas_pack = one }
+    local hits = 0 -- what else was read by then is given with what is raised
     function Unpacks.__luas_unpack()
-        if require "luas.core".pid() == host then hit() end
+        if require "luas.core".pid() == host then
+            hits = hits + 1
+            if hits == 1 then hit() end
+        end
         return setmetatable({}, Unpacks)
     end
     local Says = { __tostring = function() hit() end }
