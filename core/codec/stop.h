@@ -15,7 +15,8 @@
  */
 #define LUAS__STOPPED_KEY "luas.stopped"
 
-/* Is the value at the index such an error, or a message that has one in it? */
+/* Is the value at the index such an error, a message that has one in it, or an outcome that has
+   one as its `value`? */
 bool luas__stop_is(lua_State *L, int index);
 
 #endif

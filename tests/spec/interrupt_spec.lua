@@ -43,6 +43,8 @@ local PLACES <const> = {
     ["a callback"] = "local f = p:apply_async(one) f:on_done(hit) f:wait()",
     ["progress"] = "p:map(one, { 1 }, { progress = hit })",
     ["progress of another job"] = "local f = p:map_async(one, { 1 }, { progress = hit }) p:map(one, { 1, 2 }) f:wait()",
+    ["progress of a future"] = "local f = p:map_async(one, { 1, 2 }, { progress = hit }) f:wait()",
+    ["a verb in a callback"] = "local f = p:apply_async(one) f:on_done(function() p:map(one, hit) end) f:wait()",
     ["a source"] = "p:map(one, hit)",
     ["combine"] = "p:reduce(one, { 1, 2, 3 }, hit)",
     ["__tostring within an outcome"] = "local _, _, f = p:map(function() error 'x' end, { says }, { on_error = 'collect' }) print(f[1])",

@@ -78,6 +78,19 @@ static void a_stop_within_unpacking_goes_on(void)
     lua_close(L);
 }
 
+static void an_outcome_of_a_stop_is_one(void)
+{
+    lua_State *L = open_state();
+    CHECK(luaL_dostring(L, "return {value = 'here: interrupted!'}, {value = {value = 'interrupted!'}}, {value = 1}, {}, 1,"
+                           " setmetatable({}, {__index = error}), 'interrupted! not'") == LUA_OK);
+    for (int i = 1; i <= 7; i++)
+        CHECK(luas__stop_is(L, i) == (i <= 2));
+    CHECK_INT(lua_gettop(L), 7);
+    CHECK(luaL_dostring(L, "local t = {} t.value = t return t") == LUA_OK);
+    CHECK(!luas__stop_is(L, -1));
+    lua_close(L);
+}
+
 /* Where the program says what it raised, nothing else is a stop. */
 static void the_program_says_which_it_was(void)
 {
@@ -92,6 +105,7 @@ int main(void)
 {
     RUN(a_stop_within_packing_is_told);
     RUN(a_stop_within_unpacking_goes_on);
+    RUN(an_outcome_of_a_stop_is_one);
     RUN(the_program_says_which_it_was);
     return EXIT_SUCCESS;
 }
