@@ -5,7 +5,7 @@ local core = require "luas.core"
 
 local byte, find, format, gsub, rep, sub = string.byte, string.find, string.format, string.gsub, string.rep, string.sub
 local concat, sort, utf8len = table.concat, table.sort, utf8.len
-local error, getmetatable, next, rawget, rawlen = error, debug.getmetatable, next, rawget, rawlen
+local error, getmetatable, next, rawget = error, debug.getmetatable, next, rawget
 local getinfo, mathtype, tostring, type = debug.getinfo, math.type, tostring, type
 local ipairs, pairs, setmetatable = ipairs, pairs, setmetatable
 
@@ -103,6 +103,27 @@ local function key_text(key, state)
     return "[" .. scalar(key, state) .. "]"
 end
 
+-- How many items are written without keys: up to the last place of which at least half
+-- are there. The length operator does not serve: with holes it depends on how the table was made, so
+-- a copy would read differently.
+local function sequence_length(t)
+    local count, last, places = 0, 0, {}
+    for key in next, t do
+        if mathtype(key) == "integer" and key >= 1 then
+            count, last = count + 1, key > last and key or last
+        end
+    end
+    if count == last then return last end
+    for key in next, t do
+        if mathtype(key) == "integer" and key >= 1 then places[#places + 1] = key end
+    end
+    sort(places)
+    for i = count, 1, -1 do
+        if places[i] <= 2 * i then return places[i] end
+    end
+    return 0
+end
+
 local RANKS = { number = 1, string = 2, boolean = 3 }
 
 -- Numbers, then strings, each in order; false, true; the rest as they came.
@@ -132,7 +153,7 @@ local render
 
 -- The texts of a table's entries; how many of them are items of its sequence.
 local function entries(t, level, state)
-    local texts, length = {}, rawlen(t)
+    local texts, length = {}, sequence_length(t)
     local keys = sorted_keys(t, length)
     local limit = state.items
     local function full()

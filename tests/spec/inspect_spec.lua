@@ -28,7 +28,22 @@ describe("inspect", function()
 
     it("keeps holes and quotes keys that are no names", function()
         assert.are.equal("{1, nil, 3}", inspect({ 1, nil, 3 }))
+        assert.are.equal("{nil, 2}", inspect({ nil, 2 }))
+        assert.are.equal("{[3] = 3}", inspect({ nil, nil, 3 }))
         assert.are.equal('{["a b"] = 1, ["end"] = 2}', inspect({ ["end"] = 2, ["a b"] = 1 }))
+    end)
+
+    it("writes the same of tables that have the same in them, however they were made", function()
+        local function both(text, fill)
+            local t = {}
+            fill(t)
+            assert.are.equal(text, inspect(t))
+            assert.are.equal(text, inspect(load("return " .. text)()))
+        end
+        both("{nil, 2, nil, 4}", function(t) t[4], t[2] = 4, 2 end)
+        both("{1, 2, nil, nil, 5, 6}", function(t) for _, i in ipairs { 6, 1, 5, 2 } do t[i] = i end end)
+        both("{[3] = 3, [9] = 9, n = 9}", function(t) t.n, t[9], t[3] = 9, 9, 3 end)
+        both("{1, [9223372036854775807] = 2}", function(t) t[math.maxinteger], t[1] = 2, 1 end)
     end)
 
     it("escapes what is not text, and keeps UTF-8", function()
