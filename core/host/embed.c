@@ -274,7 +274,9 @@ static int feed(luas_pool *p, luas__buffer *bytes)
     if (end == NULL)
         return LUAS_ENOMEM;
     *end = bytes->len;
-    int rc = luas__pool_feed(p->pool, p->job, bytes, end, 1);
+    int rc = luas__pool_surround(p->pool, p->job);
+    if (rc == 0)
+        rc = luas__pool_feed(p->pool, p->job, bytes, end, 1);
     if (rc < 0)
         free(end);
     return rc;

@@ -29,6 +29,7 @@ static void free_batch(luas__batch *b)
 {
     luas__buffer_release(&b->bytes);
     free(b->ends);
+    luas__surroundings_release(b->around);
     free(b);
 }
 
@@ -114,6 +115,7 @@ void luas__job_free(luas__job *j)
     luas__job_move(j, NULL);
     free_batches(j);
     free(j->definitions);
+    luas__surroundings_release(j->around);
     luas__pending_release(&j->input.pending);
     luas__held_release(&j->input.held);
     luas__buffer_release(&j->output.asked.inbox);
@@ -172,6 +174,8 @@ int luas__job_feed(luas__job *j, luas__buffer *bytes, size_t *ends, uint32_t cou
     }
     *b = (luas__batch){.first = first, .count = count, .unsettled = count,
                        .bytes = *bytes, .ends = ends};
+    if (j->around != NULL)
+        b->around = luas__surroundings_use(j->around);
     *bytes = (luas__buffer)LUAS__BUFFER_INIT;
     j->input.batches[j->input.nbatches++] = (luas__batch_place){.first = first, .batch = b};
     return 0;

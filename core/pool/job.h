@@ -23,6 +23,7 @@
 #include "outcome.h"
 #include "pending.h"
 #include "queue.h"
+#include "surroundings.h"
 
 /* Inputs that were fed together: of each its size and its arguments. */
 typedef struct luas__batch {
@@ -31,6 +32,7 @@ typedef struct luas__batch {
     uint32_t unsettled;     /* tasks without an outcome; at 0 it is freed */
     luas__buffer bytes;
     size_t *ends;           /* count offsets: where each task's bytes end */
+    luas__surroundings *around; /* those of the job when it was fed, or NULL */
 } luas__batch;
 
 /* The batch whose tasks have indices from `first` on; NULL once it was freed. */
@@ -85,6 +87,7 @@ typedef struct luas__job {
     luas__definition **definitions; /* workers must have them, in this order, before a task */
     int ndefinitions;
     size_t cap_definitions;
+    luas__surroundings *around;     /* of the host, for tasks that are fed now; or NULL */
     struct {
         uint32_t id;            /* workers forked from it can do the job; 0: any can */
         int workers;            /* how many such workers there should be */

@@ -27,6 +27,26 @@ void luas__jobs_add(luas__pool *p, luas__job *job)
     luas__wakes_set(p, job);
 }
 
+int luas__jobs_look_around(luas__pool *p)
+{
+    luas__surroundings *before = p->around, *now = luas__surroundings_now(before);
+    if (now == NULL)
+        return LUAS_ENOMEM;
+    p->around = now;
+    luas__surroundings_release(before);
+    return 0;
+}
+
+int luas__jobs_surround(luas__pool *p, luas__job *job)
+{
+    int rc = luas__jobs_look_around(p);
+    if (rc < 0 || job->around == p->around)
+        return rc;
+    luas__surroundings_release(job->around);
+    job->around = luas__surroundings_use(p->around);
+    return 0;
+}
+
 void luas__jobs_leave_workers(luas__pool *p, const luas__job *job)
 {
     for (int i = 0; i < p->nworkers; i++)

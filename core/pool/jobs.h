@@ -10,6 +10,11 @@
 /* Adds a job and gives it an id. */
 void luas__jobs_add(luas__pool *p, luas__job *job);
 
+/* Sees to it that p->around is what is around the host now. Tasks that are fed to this job from
+   now on have that. */
+int luas__jobs_look_around(luas__pool *p);
+int luas__jobs_surround(luas__pool *p, luas__job *job);
+
 /* Call it when all outcomes are known. The job becomes finished, and its workers are told. */
 void luas__jobs_done(luas__pool *p, luas__job *job);
 

@@ -107,6 +107,7 @@ void luas__pool_close(luas__pool *p)
     free(p->workers);
     luas__jobs_free_all(p);
     luas__definition_release_all(&p->definitions);
+    luas__surroundings_release(p->around);
     luas__events_release(&p->events);
     luas__buffer_release(&p->health.why);
     luas__buffer_release(&p->health.payload);
@@ -233,7 +234,18 @@ int luas__pool_start(luas__pool *p, luas__job *job)
         job->policy.flags |= LUAS__JOB_STAMPED;
     job->seen.stamp = job->policy.flags & LUAS__JOB_STAMPED ? LUAS__STAMP : 0;
     if (rc == 0)
+        rc = luas__jobs_surround(p, job);
+    if (rc == 0)
         luas__jobs_add(p, job);
+    luas__state_unlock(p);
+    return rc;
+}
+
+int luas__pool_surround(luas__pool *p, luas__job *job)
+{
+    if (luas__state_lock(p) < 0)
+        return LUAS_EFOREIGN;
+    int rc = luas__jobs_surround(p, job);
     luas__state_unlock(p);
     return rc;
 }

@@ -36,8 +36,11 @@ void luas__pool_close(luas__pool *p);
    `self` is NULL. Frees nothing. A second call does nothing. */
 void luas__pool_abandon(luas__pool *p, const luas__worker *self);
 
-/* Starts a job. The pool has it until luas__pool_drop, and frees it then or later. */
+/* Starts a job. The pool has it until luas__pool_drop, and frees it then or later. Tasks have
+   what was around the host then (surroundings.h); or, those that are fed later, at the last call of
+   luas__pool_surround. */
 int luas__pool_start(luas__pool *p, luas__job *job);
+int luas__pool_surround(luas__pool *p, luas__job *job);
 void luas__pool_drop(luas__pool *p, luas__job *job);
 
 /* Adds a definition. Every worker gets it before any task that is fed after this call. */

@@ -14,6 +14,21 @@ luas__zygote *luas__snapshots_find(const luas__pool *p, uint32_t id, int *defini
     return NULL;
 }
 
+luas__surroundings *luas__snapshots_around(const luas__pool *p, const luas__zygote *zygote)
+{
+    const luas__snapshot *k = p->snapshots;
+    while (k != NULL && &k->zygote != zygote)
+        k = k->next;
+    return k != NULL ? k->around : NULL;
+}
+
+void luas__snapshots_release(luas__snapshot *k)
+{
+    luas__zygote_close(&k->zygote);
+    luas__surroundings_release(k->around);
+    free(k);
+}
+
 bool luas__snapshots_has_others(const luas__pool *p, uint32_t id)
 {
     for (const luas__snapshot *k = p->snapshots; k != NULL; k = k->next)
@@ -36,8 +51,7 @@ void luas__snapshots_free(luas__pool *p)
     for (luas__snapshot **at = &p->snapshots, *k; (k = *at) != NULL;)
         if (k->job == NULL && luas__child_reap(&k->zygote.child)) {
             *at = k->next;
-            luas__zygote_close(&k->zygote);
-            free(k);
+            luas__snapshots_release(k);
         } else {
             at = &k->next;
         }

@@ -16,11 +16,18 @@ typedef struct luas__snapshot {
     const luas__job *job;       /* NULL: the snapshot was ended */
     uint32_t id;
     int definitions;            /* how many of the job's definitions it has */
+    luas__surroundings *around; /* what was around the host; or NULL */
 } luas__snapshot;
 
 /* The zygote of this snapshot, or NULL. *definitions tells how many of the job's definitions it
    has. */
 luas__zygote *luas__snapshots_find(const luas__pool *p, uint32_t id, int *definitions);
+
+/* What is around that zygote, or NULL. */
+luas__surroundings *luas__snapshots_around(const luas__pool *p, const luas__zygote *zygote);
+
+/* Frees a snapshot that is in no list any more, and whose zygote has ended. */
+void luas__snapshots_release(luas__snapshot *k);
 
 /* Are there zygotes of other snapshots? */
 bool luas__snapshots_has_others(const luas__pool *p, uint32_t id);

@@ -11,6 +11,7 @@
 #include "atfork.h"
 #include "clock.h"
 #include "error.h"
+#include "jobs.h"
 #include "procfs.h"
 #include "snapshots.h"
 
@@ -75,8 +76,14 @@ int luas__spawner_prepare(luas__pool *p, luas__job *snapshot_job)
         .number = free_number(p), .serial = ++p->spawn.last_serial, .output = p->options.output,
         .label = p->options.label, .bulk = &p->bulk, .sinks = &p->sinks, .snapshot = snapshot,
         .inherited_definitions = definitions};
-    if (zygote != NULL)
+    if (zygote != NULL) {
+        request.around = luas__snapshots_around(p, zygote);
         return spawn_from_zygote(p, &request, snapshot_job, zygote);
+    }
+    rc = luas__jobs_look_around(p);
+    if (rc < 0)
+        return rc;
+    request.around = p->around;
     rc = luas__worker_prepare(&p->workers[p->nworkers], &p->poller, &request);
     if (rc < 0)
         return rc;
@@ -210,8 +217,7 @@ static void drop_first(luas__pool *p)
 {
     luas__snapshot *k = p->snapshots;
     p->snapshots = k->next;
-    luas__zygote_close(&k->zygote);
-    free(k);
+    luas__snapshots_release(k);
 }
 
 void luas__spawner_zygote(luas__pool *p, const luas__job *job, void *host)
@@ -221,6 +227,8 @@ void luas__spawner_zygote(luas__pool *p, const luas__job *job, void *host)
         return;
     *k = (luas__snapshot){.zygote = LUAS__ZYGOTE_INIT, .next = p->snapshots, .job = job,
                           .id = job->snapshot.id, .definitions = job->ndefinitions};
+    if (luas__jobs_look_around(p) == 0)
+        k->around = luas__surroundings_use(p->around);
     p->snapshots = k;
     if (open_zygote(p, k, host) < 0)
         drop_first(p);

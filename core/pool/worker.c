@@ -27,6 +27,10 @@ static luas__worker *make(const luas__spawn_request *birth)
     w->serial = birth->serial;
     w->snapshot = birth->snapshot;
     w->inherited_definitions = birth->inherited_definitions;
+    if (birth->around != NULL) {
+        w->around.forked = luas__surroundings_use(birth->around);
+        w->around.told = luas__surroundings_use(birth->around);
+    }
     w->bulk = birth->bulk;
     w->slot = luas__bulk_take(w->bulk);
     w->child = (luas__child)LUAS__CHILD_INIT;
@@ -58,6 +62,8 @@ static void release(luas__worker *w)
     luas__buffer_release(&w->link.out);
     luas__buffer_release(&w->link.in);
     luas__buffer_release(&w->start.why);
+    luas__surroundings_release(w->around.forked);
+    luas__surroundings_release(w->around.told);
     free(w->tasks.room);
     free(w->known.jobs);
     free(w->known.definitions);

@@ -68,6 +68,9 @@ typedef struct luas__worker {
         bool timed_out;     /* it took too long, and was killed for that */
         bool counted;       /* as a try that failed */
     } start;
+    struct {                /* what is around it; or NULL */
+        luas__surroundings *forked, *told;  /* at its fork; for tasks that it is sent now */
+    } around;
     bool counted;           /* its death has been counted against a job */
     bool retiring;          /* to be replaced: large, stuck, or its snapshot was changed */
     bool over_memory;       /* was killed for its memory */
@@ -136,6 +139,7 @@ typedef struct luas__spawn_request {
     luas__sinks *sinks;     /* the pool's */
     uint32_t snapshot;
     int inherited_definitions;
+    luas__surroundings *around; /* of whom it is forked from, or NULL */
 } luas__spawn_request;
 
 /* What the child runs. The owner of the pool defines it. Returns the exit status. */

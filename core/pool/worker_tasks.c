@@ -83,6 +83,29 @@ static int define(luas__worker *w, const luas__job *job, luas__known_job *known)
     return 0;
 }
 
+/* Tells the worker what is around the tasks that come next, if that is not what it was told
+   last. Workers of an inherited job have it since they were forked. */
+static int surround(luas__worker *w, const luas__job *job, const luas__batch *batch)
+{
+    luas__surroundings *around = batch != NULL ? batch->around : job->around;
+    if (around == w->around.told || around == NULL || w->around.told == NULL
+        || job->policy.flags & LUAS__JOB_INHERIT)
+        return 0;
+    size_t mark, before = w->link.out.len;
+    int rc = luas__frame_begin(&w->link.out, LUAS__MSG_AROUND, &mark);
+    if (rc == 0)
+        rc = luas__surroundings_write(&w->link.out, w->around.forked, around);
+    if (rc == 0)
+        rc = luas__frame_end(&w->link.out, mark);
+    if (rc < 0) {
+        luas__buffer_truncate(&w->link.out, before);
+        return rc;
+    }
+    luas__surroundings_release(w->around.told);
+    w->around.told = luas__surroundings_use(around);
+    return 0;
+}
+
 static int send_chunk(luas__worker *w, const luas__chunk *c, const luas__batch *batch)
 {
     size_t mark, len, before = w->link.out.len;
@@ -121,7 +144,7 @@ int luas__worker_tasks_give(luas__worker *w, luas__job *job, luas__range range, 
 {
     int rc = 0;
     luas__known_job *known = know_job(w, job, &rc);
-    if (known == NULL || (rc = define(w, job, known)) < 0)
+    if (known == NULL || (rc = define(w, job, known)) < 0 || (rc = surround(w, job, batch)) < 0)
         return rc;
     rc = reserve_chunk(w);
     if (rc < 0)

@@ -13,6 +13,8 @@
  *     RUN     job, seq, index, count, then count times: size, arguments
  *     RANGE   job, seq, index, count    the same over inherited inputs
  *     AGAIN   attempts                  the next chunk's tasks were started so often
+ *     AROUND  changes                   what is around the tasks that come next (surroundings.h),
+ *                                       from how it was when the worker was forked
  *     FORGET  job
  *     STOP    status                    exit when what came before is done
  *   worker to host
@@ -52,7 +54,7 @@
 enum luas__message {
     LUAS__MSG_DEFINITION = 1, LUAS__MSG_DROP, LUAS__MSG_JOB, LUAS__MSG_DEFINE,
     LUAS__MSG_RUN, LUAS__MSG_RANGE, LUAS__MSG_FORGET, LUAS__MSG_STOP,
-    LUAS__MSG_AGAIN,
+    LUAS__MSG_AGAIN, LUAS__MSG_AROUND,
     LUAS__MSG_VALUE = 16, LUAS__MSG_ERROR, LUAS__MSG_READY, LUAS__MSG_FAILED, LUAS__MSG_LARGE,
     LUAS__MSG_PROGRESS
 };

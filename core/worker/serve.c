@@ -20,6 +20,7 @@
 #include "names.h"
 #include "alloc_nursery.h"
 #include "space.h"
+#include "surroundings.h"
 #include "task.h"
 #include "traceback.h"
 
@@ -46,6 +47,8 @@ typedef struct server {
     int status;                 /* the exit status from STOP, once `stopped` */
     bool stopped;
     uint32_t again;             /* the attempts from AGAIN, for the next chunk */
+    luas__surroundings *own, *around;   /* once init has run; for tasks from now on; NULL: not yet */
+    int64_t surrounded;         /* the job whose tasks have had them; 0: none */
 } server;
 
 /* ---- requests ---- */
@@ -219,9 +222,50 @@ static int64_t entry_integer(lua_State *L, int entry, int field)
     return value;
 }
 
+/* ---- what is around tasks ---- */
+
+/* What `init` has changed belongs to the worker: all tasks find it so. */
+static void note_own_surroundings(lua_State *L, server *s)
+{
+    if (s->own != NULL)
+        return;
+    s->own = luas__surroundings_now(NULL);
+    luas__task_check(L, s->own == NULL ? LUAS_ENOMEM : 0);
+    s->around = luas__surroundings_use(s->own);
+}
+
+/* Enters them at once: then those from before are in use no longer. */
+static void on_around(lua_State *L, server *s, luas__mp_reader *body)
+{
+    note_own_surroundings(L, s);
+    luas__surroundings *before = s->around, *next;
+    luas__task_check(L, luas__surroundings_read(&next, s->own, body));
+    s->around = next;
+    s->surrounded = 0;
+    luas__surroundings_enter(next); /* a failure comes again, when there is a task to tell */
+    luas__surroundings_release(before);
+}
+
+/* Undoes what tasks of another job have changed. An inherited job is the only one that its worker
+   has. Replaces the function at the top by one that raises, if that is not possible. */
+static void surround(lua_State *L, server *s, int64_t job, int flags)
+{
+    if (s->surrounded == job || flags & LUAS__JOB_INHERIT)
+        return;
+    note_own_surroundings(L, s);
+    int rc = luas__surroundings_enter(s->around);
+    s->surrounded = rc == 0 ? job : 0;
+    if (rc == 0)
+        return;
+    lua_pop(L, 1);
+    lua_pushfstring(L, "cannot enter the directory %s: %s", s->around->directory, luas_strerror(rc));
+    lua_pushcclosure(L, raise_upvalue, 1);
+}
+
 static void on_chunk(lua_State *L, server *s, luas__mp_reader *body)
 {
-    int entry = push_entry(L, read_int(L, body));
+    int64_t job = read_int(L, body);
+    int entry = push_entry(L, job);
     luas__chunk_run *c = &s->chunk;
     c->channel = s->channel;
     c->seq = (uint32_t)read_int(L, body);
@@ -235,8 +279,10 @@ static void on_chunk(lua_State *L, server *s, luas__mp_reader *body)
     c->since = c->stamp = luas__now();
     c->attempts = s->again;
     s->again = 0;
-    for (int i = ENTRY_FUNCTION; i <= ENTRY_INPUTS; i++)
-        lua_rawgeti(L, entry, i);
+    lua_rawgeti(L, entry, ENTRY_FUNCTION);
+    surround(L, s, job, c->flags);
+    lua_rawgeti(L, entry, ENTRY_SPACE);
+    lua_rawgeti(L, entry, ENTRY_INPUTS);
     luas__task_run(L, c);
 }
 
@@ -252,6 +298,7 @@ static void on_request(lua_State *L, server *s, luas__mp_reader *body)
         s->chunk.inherited = code == LUAS__MSG_RANGE;
         on_chunk(L, s, body);
         break;
+    case LUAS__MSG_AROUND: on_around(L, s, body); break;
     case LUAS__MSG_DROP:
     case LUAS__MSG_FORGET:
         lua_pushnil(L);

@@ -52,6 +52,14 @@ static void must_feed(luas__pool *pool, luas__job *job, const char *input, uint3
     CHECK_INT(rc, 0);
 }
 
+static void must_start(luas__pool *pool, luas__job *job)
+{
+    int rc;
+    while ((rc = luas__pool_start(pool, job)) == LUAS_ENOMEM)
+        continue;
+    CHECK_INT(rc, 0);
+}
+
 static void must_finish(luas__pool *pool, luas__job *job, tally *t)
 {
     int64_t end = luas__now() + 30 * LUAS__SECOND;
@@ -76,7 +84,7 @@ static void work(luas__pool *pool, tally *t)
                                                    .grace = 10 * LUAS__MS});
     if (job == NULL)
         return;
-    CHECK_INT(luas__pool_start(pool, job), 0);
+    must_start(pool, job);
     CHECK_INT(define(pool, job), 0);
     must_feed(pool, job, "echo", 10);
     must_feed(pool, job, "k", 1);
@@ -103,7 +111,7 @@ static void inherit(luas__pool *pool, tally *t)
     luas__job *job = luas__job_new(&(luas__policy){.chunk = 1});
     if (job == NULL)
         return;
-    CHECK_INT(luas__pool_start(pool, job), 0);
+    must_start(pool, job);
     while ((rc = luas__pool_inherit(pool, job, 1, 1, NULL)) == LUAS_ENOMEM)
         continue;
     CHECK_INT(rc, 0);
