@@ -86,8 +86,9 @@ struct lua_State;
  * Makes the modules `pool`, `process` and `shared` globals of L, and `require "luas"`
  * work. The standard libraries must be open. What scripts do to them later does not
  * affect the modules. The first call of a verb opens the rest of the library. Workers
- * are forked inside calls that L makes; closing L ends them. Raises a Lua error on
- * failure.
+ * are forked inside calls that L makes. Closing L ends them: running tasks are told to
+ * stop and are killed half a second later, and idle workers have one second to flush
+ * their files. What was submitted is not waited for. Raises a Lua error on failure.
  */
 LUAS_API void luas_openlibs(struct lua_State *L);
 
@@ -277,7 +278,8 @@ LUAS_API uint64_t luas_pending(const luas_pool *pool);
    on the pool. */
 LUAS_API const char *luas_pool_why(const luas_pool *pool);
 
-/* Ends the workers, also those with running calls, and frees the pool; it may be NULL. In a
+/* Ends the workers, also those with running calls, and frees the pool; it may be NULL. That
+   takes no longer than a second or so, in which workers flush their files. In a
    child that the application has forked it only closes descriptors. */
 LUAS_API void luas_pool_close(luas_pool *pool);
 

@@ -2,9 +2,11 @@
 #define _GNU_SOURCE
 #include "procfs.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
@@ -13,10 +15,11 @@
 
 enum { DEEPEST = 32 };
 
-/* When a process began, in ticks since boot; 0 when it is gone. */
-static unsigned long long began(int pid)
+/* When a process began, in ticks since boot, and its group: 0 when it is gone. */
+static unsigned long long began(int pid, int *group)
 {
     char path[40], line[1024];
+    *group = 0;
     snprintf(path, sizeof path, "/proc/%d/stat", pid);
     FILE *f = fopen(path, "re");
     if (f == NULL)
@@ -27,8 +30,8 @@ static unsigned long long began(int pid)
     unsigned long long ticks = 0;
     const char *after_name = strrchr(line, ')'); /* a name may hold anything */
     if (after_name == NULL
-        || sscanf(after_name + 1, " %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d"
-                  " %*d %*d %*d %*d %llu", &ticks) != 1)
+        || sscanf(after_name + 1, " %*c %*d %d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d"
+                  " %*d %*d %*d %*d %llu", group, &ticks) != 2)
         return 0;
     return ticks;
 }
@@ -38,16 +41,31 @@ static unsigned long long began(int pid)
 static void end_below(int pid, unsigned long long oldest, int level)
 {
     char path[60];
-    int child;
+    int child, group;
     snprintf(path, sizeof path, "/proc/%d/task/%d/children", pid, pid);
     FILE *f = level < DEEPEST ? fopen(path, "re") : NULL;
     while (f != NULL && fscanf(f, "%d", &child) == 1)
-        if (level > 0 || began(child) >= oldest) {
+        if (level > 0 || began(child, &group) >= oldest) {
             end_below(child, oldest, level + 1);
             kill(child, SIGKILL);
         }
     if (f != NULL)
         fclose(f);
+}
+
+/* Those of the group that this process leads: also orphans, of which no tree tells. */
+static void end_group(unsigned long long oldest)
+{
+    int self = getpid(), group;
+    DIR *all = getpgrp() == self ? opendir("/proc") : NULL;
+    const struct dirent *entry;
+    while (all != NULL && (entry = readdir(all)) != NULL) {
+        int pid = atoi(entry->d_name);
+        if (pid > 0 && pid != self && began(pid, &group) >= oldest && group == self)
+            kill(pid, SIGKILL);
+    }
+    if (all != NULL)
+        closedir(all);
 }
 
 void luas__procfs_kill_tree(int64_t since)
@@ -59,7 +77,9 @@ void luas__procfs_kill_tree(int64_t since)
     int64_t ago = luas__now() - since;
     int64_t began_at = (int64_t)boot.tv_sec * LUAS__SECOND + boot.tv_nsec - ago;
     /* The kernel rounds ticks down, and so does this division. */
-    end_below(getpid(), (unsigned long long)(began_at / tick), 0);
+    unsigned long long oldest = (unsigned long long)(began_at / tick);
+    end_below(getpid(), oldest, 0);
+    end_group(oldest);
 #else
     (void)since;
 #endif

@@ -2,6 +2,7 @@
 #include "core.h"
 
 #include <lauxlib.h>
+#include <stdbool.h>
 #include <unistd.h>
 
 #include "clock.h"
@@ -179,6 +180,34 @@ static int core_sleep(lua_State *L)
     return 0;
 }
 
+/* Is nobody told when a script ends in this state but its finalizers? Not so where
+   the program or an application opened the library: these know. */
+static int core_ends_alone(lua_State *L)
+{
+    bool is_worker = lua_getfield(L, LUA_REGISTRYINDEX, LUAS__WORKER_KEY) != LUA_TNIL;
+    lua_getfield(L, LUA_REGISTRYINDEX, LUAS__OPENED_KEY);
+    lua_pushboolean(L, is_worker || !lua_toboolean(L, -1));
+    return 1;
+}
+
+/* In a finalizer: was the state closed from inside a call, as by os.exit? Since Lua
+   5.4.5 nothing is left of that by then. */
+static int core_is_exiting(lua_State *L)
+{
+    lua_Debug ar;
+    lua_getfield(L, LUA_REGISTRYINDEX, LUAS__WORKER_KEY);
+    lua_pushboolean(L, lua_isnil(L, -1) && lua_getstack(L, 2, &ar));
+    return 1;
+}
+
+/* Argument: what the program is to call when a script has ended well. */
+static int core_at_end(lua_State *L)
+{
+    lua_settop(L, 1);
+    lua_setfield(L, LUA_REGISTRYINDEX, LUAS__AT_END_KEY);
+    return 0;
+}
+
 static const luaL_Reg functions[] = {
     {"pool", luas__pool_handle_new}, {"policy", luas__job_handle_policy},
     {"cpus", core_cpus}, {"parent", core_parent}, {"worker", core_worker}, {"task", core_task},
@@ -190,7 +219,8 @@ static const luaL_Reg functions[] = {
     {"watch", luas__table_watch}, {"same", luas__table_watch_same},
     {"tell", core_tell}, {"check", core_check}, {"call", core_call}, {"length", core_length},
     {"check_list", luas__feed_check_list}, {"report", luas__fail_report}, {"caller", core_caller},
-    {"called", core_called}, {"joining", luas__share_joining}, {NULL, NULL},
+    {"ends_alone", core_ends_alone}, {"is_exiting", core_is_exiting}, {"at_end", core_at_end},
+    {"reporter", luas__fail_reporter}, {"called", core_called}, {"joining", luas__share_joining}, {NULL, NULL},
 };
 
 static const luaL_Reg pool_methods[] = {{"job", luas__job_handle_new}, {NULL, NULL}};

@@ -12,8 +12,16 @@
  *   core.check_list(list, index) -> n       job_handle.h
  *   core.guard, core.stop, core.stopped     inline_call.h
  *   core.watch, core.same           table_watch.h
- *   core.report(message)            tells people, by way of the program or else
- *                                   as a warning of Lua's
+ *   core.report(message)            tells people: by luas.report of the script's, or
+ *                                   the program, or else the reporter, or as a
+ *                                   warning of Lua's
+ *   core.reporter(f)                f(message) does, where Lua is neither the program's
+ *                                   nor an application's
+ *   core.ends_alone() -> boolean    is nobody told that a script has ended?
+ *   core.is_exiting() -> boolean    in a finalizer: was it os.exit that closed the state?
+ *   core.at_end(f)                  the program calls f() when a script has ended well, and
+ *                                   before it closes the state; a worker f(true) before
+ *                                   it ends
  *   core.traceback(message or nil, level)   as debug.traceback, quick where the stack is deep
  *   core.call(f, ...) -> f's results        An error of level 2 in f names no line of the library,
  *                        wherever f is called.
@@ -107,6 +115,10 @@
 #define LUAS_CORE_H
 
 #include <lua.h>
+
+/* Registry: a function, when the library is in use: what the program calls when a script
+   has ended well (lua/luas/ending.lua). */
+#define LUAS__AT_END_KEY "luas.at_end"
 
 /* Pushes the module table. */
 int luas__core_open(lua_State *L);

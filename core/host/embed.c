@@ -79,7 +79,12 @@ static int worker_main(void *host, luas__channel *channel)
         luas__serve_fail(channel, lua_tostring(L, -1));
         return EXIT_FAILURE;
     }
-    return luas__serve(L, channel, &(luas__serve_options){.init = 1});
+    int status = luas__serve(L, channel, &(luas__serve_options){.init = 1});
+    if (status < 0)
+        return EXIT_FAILURE;
+    lua_close(L);
+    luas__serve_flush();
+    return status;
 }
 
 /* ---- opening and closing ---- */

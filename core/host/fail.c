@@ -3,6 +3,7 @@
 
 #include <lauxlib.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <string.h>
 
 /* What the names of the embedded files begin with (open.c). */
@@ -33,15 +34,47 @@ int luas__fail(lua_State *L, const char *format, ...)
 }
 
 
+/* Pushes what the script wants to be called, or nil. */
+static void push_own(lua_State *L)
+{
+    if (lua_getfield(L, LUA_REGISTRYINDEX, LUAS__MODULE_KEY) != LUA_TTABLE)
+        return;
+    lua_pushliteral(L, "report");
+    lua_rawget(L, -2);
+}
+
+/* What a report raises is no reason that nobody is told. */
+static bool tell_script(lua_State *L)
+{
+    push_own(L);
+    if (lua_isnil(L, -1))
+        return false;
+    lua_pushvalue(L, 1);
+    return lua_pcall(L, 1, 0, 0) == LUA_OK;
+}
+
 int luas__fail_report(lua_State *L)
 {
     const char *message = luaL_checkstring(L, 1);
-    if (lua_getfield(L, LUA_REGISTRYINDEX, "luas.report") == LUA_TFUNCTION) {
+    lua_settop(L, 1);
+    if (tell_script(L))
+        return 0;
+    if (lua_getfield(L, LUA_REGISTRYINDEX, LUAS__REPORT_KEY) == LUA_TFUNCTION) {
         lua_pushvalue(L, 1);
         lua_call(L, 1, 0);
     } else {
         lua_warning(L, "luas: ", 1);
         lua_warning(L, message, 0);
     }
+    return 0;
+}
+
+int luas__fail_reporter(lua_State *L)
+{
+    bool is_known = lua_getfield(L, LUA_REGISTRYINDEX, LUAS__REPORT_KEY) != LUA_TNIL;
+    bool is_opened = lua_getfield(L, LUA_REGISTRYINDEX, LUAS__OPENED_KEY) != LUA_TNIL;
+    lua_settop(L, 1);
+    if (!is_known && !is_opened)
+        lua_setfield(L, LUA_REGISTRYINDEX, LUAS__REPORT_KEY);
     return 0;
 }

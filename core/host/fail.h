@@ -13,8 +13,21 @@ void luas__fail_push_caller(lua_State *L);
 /* Like luaL_error, with that line in front. */
 int luas__fail(lua_State *L, const char *format, ...);
 
-/* core.report(message): tells people. The program prints it; the library itself must not print,
-   so without the program it becomes a warning of Lua. */
+/* Registry: true where C has opened the library (luas_openlibs), and not `require`. */
+#define LUAS__OPENED_KEY "luas.opened"
+
+/* Registry: the module `luas`, whose field `report` a script may set. */
+#define LUAS__MODULE_KEY "luas.module"
+
+/* Registry: who tells people else: a function of the program's (it may print; the library
+   may not), or luas__fail_reporter's. */
+#define LUAS__REPORT_KEY "luas.report"
+
+/* core.report(message): tells people, in one of these ways, else as a warning of Lua's. */
 int luas__fail_report(lua_State *L);
+
+/* core.reporter(f): f(message) tells people from now on, but not where C has opened the
+   library: it would have to say so. */
+int luas__fail_reporter(lua_State *L);
 
 #endif

@@ -25,6 +25,7 @@ typedef struct luas__handle {
     uint64_t forks;     /* how many forks were taken into account */
     uint64_t calls;     /* the count of user_calls.h when the owner was last told of forks; or 0 */
     int64_t collected;  /* ns; when garbage was last collected for what was short; or 0 */
+    luas__buffer notes; /* notes of the pool that are being reported */
     int readers;        /* how many calls read an outcome now: it must not be freed */
 } luas__handle;
 

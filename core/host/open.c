@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "core.h"
+#include "fail.h"
 #include "keeper.h"
 #include "luas.h"
 #include "modules.h"
@@ -205,12 +206,16 @@ int luaopen_luas(lua_State *L)
     lua_setupvalue(L, require, COMPILED);
     lua_pushliteral(L, LUAS_VERSION);
     lua_setfield(L, -2, "version");
+    lua_pushvalue(L, -1);
+    lua_setfield(L, LUA_REGISTRYINDEX, LUAS__MODULE_KEY);
     return 1;
 }
 
 void luas_openlibs(lua_State *L)
 {
     static const char *const globals[] = {"pool", "process", "shared"};
+    lua_pushboolean(L, true);
+    lua_setfield(L, LUA_REGISTRYINDEX, LUAS__OPENED_KEY);
     luaL_requiref(L, "luas", luaopen_luas, 0);
     for (size_t i = 0; i < sizeof globals / sizeof *globals; i++) {
         lua_getfield(L, -1, globals[i]);

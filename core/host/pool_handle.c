@@ -5,6 +5,7 @@
 #include <lauxlib.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "clock.h"
 #include "error.h"
@@ -17,6 +18,7 @@
 #include "ship_cache.h"
 #include "task.h"
 #include "user_calls.h"
+#include "worker_end.h"
 
 /* ---- the worker, once forked ---- */
 
@@ -42,11 +44,12 @@ static int worker_main(void *host, luas__channel *channel)
     lua_pushfstring(L, "%s %d", name, channel->worker);
     lua_setfield(L, LUA_REGISTRYINDEX, LUAS__WORKER_NAME_KEY);
     luas__share_inherit(L, channel->worker);
+    luas__worker_end_prepare(L);
     int status = luas__serve(L, channel, &(luas__serve_options){
         .init = init, .exit = exit, .memory = memory, .is_weighed = is_weighed});
-    if (status == 0)
-        luas__share_leave(L);
-    return status;
+    if (status < 0)
+        return EXIT_FAILURE;
+    luas__worker_end(L, status);
 }
 
 /* ---- the handle ---- */
@@ -112,6 +115,7 @@ int luas__pool_handle_new(lua_State *L)
         .max_tasks = (uint64_t)option_integer(L, "max_tasks", 0),
         .memory = (size_t)option_integer(L, "memory", 0),
         .max_memory = (size_t)option_integer(L, "max_memory", 0),
+        .exit_timeout = option_seconds(L, "exit_timeout"),
     };
     options.output = option_output(L);
     lua_getfield(L, 1, "name");
@@ -146,6 +150,7 @@ static int pool_close(lua_State *L)
     luas__handle *h = luaL_checkudata(L, 1, LUAS__POOL_CLASS);
     luas__pool *p = h->pool;
     h->pool = NULL;
+    luas__buffer_release(&h->notes);
     if (p == NULL || !luas__fork_detect_is_here(&p->fork_detect))
         return 0;
     luas__pool_close(p);
@@ -169,21 +174,22 @@ static int pool_close_method(lua_State *L)
 
 /* ---- methods ---- */
 
-/* Reports an error in an exit function: nobody waits for an answer from it. */
-static void pass_on_exit_error(lua_State *L)
+/* What went wrong where nobody waits for an answer: reports each note once. */
+static void pass_on_notes(lua_State *L, luas__handle *h)
 {
     luas__pool *p = check_locked(L);
-    size_t len = p->health.exit_error.len;
+    if (h->notes.len == 0) {
+        luas__buffer notes = h->notes;
+        h->notes = p->health.notes;
+        p->health.notes = notes;
+    }
     luas__state_unlock(p);
-    if (len == 0)
-        return;
-    lua_pushcfunction(L, luas__fail_report);
-    lua_pushliteral(L, "exit raised: ");
-    lua_pushlstring(L, luas__buffer_bytes(&p->health.exit_error), len);
-    lua_concat(L, 2);
-    luas__buffer_truncate(&p->health.exit_error, 0);
-    p->health.exit_error_told = true;
-    lua_call(L, 1, 0);
+    while (h->notes.len > 0) {
+        lua_pushcfunction(L, luas__fail_report);
+        lua_pushstring(L, luas__buffer_bytes(&h->notes));
+        luas__buffer_consume(&h->notes, lua_rawlen(L, -1) + 1);
+        lua_call(L, 1, 0);
+    }
 }
 
 /* Were workers forked since the last call of this? */
@@ -235,7 +241,7 @@ static int pool_step(lua_State *L)
     }
     if (rc < 0 && rc != LUAS_EINTR)
         return luas__handles_raise(L, h->pool, rc);
-    pass_on_exit_error(L);
+    pass_on_notes(L, h);
     lua_pushboolean(L, rc > 0);
     lua_pushboolean(L, has_forked_others(L, h, again));
     return 2;
@@ -314,6 +320,7 @@ static int pool_fileno(lua_State *L)
 {
     luas__pool *p = check_locked(L);
     int fd = p->poller.fd;
+    p->pumping.is_polled = true;
     luas__state_unlock(p);
     lua_pushinteger(L, fd);
     return 1;

@@ -3,6 +3,7 @@
 #include "deadlines.h"
 
 #include <signal.h>
+#include <stdio.h>
 
 #include "clock.h"
 #include "concurrency.h"
@@ -185,6 +186,32 @@ static int64_t watch_deadline(luas__pool *p, luas__worker *w, int64_t now)
     return w->deadline.kill_at;
 }
 
+static void kill_at_exit(luas__pool *p, luas__worker *w)
+{
+    char words[100];
+    int len = snprintf(words, sizeof words, "%s %d was killed, as it had not ended %g s after it was told to",
+                       p->options.label, w->number, (double)p->options.exit_timeout / 1e9);
+    luas__child_signal_group(&w->child, SIGKILL);
+    luas__state_note(p, "", words, (size_t)len);
+}
+
+/* From when it has nothing else to do a worker that was told to stop has some time for
+   that. */
+static int64_t watch_exit(luas__pool *p, luas__worker *w, int64_t now)
+{
+    if (w->state != LUAS__WORKER_STOPPING || p->options.exit_timeout == 0
+        || w->tasks.unanswered > 0 || w->link.out.len > 0)
+        return INT64_MAX;
+    if (w->deadline.exit_by == 0)
+        w->deadline.exit_by = now + p->options.exit_timeout;
+    if (now < w->deadline.exit_by)
+        return w->deadline.exit_by;
+    if (w->deadline.exit_by < INT64_MAX)
+        kill_at_exit(p, w);
+    w->deadline.exit_by = INT64_MAX;
+    return INT64_MAX;
+}
+
 static int look_at(luas__pool *p, luas__worker *w, int64_t now, int64_t *next)
 {
     /* Messages for which there was no memory are still in link.in. */
@@ -205,6 +232,7 @@ static int look_at(luas__pool *p, luas__worker *w, int64_t now, int64_t *next)
         *next = earlier(*next, now + 2 * TICK);
     *next = earlier(*next, watch_deadline(p, w, now));
     *next = earlier(*next, luas__starts_watch(p, w, now));
+    *next = earlier(*next, watch_exit(p, w, now));
     return rc;
 }
 

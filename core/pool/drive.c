@@ -187,6 +187,7 @@ void luas__drive_pumped(luas__pool *p)
         rest();
         luas__pump_enter(p);
     }
+    luas__reap_free(p); /* no call may come to do it for a long time */
     if (p->pumping.drivers > 0) /* a call began to wait meanwhile: the event was for it */
         luas__poller_wake(&p->poller);
 }

@@ -111,7 +111,7 @@ void luas__pool_close(luas__pool *p)
     luas__events_release(&p->events);
     luas__buffer_release(&p->health.why);
     luas__buffer_release(&p->health.payload);
-    luas__buffer_release(&p->health.exit_error);
+    luas__buffer_release(&p->health.notes);
     pthread_mutex_destroy(&p->lock);
     luas__fork_detect_close(&p->fork_detect);
     free(p);
@@ -350,6 +350,16 @@ int luas__pool_cancel(luas__pool *p, luas__job *job, uint64_t from, uint64_t to)
     return rc;
 }
 
+/* What was told to stop is stopped whether or not there are further calls. Without room
+   for a thread these do it. */
+static void see_to_leftovers(luas__pool *p)
+{
+    if (p->pumping.is_polled || !luas__pump_has_leftovers(p))
+        return;
+    if (luas__pump_start(p, luas__drive_pumped) == 0)
+        luas__pump_resume(p);
+}
+
 void luas__pool_drop(luas__pool *p, luas__job *job)
 {
     if (luas__state_lock(p) < 0)
@@ -360,6 +370,7 @@ void luas__pool_drop(luas__pool *p, luas__job *job)
     if (!job->done) {
         luas__cancel_tasks(p, job, 0, UINT64_MAX);
         luas__jobs_stop_pumping(p, job);
+        see_to_leftovers(p);
     }
     luas__jobs_drop(p, job);
     luas__state_unlock(p);

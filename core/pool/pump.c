@@ -15,6 +15,26 @@ struct luas__pump {
     bool quit;
 };
 
+/* A worker that is about to end, or to be killed if it does not. */
+static bool is_leaving(const luas__worker *w)
+{
+    return w->state == LUAS__WORKER_STOPPING || w->state == LUAS__WORKER_REAPED
+        || (w->state == LUAS__WORKER_RUNNING && w->deadline.stop_seq != 0);
+}
+
+bool luas__pump_has_leftovers(const luas__pool *p)
+{
+    for (int i = 0; i < p->nworkers; i++)
+        if (is_leaving(p->workers[i]))
+            return true;
+    return false;
+}
+
+static bool has_work(const luas__pool *p)
+{
+    return p->pumping.jobs > 0 || luas__pump_has_leftovers(p);
+}
+
 static void *run(void *arg)
 {
     luas__pool *p = arg;
@@ -22,7 +42,7 @@ static void *run(void *arg)
     p->pumping.pump->begun = true;
     pthread_cond_broadcast(&p->pumping.pump->resume);
     while (!p->pumping.pump->quit)
-        if (p->atfork.left || p->pumping.drivers > 0 || p->pumping.jobs == 0)
+        if (p->atfork.left || p->pumping.drivers > 0 || !has_work(p))
             pthread_cond_wait(&p->pumping.pump->resume, &p->lock);
         else
             p->pumping.pump->drive(p);
@@ -70,7 +90,7 @@ int luas__pump_start(luas__pool *p, void (*drive)(luas__pool *p))
 
 void luas__pump_resume(luas__pool *p)
 {
-    if (p->pumping.pump != NULL && p->pumping.jobs > 0)
+    if (p->pumping.pump != NULL && has_work(p))
         pthread_cond_signal(&p->pumping.pump->resume);
 }
 

@@ -1,6 +1,7 @@
 /*
- * The library's thread. It drives the pool for jobs that no call waits for. It sleeps while a
- * call drives the pool, and when there is no such job. It never forks; it asks zygotes to. It
+ * The library's thread. It drives the pool for jobs that no call waits for, and until workers
+ * have ended that were told to, or that must be killed if they do not. It sleeps while a call
+ * drives the pool, and when there is nothing to do. It never forks; it asks zygotes to. It
  * blocks all signals, so the threads of the application get them.
  */
 #ifndef LUAS_PUMP_H
@@ -11,6 +12,9 @@
 /* Starts the thread, once. Called with the lock. The thread calls `drive`, with the lock, as
    long as there is something to do; `drive` gives the lock up while it waits. */
 int luas__pump_start(luas__pool *p, void (*drive)(luas__pool *p));
+
+/* Are there workers that are about to end? Called with the lock. */
+bool luas__pump_has_leftovers(const luas__pool *p);
 
 /* Call it, with the lock, when a job was added, or when the last call that drives the pool has
    ended. */

@@ -56,8 +56,9 @@ static int take_failure(luas__pool *p, luas__worker *w, luas__mp_reader *body)
         return LUAS_EPROTO;
     if (!w->told_to_stop)
         return luas__starts_failed(w, words.bytes, words.len);
-    if (p->health.exit_error.len == 0 && !p->health.exit_error_told)
-        return luas__buffer_append(&p->health.exit_error, words.bytes, words.len);
+    if (!p->health.exit_failed) /* others will most likely say the same */
+        luas__state_note(p, "exit raised: ", words.bytes, words.len);
+    p->health.exit_failed = true;
     return 0;
 }
 

@@ -2,7 +2,12 @@
 #define _GNU_SOURCE
 #include "state.h"
 
+#include <string.h>
+
 #include "cpus.h"
+
+/* Bytes. */
+enum { MOST_NOTES = 1 << 16 };
 
 void luas__state_break(luas__pool *p, int code, const char *words, size_t len)
 {
@@ -12,6 +17,16 @@ void luas__state_break(luas__pool *p, int code, const char *words, size_t len)
     if (luas__buffer_append(&p->health.why, words, len) < 0
         || luas__buffer_append(&p->health.why, "", 1) < 0)
         luas__buffer_truncate(&p->health.why, 0); /* no memory: just the code */
+    p->progress++;
+}
+
+void luas__state_note(luas__pool *p, const char *what, const char *words, size_t len)
+{
+    luas__buffer *notes = &p->health.notes;
+    size_t before = notes->len, more = strlen(what) + len + 1;
+    if (before + more > MOST_NOTES || luas__buffer_append(notes, what, strlen(what)) < 0
+        || luas__buffer_append(notes, words, len) < 0 || luas__buffer_append(notes, "", 1) < 0)
+        luas__buffer_truncate(notes, before);
     p->progress++;
 }
 

@@ -28,6 +28,7 @@ typedef struct luas__pool_options {
     char label[40];             /* names workers in tags */
     size_t memory;              /* bytes above which a worker is killed; 0: none */
     size_t max_memory;          /* bytes above which it is replaced when idle */
+    int64_t exit_timeout;       /* ns that a worker has to end when it is told to; 0: no limit */
 } luas__pool_options;
 
 typedef struct luas__stats {
@@ -83,8 +84,8 @@ typedef struct luas__pool {
         luas__buffer why;       /* the same in words, ending in a zero */
         luas__outcome as;       /* what tasks that no worker has begun have then, */
         luas__buffer payload;   /* with this payload */
-        luas__buffer exit_error;    /* what the first exit that failed raised */
-        bool exit_error_told;   /* the owner has passed it on */
+        luas__buffer notes;     /* what nobody waits for: messages, a zero after each */
+        bool exit_failed;       /* one of these says what exit raised */
         int failed_starts;      /* deaths in a row without a task started */
         bool initialized;       /* init has run in some worker */
         int refusals;           /* failed tries to start another since then (starts.h) */
@@ -117,6 +118,7 @@ typedef struct luas__pool {
         struct luas__pump *pump;    /* the thread, once there was one */
         int jobs;               /* how many unfinished jobs it has to drive */
         int drivers;            /* how many calls drive the pool now */
+        bool is_polled;         /* a poll loop of the owner drives the pool instead */
     } pumping;
 } luas__pool;
 
@@ -136,6 +138,10 @@ static inline void luas__state_unlock(luas__pool *p)
 
 /* Records why no worker can start, as a code and in words. Only the first call counts. */
 void luas__state_break(luas__pool *p, int code, const char *words, size_t len);
+
+/* Notes that something went wrong that nobody waits for. The owner reports it. A note is
+   lost if there is no room for it. */
+void luas__state_note(luas__pool *p, const char *what, const char *words, size_t len);
 
 /* Must the memory of workers be measured? */
 bool luas__state_weighs(const luas__pool *p);

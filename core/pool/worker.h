@@ -118,6 +118,7 @@ typedef struct luas__worker {
         int64_t kill_at;    /* ns; when the worker is killed if the task has not stopped */
         int64_t waiting_since;  /* ns; since when a timed task waits to begin; 0: none does */
         uint32_t waiting_seq;   /* of that task */
+        int64_t exit_by;        /* ns; when it is killed if it has not ended; 0: nobody asked it to */
     } deadline;
     struct {                /* what it says cannot be (trust.h) */
         int64_t since;      /* ns; 0: it can */

@@ -17,6 +17,7 @@
 #include "codec.h"
 #include "describe.h"
 #include "alloc_limit.h"
+#include "mark.h"
 #include "names.h"
 #include "alloc_nursery.h"
 #include "space.h"
@@ -93,7 +94,10 @@ static void set_inherited(lua_State *L, int64_t job, int entry)
 /* Gives the entry a space of its own, if it has none or a shared one. */
 static void give_space(lua_State *L, int entry)
 {
+    bool is_clean = luas__mark_is_clean(L);
     luas__space_new(L, 1);
+    if (is_clean)
+        luas__mark_renew(L);
     lua_rawseti(L, entry, ENTRY_SPACE);
     lua_pushnil(L);
     lua_rawseti(L, entry, ENTRY_SHARED);
@@ -483,7 +487,7 @@ int luas__serve(lua_State *L, luas__channel *channel, const luas__serve_options 
     __fpurge(stdin); /* input that the host has buffered belongs to the host */
     luas__alloc_nursery_open(L, !options->is_weighed);
     if (!luas__alloc_limit(L, options->memory) || !lua_checkstack(L, LUA_MINSTACK))
-        return EXIT_FAILURE;
+        return -1;
     lua_pushcfunction(L, become_worker);
     lua_pushlightuserdata(L, &s);
     int rc = lua_pcall(L, 1, 1, 0);
@@ -493,5 +497,7 @@ int luas__serve(lua_State *L, luas__channel *channel, const luas__serve_options 
         luas__serve_fail(channel, lua_tostring(L, -1));
     luas__channel_flush(channel);
     luas__serve_flush();
+    if (!s.stopped)
+        return -1;
     return rc == LUA_OK ? s.status : EXIT_FAILURE;
 }

@@ -28,7 +28,8 @@ typedef struct luas__serve_options {
     bool is_weighed;    /* its memory is measured: so it keeps no memory that it does not need */
 } luas__serve_options;
 
-/* Makes this forked process a worker, and serves. Returns the exit status. */
+/* Makes this forked process a worker, and serves. Returns the exit status; negative if it ends
+   without having been told to. */
 int luas__serve(lua_State *L, luas__channel *channel, const luas__serve_options *options);
 
 /* Flushes all files, before the worker exits. */

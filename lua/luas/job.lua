@@ -58,7 +58,7 @@ end
 
 local function policy(options, how, names)
     return retry.add({
-        timeout = options.timeout, deadline = options.deadline, chunk = options.chunk,
+        timeout = options.timeout, deadline = options.deadline, grace = options.grace, chunk = options.chunk,
         halt = options.halt, seed = options.seed, priority = options.priority,
         star = how.star, discard = how.discard, process = how.process,
         each = how.each, async = how.async, room = how.lazy and ROOM or nil,

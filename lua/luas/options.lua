@@ -39,6 +39,10 @@ local function seconds(v)
     return type(v) == "number" and v > 0, "a number of seconds above 0"
 end
 
+local function some_seconds(v)
+    return type(v) == "number" and v >= 0, "a number of seconds, 0 or more"
+end
+
 local function integer(v)
     return math.type(v) == "integer", "an integer"
 end
@@ -106,6 +110,7 @@ M.job = {
     window = whole(1),
     timeout = seconds,
     deadline = seconds,
+    grace = some_seconds,
     retries = retries,
     on_error = one_of("raise", "collect"),
     on_interrupt = one_of("raise", "drain"),
@@ -123,6 +128,7 @@ M.pool = {
     init = kind("function"),
     init_timeout = seconds,
     exit = kind("function"),
+    exit_timeout = seconds,
     max_tasks = whole(1),
     memory = size,
     output = one_of("inherit", "tag", "capture"),
