@@ -7,6 +7,8 @@
 #include <lauxlib.h>
 #include <lua.h>
 #include <lualib.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +16,8 @@
 #include <unistd.h>
 
 #include "alloc_huge.h"
+#include "core.h"
+#include "fail.h"
 #include "luas.h"
 #include "modules.h"
 #include "prompt.h"
@@ -43,18 +47,45 @@ static void complain(const command *cmd, const char *message)
     fflush(stderr);
 }
 
-/* Prints what the library reports: luas.report in the registry. */
+/* Prints what the library reports (fail.h). */
 static int tell(lua_State *L)
 {
     complain(lua_touserdata(L, lua_upvalueindex(1)), luaL_checkstring(L, 1));
     return 0;
 }
 
-/* The message handler: adds a traceback to text, except where it does not help. */
+static bool is_stdout_gone(void)
+{
+    struct pollfd out = {.fd = STDOUT_FILENO};
+
+    return poll(&out, 1, 0) == 1 && (out.revents & POLLERR) != 0;
+}
+
+/* Is it the outcome of a task that printed what nobody reads any more? The script itself
+   would have ended by that signal. */
+static bool is_broken_pipe(lua_State *L)
+{
+    if (!lua_istable(L, 1)) {
+        return false;
+    }
+    lua_pushliteral(L, "signal");
+    lua_rawget(L, 1);
+    bool is = lua_tointeger(L, -1) == SIGPIPE && is_stdout_gone();
+    lua_pop(L, 1);
+    return is;
+}
+
+/* The message handler: adds a traceback to text, except where it does not help. Gives
+   false where nothing must be said. */
 static int explain(lua_State *L)
 {
     const char *message = lua_tostring(L, 1);
     bool whole = false;
+
+    if (is_broken_pipe(L)) {
+        lua_pushboolean(L, false);
+        return 1;
+    }
 
     if (message == NULL && luaL_callmeta(L, 1, "__tostring") && lua_type(L, -1) == LUA_TSTRING) {
         message = lua_tostring(L, -1);
@@ -90,6 +121,10 @@ static int report(lua_State *L, const command *cmd, int status)
         return EXIT_SUCCESS;
     }
     const char *message = lua_tostring(L, -1);
+    if (lua_isboolean(L, -1)) {
+        lua_pop(L, 1);
+        return 128 + SIGPIPE;
+    }
     if (message == NULL) {
         message = "(error message not a string)";
     }
@@ -272,7 +307,7 @@ static void open_state(lua_State *L, const command *cmd)
     }
     lua_pushlightuserdata(L, (void *)cmd);
     lua_pushcclosure(L, tell, 1);
-    lua_setfield(L, LUA_REGISTRYINDEX, "luas.report");
+    lua_setfield(L, LUA_REGISTRYINDEX, LUAS__REPORT_KEY);
     luaL_openlibs(L);
     luas__signals_open(L);
 #ifdef LUAS_HAS_LUA
@@ -407,6 +442,16 @@ static int run_command(lua_State *L, const command *cmd)
     return idle ? run_stdin(L, cmd) : EXIT_SUCCESS;
 }
 
+/* A script that ended well: what it has submitted and started is waited for. */
+static int run_ending(lua_State *L, const command *cmd)
+{
+    if (lua_getfield(L, LUA_REGISTRYINDEX, LUAS__AT_END_KEY) != LUA_TFUNCTION) {
+        lua_pop(L, 1);
+        return EXIT_SUCCESS;
+    }
+    return report(L, cmd, run(L, 0, 0));
+}
+
 /* Does all the work, in protected mode. Takes the command, returns the exit status. */
 static int protected_main(lua_State *L)
 {
@@ -418,7 +463,11 @@ static int protected_main(lua_State *L)
         lua_pushinteger(L, report(L, cmd, LUA_ERRRUN));
         return 1;
     }
-    lua_pushinteger(L, run_command(L, cmd));
+    int code = run_command(L, cmd);
+    if (code == EXIT_SUCCESS) {
+        code = run_ending(L, cmd);
+    }
+    lua_pushinteger(L, code);
     luas__reports_end(L);
     return 1;
 }

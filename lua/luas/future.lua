@@ -3,6 +3,7 @@
 local check = require "luas.check"
 local core = require "luas.core"
 local due = require "luas.due"
+local ending = require "luas.ending"
 local later = require "luas.later"
 local outcome = require "luas.outcome"
 local progress = later.open "luas.progress"
@@ -44,6 +45,7 @@ function M.new(job, settle)
     job.pool.futures[self] = true
     keep(job)
     if not job.pool.ended then job:set_aside() end
+    ending.submitted(job.pool)
     return self
 end
 

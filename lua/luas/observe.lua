@@ -2,6 +2,7 @@
 --- completed when the pool ends, however it ends.
 
 local core = require "luas.core"
+local ending = require "luas.ending"
 local fail = require("luas.check").fail
 local report = require("luas.later").open "luas.report"
 
@@ -104,6 +105,7 @@ function M.join(state)
     self.tally = core.tally()
     listen(self, state, self.tally, false)
     state.observer = getmetatable(self) and self or setmetatable(self, Observer)
+    ending.renew()
 end
 
 --- Adds the figures to the fields of `stats`.

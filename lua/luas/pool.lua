@@ -33,6 +33,7 @@ local AHEAD <const> = 1 << 22
 ---@field window integer?     how far a lazy verb reads ahead of its consumer
 ---@field timeout number?     seconds for a task
 ---@field deadline number?   seconds for the whole job; what is left then is cancelled
+---@field grace number?       seconds from when a task is told to stop to when it is killed
 ---@field retries integer|luas.retries|nil  further starts of a task that failed
 ---@field on_error "raise"|"collect"|nil
 ---@field on_interrupt "raise"|"drain"|nil  whether Ctrl-C stops what runs, or lets it end
@@ -49,6 +50,7 @@ local AHEAD <const> = 1 << 22
 ---@field init function?      run once in each worker, first
 ---@field init_timeout number? seconds that a worker may take for that (default 60; math.huge: no limit)
 ---@field exit function?      run once in each worker, last; join waits for it
+---@field exit_timeout number? seconds that a worker has for that
 ---@field max_tasks integer?  tasks after which a worker is replaced
 ---@field output "inherit"|"tag"|"capture"|nil  what becomes of what tasks print
 ---@field memory integer|string|nil      bytes that a worker may allocate ("200M")

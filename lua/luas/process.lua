@@ -3,6 +3,7 @@
 local channel = require "luas.channel"
 local check = require "luas.check"
 local core = require "luas.core"
+local ending = require "luas.ending"
 local Job = require "luas.job"
 local outcome = require "luas.outcome"
 local State = require "luas.state"
@@ -12,6 +13,7 @@ local pack, unpack = table.pack, table.unpack
 ---@class luas.process
 ---@field name string
 ---@field pid integer?       once started
+---@field daemon boolean?    a script that ends kills it, and does not wait for it
 ---@field exitcode integer?  once ended: 0, 1 if it raised, or what it exited with
 ---@field signal integer?    once ended by one
 local Process = {}
@@ -22,9 +24,16 @@ local M = {}
 -- The pool behind all processes that this one starts. A worker of it ends with its task.
 local state
 
+---@class luas.processes: luas.poolstate
+---@field running table<luas.process, boolean>
+---@field started integer
+local Processes = {}
+setmetatable(Processes, { __index = State })
+Processes.__index = Processes
+
 local function own_state()
     if not state or state.owner ~= core.pid() then
-        state = State.over(core.pool { workers = 0 }, 1)
+        state = setmetatable(State.over(core.pool { workers = 0 }, 1), Processes)
         state.running, state.started = {}, 0
     end
     return state
@@ -33,8 +42,13 @@ end
 -- The object for this process itself. The parent sets it just before the fork.
 local current
 
+-- Is there something that nobody was told? What it meant by os.exit its status says: 0 is no
+-- failure, and another one is known to who waited for its end.
 local function described(self)
-    return self.outcome and not self.asked and self.outcome.kind ~= "cancelled"
+    local o = self.outcome
+    if not o or self.asked or o.kind == "cancelled" then return false end
+    local left = o.kind == "crash" and o.exitcode
+    return not left or (left ~= 0 and not self.joined)
 end
 
 -- Only the process that started it is told when it ends.
@@ -56,6 +70,39 @@ local function settle(self)
     self.job:close()
     self.job, self.target, self.args = nil, nil, nil
     return true
+end
+
+-- Those that a script waits for at its end.
+local function awaited(self)
+    local list = {}
+    for process in pairs(self.running) do
+        if not process.daemon and not settle(process) then list[#list + 1] = process end
+    end
+    return list
+end
+
+function Processes:is_busy()
+    return #awaited(self) > 0
+end
+
+function Processes:unfinished()
+    local names = {}
+    for i, process in ipairs(awaited(self)) do names[i] = process.name end
+    table.sort(names)
+    return ("process%s %s"):format(#names == 1 and "" or "es", table.concat(names, ", "))
+end
+
+-- Kills the others.
+function Processes:end_all()
+    for process in pairs(self.running) do
+        process.asked = true
+        process.job.handle:signal(9)
+    end
+    while next(self.running) do
+        self:drive(1)
+        for process in pairs(self.running) do settle(process) end
+    end
+    self:terminate()
 end
 
 local function started(self, what)
@@ -86,13 +133,21 @@ function fields.pid(self)
     return self.known_pid
 end
 
+-- Who looks how it ended knows that it crashed; what it raised only `result` says.
+local function note_look(self)
+    self.joined = self.ended
+    if self.outcome and self.outcome.kind == "crash" then self.asked = true end
+end
+
 function fields.exitcode(self)
     is_alive(self, "exitcode")
+    note_look(self)
     return self.code
 end
 
 function fields.signal(self)
     is_alive(self, "signal")
+    note_look(self)
     return self.by_signal
 end
 
@@ -126,14 +181,14 @@ function meta:__gc()
 end
 
 --- Makes a process without starting it.
----@param given {target: function, args: any[]?, name: string?}
+---@param given {target: function, args: any[]?, name: string?, daemon: boolean?}
 ---@return luas.process
 function M.new(given)
     check.argument(given, 1, "new", "table")
     for name, value in pairs(given) do
-        local expected = ({ target = "function", args = "table", name = "string" })[name]
+        local expected = ({ target = "function", args = "table", name = "string", daemon = "boolean" })[name]
         if not expected then
-            check.fail(("process.new: unknown option '%s' (there are: args, name, target)"):format(
+            check.fail(("process.new: unknown option '%s' (there are: args, daemon, name, target)"):format(
                 tostring(name)))
         elseif type(value) ~= expected and not (name == "target" and check.is_callable(value)) then
             check.fail(("process.new: option '%s' must be a %s, got %s"):format(
@@ -145,7 +200,7 @@ function M.new(given)
     local n, problem = core.length(args)
     if not n then check.fail("process.new: option 'args': " .. problem) end
     return setmetatable({
-        target = given.target, name = given.name, args = pack(unpack(args, 1, n)),
+        target = given.target, name = given.name, daemon = given.daemon, args = pack(unpack(args, 1, n)),
     }, meta)
 end
 
@@ -178,6 +233,8 @@ function Process:start()
     self.job = job
     self.known_pid = job.handle:process()
     own.running[self] = true
+    job:set_aside()
+    ending.submitted(own)
     job:step(0)
     job:pump()
     return self
@@ -212,6 +269,7 @@ function Process:join(timeout)
         if left and left <= 0 then return false end
         self.job.pool:step(left)
     end
+    self.joined = true
     return true
 end
 

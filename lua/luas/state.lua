@@ -4,6 +4,7 @@
 local check = require "luas.check"
 local core = require "luas.core"
 local due = require "luas.due"
+local ending = require "luas.ending"
 local future = require "luas.future"
 local inline = require "luas.inline"
 local later = require "luas.later"
@@ -14,8 +15,9 @@ local progress = later.open "luas.progress"
 
 local getenv = os and os.getenv or function() end
 
--- Seconds that a worker may take to start.
+-- Seconds that a worker may take to start, and to end.
 local INIT_TIMEOUT <const> = 60
+local EXIT_TIMEOUT <const> = 10
 
 ---@class luas.poolstate
 ---@field size integer        how many workers it may have
@@ -29,6 +31,7 @@ local INIT_TIMEOUT <const> = 60
 ---@field watching integer    how many
 ---@field listeners integer   how many have callbacks
 ---@field waits table         waits for one of some futures: a set
+---@field given_up boolean    its work is not waited for at the end of the script
 local State = {}
 State.__index = State
 
@@ -37,13 +40,15 @@ State.__index = State
 ---@param size integer
 ---@return luas.poolstate
 function State.over(engine, size)
-    return setmetatable({
+    local self = setmetatable({
         core = engine, size = size, owner = core.pid(), depth = inline.depth(), known = {}, images = {},
         watched = {}, watching = 0, listeners = 0, waits = {},
         kept = { jobs = {}, n = 0, most = 64 }, carried = { ship = 0, inherit = 0 },
         futures = setmetatable({}, { __mode = "k" }), lazy = setmetatable({}, { __mode = "k" }),
         under_way = setmetatable({}, { __mode = "k" }),
     }, State)
+    ending.opened(self)
+    return self
 end
 
 --- The default number of workers: the one of -j; else the one of the environment; else one for
@@ -70,13 +75,37 @@ function State.new(given)
         output = output, name = given.name,
         memory = given.memory and options.bytes(given.memory),
         max_memory = given.max_memory and options.bytes(given.max_memory),
+        exit_timeout = given.exit_timeout or EXIT_TIMEOUT,
     }
     local self = State.over(engine, size)
     self.name, self.output = given.name, output
     if core.run or given.stats or given.report or given.trace or given.joblog or given.progress then
         observe.open(self, given)
+        ending.renew()
     end
     return self
+end
+
+--- Is something that was submitted to it asynchronously unfinished?
+---@return boolean
+function State:is_busy()
+    if not self.core:busy() then return false end
+    local jobs = self.kept.jobs
+    for job in pairs(jobs) do
+        if not job.handle:done() then return true end
+        jobs[job] = nil
+    end
+    return false
+end
+
+--- What is, in words.
+---@return string
+function State:unfinished()
+    local n = 0
+    for job in pairs(self.kept.jobs) do
+        if not job.handle:done() then n = n + 1 end
+    end
+    return ("%d call%s%s"):format(n, n == 1 and "" or "s", self.name and " of pool " .. self.name or "")
 end
 
 --- Raises if another process has opened the pool: a parent of this one.
@@ -176,6 +205,7 @@ local function release(state)
     future.tell(state)
     due.run()
     state.under_way[state] = nil
+    ending.closed(state)
     if state.observer then state.observer:finish() end
     if next(state.under_way) == nil then state.core:close() end
 end
