@@ -21,6 +21,10 @@
  * Any thread may fork the process at any time. Handlers of pthread_atfork make sure
  * that the child finds each pool whole and can close it. The fork waits while calls
  * and threads move bytes in pools: not for long, and never more than seconds.
+ *
+ * A worker is not scheduled like the thread that opened the pool: FIFO, RR and DEADLINE
+ * become OTHER (BATCH, IDLE and nice stay), its CPUs are those that the main thread had
+ * when the library was loaded, and its stack has the usual size.
  */
 #ifndef LUAS_H
 #define LUAS_H

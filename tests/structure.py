@@ -44,6 +44,7 @@ CALLS_UP = {
     ("core/pool/events.h", "close"): "the same",
     ("core/host/readers.c", "finish"): "pool/trace.c or joblog.c: completes its file",
     ("core/pool/state.h", "main"): "worker/, by way of host/: what a forked worker runs",
+    ("core/proc/stack.c", "body"): "pool/spawner.c: what goes on in another stack",
     ("core/pool/pump.c", "drive"): "pool/drive.c: what the thread does with the lock",
     ("core/host/share.h", "hook"): "nobody: it is compared",
     ("core/codec/bytecode.c", "sink"): "codec/encode_function.c: takes a name that bytecode has",

@@ -8,12 +8,32 @@
 #include <string.h>
 #include <unistd.h>
 
+#ifdef __linux__
+static cpu_set_t at_load;   /* empty if unknown */
+
+/* The main thread has the id of the process, whichever thread loads the library. */
+__attribute__((constructor)) static void note_affinity(void)
+{
+    if (sched_getaffinity(getpid(), sizeof at_load, &at_load) < 0)
+        CPU_ZERO(&at_load);
+}
+#endif
+
+void luas__cpus_unbind(void)
+{
+#ifdef __linux__
+    cpu_set_t now;
+    if (CPU_COUNT(&at_load) > 0 && sched_getaffinity(0, sizeof now, &now) == 0
+        && !CPU_EQUAL(&now, &at_load))
+        (void)sched_setaffinity(0, sizeof at_load, &at_load); /* fails if none of them is left */
+#endif
+}
+
 static int by_affinity(void)
 {
 #ifdef __linux__
-    cpu_set_t set;
-    if (sched_getaffinity(0, sizeof set, &set) == 0)
-        return CPU_COUNT(&set);
+    if (CPU_COUNT(&at_load) > 0)
+        return CPU_COUNT(&at_load);
 #endif
     long online = sysconf(_SC_NPROCESSORS_ONLN);
     return online > 0 ? (int)online : 1;

@@ -14,6 +14,7 @@
 #include "jobs.h"
 #include "procfs.h"
 #include "snapshots.h"
+#include "stack.h"
 
 enum { MOST_AT_ONCE = 64 };     /* signals are blocked during such a row of forks */
 
@@ -94,13 +95,25 @@ int luas__spawner_prepare(luas__pool *p, luas__job *snapshot_job)
 
 /* ---- in the child ---- */
 
+typedef struct life {
+    luas__pool *pool;
+    void *host;
+    luas__channel channel;
+} life;
+
+static void run_main(void *argument)
+{
+    life *l = argument;
+    _exit(l->pool->options.main(l->host, &l->channel));
+}
+
 static _Noreturn void live(luas__pool *p, const luas__worker *self, void *host)
 {
-    luas__channel channel;
+    life l = {.pool = p, .host = host};
     luas__atfork_abandon(p, self);
     luas__atfork_abandon_all();
-    luas__worker_become(self, &channel);
-    _exit(p->options.main(host, &channel));
+    luas__worker_become(self, &l.channel);
+    luas__stack_run(run_main, &l);
 }
 
 /* ---- forking ---- */
@@ -179,15 +192,15 @@ int luas__spawner_fork_pending(luas__pool *p, void *host)
 static _Noreturn void be_zygote(luas__pool *p, luas__snapshot *k, void *host)
 {
     luas__zygote_request wanted;
-    luas__channel channel;
+    life l = {.pool = p, .host = host};
     luas__zygote z = luas__zygote_become(&k->zygote);
     luas__atfork_close_copies(p); /* not the slots: its workers will need free ones */
     luas__atfork_abandon_all();
     luas__zygote_serve(&z, &wanted);
     luas__bulk_keep(&p->bulk, wanted.slot);
-    if (luas__worker_wake(&channel, &wanted) < 0)
+    if (luas__worker_wake(&l.channel, &wanted) < 0)
         _exit(1);
-    _exit(p->options.main(host, &channel));
+    luas__stack_run(run_main, &l);
 }
 
 static pid_t fork_zygote(luas__pool *p, luas__snapshot *k, void *host)

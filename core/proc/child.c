@@ -13,7 +13,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "cpus.h"
 #include "fd.h"
+#include "scheduling.h"
 #include "streams.h"
 
 #ifdef __linux__
@@ -156,10 +158,13 @@ void luas__child_forks_begin(luas__child_forks *f)
     luas__streams_flush();
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &f->mask);
+    f->lets_fork = luas__scheduling_let_fork();
 }
 
 void luas__child_forks_end(luas__child_forks *f)
 {
+    if (f->lets_fork)
+        luas__scheduling_let_no_fork();
     pthread_sigmask(SIG_SETMASK, &f->mask, NULL);
 }
 
@@ -171,6 +176,8 @@ pid_t luas__child_fork(const luas__child_forks *f)
     setpgid(0, 0);
     reset_signals(f);
     die_with_parent(f->parent);
+    luas__scheduling_usual();
+    luas__cpus_unbind();
     luas__streams_purge();
     empty_stdin();
     skip_exit_handlers();

@@ -31,6 +31,7 @@ typedef struct luas__child {
 typedef struct luas__child_forks {
     pid_t parent;
     sigset_t mask;          /* of the parent, before the forks */
+    int lets_fork;          /* scheduling.h: the parent's thread may fork only until the end */
     int count;
     int handled[NSIG];      /* the `count` signals that the parent handles or ignores */
 } luas__child_forks;
@@ -41,7 +42,7 @@ void luas__child_forks_end(luas__child_forks *f);   /* in the parent */
 /*
  * Returns the child's pid, 0 in the child, a negative errno on failure. The child leads a
  * process group of its own. It has default signal handlers, an empty signal mask, and
- * /dev/null as stdin. exit() in the child flushes stdio and skips the exit handlers of the
+ * /dev/null as stdin. It is scheduled as usual, on all CPUs (scheduling.h, cpus.h). exit() in the child flushes stdio and skips the exit handlers of the
  * host.
  *
  * When its parent has ended it gets SIGUSR1, and half a second later it is killed,

@@ -546,7 +546,7 @@ end
 
 -- ---- the module: constructors, and the verbs on a default pool ----
 
---- The CPUs that this process may use: affinity and cgroup quota count.
+--- The CPUs that workers may use: the affinity that the process began with and the cgroup quota count.
 ---@return integer
 function M.cpus()
     return core.cpus()
