@@ -93,7 +93,7 @@ describe("the bar", function()
     end)
 
     it("leaves the terminal clean after Ctrl-C", function()
-        local seen = watch(80, MAP:gsub("0%.1", "1"), { actions = "--key 0.8 03" })
+        local seen = watch(160, MAP:gsub("0%.1", "1"), { actions = "--key 0.8 03" })
         assert.is_true(#bars(seen) > 0, seen.text)
         assert.are.equal("0", seen.cursor)
         for _, line in ipairs(seen.screen) do assert.is_falsy(line:find "%d%%") end
