@@ -83,6 +83,7 @@ set_tests_properties(msgpack_peer PROPERTIES TIMEOUT 300)
 add_programs(benchmarks benchmarks "scripts/benchmarks/floors/*.c;scripts/benchmarks/runners/*.c"
     ${lua_floors} ${core_floors} ${whole_lua})
 add_programs(examples embed scripts/embed/*.c luas::luas PkgConfig::LUA)
+add_programs(hosts hosts tests/fuzz/*_host.c luas::luas)
 
 if(LUAS_FUZZ)
     if(NOT CMAKE_C_COMPILER_ID MATCHES Clang)

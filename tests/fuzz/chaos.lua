@@ -4,8 +4,10 @@
 ---
 --- Whatever happens, each task must end in exactly one outcome, no task may
 --- start twice unless retries were asked for, values must be right, and at the
---- end no child, descriptor or file may be left. The seed is printed; it fixes
---- the jobs and what is done to the workers, not the moments of the scheduler.
+--- end no child, descriptor or file may be left. Sources raise, loops are left,
+--- workers fail to start, and beside all that an application without Lua has the same done to its workers (chaos_host.c).
+--- The seed is printed; it fixes the jobs and what is done to the workers, not
+--- the moments of the scheduler.
 
 local seconds = tonumber(arg[1]) or 60
 local seed = math.tointeger(arg[2]) or os.time()
@@ -51,12 +53,14 @@ end
 local function torment(victims_of, own_seed, stop_at)
     math.randomseed(own_seed)
     local me = tostring(core.pid())
+    local function name(pid) return read_file("/proc/" .. pid .. "/comm") end
+    local ours = name(me) -- a shell and what it runs are left alone
     local kills, stops = 0, 0
     while core.now() < stop_at do
         os.execute(("sleep %.3f"):format(math.random() * 0.08))
         local list = children(victims_of)
         local victim = list[math.random(math.max(1, #list))]
-        if victim and victim ~= me then
+        if victim and victim ~= me and name(victim) == ours then
             if math.random() < 0.7 then
                 os.execute("kill -9 " .. victim .. " 2>/dev/null")
                 kills = kills + 1
@@ -163,17 +167,56 @@ local function run_map(p, kind, n, given, f)
     end
 end
 
-local function run_imap(p, kind, n, given, f)
-    local seen, leave_at = {}, math.random() < 0.3 and math.random(n) or nil
+-- A loop that may be left, by a return or an error.
+local function loop(p, kind, source, given, f, seen, leave_at)
     local verb = math.random() < 0.5 and p.imap or p.imap_unordered
-    for i, value, failure in verb(p, f, items(n), given) do
+    local raises = math.random() < 0.5
+    for i, value, failure in verb(p, f, source, given) do
         check(not seen[i], "task %d came twice", i)
         seen[i] = true
         if value then failure = nil end -- a second result
         judge(kind, i, value, failure, given.retries or 0)
-        if i == leave_at then return end
+        if i == leave_at and raises then error("left", 0) end
+        if i == leave_at then return true end
     end
-    for i = 1, n do check(seen[i], "%s: task %d of %d never came", kind, i, n) end
+end
+
+local function run_imap(p, kind, n, given, f)
+    local seen, leave_at = {}, math.random() < 0.3 and math.random(n) or nil
+    local ok, left = pcall(loop, p, kind, items(n), given, f, seen, leave_at)
+    check(ok or left == "left", "the loop raised %s", tostring(left))
+    for i = 1, (ok and not left) and n or 0 do
+        check(seen[i], "%s: task %d of %d never came", kind, i, n)
+    end
+end
+
+-- Gives n tasks, and raises.
+local function faulty(n)
+    local i = 0
+    return function()
+        i = i + 1
+        if i > n then error { no_more = n } end
+        return i
+    end
+end
+
+local function check_cut(ok, o, n)
+    check(not ok and type(o) == "table" and type(o.value) == "table" and o.value.no_more == n,
+        "a source that raised: %s", tostring(o))
+    check(o.n == n, "a source raised after %d tasks, and %s are told of", n, o.n)
+end
+
+local function run_faulty_map(p, kind, n, given, f)
+    local ok, o = pcall(p.map, p, f, faulty(n), given)
+    check_cut(ok, o, n)
+    for i = 1, n do judge(kind, i, o.results[i], o.failures[i], given.retries or 0) end
+end
+
+local function run_faulty_loop(p, kind, n, given, f)
+    local seen = {}
+    local ok, o = pcall(loop, p, kind, faulty(n), given, f, seen)
+    check_cut(ok, o, n)
+    for i = 1, n do check(seen[i], "%s: task %d of %d never came before the error", kind, i, n) end
 end
 
 local function run_async(p, kind, n, given, f)
@@ -193,7 +236,7 @@ local function run_async(p, kind, n, given, f)
     end
 end
 
-local runs = { run_map, run_map, run_imap, run_async }
+local runs = { run_map, run_map, run_imap, run_imap, run_async, run_faulty_map, run_faulty_loop }
 
 local function one_job(p)
     serial = serial + 1
@@ -214,7 +257,43 @@ local function check_starts(once)
     end
 end
 
+-- ---- workers that cannot start, now and then ----
+
+-- A task has a right value, or its outcome says why not; so does each call that a broken pool refuses.
+local function run_unable(kind, n, given, f)
+    local share = math.random()
+    local p <close> = pool.new { workers = math.random(1, 3), max_tasks = math.random(5, 50), init = function()
+        if math.random() < share then error("not now", 0) end
+    end }
+    given.timeout, given.retries = nil, nil
+    local ok, results, count, failures = pcall(p.map, p, f, items(n), given)
+    if not ok then return check(tostring(results):find "not now", "a broken pool: %s", tostring(results)) end
+    check(count == n, "map of %d counted %d", n, count)
+    for i = 1, n do
+        local o = failures[i]
+        check((results[i] == nil) == (o ~= nil), "task %d has a value and an outcome, or none", i)
+        if not o or not tostring(o.message):find "not now" then judge(kind, i, results[i], o, 0) end
+    end
+end
+
+-- ---- an application without Lua ----
+
+local function start_application()
+    local folder = arg[0]:match "^(.*/)" or "./"
+    local program = (arg[-1]:match "^(.*/)" or "./") .. "hosts/chaos_host"
+    local there <close> = io.open(program)
+    return there and io.popen(("exec %s %g %d %schaos_host.lua"):format(program, seconds, seed, folder))
+end
+
+local function end_application(application)
+    if not application then return end
+    local said = application:read "a"
+    io.write(said)
+    check(application:close(), "the application failed: %s", said)
+end
+
 local before = descriptors()
+local application = start_application()
 local stop_at = core.now() + seconds
 local once = {}
 do
@@ -224,11 +303,13 @@ do
         for _ = 1, math.random(1, 12) do
             for job in pairs(one_job(p) or {}) do once[job] = true end
         end
+        if math.random() < 0.3 then run_unable("quick", math.random(60), { on_error = "collect" }, kinds.quick) end
     end
     tormentor:join()
     local ok, kills, stops = pcall(tormentor.result, tormentor)
     print(("%s kills, %s stops"):format(ok and kills or "?", ok and stops or "?"))
 end
+end_application(application)
 check_starts(once)
 os.remove(starts_path)
 collectgarbage()

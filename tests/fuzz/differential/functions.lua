@@ -45,7 +45,7 @@ local reaches = {
 -- The same for what cannot be sent.
 local bound = {
     function() return "io.type(file)", "local file = io.tmpfile()" end,
-    function() return "type(routine), coroutine.status(routine)", "local routine = coroutine.create(print)" end,
+    function() return "type(routine), coroutine.status(routine)", "local routine = coroutine.create(type)" end,
     function() return "type(words)", [[local words = ("a b"):gmatch "%a"]] end,
     function() return "_G['d' .. 'scale']", "dscale = " .. random(100) end,
 }

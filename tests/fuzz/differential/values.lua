@@ -25,7 +25,7 @@ local scalars = {
 }
 
 -- What cannot be sent, but inherited.
-local bound = { "coroutine.create(print)", "io.tmpfile()", "coroutine.wrap(print)", [[("a b"):gmatch "%a"]] }
+local bound = { "coroutine.create(type)", "io.tmpfile()", "coroutine.wrap(type)", [[("a b"):gmatch "%a"]] }
 
 local function inner(depth)
     return M.value(depth - 1)
@@ -45,7 +45,7 @@ local makers = {
     function(depth) return ("(function() local s = { %s } return { s, { s } } end)()"):format(inner(depth)) end,
     function() return "(function() local t = {} for _ = 1, 100 do t = { t } end return t end)()" end,
     function() return "function(v) return v, Vec end" end,
-    function() return pick("math.max", "string.rep", "io.stdout", "print", "things.twice", "things", "string") end,
+    function() return pick("math.max", "string.rep", "io.stdout", "type", "things.twice", "things", "string") end,
 }
 
 --- A value, not nil.
@@ -76,8 +76,8 @@ local errors = {
     [[error(setmetatable({}, { __name = "Named" }))]],
     [[error(setmetatable({}, { __tostring = function() error "cannot say" end }))]],
     [[error(setmetatable({}, { __tostring = function() return 5 end }))]],
-    "error(i)", "error(1.5)", "error(true)", "error(print)", "error(function() end)", "error(things.point(i))",
-    "error(coroutine.create(print))", "error(io.stdout)", [[error(("long"):rep(30000))]], [[error("zero\0zero")]],
+    "error(i)", "error(1.5)", "error(true)", "error(type)", "error(function() end)", "error(things.point(i))",
+    "error(coroutine.create(type))", "error(io.stdout)", [[error(("long"):rep(30000))]], [[error("zero\0zero")]],
     "local t t.x = 1", "return i + {}", "return nosuchfunction(i)", "return #i", [[return ("x"):rep(-1, {})]],
     "string.rep()", "assert(false)", "assert(nil, { code = i })", [[assert(false, "asserted")]], "assert()",
     "error(setmetatable({}, Vec))", [[error { kind = "error", index = 5 }]], [[coroutine.wrap(function() error "inside" end)()]],
