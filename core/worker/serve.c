@@ -339,6 +339,7 @@ static int serve_requests(lua_State *L)
         lua_call(L, 0, 0);
         announce(L, s->channel);
     }
+    luas__task_keep_hook(L);
     lua_newtable(L);
     lua_replace(L, STACK_JOBS);
     s->status = -1; /* init has run: later errors are not its fault */

@@ -43,13 +43,71 @@ static struct {
     luas__arena *arena; /* where its tasks share objects, or NULL */
     uint32_t held;      /* how many holds there were before the task */
     luas__mp_reader input;          /* the arguments of the task, unless they are inherited */
+    struct {            /* the hook with which each task begins */
+        lua_Hook f;     /* NULL: none */
+        int mask, count;
+    } hook;
 } serving;
 
-static const char traceback_key = 't', inputs_key = 'i';
+/* Registry. hook_key: the function of that hook, for debug.sethook. */
+static const char traceback_key = 't', inputs_key = 'i', hook_key = 'h';
 
 uint32_t luas__task_seq(void)
 {
     return serving.busy ? serving.seq : 0;
+}
+
+/* ---- the hook ---- */
+
+/* Pushes debug.sethook's table of functions, or something else if there is none yet. */
+static bool push_hook_functions(lua_State *L)
+{
+    return lua_getfield(L, LUA_REGISTRYINDEX, "_HOOKKEY") == LUA_TTABLE;
+}
+
+/* Pushes the function that debug.sethook has for this thread, or nil. */
+static void push_hook_function(lua_State *L)
+{
+    if (push_hook_functions(L)) {
+        lua_pushthread(L);
+        lua_rawget(L, -2);
+    } else {
+        lua_pushnil(L);
+    }
+    lua_remove(L, -2);
+}
+
+void luas__task_keep_hook(lua_State *L)
+{
+    serving.hook.f = lua_gethook(L);
+    serving.hook.mask = lua_gethookmask(L);
+    serving.hook.count = lua_gethookcount(L);
+    push_hook_function(L);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &hook_key);
+}
+
+static void set_kept_hook(lua_State *L)
+{
+    lua_sethook(L, serving.hook.f, serving.hook.mask, serving.hook.count);
+    if (serving.hook.f != NULL && push_hook_functions(L)) {
+        lua_pushthread(L);
+        lua_rawgetp(L, LUA_REGISTRYINDEX, &hook_key);
+        lua_rawset(L, -3);
+    }
+    lua_settop(L, lua_gettop(L) - (serving.hook.f != NULL));
+}
+
+static bool has_kept_hook(lua_State *L)
+{
+    lua_Hook now = lua_gethook(L);
+    if (now == NULL || now != serving.hook.f)
+        return now == serving.hook.f;
+    push_hook_function(L);
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &hook_key);
+    bool same = lua_rawequal(L, -1, -2) && lua_gethookmask(L) == serving.hook.mask
+        && lua_gethookcount(L) == serving.hook.count;
+    lua_pop(L, 2);
+    return same;
 }
 
 /* ---- stopping a task politely ---- */
@@ -62,7 +120,7 @@ bool luas__task_stopped(void)
 
 static void raise_if_meant(lua_State *L)
 {
-    lua_sethook(L, NULL, 0, 0);
+    set_kept_hook(L);
     if (luas__task_stopped())
         luaL_error(L, "stopped by the pool");
 }
@@ -90,6 +148,17 @@ static void on_stop_signal(int signal)
     serving.leeway = LUAS__LEEWAY;
     lua_sethook(serving.L, on_stop_hook,
                 LUA_MASKCALL | LUA_MASKRET | LUA_MASKLINE | LUA_MASKCOUNT, 1);
+}
+
+/* Takes away the hook that a task has left: it would run in the next one, and what it raises would
+   meet the library. One that stops the task stays, though it comes while this is done. */
+LUAS__INLINE void restore_hook(lua_State *L)
+{
+    if (has_kept_hook(L) || lua_gethook(L) == on_stop_hook)
+        return;
+    set_kept_hook(L);
+    if (luas__task_stopped())
+        on_stop_signal(0);
 }
 
 static void note_fork(void)
@@ -386,6 +455,7 @@ static int run_tasks(lua_State *L)
             : push_arguments(L, (const char *)serving.input.at,
                              (size_t)(serving.input.end - serving.input.at));
         lua_call(L, n, s->flags & LUAS__JOB_DISCARD ? 0 : LUA_MULTRET);
+        restore_hook(L);
         leave_fork(EXIT_SUCCESS);
         give_back();
         if (!reply_scalar(L, s) && !reply_long_string(L, s))
@@ -470,7 +540,7 @@ static void reply_raised(lua_State *L, luas__chunk_run *s, int space)
     leave_fork(EXIT_FAILURE);
     give_back();
     serving.busy = 0;
-    lua_sethook(L, NULL, 0, 0);
+    set_kept_hook(L);
     end_subprocesses(s);
     luas__buffer_truncate(&s->channel->reply, 0);
     luas__task_check(L, luas__channel_begin(s->channel, LUAS__MSG_ERROR, s->current, &mark));

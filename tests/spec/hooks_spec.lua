@@ -1,0 +1,59 @@
+-- Each task begins with the debug hook that was there before the first one.
+
+local helpers = require "tests.support.helpers"
+
+-- What a task may leave behind.
+local hooks = {
+    ["that raises at calls"] = [[debug.sethook(function() error "hook" end, "c")]],
+    ["that raises at lines"] = [[debug.sethook(function() error "hook" end, "l")]],
+    ["that raises after some instructions"] = [[debug.sethook(function() error "hook" end, "", 5)]],
+    ["that is set before an error"] = [[debug.sethook(function() end, "c") error "task"]],
+    ["in a coroutine's creator"] = [[coroutine.wrap(function() debug.sethook(function() error "hook" end, "crl", 1) end)()]],
+}
+
+describe("a debug hook", function()
+    helpers.each_interpreter(function(by)
+        for name, left in pairs(hooks) do
+            for _, carry in ipairs { "ship", "inherit" } do
+                it(("%s does not go from one task to the next, %s in %s"):format(name, carry, by), function()
+                    assert.equal("0 0\n", helpers.output(([[
+                        local p = pool.new(1)
+                        local seen, n, failures = p:map(function(i)
+                            if i == 2 then %s return 0 end
+                            return { i, debug.gethook() == nil }
+                        end, { 1, 2, 3, 4, 5 }, { on_error = "collect", carry = %q })
+                        for i = 1, 5 do
+                            assert(i == 2 or seen[i][2], i)
+                            assert(i == 2 or not failures[i], i)
+                        end
+                        p:apply(math.abs, 1)
+                        local s = p:stats()
+                        print(s.crashes .. " " .. s.retries)
+                    ]]):format(left, carry), by))
+                end)
+            end
+        end
+
+        it("that init has set is there for every task, in " .. by, function()
+            assert.equal("true\ttrue\ttrue\ttrue\n", helpers.output([[
+                local p = pool.new { workers = 1, init = function()
+                    calls = 0
+                    counter = function() calls = calls + 1 end
+                    debug.sethook(counter, "c")
+                end }
+                local function counts()
+                    local before = calls
+                    return debug.gethook() == counter and select(2, debug.gethook()) == "c" and calls > 0
+                        and calls >= before
+                end
+                local first = p:apply(counts)
+                pcall(p.apply, p, error, "raised")
+                local second = p:apply(counts)
+                p:apply(function() debug.sethook(function() error "other" end, "c") end)
+                local third = p:apply(counts)
+                pcall(p.apply, p:with { timeout = 0.05 }, function() while true do end end)
+                print(first, second, third, p:apply(counts))
+            ]], by))
+        end)
+    end)
+end)
