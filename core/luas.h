@@ -22,6 +22,15 @@
  * that the child finds each pool whole and can close it. The fork waits while calls
  * and threads move bytes in pools: not for long, and never more than seconds.
  *
+ * Workers keep none of the descriptors that the application has open, but for 0 to 2 and
+ * those that the program was started with. So what the application closes is closed: its
+ * clients see the end, ports and locks are free, and nothing stays in an epoll set.
+ * luas_pool_open, and a call that replaces a worker, return when the worker has given them up.
+ * In an application with threads another one that closes something just then may have to
+ * wait for a moment. luas_options.keep_files is for scripts that are given descriptors by
+ * number. Before a fork the streams of stdio are flushed as far as that does not wait for a
+ * thread or a reader; workers do not print what is left.
+ *
  * A worker is not scheduled like the thread that opened the pool: FIFO, RR and DEADLINE
  * become OTHER (BATCH, IDLE and nice stay), its CPUs are those that the main thread had
  * when the library was loaded, and its stack has the usual size.
@@ -123,6 +132,8 @@ typedef struct luas_options {
     double retry_delay;     /* seconds before the first further try, */
     double retry_factor;    /* by which the next pause is longer; 0: 2, */
     double retry_max;       /* and the most; 0: 60. Up to a quarter is added by chance */
+    int keep_files;         /* 1: workers keep all descriptors that the application has open
+                               when they are forked, until they end */
 } luas_options;
 
 typedef enum luas_type {

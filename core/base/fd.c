@@ -101,6 +101,10 @@ void luas__fd_closing_add(luas__fd_closing *c, int fd)
 {
     if (fd < 0)
         return;
+    if (c->set != NULL) {
+        luas__fd_set_add(c->set, fd);
+        return;
+    }
     if (fd != c->next) {
         luas__fd_closing_end(c);
         c->first = fd;

@@ -8,6 +8,7 @@
 #include <sys/types.h>
 
 #include "buffer.h"
+#include "fd_set.h"
 
 /* Both ends close-on-exec and above stderr; on failure both are -1. */
 int luas__fd_pipe(int fds[2]);
@@ -33,12 +34,14 @@ void luas__fd_close(int *fd);
 
 /* Closes a forked child's copies of the host's descriptors. Consecutive numbers are
    closed by one system call. So a descriptor that was added may stay open until
-   luas__fd_closing_end. Starts as LUAS__FD_CLOSING_INIT. */
+   luas__fd_closing_end. Starts as LUAS__FD_CLOSING_INIT. With a set they are not closed but
+   added to that. */
 typedef struct luas__fd_closing {
     int first, next;    /* numbers from `first` to `next` - 1 are still to be closed */
+    luas__fd_set *set;
 } luas__fd_closing;
 
-#define LUAS__FD_CLOSING_INIT {0, 0}
+#define LUAS__FD_CLOSING_INIT {0, 0, NULL}
 
 void luas__fd_closing_add(luas__fd_closing *c, int fd);
 void luas__fd_closing_end(luas__fd_closing *c);

@@ -42,12 +42,11 @@ void luas__poller_close(luas__poller *p)
     luas__fd_close(&p->fd);
 }
 
-void luas__poller_abandon(luas__poller *p, luas__fd_closing *closing)
+void luas__poller_abandon(const luas__poller *p, luas__fd_closing *closing)
 {
     luas__fd_closing_add(closing, p->fd);
     luas__fd_closing_add(closing, p->timer);
     luas__fd_closing_add(closing, p->wake);
-    *p = (luas__poller)LUAS__POLLER_INIT;
 }
 
 int luas__poller_add(luas__poller *p, int fd, int writable, uint64_t key)

@@ -29,8 +29,8 @@ typedef struct luas__event {
 int luas__poller_open(luas__poller *p);
 void luas__poller_close(luas__poller *p);
 
-/* In a forked child: adds its descriptors to `closing`. The poller counts as closed. */
-void luas__poller_abandon(luas__poller *p, luas__fd_closing *closing);
+/* In a forked child: adds its descriptors to `closing`. */
+void luas__poller_abandon(const luas__poller *p, luas__fd_closing *closing);
 
 /* Reports `key` while fd is readable (or writable). Remove a descriptor before you
    close it: where a forked child has a copy, epoll would go on reporting it. */

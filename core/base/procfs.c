@@ -3,11 +3,13 @@
 #include "procfs.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -99,4 +101,67 @@ size_t luas__procfs_rss(pid_t pid)
     if (sscanf(text, "%llu %llu %llu", &size, &resident, &shared) != 3 || shared > resident)
         return 0;
     return (size_t)(resident - shared) * (size_t)sysconf(_SC_PAGESIZE);
+}
+
+/* ---- descriptors ---- */
+
+#ifdef SYS_getdents64
+/* As the kernel writes it. */
+typedef struct folder_entry {
+    uint64_t inode;
+    int64_t next;
+    unsigned short length;
+    unsigned char type;
+    char name[];
+} folder_entry;
+
+static void visit_entries(const char *at, const char *end, int folder,
+                          void visit(void *context, int fd), void *context)
+{
+    while (at < end) {
+        const folder_entry *e = (const folder_entry *)(const void *)at;
+        int fd = atoi(e->name);
+        if (e->name[0] != '.' && fd != folder)
+            visit(context, fd);
+        at += e->length;
+    }
+}
+
+/* Not readdir: that allocates, and in a forked child the heap is copied page by page. */
+int luas__procfs_each_fd(pid_t pid, void visit(void *context, int fd), void *context)
+{
+    char path[40];
+    _Alignas(folder_entry) char entries[2048];
+    snprintf(path, sizeof path, pid != 0 ? "/proc/%d/fd" : "/proc/self/fd", (int)pid);
+    int folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (folder < 0)
+        return -errno;
+    long n;
+    while ((n = syscall(SYS_getdents64, folder, entries, sizeof entries)) > 0)
+        visit_entries(entries, entries + n, pid == 0 ? folder : -1, visit, context);
+    close(folder);
+    return 0;
+}
+#else
+int luas__procfs_each_fd(pid_t pid, void visit(void *context, int fd), void *context)
+{
+    (void)pid;
+    (void)visit;
+    (void)context;
+    return -ENOSYS;
+}
+#endif
+
+/* A line "lock:" for each lock of the open file. They come after a few short lines. */
+bool luas__procfs_is_locked(int fd)
+{
+    char path[40], text[512];
+    snprintf(path, sizeof path, "/proc/self/fdinfo/%d", fd);
+    int info = open(path, O_RDONLY | O_CLOEXEC);
+    if (info < 0)
+        return false;
+    ssize_t n = read(info, text, sizeof text - 1);
+    close(info);
+    text[n > 0 ? n : 0] = '\0';
+    return strstr(text, "\nlock:") != NULL;
 }

@@ -5,6 +5,7 @@
 #ifndef LUAS_PROCFS_H
 #define LUAS_PROCFS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -20,5 +21,17 @@ void luas__procfs_kill_tree(int64_t since);
 /* Resident bytes that the process shares with no other. 0 when they are not known, for
    example because it has ended. */
 size_t luas__procfs_rss(pid_t pid);
+
+/*
+ * Calls `visit` with each descriptor of a process (0: this one) in the order of their numbers.
+ * `visit` may close the one that it is given, or put another file in its place. Returns 0, or
+ * negative with none visited: -errno, or -ENOSYS where there is no such folder. Allocates
+ * nothing.
+ */
+int luas__procfs_each_fd(pid_t pid, void visit(void *context, int fd), void *context);
+
+/* Does this open file of the process have a lock, by flock for example? Locks that belong to
+   another process, such as its parent, do not count. */
+bool luas__procfs_is_locked(int fd);
 
 #endif

@@ -1,7 +1,9 @@
-/* Finds the classes of a job before its workers are forked. */
+/* Finds the classes of a job before its workers are forked, and the descriptors that it needs. */
 #include <lauxlib.h>
+#include <stdbool.h>
 
 #include "bytecode.h"
+#include "descriptor_of.h"
 #include "gc_hold.h"
 #include "names_scan.h"
 #include "space.h"
@@ -17,6 +19,9 @@ typedef struct survey {
     int queue, met;         /* the values that were met: in order, and as a set */
     lua_Integer queued;
     int left;
+    luas__fd_set *captured; /* or NULL */
+    bool has_descriptor, is_cut_off;    /* some userdata have; not all values are looked at */
+    bool wants_globals;     /* it may use any global */
 } survey;
 
 static int has_name(survey *s)
@@ -28,6 +33,14 @@ static int has_name(survey *s)
     return 1;
 }
 
+static bool is_globals(const survey *s)
+{
+    lua_pushglobaltable(s->L);
+    bool is = lua_rawequal(s->L, -1, -2);
+    lua_pop(s->L, 1);
+    return is;
+}
+
 /* Should the walk go on from the value at the top? Not if it travels by name, or is the
    globals. */
 static int leads_on(survey *s)
@@ -36,16 +49,19 @@ static int leads_on(survey *s)
     int type = lua_type(L, -1);
     if (type != LUA_TTABLE && type != LUA_TFUNCTION && type != LUA_TUSERDATA)
         return 0;
-    lua_pushglobaltable(L);
-    int globals = lua_rawequal(L, -1, -2);
-    lua_pop(L, 1);
-    return !globals && !luas__space_is_environment(L, -1) && !has_name(s);
+    if (is_globals(s)) {
+        s->wants_globals = true;
+        return 0;
+    }
+    return !luas__space_is_environment(L, -1) && !has_name(s);
 }
 
 /* Pops the value at the top. If it is new it is queued. */
 static void meet(survey *s)
 {
     lua_State *L = s->L;
+    if (lua_isthread(L, -1) && s->captured != NULL)
+        s->captured->is_partial = true; /* nobody can look into its stack */
     if (s->left > 0 && leads_on(s)) {
         lua_pushvalue(L, -1);
         if (lua_rawget(L, s->met) == LUA_TNIL) {
@@ -77,20 +93,36 @@ static void visit_metatable(survey *s)
     }
 }
 
+/* Visits the entries behind the key at the top, of the table below it, and pops the key. Returns
+   false if there are more of them. */
+static bool visit_entries(survey *s)
+{
+    lua_State *L = s->L;
+    bool leads = false;
+    for (int entries = 0; lua_next(L, -2) != 0; entries++) {
+        if (entries == ENTRIES || s->left <= 0) {
+            lua_pop(L, 2);
+            s->is_cut_off |= leads || s->left <= 0;
+            return false;
+        }
+        leads |= lua_type(L, -1) >= LUA_TTABLE;
+        meet(s);
+        lua_pushvalue(L, -1);
+        meet(s);
+    }
+    return true;
+}
+
+/* Also looks at fields that a long list has behind its elements. */
 static void visit_table(survey *s)
 {
     lua_State *L = s->L;
     if (luas__names_is_class(L, -1))
         add_class(s);
     lua_pushnil(L);
-    for (int entries = 0; lua_next(L, -2) != 0; entries++) {
-        if (entries == ENTRIES || s->left <= 0) {
-            lua_pop(L, 2);
-            return;
-        }
-        meet(s);
-        lua_pushvalue(L, -1);
-        meet(s);
+    if (!visit_entries(s) && lua_rawlen(L, -1) > ENTRIES) {
+        lua_pushinteger(L, (lua_Integer)lua_rawlen(L, -1));
+        (void)visit_entries(s);
     }
 }
 
@@ -135,7 +167,8 @@ static void visit_globals(survey *s, const luas__upvalues *env)
     luaL_pushresult(&d.buffer);
     const char *bytes = lua_tolstring(L, -1, &len);
     /* Lua's own dump is never malformed, and meet_global always goes on. */
-    (void)luas__bytecode_names(bytes, len, env, meet_global, s);
+    if (luas__bytecode_names(bytes, len, env, meet_global, s) > 0)
+        s->wants_globals = true;
     lua_pop(L, 1);
 }
 
@@ -144,44 +177,72 @@ static void visit_function(survey *s)
     lua_State *L = s->L;
     luas__upvalues env = {{0, 0, 0, 0}};
     int uses_globals = 0;
-    if (lua_iscfunction(L, -1))
-        return;
-    for (int i = 1; lua_getupvalue(L, -1, i) != NULL; i++) {
-        lua_pushglobaltable(L);
-        if (lua_rawequal(L, -1, -2)) {
+    for (int i = 1; lua_getupvalue(L, -1, i) != NULL; i++)
+        if (is_globals(s) && !lua_iscfunction(L, -2)) {
             luas__bytecode_set_upvalue(&env, (unsigned)i - 1);
             uses_globals = 1;
+            lua_pop(L, 1);
+        } else {
+            meet(s);
         }
-        lua_pop(L, 1);
-        meet(s);
-    }
     if (uses_globals)
         visit_globals(s, &env);
 }
 
-static void visit_all(survey *s)
+static void visit_userdata(survey *s)
 {
-    lua_State *L = s->L;
-    for (lua_Integer i = 1; i <= s->queued && s->left > 0; i++) {
-        int type = lua_rawgeti(L, s->queue, i);
-        if (type == LUA_TFUNCTION) {
-            visit_function(s);
-        } else {
-            visit_metatable(s);
-            if (type == LUA_TTABLE)
-                visit_table(s);
-        }
-        lua_pop(L, 1);
-    }
+    if (s->captured == NULL)
+        return;
+    int fd = luas__descriptor_of(s->L);
+    luas__fd_set_add(s->captured, fd);
+    s->has_descriptor |= fd >= 0;
+    s->captured->is_partial |= fd == LUAS__DESCRIPTOR_UNKNOWN;
 }
 
-/* Arguments: function, space, limit. */
+static void visit(survey *s, int type)
+{
+    if (type == LUA_TFUNCTION) {
+        visit_function(s);
+        return;
+    }
+    visit_metatable(s);
+    if (type == LUA_TTABLE)
+        visit_table(s);
+    else
+        visit_userdata(s);
+}
+
+static void visit_queued(survey *s, lua_Integer from)
+{
+    for (lua_Integer i = from; i <= s->queued && s->left > 0; i++) {
+        visit(s, lua_rawgeti(s->L, s->queue, i));
+        lua_pop(s->L, 1);
+    }
+    s->is_cut_off |= s->left <= 0;
+}
+
+/* The globals come last, if it may use any of them. */
+static void visit_all(survey *s)
+{
+    visit_queued(s, 1);
+    if (!s->wants_globals || s->captured == NULL)
+        return;
+    lua_Integer queued = s->queued;
+    lua_pushglobaltable(s->L);
+    lua_pushnil(s->L);
+    (void)visit_entries(s);
+    lua_pop(s->L, 1);
+    visit_queued(s, queued + 1);
+}
+
+/* Arguments: function, space, limit, the set of descriptors or NULL. */
 static int survey_all(lua_State *L)
 {
-    enum { FUNCTION = 1, SPACE, LIMIT, NAMES, OBJECTS, QUEUE, MET };
+    enum { FUNCTION = 1, SPACE, LIMIT, CAPTURED, NAMES, OBJECTS, QUEUE, MET };
     luaL_checkstack(L, SLOTS, NULL);
-    survey s = {L, lua_touserdata(L, SPACE), NAMES, OBJECTS, QUEUE, MET, 0,
-                (int)lua_tointeger(L, LIMIT)};
+    survey s = {.L = L, .space = lua_touserdata(L, SPACE), .names = NAMES, .objects = OBJECTS,
+                .queue = QUEUE, .met = MET, .left = (int)lua_tointeger(L, LIMIT),
+                .captured = lua_touserdata(L, CAPTURED)};
     luas__names_push(L);
     luas__names_scan(L, NAMES);
     lua_getiuservalue(L, SPACE, SPACE_OBJECTS);
@@ -190,11 +251,13 @@ static int survey_all(lua_State *L)
     lua_pushvalue(L, FUNCTION);
     meet(&s);
     visit_all(&s);
+    if (s.captured != NULL && s.has_descriptor && s.is_cut_off)
+        s.captured->is_partial = true; /* what was not looked at may have others */
     luas__space_commit(s.space);
     return 0;
 }
 
-int luas__class_scan(lua_State *L, int function, int space, int limit)
+int luas__class_scan(lua_State *L, int function, int space, int limit, luas__fd_set *captured)
 {
     const luas__space *s = lua_touserdata(L, space);
     luaL_checkstack(L, SLOTS, NULL);
@@ -204,6 +267,7 @@ int luas__class_scan(lua_State *L, int function, int space, int limit)
     lua_pushvalue(L, function);
     lua_pushvalue(L, space);
     lua_pushinteger(L, limit);
-    luas__gc_hold_call(L, 3, 0);
+    lua_pushlightuserdata(L, captured);
+    luas__gc_hold_call(L, 4, 0);
     return (int)(s->count - before);
 }

@@ -23,6 +23,7 @@
 
 #include <lua.h>
 
+#include "fd_set.h"
 #include "ptrmap.h"
 
 /* Pointers by which the encoder knows that a table is not plain. They are found while the first
@@ -94,7 +95,11 @@ int luas__space_is_pure(lua_State *L, int space);
  * function (or the inputs) at `function` over upvalues, the globals that it names, tables and
  * metatables, nearest first, and adds tables that look like classes to the space. Looks at no
  * more than `limit` values, and not far into any one table. Returns how many classes it added.
+ *
+ * Unless `captured` is NULL it gets the descriptors of the userdata on the way. It is partial
+ * if a userdata's are not known, if there are coroutines, or if some userdata have one and
+ * not all values were looked at. What travels by name is not looked at.
  */
-int luas__class_scan(lua_State *L, int function, int space, int limit);
+int luas__class_scan(lua_State *L, int function, int space, int limit, luas__fd_set *captured);
 
 #endif

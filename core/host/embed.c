@@ -17,6 +17,7 @@
 #include "clock.h"
 #include "cpus.h"
 #include "embed_events.h"
+#include "embed_shared.h"
 #include "error.h"
 #include "serve.h"
 #include "alloc_huge.h"
@@ -87,6 +88,14 @@ static int worker_main(void *host, luas__channel *channel)
     return status;
 }
 
+/* The state of a worker is new: nothing in it knows a descriptor of the application. */
+static void keep(void *host, luas__fd_set *kept)
+{
+    const luas_pool *p = host;
+    if (p->shared != NULL)
+        luas__fd_set_add(kept, p->shared->arena.fd);
+}
+
 /* ---- opening and closing ---- */
 
 static bool is_foreign(const luas_pool *p)
@@ -155,6 +164,7 @@ static int open_pool(luas_pool **pool, const luas_options *o)
     luas__pool_options options = {
         .workers = o->workers > 0 ? o->workers : luas__cpus_count(),
         .main = worker_main, .has_init = true, .init_timeout = init_timeout(o),
+        .keeping = o->keep_files ? LUAS__KEEP_ALL : LUAS__KEEP_NONE, .keeps = keep,
     };
     luas__task_watch_forks();
     p->timeout = o->timeout;

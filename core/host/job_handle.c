@@ -320,16 +320,18 @@ static int count_now(const luas__job *job, int workers, bool goes_on)
 }
 
 /* Arguments: job, function, inputs or nil, workers, whether the host goes on, whether it waits
-   for room: then nil if there is none, else true. */
+   for room: then nil if there is none, else true; whether they keep all descriptors. */
 static int job_inherit(lua_State *L)
 {
     luas__job_handle *h = luas__job_handle_check(L);
     int workers = (int)luaL_checkinteger(L, 4);
-    lua_settop(L, 6);
+    lua_settop(L, 7);
     int space = luas__job_handle_space(L);
-    luas__class_scan(L, 2, space, SURVEY);
+    luas__fd_set *captured = &h->job->captured;
+    luas__class_scan(L, 2, space, SURVEY, captured);
     if (lua_istable(L, 3))
-        luas__class_scan(L, 3, space, SURVEY);
+        luas__class_scan(L, 3, space, SURVEY, captured);
+    captured->is_partial |= lua_toboolean(L, 7);
     luas__space_at(L, space)->inherited = 1;
     h->job->policy.flags |= LUAS__JOB_INHERIT;
     lua_getfield(L, LUA_REGISTRYINDEX, LUAS__CARRIED_KEY);

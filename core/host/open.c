@@ -13,6 +13,7 @@
 
 #include "core.h"
 #include "fail.h"
+#include "heritage.h"
 #include "keeper.h"
 #include "luas.h"
 #include "modules.h"
@@ -183,7 +184,7 @@ static void push_require(lua_State *L)
 /* ---- from outside ---- */
 
 /* Records the standard library now, before code of the user can replace it. */
-int luaopen_luas(lua_State *L)
+static int open_library(lua_State *L)
 {
     luas__keeper_open(L);
     push_require(L);
@@ -211,12 +212,19 @@ int luaopen_luas(lua_State *L)
     return 1;
 }
 
+/* An interpreter calls this, in the middle of a script. */
+int luaopen_luas(lua_State *L)
+{
+    luas__heritage_loaded_late();
+    return open_library(L);
+}
+
 void luas_openlibs(lua_State *L)
 {
     static const char *const globals[] = {"pool", "process", "shared"};
     lua_pushboolean(L, true);
     lua_setfield(L, LUA_REGISTRYINDEX, LUAS__OPENED_KEY);
-    luaL_requiref(L, "luas", luaopen_luas, 0);
+    luaL_requiref(L, "luas", open_library, 0);
     for (size_t i = 0; i < sizeof globals / sizeof *globals; i++) {
         lua_getfield(L, -1, globals[i]);
         lua_setglobal(L, globals[i]);

@@ -16,9 +16,13 @@
 #include "serve.h"
 #include "share.h"
 #include "ship_cache.h"
+#include "space.h"
 #include "task.h"
 #include "user_calls.h"
 #include "worker_end.h"
+
+/* How many values are looked at to find the descriptors of an init function. */
+enum { SURVEY = 20000 };
 
 /* ---- the worker, once forked ---- */
 
@@ -50,6 +54,35 @@ static int worker_main(void *host, luas__channel *channel)
     if (status < 0)
         return EXIT_FAILURE;
     luas__worker_end(L, status);
+}
+
+/* Arguments: the function, the set of descriptors. */
+static int survey(lua_State *L)
+{
+    luas__space_new(L, 0);
+    luas__class_scan(L, 1, lua_gettop(L), SURVEY, lua_touserdata(L, 2));
+    return 0;
+}
+
+/* Workers keep what `init` and `exit` have captured. If some of it has descriptors that are not
+   known, these are not kept: the workers would keep all that the host ever has open. */
+static void keep(void *host, luas__fd_set *kept)
+{
+    static const char *const names[] = {"init", "exit"};
+    const luas__fork_point *at = host;
+    lua_State *L = at->L;
+    int top = lua_gettop(L);
+    for (int i = 0; i < 2 && lua_checkstack(L, LUA_MINSTACK); i++) {
+        lua_getiuservalue(L, at->pool, LUAS__POOL_OPTIONS);
+        lua_pushcfunction(L, survey);
+        lua_pushstring(L, names[i]);
+        if (lua_rawget(L, top + 1) == LUA_TFUNCTION) {
+            lua_pushlightuserdata(L, kept);
+            (void)lua_pcall(L, 2, 0, 0);
+        }
+        lua_settop(L, top);
+    }
+    kept->is_partial = false;
 }
 
 /* ---- the handle ---- */
@@ -101,15 +134,13 @@ static luas__output_mode option_output(lua_State *L)
     return (luas__output_mode)mode;
 }
 
-/* The names are made here, so that workers inherit them. */
-int luas__pool_handle_new(lua_State *L)
+static luas__pool_options read_options(lua_State *L)
 {
-    luaL_checktype(L, 1, LUA_TTABLE);
-    luas__names_push(L);
-    lua_pop(L, 1);
     luas__pool_options options = {
         .workers = (int)option_integer(L, "workers", 1),
         .main = worker_main,
+        .keeping = option_given(L, "keep_files") ? LUAS__KEEP_ALL : LUAS__KEEP_FILES,
+        .keeps = keep,
         .has_init = option_given(L, "init"),
         .init_timeout = option_seconds(L, "init_timeout"),
         .max_tasks = (uint64_t)option_integer(L, "max_tasks", 0),
@@ -120,6 +151,17 @@ int luas__pool_handle_new(lua_State *L)
     options.output = option_output(L);
     lua_getfield(L, 1, "name");
     snprintf(options.label, sizeof options.label, "%s", luaL_optstring(L, -1, "worker"));
+    lua_pop(L, 1);
+    return options;
+}
+
+/* The names are made here, so that workers inherit them. */
+int luas__pool_handle_new(lua_State *L)
+{
+    luaL_checktype(L, 1, LUA_TTABLE);
+    luas__names_push(L);
+    lua_pop(L, 1);
+    luas__pool_options options = read_options(L);
     luas__handle *h = lua_newuserdatauv(L, sizeof *h, 2);
     *h = (luas__handle){.pool = NULL};
     luaL_setmetatable(L, LUAS__POOL_CLASS);

@@ -125,15 +125,46 @@ void luas__atfork_remove(luas__pool *p)
     pthread_mutex_unlock(&registry.lock);
 }
 
+static void add_copies(const luas__pool *p, const luas__worker *self, luas__fd_closing *closing)
+{
+    luas__poller_abandon(&p->poller, closing);
+    for (int i = 0; i < p->nworkers; i++)
+        luas__worker_abandon(p->workers[i], p->workers[i] == self, closing);
+    luas__sink_abandon_all(&p->sinks, closing);
+    luas__snapshots_abandon(p, closing);
+}
+
 static void close_copies(luas__pool *p, const luas__worker *self)
 {
     luas__fd_closing closing = LUAS__FD_CLOSING_INIT;
-    luas__poller_abandon(&p->poller, &closing);
-    for (int i = 0; i < p->nworkers; i++)
-        luas__worker_abandon(p->workers[i], p->workers[i] == self, &closing);
-    luas__sink_abandon_all(&p->sinks, &closing);
-    luas__snapshots_abandon(p, &closing);
+    add_copies(p, self, &closing);
     luas__fd_closing_end(&closing);
+    p->poller = (luas__poller)LUAS__POLLER_INIT;
+}
+
+/* Returns false if a thread is changing the pool. */
+static bool list_pool(luas__pool *p, luas__fd_set *own, int *threads)
+{
+    luas__fd_closing listing = {.set = own};
+    if (p != left_here && pthread_mutex_trylock(&p->lock) != 0)
+        return false;
+    add_copies(p, NULL, &listing);
+    *threads += p->pumping.pump != NULL;
+    if (p != left_here)
+        pthread_mutex_unlock(&p->lock);
+    return true;
+}
+
+bool luas__atfork_list_own(luas__fd_set *own, int *threads)
+{
+    bool all = true;
+    *threads = 0;
+    pthread_mutex_lock(&registry.lock);
+    for (luas__pool *p = registry.first; p != NULL && all; p = p->atfork.next)
+        if (luas__fork_detect_is_here(&p->fork_detect))
+            all = list_pool(p, own, threads);
+    pthread_mutex_unlock(&registry.lock);
+    return all;
 }
 
 void luas__atfork_close_copies(luas__pool *p)

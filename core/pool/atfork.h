@@ -43,6 +43,11 @@ void luas__atfork_abandon(luas__pool *p, const luas__worker *self);
 /* In a zygote of the pool: closes the descriptors only. */
 void luas__atfork_close_copies(luas__pool *p);
 
+/* Call it when the pool was left. Adds the descriptors of all pools of this process to the set,
+   and counts their threads. Returns false if it cannot know all, because a thread is changing
+   a pool. */
+bool luas__atfork_list_own(luas__fd_set *own, int *threads);
+
 /* In a child that the library has forked: abandons all pools of the host. */
 void luas__atfork_abandon_all(void);
 

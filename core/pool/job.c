@@ -116,6 +116,7 @@ void luas__job_free(luas__job *j)
     free_batches(j);
     free(j->definitions);
     luas__surroundings_release(j->around);
+    luas__fd_set_release(&j->captured);
     luas__pending_release(&j->input.pending);
     luas__held_release(&j->input.held);
     luas__buffer_release(&j->output.asked.inbox);

@@ -18,6 +18,7 @@
 #include <stdbool.h>
 
 #include "definition.h"
+#include "fd_set.h"
 #include "frame.h"
 #include "held.h"
 #include "outcome.h"
@@ -93,6 +94,7 @@ typedef struct luas__job {
         int workers;            /* how many such workers there should be */
         bool has_zygote;        /* the host goes on and changes: only a zygote is as it was */
     } snapshot;
+    luas__fd_set captured;      /* descriptors of the host that its own workers keep */
     struct {
         uint64_t fed;           /* tasks 1 .. fed exist */
         bool sealed;            /* nothing more will be fed */

@@ -47,11 +47,29 @@ int luas__jobs_surround(luas__pool *p, luas__job *job)
     return 0;
 }
 
+/* Tells the worker to end after its running task. If that cannot be done now, a later step does
+   it. */
+static void retire(luas__pool *p, luas__worker *w)
+{
+    w->retiring = true;
+    if (w->state >= LUAS__WORKER_STOPPING || luas__worker_tasks_revoke(w) < 0)
+        return;
+    if (luas__worker_stop(w, 0) == 0)
+        (void)luas__worker_flush(w, &p->poller);
+}
+
+/* Workers that keep descriptors of the host for the job end at once: the host may wait for that,
+   without a step, when it closes a pipe. */
 void luas__jobs_leave_workers(luas__pool *p, const luas__job *job)
 {
-    for (int i = 0; i < p->nworkers; i++)
-        if (p->workers[i]->snapshot_job == job)
-            p->workers[i]->snapshot_job = NULL;
+    bool keeps = job->captured.is_partial || luas__fd_set_next(&job->captured, 0) >= 0;
+    for (int i = 0; i < p->nworkers; i++) {
+        if (p->workers[i]->snapshot_job != job)
+            continue;
+        p->workers[i]->snapshot_job = NULL;
+        if (keeps && p->workers[i]->pid != 0)
+            retire(p, p->workers[i]);
+    }
 }
 
 static void forget(luas__pool *p, luas__job *job)

@@ -18,6 +18,9 @@
 
 enum { MOST_AT_ONCE = 64 };     /* signals are blocked during such a row of forks */
 
+/* How long the host waits for a worker to begin. A healthy one does at once. */
+#define LONGEST_BEGIN LUAS__SECOND
+
 /* ---- preparing ---- */
 
 /* The lowest free number. Looks at 64 numbers at a time. */
@@ -107,12 +110,38 @@ static void run_main(void *argument)
     _exit(l->pool->options.main(l->host, &l->channel));
 }
 
-static _Noreturn void live(luas__pool *p, const luas__worker *self, void *host)
+/* Must the host wait until its children have given up what it had open? */
+static bool waits_for(const luas__pool *p, const luas__descriptors *found)
+{
+    return p->options.keeping != LUAS__KEEP_ALL && luas__descriptors_matter(found);
+}
+
+/* Gives up the descriptors of the host that are left when those of pools are closed. The child
+   needs its `own`; `job` is the one whose snapshot it has, or NULL. */
+static void give_up_descriptors(const luas__pool *p, const luas__descriptors *found,
+                                const luas__job *job, void *host, const int own[2])
+{
+    luas__kept kept = {.keeping = p->options.keeping};
+    if (p->options.keeping != LUAS__KEEP_NONE && !waits_for(p, found))
+        return; /* nothing to give up */
+    if (p->options.keeps != NULL)
+        p->options.keeps(host, &kept.fds);
+    for (int i = 0; i < 2; i++)
+        luas__fd_set_add(&kept.fds, own[i]);
+    luas__descriptors_cut(found, &kept, job != NULL ? &job->captured : NULL);
+    luas__fd_set_release(&kept.fds);
+}
+
+static _Noreturn void live(luas__pool *p, const luas__worker *self,
+                           const luas__descriptors *found, void *host)
 {
     life l = {.pool = p, .host = host};
     luas__atfork_abandon(p, self);
     luas__atfork_abandon_all();
     luas__worker_become(self, &l.channel);
+    give_up_descriptors(p, found, self->snapshot_job, host, (int[]){l.channel.in, l.channel.out});
+    if (waits_for(p, found))
+        luas__scoreboard_begin(l.channel.scoreboard);
     luas__stack_run(run_main, &l);
 }
 
@@ -127,19 +156,32 @@ static luas__worker *next_to_fork(const luas__pool *p, int *at)
     return p->workers[*at];
 }
 
+/* Called when the pool was left. */
+static void look(luas__descriptors *found)
+{
+    luas__fd_set own = {.bits = NULL};
+    int threads;
+    *found = (luas__descriptors)LUAS__DESCRIPTORS_INIT;
+    if (luas__atfork_list_own(&own, &threads))
+        luas__descriptors_look(found, &own, threads);
+    luas__fd_set_release(&own);
+}
+
 /* Between two forks the host writes to its stack and to no other memory; only the handlers
    (atfork.c) do. */
-static int fork_next(luas__pool *p, void *host, pid_t *pids, int most)
+static int fork_next(luas__pool *p, luas__descriptors *found, void *host, pid_t *pids,
+                     int most)
 {
     luas__child_forks forks;
     int n = 0;
     luas__atfork_leave(p);
+    look(found);
     luas__child_forks_begin(&forks);
     for (int at = 0; n < most; at++, n++) {
         const luas__worker *w = next_to_fork(p, &at);
         pids[n] = luas__worker_fork(w, &forks);
         if (pids[n] == 0)
-            live(p, w, host);
+            live(p, w, found, host);
         if (pids[n] < 0)
             break;
     }
@@ -148,17 +190,32 @@ static int fork_next(luas__pool *p, void *host, pid_t *pids, int most)
     return n;
 }
 
+/* Waits until the worker has given up the descriptors of the host: what the host closes next is
+   closed then. */
+static void await_begin(luas__worker *w)
+{
+    int64_t end = luas__now() + LONGEST_BEGIN;
+    while (!luas__scoreboard_await_begin(w->scoreboard, 20 * LUAS__MS)
+           && luas__child_runs(&w->child) && luas__now() < end)
+        continue;
+}
+
 /* Forks up to `most` of them. Returns 0, or why there are fewer. */
 static int fork_some(luas__pool *p, void *host, int most)
 {
     pid_t pids[MOST_AT_ONCE];
-    int n = fork_next(p, host, pids, most);
+    luas__worker *forked[MOST_AT_ONCE];
+    luas__descriptors found;
+    int n = fork_next(p, &found, host, pids, most);
     for (int i = 0, at = 0; i < n; i++) {
-        luas__worker *w = next_to_fork(p, &at);
-        luas__worker_begin(w, pids[i], &p->poller);
+        forked[i] = next_to_fork(p, &at);
+        luas__worker_begin(forked[i], pids[i], &p->poller);
         p->spawn.pending--;
-        note_spawn(p, w);
+        note_spawn(p, forked[i]);
     }
+    for (int i = 0; i < n && waits_for(p, &found); i++)
+        await_begin(forked[i]);
+    luas__descriptors_release(&found);
     return n < most ? (int)pids[n] : 0;
 }
 
@@ -189,13 +246,15 @@ int luas__spawner_fork_pending(luas__pool *p, void *host)
 /* ---- zygotes ---- */
 
 /* Runs the zygote; and goes on in each worker that the zygote forks. */
-static _Noreturn void be_zygote(luas__pool *p, luas__snapshot *k, void *host)
+static _Noreturn void be_zygote(luas__pool *p, luas__snapshot *k, const luas__descriptors *found,
+                                void *host)
 {
     luas__zygote_request wanted;
     life l = {.pool = p, .host = host};
     luas__zygote z = luas__zygote_become(&k->zygote);
     luas__atfork_close_copies(p); /* not the slots: its workers will need free ones */
     luas__atfork_abandon_all();
+    give_up_descriptors(p, found, k->job, host, (int[]){z.socket, z.socket});
     luas__zygote_serve(&z, &wanted);
     luas__bulk_keep(&p->bulk, wanted.slot);
     if (luas__worker_wake(&l.channel, &wanted) < 0)
@@ -203,14 +262,15 @@ static _Noreturn void be_zygote(luas__pool *p, luas__snapshot *k, void *host)
     luas__stack_run(run_main, &l);
 }
 
-static pid_t fork_zygote(luas__pool *p, luas__snapshot *k, void *host)
+static pid_t fork_zygote(luas__pool *p, luas__snapshot *k, luas__descriptors *found, void *host)
 {
     luas__child_forks forks;
     luas__atfork_leave(p);
+    look(found);
     luas__child_forks_begin(&forks);
     pid_t pid = luas__child_fork(&forks);
     if (pid == 0)
-        be_zygote(p, k, host);
+        be_zygote(p, k, found, host);
     luas__child_forks_end(&forks);
     luas__atfork_return(p);
     return pid;
@@ -218,11 +278,15 @@ static pid_t fork_zygote(luas__pool *p, luas__snapshot *k, void *host)
 
 static int open_zygote(luas__pool *p, luas__snapshot *k, void *host)
 {
+    luas__descriptors found = LUAS__DESCRIPTORS_INIT;
     int rc = luas__zygote_prepare(&k->zygote);
     if (rc == 0)
-        rc = fork_zygote(p, k, host);
+        rc = fork_zygote(p, k, &found, host);
     if (rc > 0)
         luas__zygote_begin(&k->zygote, rc);
+    if (rc > 0 && waits_for(p, &found))
+        luas__zygote_await(&k->zygote);
+    luas__descriptors_release(&found);
     return rc;
 }
 

@@ -21,6 +21,8 @@
 typedef struct luas__pool_options {
     int workers;                /* the most there may be, without those of inheriting jobs */
     luas__child_main *main;     /* what a worker runs */
+    luas__keeping keeping;      /* of the host's descriptors a worker keeps so many, */
+    luas__child_keeps *keeps;   /* and what this says */
     bool has_init;              /* a worker sends READY when init has run */
     int64_t init_timeout;       /* ns that this may take; 0: no limit */
     uint64_t max_tasks;         /* a worker is replaced after so many; 0: never */

@@ -12,6 +12,7 @@
 
 #include "channel.h"
 #include "child.h"
+#include "descriptors.h"
 #include "job.h"
 #include "output.h"
 #include "scoreboard.h"
@@ -145,6 +146,10 @@ typedef struct luas__spawn_request {
 
 /* What the child runs. The owner of the pool defines it. Returns the exit status. */
 typedef int luas__child_main(void *host, luas__channel *channel);
+
+/* Called in each child of the pool, a zygote too: adds descriptors of the host that the child
+   keeps in any case. */
+typedef void luas__child_keeps(void *host, luas__fd_set *kept);
 
 /*
  * There are two ways to start a worker.

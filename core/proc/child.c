@@ -313,6 +313,15 @@ void luas__child_await(luas__child *c)
         poll(&watch, c->watch >= 0 ? 1 : 0, 1);
 }
 
+int luas__child_runs(const luas__child *c)
+{
+    siginfo_t info;
+    memset(&info, 0, sizeof info);
+    return c->pid > 0
+        && waitid(P_PID, (id_t)c->pid, &info, WEXITED | WSTOPPED | WNOHANG | WNOWAIT) == 0
+        && info.si_pid == 0;
+}
+
 int luas__child_is_stopped(const luas__child *c)
 {
     siginfo_t info;

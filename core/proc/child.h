@@ -75,6 +75,9 @@ int luas__child_reap(luas__child *c);
 /* Waits for a child that was killed, some seconds at most, and reaps it. */
 void luas__child_await(luas__child *c);
 
+/* Does it run? Not if it has ended, or is stopped. */
+int luas__child_runs(const luas__child *c);
+
 /* Is it stopped, by SIGSTOP for example? */
 int luas__child_is_stopped(const luas__child *c);
 

@@ -5,7 +5,13 @@
 #include <errno.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
+
+#ifdef __linux__
+#include <linux/futex.h>
+#include <sys/syscall.h>
+#endif
 
 #include "fd.h"
 
@@ -87,4 +93,29 @@ uint32_t luas__scoreboard_revoke(luas__scoreboard *p, uint32_t last)
 uint32_t luas__scoreboard_started(luas__scoreboard *p)
 {
     return STARTED(atomic_load(&p->claims));
+}
+
+void luas__scoreboard_begin(luas__scoreboard *p)
+{
+    atomic_store(&p->begun, 1);
+#ifdef SYS_futex
+    syscall(SYS_futex, &p->begun, FUTEX_WAKE, 1, NULL, NULL, 0);
+#endif
+}
+
+/* The wait is of less than a second. */
+bool luas__scoreboard_await_begin(luas__scoreboard *p, int64_t ns)
+{
+    struct timespec t = {.tv_nsec = ns};
+    long rc = -1;
+    if (atomic_load(&p->begun) != 0)
+        return true;
+#ifdef SYS_futex
+    rc = syscall(SYS_futex, &p->begun, FUTEX_WAIT, 0, &t, NULL, 0);
+    if (rc < 0 && (errno == EAGAIN || errno == EINTR || errno == ETIMEDOUT))
+        rc = 0;
+#endif
+    if (rc < 0)
+        nanosleep(&t, NULL);
+    return atomic_load(&p->begun) != 0;
 }

@@ -30,7 +30,7 @@
  * others need no lock:
  *
  *     claims          w, h    passed, since, busy, over_gc_budget   w
- *     ring            w       stop, sent, spun_for, returned        h
+ *     ring, begun     w       stop, sent, spun_for, returned        h
  *
  * The worker stores `since` before the claim. So the host reads the claim, then `since`, then
  * the claim again: if the claim is the same, `since` belongs to that task.
@@ -58,6 +58,7 @@ typedef struct luas__scoreboard {
     _Atomic uint64_t returned;  /* the slot of bulk.h is free up to this position */
     _Atomic uint32_t over_gc_budget; /* 1: the worker's tasks have allocated so much that it
                                         should be replaced */
+    _Atomic uint32_t begun;     /* 1: the worker has given up what belongs to its host */
     luas__ring ring;
 } luas__scoreboard;
 
@@ -100,5 +101,10 @@ static inline int luas__scoreboard_claim(luas__scoreboard *p, uint32_t seq)
 uint32_t luas__scoreboard_revoke(luas__scoreboard *p, uint32_t last);
 
 uint32_t luas__scoreboard_started(luas__scoreboard *p);
+
+/* The worker says that it has begun. The host waits for that, at most `ns`; false if the time
+   is over. A signal may end the wait early. */
+void luas__scoreboard_begin(luas__scoreboard *p);
+bool luas__scoreboard_await_begin(luas__scoreboard *p, int64_t ns);
 
 #endif

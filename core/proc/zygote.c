@@ -167,8 +167,19 @@ static bool answer(luas__zygote *z, luas__zygote_request *wanted)
     return false;
 }
 
+/* The first reply, to request 0, says that the zygote is ready. Nobody takes it: the reply to
+   a request comes behind it, and earlier ones are dropped. */
+void luas__zygote_await(const luas__zygote *z)
+{
+    struct pollfd watch = {.fd = z->socket, .events = POLLIN};
+    int64_t end = luas__now() + PATIENCE;
+    while (luas__now() < end && luas__child_runs(&z->child) && poll(&watch, 1, 20) <= 0)
+        continue;
+}
+
 void luas__zygote_serve(luas__zygote *z, luas__zygote_request *wanted)
 {
+    say(z, 0);
     while (!answer(z, wanted))
         continue;
 }

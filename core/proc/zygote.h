@@ -6,8 +6,8 @@
  * watches and reaps it like one that it forked itself. This needs Linux and glibc. On other
  * systems luas__zygote_begin works, but luas__zygote_spawn fails.
  *
- * The host: 1. luas__zygote_prepare, a fork, luas__zygote_begin; 2. luas__zygote_spawn
- * for each worker; 3. luas__zygote_end; 4. luas__child_reap(&z->child) until it returns 1;
+ * The host: 1. luas__zygote_prepare, a fork, luas__zygote_begin, and if it wants to
+ * luas__zygote_await; 2. luas__zygote_spawn for each worker; 3. luas__zygote_end; 4. luas__child_reap(&z->child) until it returns 1;
  * 5. luas__zygote_close. The child: 1. luas__zygote_become; 2. closes those descriptors of
  * the host that it must not keep; 3. luas__zygote_serve, which returns only in workers. The
  * zygote ends when the host ends, or when the host tells it to.
@@ -42,6 +42,10 @@ int luas__zygote_prepare(luas__zygote *z);
 
 /* In the host, after the fork. */
 void luas__zygote_begin(luas__zygote *z, pid_t pid);
+
+/* In the host: waits until the zygote is ready for requests, and has given up what it does not
+   keep; some seconds at most. */
+void luas__zygote_await(const luas__zygote *z);
 
 /* In the child: returns the zygote's own side. *z keeps the copies of the host's descriptors,
    for luas__zygote_abandon. */

@@ -86,7 +86,8 @@ function M.inherit(job, items, most)
     if shares and pool.core:live(true) == 0 then watched.note(pool) end
     local workers, continues = max(1, min(pool.size, most)), goes_on(job)
     when_possible(job, function(waits)
-        return job.handle:inherit(job.f, items, workers, continues, waits)
+        return job.handle:inherit(job.f, items, workers, continues, waits,
+            job.options.keep_files)
     end)
     if shares then watched.compare(pool) end
     pool.carried.inherit = pool.carried.inherit + 1

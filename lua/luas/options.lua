@@ -134,6 +134,7 @@ M.pool = {
     output = one_of("inherit", "tag", "capture"),
     max_memory = size,
     start = one_of("fork"),
+    keep_files = kind("boolean"),
     stats = kind("boolean"),
     trace = path,
     joblog = path,

@@ -56,6 +56,7 @@ local AHEAD <const> = 1 << 22
 ---@field memory integer|string|nil      bytes that a worker may allocate ("200M")
 ---@field max_memory integer|string|nil  bytes above which a worker is replaced
 ---@field start "fork"|nil
+---@field keep_files boolean? workers keep the pipes and sockets that the script has open
 ---@field stats boolean?      have stats() give times as well
 ---@field report string?      a file for a report of all its jobs, .html or .json
 ---@field trace string?       a file for Chrome trace events

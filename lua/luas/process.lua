@@ -180,16 +180,21 @@ function meta:__gc()
     end
 end
 
---- Makes a process without starting it.
----@param given {target: function, args: any[]?, name: string?, daemon: boolean?}
+-- The options of M.new.
+local types = { target = "function", args = "table", name = "string", daemon = "boolean",
+    keep_files = "boolean" }
+
+--- Makes a process without starting it. With `keep_files` it keeps the pipes and sockets that the
+--- script has open, and not only those that its function captures.
+---@param given {target: function, args: any[]?, name: string?, daemon: boolean?, keep_files: boolean?}
 ---@return luas.process
 function M.new(given)
     check.argument(given, 1, "new", "table")
     for name, value in pairs(given) do
-        local expected = ({ target = "function", args = "table", name = "string", daemon = "boolean" })[name]
+        local expected = types[name]
         if not expected then
-            check.fail(("process.new: unknown option '%s' (there are: args, daemon, name, target)"):format(
-                tostring(name)))
+            check.fail(("process.new: unknown option '%s' (there are: args, daemon, keep_files, name, target)")
+                :format(tostring(name)))
         elseif type(value) ~= expected and not (name == "target" and check.is_callable(value)) then
             check.fail(("process.new: option '%s' must be a %s, got %s"):format(
                 name, expected, type(value)))
@@ -201,6 +206,7 @@ function M.new(given)
     if not n then check.fail("process.new: option 'args': " .. problem) end
     return setmetatable({
         target = given.target, name = given.name, daemon = given.daemon, args = pack(unpack(args, 1, n)),
+        keep_files = given.keep_files,
     }, meta)
 end
 
@@ -224,7 +230,7 @@ function Process:start()
     local before = current
     current = setmetatable({ name = self.name, ours = true }, meta)
     local ok, job = pcall(Job.start, own, self.target, { items = { self.args }, n = 1 },
-        { carry = "inherit" }, { star = true, process = true, arguments = self.args, name = "process " .. self.name })
+        { carry = "inherit", keep_files = self.keep_files }, { star = true, process = true, arguments = self.args, name = "process " .. self.name })
     current = before
     if not ok then
         self.owner = nil

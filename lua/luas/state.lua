@@ -72,7 +72,7 @@ function State.new(given)
     local engine = size == 0 and inline.new(given) or core.pool {
         workers = size, init = given.init, exit = given.exit, max_tasks = given.max_tasks,
         init_timeout = given.init_timeout or INIT_TIMEOUT,
-        output = output, name = given.name,
+        output = output, name = given.name, keep_files = given.keep_files or nil,
         memory = given.memory and options.bytes(given.memory),
         max_memory = given.max_memory and options.bytes(given.max_memory),
         exit_timeout = given.exit_timeout or EXIT_TIMEOUT,

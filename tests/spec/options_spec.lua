@@ -317,7 +317,7 @@ describe("bad input to", function()
                 function() process.new { target = noop, args = { n = -1 } } end)
             assert_message("process.new: option 'name' must be a string, got number",
                 function() process.new { target = noop, name = 1 } end)
-            assert_message("process.new: unknown option 'arg' (there are: args, daemon, name, target)",
+            assert_message("process.new: unknown option 'arg' (there are: args, daemon, keep_files, name, target)",
                 function() process.new { target = noop, arg = {} } end)
         end)
 

@@ -261,7 +261,7 @@ static inline int rig_inherit(lua_State *L)
 {
     lua_settop(L, 1);
     luas__space_new(L, 0);
-    int classes = luas__class_scan(L, 1, 2, 20000);
+    int classes = luas__class_scan(L, 1, 2, 20000, NULL);
     lua_pushcclosure(L, rig_inherited_send, 1);
     lua_pushinteger(L, classes);
     return 2;

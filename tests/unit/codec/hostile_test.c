@@ -269,7 +269,7 @@ static int run_job(lua_State *L)
     if (defines->len > 0)
         check(L, luas__decode_define(L, 7, luas__buffer_bytes(defines), defines->len));
     lua_settop(L, 7);
-    luas__class_scan(L, 1, 6, 1000);
+    luas__class_scan(L, 1, 6, 1000, NULL);
     return 0;
 }
 
