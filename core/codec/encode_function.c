@@ -34,54 +34,53 @@ static int put_dump(luas__encoder *e)
     return rc;
 }
 
-/* Is the value at the top what functions use as globals: the globals, or the environment of a
-   job? */
-static int is_environment(luas__encoder *e)
-{
-    lua_State *L = e->L;
-    if (lua_topointer(L, -1) == e->landmarks->globals)
-        return 1;
-    if (!luas__space_is_environment(L, -1))
-        return 0;
-    if (lua_isnil(L, SLOT_ENVIRONMENT)) {
-        lua_pushvalue(L, -1);
-        lua_replace(L, SLOT_ENVIRONMENT);
-    }
-    return 1;
-}
+/* What may be a function's globals: an upvalue, which is at the top of the stack. */
+typedef struct environment {
+    luas__encoder *e;
+    int sandbox;        /* its index, if it stands before the globals; else 0 */
+} environment;
 
-/* Finds the upvalues of the function at the top that hold its globals. Returns 0 if none does. */
-static int find_environment(luas__encoder *e, luas__upvalues *env)
-{
-    int found = 0;
-    for (int i = 1; lua_getupvalue(e->L, -1, i) != NULL; i++) {
-        if (lua_istable(e->L, -1) && is_environment(e)) {
-            luas__bytecode_set_upvalue(env, (unsigned)i - 1);
-            found = 1;
-        }
-        lua_pop(e->L, 1);
-    }
-    return found;
-}
-
+/* A name that the sandbox itself has is no global. */
 static int want(void *context, const char *name, size_t len)
 {
-    luas__encoder *e = context;
-    lua_pushlstring(e->L, name, len);
-    luas__space_want(e->L, SLOT_SPACE);
+    const environment *env = context;
+    if (env->sandbox != 0 && luas__encode_sandbox_has(env->e, env->sandbox, name, len))
+        return 0;
+    lua_pushlstring(env->e->L, name, len);
+    luas__space_want(env->e->L, SLOT_SPACE);
     return 0;
+}
+
+/* Adds the globals that the function uses by way of its upvalue i, at the top, to those wanted. */
+static int want_through(luas__encoder *e, int i, size_t dump)
+{
+    luas__upvalues set = {{0, 0, 0, 0}};
+    environment env = {.e = e};
+    if (!lua_istable(e->L, -1))
+        return 0;
+    if (!luas__encode_sandbox_ends(e)) {
+        if (!luas__encode_sandbox_is(e, lua_gettop(e->L)))
+            return 0;
+        env.sandbox = lua_gettop(e->L);
+    }
+    luas__bytecode_set_upvalue(&set, (unsigned)i - 1);
+    int rc = luas__bytecode_names(luas__buffer_bytes(e->out) + dump, e->out->len - dump, &set, want, &env);
+    e->dynamic |= rc == 1;
+    return rc < 0 ? rc : 0;
 }
 
 /* Adds the globals that the function at the top uses to those wanted. Its dump begins at
    `dump`. */
 static int want_globals(luas__encoder *e, size_t dump)
 {
-    luas__upvalues env = {{0, 0, 0, 0}};
-    if (e->space == NULL || e->defines == NULL || !find_environment(e, &env))
+    int rc = 0;
+    if (e->space == NULL || e->defines == NULL)
         return 0;
-    int rc = luas__bytecode_names(luas__buffer_bytes(e->out) + dump, e->out->len - dump, &env, want, e);
-    e->dynamic |= rc == 1;
-    return rc < 0 ? rc : 0;
+    for (int i = 1; rc == 0 && lua_getupvalue(e->L, -1, i) != NULL; i++) {
+        rc = want_through(e, i, dump);
+        lua_pop(e->L, 1);
+    }
+    return rc;
 }
 
 int luas__encode_function_open(luas__encoder *e)

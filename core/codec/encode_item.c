@@ -268,13 +268,30 @@ static int put_known(luas__encoder *e, const void *address)
     return rc < 0 ? rc : 1;
 }
 
+/* Can more be reached through the table at the top than the names that functions show? Through
+   what leads to the globals, if it is anything but the environment of functions; and through a
+   metatable that does, if it is also used as a value. */
+static int is_way_to_globals(luas__encoder *e, int has_class, int as_class)
+{
+    lua_State *L = e->L;
+    if (has_class && luas__encode_sandbox_is(e, lua_gettop(L)))
+        return !luas__encode_sandbox_place(e);
+    if (as_class || !e->defining || luas__ptrmap_find(&e->space->numbers, lua_topointer(L, -1)) < 0)
+        return 0;
+    lua_pushliteral(L, "__index");
+    int is = lua_rawget(L, -2) == LUA_TTABLE
+        && (luas__encode_sandbox_ends(e) || luas__encode_sandbox_is(e, lua_gettop(L)));
+    lua_pop(L, 1);
+    return is;
+}
+
 /* Writes a table in another form than its content, if there is one: then it returns 1. */
 static int put_stand_in(luas__encoder *e, const void *address, int has_class)
 {
     if (address != e->landmarks->globals && !(has_class && luas__space_is_environment(e->L, -1)))
         return put_known(e, address);
     /* An upvalue shows which globals its function uses. Through a table any may be used. */
-    e->dynamic |= e->defining && luas__encoder_top(e)->kind != CONTAINER_FUNCTION;
+    e->dynamic |= e->defining && !luas__encode_sandbox_place(e);
     int rc = luas__mp_write_ext(e->out, WIRE_GLOBALS, 0);
     lua_pop(e->L, 1);
     return rc < 0 ? rc : 1;
@@ -291,6 +308,8 @@ static int open_table(luas__encoder *e, int (*name)(luas__encoder *))
     int rc = put_stand_in(e, address, has_class);
     if (rc != 0)
         return rc < 0 ? rc : 0;
+    if (e->defining)
+        e->dynamic |= is_way_to_globals(e, has_class, name != NULL);
     rc = take_number(e, address, &number);
     if (rc <= 0)
         return rc < 0 ? rc : put_reference(e, number);

@@ -1,8 +1,8 @@
 /*
  * The inside of the encoder. From the lowest file to the highest: scalars
  * (scalar.h), open containers (container.c), the path to what could not be encoded
- * (encode_path.c), what is in a table (encode_table.c), in a function
- * (encode_function.c) and in a define message (encode_define.c), the forms that
+ * (encode_path.c), what is in a table (encode_table.c), tables before
+ * the globals (encode_sandbox.c), what is in a function (encode_function.c) and in a define message (encode_define.c), the forms that
  * values take (encode_item.c), the loop (encode_run.c), and the calls from outside
  * (encode.c), with the commonest tables (encode_row.c).
  *
@@ -150,6 +150,19 @@ int luas__encode_table_map(luas__encoder *e, luas__container *f);
    scalars. Returns 1; or 0 if they are not, after writing some of them. Cannot raise. */
 int luas__encode_row_put(lua_State *L, int first, int count, const luas__landmarks *l,
                    const luas__space *space, luas__buffer *out);
+
+/* encode_sandbox.c */
+
+/* Is the value at the top what functions use as globals: the globals, or the environment of a
+   job? */
+int luas__encode_sandbox_ends(luas__encoder *e);
+/* Does a lookup in the table at this index go on to the globals, along tables? */
+int luas__encode_sandbox_is(luas__encoder *e, int index);
+/* Does it find this name before it comes to them? */
+int luas__encode_sandbox_has(luas__encoder *e, int index, const char *name, size_t len);
+/* Is the value that is encoded now an upvalue, or what stands behind a table? Then only names in
+   the constants of functions lead through it. */
+int luas__encode_sandbox_place(const luas__encoder *e);
 
 /* encode_function.c, encode_define.c */
 
