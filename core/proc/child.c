@@ -7,9 +7,11 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -288,6 +290,33 @@ static void end_group_of_killed(const luas__child *c)
         kill(-c->pid, SIGKILL);
 }
 
+#if defined(__linux__)
+/* As in linux/pidfd.h since 6.15, which gives the status for as long as there is a pidfd,
+   whoever has reaped the process. */
+typedef struct pidfd_info {
+    uint64_t mask, cgroup;
+    uint32_t ids[11];
+    int32_t status;
+} pidfd_info;
+
+#define GET_INFO _IOWR(0xFF, 11, pidfd_info)
+#define INFO_EXIT (UINT64_C(1) << 3)
+
+static int status_of_reaped(const luas__child *c)
+{
+    pidfd_info info = {.mask = INFO_EXIT};
+    if (c->watch >= 0 && ioctl(c->watch, GET_INFO, &info) == 0 && (info.mask & INFO_EXIT) != 0)
+        return info.status;
+    return -1;
+}
+#else
+static int status_of_reaped(const luas__child *c)
+{
+    (void)c;
+    return -1;
+}
+#endif
+
 int luas__child_reap(luas__child *c)
 {
     if (c->pid == 0)
@@ -300,7 +329,7 @@ int luas__child_reap(luas__child *c)
     if (got == 0)
         return 0;
     if (got < 0)
-        c->status = -1;
+        c->status = status_of_reaped(c);
     c->pid = 0;
     return 1;
 }

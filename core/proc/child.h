@@ -18,7 +18,8 @@ typedef struct luas__child {
     pid_t pid;      /* 0: none. Also the id of the process group that it leads */
     int watch;      /* readable once the child has ended; -1 without pidfds */
     int status;     /* once reaped, as waitpid gives it; -1: unknown, because the
-                       application ignores SIGCHLD and the system reaped the child */
+                       application or, where it ignores SIGCHLD, the system has reaped the
+                       child, and the kernel is older than Linux 6.15 */
 } luas__child;
 
 #define LUAS__CHILD_INIT {0, -1, 0}

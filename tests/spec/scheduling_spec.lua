@@ -16,7 +16,7 @@ local SCRIPT = [[
     local function look_inherited() return io.type(file) and look() end
     local p <close> = pool.new(1)
     local later = p:map_async(look_inherited, { 1 })
-    print(p:apply(look), p:apply(look_inherited), later:get()[1], select(2, process.spawn(look):join()))
+    print(p:apply(look), p:apply(look_inherited), later:get()[1], (process.spawn(look):result()))
 ]]
 
 local function seen(by, before)
