@@ -5,7 +5,8 @@
 --- Whatever happens, each task must end in exactly one outcome, no task may
 --- start twice unless retries were asked for, values must be right, and at the
 --- end no child, descriptor or file may be left. Sources raise, loops are left,
---- workers fail to start, and beside all that an application without Lua has the same done to its workers (chaos_host.c).
+--- workers fail to start, scripts end with work under way, and beside all that
+--- an application without Lua has the same done to its workers (chaos_host.c).
 --- The seed is printed; it fixes the jobs and what is done to the workers, not
 --- the moments of the scheduler.
 
@@ -276,6 +277,42 @@ local function run_unable(kind, n, given, f)
     end
 end
 
+-- ---- scripts that end with work under way ----
+
+local SCRIPT <const> = [[
+local pool = pool or require "luas".pool
+local n, path = tonumber(arg[1]), arg[2]
+local p = pool.new { workers = 3, exit = function() if log then log:write "exit\n" end end }
+local function task(x)
+    log = log or io.open(path, "a")
+    if x % 7 == 3 then error "three" end
+    log:write(x, "\n")
+end
+for i = 1, n, 2 do p:apply_async(task, i) end
+local rest = {}
+for i = 2, n, 2 do rest[#rest + 1] = i end
+p:map_async(task, rest, { on_error = "collect" })
+]]
+
+local function run_script_end()
+    local script, log, n = os.tmpname(), os.tmpname(), math.random(60)
+    local file <close> = assert(io.open(script, "w"))
+    file:write(SCRIPT)
+    file:close()
+    check(os.execute(("%s %s %d %s 2>/dev/null"):format(arg[-1], script, n, log)), "a script that ends failed")
+    local seen = {}
+    for line in io.lines(log) do
+        check(line == "exit" or not seen[line], "%s was written twice at the end of a script", line)
+        seen[line] = true
+    end
+    for i = 1, n do
+        check(seen[tostring(i)] == (i % 7 ~= 3 or nil), "line %d of %d at the end of a script: %s", i, n, tostring(seen[tostring(i)]))
+    end
+    check(seen.exit, "no exit function ran at the end of a script")
+    os.remove(script)
+    os.remove(log)
+end
+
 -- ---- an application without Lua ----
 
 local function start_application()
@@ -303,6 +340,7 @@ do
         for _ = 1, math.random(1, 12) do
             for job in pairs(one_job(p) or {}) do once[job] = true end
         end
+        if math.random() < 0.3 then run_script_end() end
         if math.random() < 0.3 then run_unable("quick", math.random(60), { on_error = "collect" }, kinds.quick) end
     end
     tormentor:join()

@@ -142,7 +142,8 @@ end]]):format(source, given)
 end
 
 function calls.imap(job, source, given)
-    local leave = job.leave and ("if taken == %d then do %s end end"):format(job.leave_at, job.leave) or ""
+    local leave = job.leave and ("if taken == %d then do %s end end"):format(job.leave_at, job.leave)
+        or "-- goes on" -- as many lines in any case: messages name them
     return ([[
 local taken = 0
 for i, v, o, more in p:%s(f, %s, %s) do
