@@ -1,5 +1,6 @@
 -- luas.inspect writes what a person can read; luas.complete knows what fits.
 
+require "luas"
 package.path = "lua/?.lua;" .. package.path
 local inspect = require("luas.inspect")
 local complete = require("luas.complete")
