@@ -16,6 +16,7 @@
 #include "luas.h"
 #include "pool_handle.h"
 #include "readers.h"
+#include "sentinel.h"
 #include "serve.h"
 #include "share_open.h"
 #include "table_watch.h"
@@ -190,16 +191,6 @@ static int core_ends_alone(lua_State *L)
     return 1;
 }
 
-/* In a finalizer: was the state closed from inside a call, as by os.exit? Since Lua
-   5.4.5 nothing is left of that by then. */
-static int core_is_exiting(lua_State *L)
-{
-    lua_Debug ar;
-    lua_getfield(L, LUA_REGISTRYINDEX, LUAS__WORKER_KEY);
-    lua_pushboolean(L, lua_isnil(L, -1) && lua_getstack(L, 2, &ar));
-    return 1;
-}
-
 /* Argument: what the program is to call when a script has ended well. */
 static int core_at_end(lua_State *L)
 {
@@ -219,7 +210,7 @@ static const luaL_Reg functions[] = {
     {"watch", luas__table_watch}, {"same", luas__table_watch_same},
     {"tell", core_tell}, {"check", core_check}, {"call", core_call}, {"length", core_length},
     {"check_list", luas__feed_check_list}, {"report", luas__fail_report}, {"caller", core_caller},
-    {"ends_alone", core_ends_alone}, {"is_exiting", core_is_exiting}, {"at_end", core_at_end},
+    {"ends_alone", core_ends_alone}, {"at_end", core_at_end},
     {"reporter", luas__fail_reporter}, {"called", core_called}, {"joining", luas__share_joining}, {NULL, NULL},
 };
 
@@ -242,6 +233,7 @@ int luas__core_open(lua_State *L)
     luaL_newlib(L, functions);
     luaL_setfuncs(L, luas__readers_core, 0);
     luaL_setfuncs(L, luas__terminal_core, 0);
+    luaL_setfuncs(L, luas__sentinel_core, 0);
     luas__share_open(L);
     lua_setfield(L, -2, "shared");
     push_pid_function(L);

@@ -18,7 +18,7 @@
  *   core.reporter(f)                f(message) does, where Lua is neither the program's
  *                                   nor an application's
  *   core.ends_alone() -> boolean    is nobody told that a script has ended?
- *   core.is_exiting() -> boolean    in a finalizer: was it os.exit that closed the state?
+ *   core.sentinel, core.at_close, core.in_finalizer     sentinel.h
  *   core.at_end(f)                  the program calls f() when a script has ended well, and
  *                                   before it closes the state; a worker f(true) before
  *                                   it ends

@@ -218,7 +218,9 @@ local function finish_lazy(state)
             check.fail("'join' cannot wait inside a call that still reads its source")
         end
     end
-    for job in pairs(state.lazy) do job:finish() end
+    for job in pairs(state.lazy) do
+        if not job.handle:done() then job:finish() end -- one that was finalized with its state is
+    end
 end
 
 --- Its counts, for Pool:stats. After its end these are the last ones.

@@ -32,15 +32,6 @@ local ways = {
     ["by break of imap"] = "for _ in p:imap(task, { 1, 2, 3 }, opts) do break end",
     ["by an error in the body"] = [[
         pcall(function() for _ in p:imap_unordered(task, { 1, 2, 3 }, opts) do error "so" end end)]],
-    ["by a source that raises"] = [[
-        local i = 0
-        pcall(function()
-            for _ in p:imap_unordered(task, function()
-                i = i + 1
-                if i == 4 then idle(0.2) error "so" end
-                return i
-            end, opts) do end
-        end)]],
     ["by Ctrl-C in map"] = [[
         os.execute("(sleep 0.3; kill -INT " .. me .. ") &")
         pcall(p.map, p, task, { 2, 3 }, opts)]],
