@@ -15,14 +15,15 @@ local PIDS = [[
     end
 ]]
 
--- What starts workers that are busy for long: each writes its pid to PATH.
+-- What starts workers that are busy for long: each writes its pid to PATH. A script that ends
+-- well waits for them: hence the timeout.
 local BUSY = PIDS .. [[
     local path = %q
     local p = pool.new(2)
     local future = p:map_async(function(x)
         note(path)
         while true do end
-    end, { 1, 2 })
+    end, { 1, 2 }, { timeout = 3 })
     local deadline = os.time() + 10
     repeat
         os.execute("sleep 0.02")

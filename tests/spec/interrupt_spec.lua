@@ -68,7 +68,8 @@ helpers.each_interpreter(function(by)
                 { by = by, seconds = 10 })
             assert.is_truthy(output:find("interrupted!", 1, true), name .. ": " .. output)
             assert.is_nil(output:find("swallowed", 1, true), name .. ": " .. output)
-            assert.are.equal(by == "luas" and 130 or 1, status, name .. ": " .. output)
+            -- Under stock Lua what the end waits for may hit once more: that kills.
+            assert.is_true(status == 130 or by ~= "luas" and status == 1, name .. ": " .. output)
         end
     end
 
