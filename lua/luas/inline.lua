@@ -16,7 +16,7 @@ local heap = require "luas.heap"
 local later = require "luas.later"
 local inspect = later.open "luas.inspect"
 local outcome = require "luas.outcome"
-local retry = require "luas.retry"
+local retry = later.open "luas.retry"
 
 local pack, unpack, randomseed = table.pack, table.unpack, math.randomseed
 local traceback, now, call = debug.traceback, core.now, core.call
