@@ -12,7 +12,7 @@ enum { RING_WORDS = 2 };
 static luas__job *start_poking(luas__pool *pool, const luas__policy *policy, long first)
 {
     luas__job *job = start_job(pool, policy);
-    for (long i = first * VALUES; i < (long)WORDS * VALUES; i++)
+    for (long i = first * VALUES; i < (long)WORDS * VALUES; i += under_valgrind() ? 7 : 1)
         feed_number(pool, job, 'P', (size_t)i);
     return job;
 }
@@ -28,7 +28,7 @@ static void poked_words_end_in_time(const luas__policy *policy, long first)
     CHECK_INT(t->kinds[LUAS__KIND_VALUE], 200);
     free(t);
     free(finish(pool, poking));
-    CHECK(luas__now() - began < 40 * LUAS__SECOND);
+    CHECK(luas__now() - began < within(40 * LUAS__SECOND));
     check_works(pool, 20);
     luas__pool_close(pool);
 }
