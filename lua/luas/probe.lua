@@ -16,7 +16,7 @@ local function count(t, from, ...)
     end
     while t:find(n) do
         local before = n
-        n = (n + 1.5) * 7 / 2 - (before & 0xff | ~n << 1 >> 2 ~ 3) + 2 ^ before % 5 + 1e300
+        n = (n + 1.5) * 7 / 2 - (before & 0xff | ~n << 1 >> 2 ~ 3) + 2 ^ before % 5 + (n ~ before) + 1e300
         rest = function(...) n, done = before - n, -before / n // 2 * n return rest(...) end
     end
     t[#t + 1] = { n, ..., key = t.first, "a" .. n .. "b", nil, true, select("#", ...) }

@@ -113,7 +113,7 @@ local HANDLES = [[
         return tostring(future == ended) .. " " .. place
     end)
     case("wait_any with one of here", "^1$", function()
-        return select(2, pool.wait_any { ended, pool.new(1):apply_async(later) })
+        return select(2, pool.wait_any { ended, pool.new(1):apply_async(os.execute, "sleep 0.2") })
     end)
     case("wait_all with one of here", "^true$", function()
         return pool.wait_all { ended, pool.new(1):apply_async(double, 1) }
@@ -155,7 +155,7 @@ local HANDLES = [[
         case("wait_any", ELSEWHERE, function() return pool.wait_any { pending } end)
         case("wait_any with one that has", "^2$", function() return select(2, pool.wait_any { pending, ended }) end)
         case("wait_any with one of here", ELSEWHERE, function()
-            return pool.wait_any { pending, pool.new(1):apply_async(later) }
+            return pool.wait_any { pending, pool.new(1):apply_async(os.execute, "sleep 0.2") }
         end)
     end
 
