@@ -54,9 +54,11 @@ static void lose_value(lua_State *L, int table)
 static void set_raised(lua_State *L, const luas__outcome *o, const char *payload, int space)
 {
     static const char *const names[] = {"message", "traceback", "took"};
-    luas__mp_reader in = {(const unsigned char *)payload, (const unsigned char *)payload + o->len};
     luas__mp_token head;
-    if (o->len == 0 || luas__mp_read(&in, &head) != 1 || head.type != MP_ARRAY || head.len < 1)
+    if (o->len == 0)
+        return;
+    luas__mp_reader in = {(const unsigned char *)payload, (const unsigned char *)payload + o->len};
+    if (luas__mp_read(&in, &head) != 1 || head.type != MP_ARRAY || head.len < 1)
         return;
     int table = lua_gettop(L);
     bool lost = !read_part(L, &in, space);
