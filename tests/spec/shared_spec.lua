@@ -204,7 +204,8 @@ describe("a wait for what is shared", function()
             it(("ends at Ctrl-C: %s under %s"):format(how, by), function()
                 local output = helpers.run([[
                     local q, l = shared.queue(), shared.lock()
-                    local child = process.spawn(function() l:acquire() while true do end end)
+                    local child = process.new { daemon = true, target = function() l:acquire() while true do end end }
+                    child:start()
                     while l:acquire(0) do l:release() end
                     local pid = require("luas.core").pid()
                     os.execute("(sleep 0.2; kill -INT " .. pid .. ") &")
@@ -260,7 +261,7 @@ describe("processes meet", function()
         local s = shared.semaphore(2)
         local p <close> = pool.new(1)
         print(s:acquire(), p:apply(function() return s:acquire(), s:acquire(0.01), s:count() end))
-        print(s:count(), pcall(process.spawn(function() s:release() end).result) == false)
+        print(s:count(), pcall(function() return process.spawn(function() s:release() end):result() end) == false)
         s:release()
         print(s:count(), pcall(s.release, s))
     ]], "true\ttrue\tfalse\t0\n1\ttrue\n2\tfalse\tSCRIPT:6: this process holds no permit of the semaphore\n")
