@@ -84,10 +84,14 @@ end
 
 -- ---- workers ----
 
+-- Far off. A join with a limit does not wait for a reader of tagged output that has stopped
+-- to read: under stock Lua this may be the end of a script that failed or was interrupted.
+local FAR_OFF <const> = 1e6
+
 local function end_pool(state)
     if state.end_all then return state:end_all() end
     if state.given_up then return state:terminate() end
-    state:join()
+    state:join(core.ends_alone() and FAR_OFF or nil)
 end
 
 -- All are told at once, so that each has its time, and the whole takes no longer.

@@ -96,7 +96,10 @@ helpers.each_interpreter(function(by)
         end)
 
         it("where nobody reads is ended by one Ctrl-C", function()
-            for _, verb in ipairs { "p:map(f, { 1, 2 })", "for _ in p:imap(f, { 1, 2 }) do end", "p:map_async(f, { 1 }) p:close() p:join()" } do
+            local verbs = { "p:map(f, { 1, 2 })", "for _ in p:imap(f, { 1, 2 }) do end", "p:map_async(f, { 1 }) p:close() p:join()" }
+            -- Stock Lua does not say that a script failed, so what it submitted is waited for.
+            if by ~= "luas" then verbs[3] = nil end
+            for _, verb in ipairs(verbs) do
                 local _, status = unread(by, ([[
                     local p = pool.new { workers = 2, output = "tag" }
                     local function f() while true do print(("y"):rep(100)) end end
