@@ -3,8 +3,8 @@
  * must be cheap. Since Linux 4.14 it needs no system call: a page is mapped that is
  * empty in a forked child (madvise(2), MADV_WIPEONFORK).
  */
-#ifndef LUAS_ORIGIN_H
-#define LUAS_ORIGIN_H
+#ifndef LUAS_FORK_DETECT_H
+#define LUAS_FORK_DETECT_H
 
 #include <stdbool.h>
 #include <sys/types.h>

@@ -3,8 +3,8 @@
  * that it has met. A table that is all zero is valid and empty. Addresses are compared,
  * never followed. A copy that a forked child inherits works like the original.
  */
-#ifndef LUAS_POINTERS_H
-#define LUAS_POINTERS_H
+#ifndef LUAS_PTRMAP_H
+#define LUAS_PTRMAP_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -2,8 +2,8 @@
  * Reads bytecode as lua_dump writes it (Lua 5.4). Is it complete, and which globals does
  * the function use? Nothing here calls Lua or allocates.
  */
-#ifndef LUAS_LUA_DUMP_H
-#define LUAS_LUA_DUMP_H
+#ifndef LUAS_BYTECODE_H
+#define LUAS_BYTECODE_H
 
 #include <stddef.h>
 #include <stdint.h>

@@ -25,8 +25,8 @@
  * the fields, and each object the class, that it had at one moment; or the result is
  * LUAS_EUNSENT. While a message is written no finalizer runs, except inside __luas_pack.
  */
-#ifndef LUAS_LUA_CODEC_H
-#define LUAS_LUA_CODEC_H
+#ifndef LUAS_CODEC_H
+#define LUAS_CODEC_H
 
 #include <lua.h>
 #include <stdbool.h>

@@ -8,8 +8,8 @@
  * delivered to the frame around it. All memory belongs to Lua, so an error may leave at any
  * point.
  */
-#ifndef LUAS_LUA_DECODER_H
-#define LUAS_LUA_DECODER_H
+#ifndef LUAS_DECODER_H
+#define LUAS_DECODER_H
 
 #include <lua.h>
 

@@ -7,8 +7,8 @@
  * NULL if no Lua could be run when luas was built. The Lua that loads luas may differ from
  * the one that made the bytecode: see open.c.
  */
-#ifndef LUAS_LUA_MODULES_H
-#define LUAS_LUA_MODULES_H
+#ifndef LUAS_MODULES_H
+#define LUAS_MODULES_H
 
 #include <stddef.h>
 

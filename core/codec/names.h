@@ -7,8 +7,8 @@
  * A name is an extension type of value_format.h and a payload. Everything here may raise memory
  * errors; other failures are codes.
  */
-#ifndef LUAS_LUA_NAMES_H
-#define LUAS_LUA_NAMES_H
+#ifndef LUAS_NAMES_H
+#define LUAS_NAMES_H
 
 #include <lua.h>
 #include <stddef.h>

@@ -18,8 +18,8 @@
  * environment: there addresses are the same, and definitions that come later use the fork's own
  * globals. Functions may raise memory errors.
  */
-#ifndef LUAS_LUA_SPACE_H
-#define LUAS_LUA_SPACE_H
+#ifndef LUAS_SPACE_H
+#define LUAS_SPACE_H
 
 #include <lua.h>
 

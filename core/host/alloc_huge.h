@@ -3,8 +3,8 @@
  * (madvise(2), MADV_HUGEPAGE). Without these a result of some megabytes takes far more time for
  * page faults, one for each 4 KB, than for copying.
  */
-#ifndef LUAS_LUA_STATE_H
-#define LUAS_LUA_STATE_H
+#ifndef LUAS_ALLOC_HUGE_H
+#define LUAS_ALLOC_HUGE_H
 
 #include <lua.h>
 

@@ -1,6 +1,6 @@
 /* Errors of the caller. Their messages name a line of the script, not of luas. */
-#ifndef LUAS_LUA_FAIL_H
-#define LUAS_LUA_FAIL_H
+#ifndef LUAS_FAIL_H
+#define LUAS_FAIL_H
 
 #include <lua.h>
 

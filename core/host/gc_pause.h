@@ -7,8 +7,8 @@
  * there is only one rest for each cycle, and a rest has a credit. When the credit is used up, or
  * no cycle has ended since the last rest, results are taken while the collector works.
  */
-#ifndef LUAS_LUA_REST_H
-#define LUAS_LUA_REST_H
+#ifndef LUAS_GC_PAUSE_H
+#define LUAS_GC_PAUSE_H
 
 #include <lua.h>
 

@@ -26,8 +26,8 @@
  * library's that waits or calls a task. Coroutines that the task makes have the hook, too. The
  * hook cannot interrupt C. If another hook is set it stays, and there is no deadline.
  */
-#ifndef LUAS_LUA_GUARD_H
-#define LUAS_LUA_GUARD_H
+#ifndef LUAS_INLINE_CALL_H
+#define LUAS_INLINE_CALL_H
 
 #include <lua.h>
 #include <stdbool.h>

@@ -5,8 +5,8 @@
  * Every method has the job at AT_JOB. Code of the user (a source, __luas_pack, __luas_unpack) may
  * end the job: check it again after calling such code.
  */
-#ifndef LUAS_LUA_JOB_H
-#define LUAS_LUA_JOB_H
+#ifndef LUAS_JOB_HANDLE_H
+#define LUAS_JOB_HANDLE_H
 
 #include "fail.h"
 #include "handles.h"

@@ -3,8 +3,8 @@
  * kind, index, count, attempts, pid, worker, exitcode, signal, over_memory; and for what the
  * task raised: value, message, traceback.
  */
-#ifndef LUAS_LUA_OUTCOME_H
-#define LUAS_LUA_OUTCOME_H
+#ifndef LUAS_OUTCOME_PUSH_H
+#define LUAS_OUTCOME_PUSH_H
 
 #include <lua.h>
 #include <stdbool.h>

@@ -13,8 +13,8 @@
  * run; the Lua layer calls again, flush after send.
  * A fork inherits both ends; values cannot carry an end.
  */
-#ifndef LUAS_LUA_PIPE_H
-#define LUAS_LUA_PIPE_H
+#ifndef LUAS_PIPE_H
+#define LUAS_PIPE_H
 
 #include <lua.h>
 

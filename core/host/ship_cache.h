@@ -8,8 +8,8 @@
  * may use its memo, because feeding extends the space. Idle memos are in a cache, a table with weak
  * keys: function -> memo.
  */
-#ifndef LUAS_LUA_RECALL_H
-#define LUAS_LUA_RECALL_H
+#ifndef LUAS_SHIP_CACHE_H
+#define LUAS_SHIP_CACHE_H
 
 #include <lua.h>
 

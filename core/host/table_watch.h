@@ -13,8 +13,8 @@
  * too many fields is not watched. W keeps the objects that it has seen alive, so that no new
  * object gets the address of an old one. Long strings are compared as objects.
  */
-#ifndef LUAS_LUA_WATCH_H
-#define LUAS_LUA_WATCH_H
+#ifndef LUAS_TABLE_WATCH_H
+#define LUAS_TABLE_WATCH_H
 
 #include <lua.h>
 

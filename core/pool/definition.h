@@ -5,8 +5,8 @@
  *
  * No operation becomes slower with the number of definitions.
  */
-#ifndef LUAS_BLOB_H
-#define LUAS_BLOB_H
+#ifndef LUAS_DEFINITION_H
+#define LUAS_DEFINITION_H
 
 #include "buffer.h"
 

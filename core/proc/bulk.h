@@ -12,8 +12,8 @@
  * A slot is a ring of bytes. Positions in it are counted from 0 and never wrap. Pages are
  * used when large results come; the pool keeps them from then on.
  */
-#ifndef LUAS_AREA_H
-#define LUAS_AREA_H
+#ifndef LUAS_BULK_H
+#define LUAS_BULK_H
 
 #include "scoreboard.h"
 

@@ -18,8 +18,8 @@
  * again. The editor ends with its handle. A forked child that closes the handle does not touch
  * the terminal.
  */
-#ifndef LUAS_REPL_H
-#define LUAS_REPL_H
+#ifndef LUAS_PROMPT_H
+#define LUAS_PROMPT_H
 
 #include <lua.h>
 

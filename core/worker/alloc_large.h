@@ -2,8 +2,8 @@
  * Large blocks that a worker reuses. A block that is returned to the system comes back as
  * zeros. Writing these takes as long as writing the string that the block is for.
  */
-#ifndef LUAS_LUA_LARGE_H
-#define LUAS_LUA_LARGE_H
+#ifndef LUAS_ALLOC_LARGE_H
+#define LUAS_ALLOC_LARGE_H
 
 #include <lua.h>
 

@@ -3,8 +3,8 @@
  * would exceed it fails. Lua then runs a full collection; if that does not help it raises
  * "not enough memory".
  */
-#ifndef LUAS_LUA_LIMIT_H
-#define LUAS_LUA_LIMIT_H
+#ifndef LUAS_ALLOC_LIMIT_H
+#define LUAS_ALLOC_LIMIT_H
 
 #include <lua.h>
 

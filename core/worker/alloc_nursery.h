@@ -3,8 +3,8 @@
  * has free blocks, too, but they are scattered over all its pages, and each page that is
  * written to must be copied.
  */
-#ifndef LUAS_LUA_NURSERY_H
-#define LUAS_LUA_NURSERY_H
+#ifndef LUAS_ALLOC_NURSERY_H
+#define LUAS_ALLOC_NURSERY_H
 
 #include <lua.h>
 #include <stdbool.h>

@@ -2,8 +2,8 @@
  * The main loop of a worker: it serves the requests of its host in a Lua state, task by task,
  * until it is told to stop or the host is gone.
  */
-#ifndef LUAS_LUA_SERVE_H
-#define LUAS_LUA_SERVE_H
+#ifndef LUAS_SERVE_H
+#define LUAS_SERVE_H
 
 #include <lua.h>
 #include <stdbool.h>

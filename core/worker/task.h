@@ -9,8 +9,8 @@
  *
  * A task may fork. The child has a copy of the worker. It ends when the task ends in it.
  */
-#ifndef LUAS_LUA_TASK_H
-#define LUAS_LUA_TASK_H
+#ifndef LUAS_TASK_H
+#define LUAS_TASK_H
 
 #include <lua.h>
 #include <stdbool.h>
