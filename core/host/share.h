@@ -1,14 +1,11 @@
 /*
  * The module `shared`: objects that processes share, as userdata. Each kind of object is a class
  * (share_queue.c, share_lock.c, share_meet.c, share_word.c, share_table.c). This header and
- * share.c have what the classes have in common.
+ * share.c have what the classes have in common, share_wait.h how they wait.
  *
  * An object is a userdata of a registered type with a __luas_pack. A message has only its id and
  * the name of its arena. So workers that were forked before the object was made find it, too. A
  * state has one arena, which is made with its first pool.
- *
- * A wait is divided into slices. Between two slices hooks run (a task is stopped, Ctrl-C came),
- * pools are driven, and there is a check whether any process is left that could end the wait.
  */
 #ifndef LUAS_SHARE_H
 #define LUAS_SHARE_H
@@ -93,33 +90,6 @@ void luas__share_check_options(lua_State *L, int index, const char *what,
    given. */
 uint64_t luas__share_bytes(lua_State *L, int index, const char *what, const char *name,
                            uint64_t standard);
-
-/* ---- waiting ---- */
-
-typedef struct luas__share_wait {
-    lua_State *L;
-    const luas__object *object;
-    const char *what;       /* what it waits for, for the message if that would be for ever */
-    int64_t deadline;       /* ns; INT64_MAX: none */
-    lua_Hook hook;          /* the hook of the main thread before the wait */
-    bool is_alone;          /* at the last check no other process had the object */
-} luas__share_wait;
-
-/* Begins a wait. `seconds` is the index of an argument: a number, or nil for as long as it
-   takes. */
-luas__share_wait luas__share_wait_begin(lua_State *L, const luas__object *o, int seconds,
-                                        const char *what);
-
-/* The ns until the deadline, but not more than a slice. */
-int64_t luas__share_wait_slice(const luas__share_wait *w);
-
-/* Sleeps for a slice. */
-void luas__share_wait_sleep(const luas__share_wait *w);
-
-/* Call it after a try that failed. Returns false when the time is over. Otherwise it runs hooks
-   and pools, which may raise. `rc` is the result of the wait before it: a failure other than
-   LUAS_EINTR is raised. */
-bool luas__share_wait_on(luas__share_wait *w, int rc);
 
 /* ---- messages ---- */
 

@@ -7,6 +7,7 @@
 #include "fail.h"
 #include "handles.h"
 #include "share.h"
+#include "share_wait.h"
 #include "shared_lock.h"
 #include "shared_semaphore.h"
 

@@ -6,6 +6,7 @@
 #include "error.h"
 #include "fail.h"
 #include "share.h"
+#include "share_wait.h"
 #include "shared_barrier.h"
 #include "shared_condition.h"
 #include "shared_event.h"

@@ -6,6 +6,7 @@
 #include "error.h"
 #include "fail.h"
 #include "share.h"
+#include "share_wait.h"
 #include "shared_queue.h"
 
 /* After this many slices of waiting for room there is a check whether the wait can end. */

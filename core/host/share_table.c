@@ -8,6 +8,7 @@
 #include "error.h"
 #include "fail.h"
 #include "share.h"
+#include "share_wait.h"
 #include "shared_table.h"
 
 /* The most bytes of a string that is a key. A round number; LMDB takes some more. */
