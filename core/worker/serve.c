@@ -22,6 +22,7 @@
 #include "alloc_nursery.h"
 #include "space.h"
 #include "surroundings.h"
+#include "kept_hook.h"
 #include "task.h"
 #include "traceback.h"
 
@@ -339,7 +340,7 @@ static int serve_requests(lua_State *L)
         lua_call(L, 0, 0);
         announce(L, s->channel);
     }
-    luas__task_keep_hook(L);
+    luas__kept_hook_keep(L);
     lua_newtable(L);
     lua_replace(L, STACK_JOBS);
     s->status = -1; /* init has run: later errors are not its fault */

@@ -20,6 +20,7 @@
 #include "describe.h"
 #include "encoder.h"
 #include "holds.h"
+#include "kept_hook.h"
 #include "list.h"
 #include "names_scan.h"
 #include "own_code.h"
@@ -43,71 +44,13 @@ static struct {
     luas__arena *arena; /* where its tasks share objects, or NULL */
     uint32_t held;      /* how many holds there were before the task */
     luas__mp_reader input;          /* the arguments of the task, unless they are inherited */
-    struct {            /* the hook with which each task begins */
-        lua_Hook f;     /* NULL: none */
-        int mask, count;
-    } hook;
 } serving;
 
-/* Registry. hook_key: the function of that hook, for debug.sethook. */
-static const char traceback_key = 't', inputs_key = 'i', hook_key = 'h';
+static const char traceback_key = 't', inputs_key = 'i'; /* in the registry */
 
 uint32_t luas__task_seq(void)
 {
     return serving.busy ? serving.seq : 0;
-}
-
-/* ---- the hook ---- */
-
-/* Pushes debug.sethook's table of functions, or something else if there is none yet. */
-static bool push_hook_functions(lua_State *L)
-{
-    return lua_getfield(L, LUA_REGISTRYINDEX, "_HOOKKEY") == LUA_TTABLE;
-}
-
-/* Pushes the function that debug.sethook has for this thread, or nil. */
-static void push_hook_function(lua_State *L)
-{
-    if (push_hook_functions(L)) {
-        lua_pushthread(L);
-        lua_rawget(L, -2);
-    } else {
-        lua_pushnil(L);
-    }
-    lua_remove(L, -2);
-}
-
-void luas__task_keep_hook(lua_State *L)
-{
-    serving.hook.f = lua_gethook(L);
-    serving.hook.mask = lua_gethookmask(L);
-    serving.hook.count = lua_gethookcount(L);
-    push_hook_function(L);
-    lua_rawsetp(L, LUA_REGISTRYINDEX, &hook_key);
-}
-
-static void set_kept_hook(lua_State *L)
-{
-    lua_sethook(L, serving.hook.f, serving.hook.mask, serving.hook.count);
-    if (serving.hook.f != NULL && push_hook_functions(L)) {
-        lua_pushthread(L);
-        lua_rawgetp(L, LUA_REGISTRYINDEX, &hook_key);
-        lua_rawset(L, -3);
-    }
-    lua_settop(L, lua_gettop(L) - (serving.hook.f != NULL));
-}
-
-static bool has_kept_hook(lua_State *L)
-{
-    lua_Hook now = lua_gethook(L);
-    if (now == NULL || now != serving.hook.f)
-        return now == serving.hook.f;
-    push_hook_function(L);
-    lua_rawgetp(L, LUA_REGISTRYINDEX, &hook_key);
-    bool same = lua_rawequal(L, -1, -2) && lua_gethookmask(L) == serving.hook.mask
-        && lua_gethookcount(L) == serving.hook.count;
-    lua_pop(L, 2);
-    return same;
 }
 
 /* ---- stopping a task politely ---- */
@@ -120,7 +63,7 @@ bool luas__task_stopped(void)
 
 static void raise_if_meant(lua_State *L)
 {
-    set_kept_hook(L);
+    luas__kept_hook_set(L);
     if (luas__task_stopped())
         luaL_error(L, "stopped by the pool");
 }
@@ -154,9 +97,9 @@ static void on_stop_signal(int signal)
    meet the library. One that stops the task stays, though it comes while this is done. */
 LUAS__INLINE void restore_hook(lua_State *L)
 {
-    if (has_kept_hook(L) || lua_gethook(L) == on_stop_hook)
+    if (luas__kept_hook_is_set(L) || lua_gethook(L) == on_stop_hook)
         return;
-    set_kept_hook(L);
+    luas__kept_hook_set(L);
     if (luas__task_stopped())
         on_stop_signal(0);
 }
@@ -540,7 +483,7 @@ static void reply_raised(lua_State *L, luas__chunk_run *s, int space)
     leave_fork(EXIT_FAILURE);
     give_back();
     serving.busy = 0;
-    set_kept_hook(L);
+    luas__kept_hook_set(L);
     end_subprocesses(s);
     luas__buffer_truncate(&s->channel->reply, 0);
     luas__task_check(L, luas__channel_begin(s->channel, LUAS__MSG_ERROR, s->current, &mark));

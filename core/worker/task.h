@@ -50,9 +50,6 @@ void luas__task_watch_forks(void);
    are told apart from the worker. */
 void luas__task_catch_stop(lua_State *L, luas__scoreboard *scoreboard);
 
-/* Each task of this worker begins with the hook that is set now: what init has set. */
-void luas__task_keep_hook(lua_State *L);
-
 /* The seq of the running task. No other task of this process has it for a long time. 0 between
    tasks, and in a host. */
 uint32_t luas__task_seq(void);
