@@ -8,8 +8,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "fail.h"
 #include "stop.h"
+#include "traceback.h"
 
 /* What handlers need to know. It is global, because they have no argument. */
 static struct {
@@ -21,7 +23,14 @@ static struct {
     volatile sig_atomic_t raised; /* whether the error was raised */
     volatile sig_atomic_t insists; /* the error is raised again where it is caught */
     time_t since;
+    int64_t came_at[2]; /* ns; when SIGINT and SIGTERM came first; 0: not yet */
 } stop;
+
+/*
+ * A signal that comes again so soon is the same request: timeout(1), for one, sends SIGTERM to
+ * the process and then to its group.
+ */
+#define MOMENT (20 * LUAS__MS)
 
 void luas__signals_open(lua_State *L)
 {
@@ -53,18 +62,6 @@ static void push_stopped(lua_State *L)
     lua_setfield(L, LUA_REGISTRYINDEX, LUAS__STOPPED_KEY);
 }
 
-/* How deep the call stack is. */
-static int depth(lua_State *L)
-{
-    lua_Debug ar;
-    int n = 0;
-
-    while (lua_getstack(L, n, &ar)) {
-        n++;
-    }
-    return n;
-}
-
 static bool catches(lua_State *L, lua_Debug *ar)
 {
     lua_getinfo(L, "f", ar);
@@ -83,7 +80,7 @@ static int catcher_depth(lua_State *L)
 
     for (int level = 1; lua_getstack(L, level, &ar); level++) {
         if (catches(L, &ar)) {
-            return depth(L) - level;
+            return luas__traceback_levels(L) - level;
         }
     }
     return 0;
@@ -100,7 +97,7 @@ static void raise_stopped(lua_State *L, lua_Debug *ar)
         lua_sethook(L, NULL, 0, 0);
         return;
     }
-    if (stop.raised && depth(L) >= stop.caught_at) {
+    if (stop.raised && luas__traceback_levels(L) >= stop.caught_at) {
         return;
     }
     stop.caught_at = stop.insists ? catcher_depth(L) : 0;
@@ -130,6 +127,20 @@ static void request_stop(int signo)
     lua_sethook(stop.L, raise_stopped, LUA_MASKCALL | LUA_MASKRET | LUA_MASKLINE | LUA_MASKCOUNT, 1);
 }
 
+/* Lua may not react to the first one, so a second one kills. */
+static void request_stop_once(int signo)
+{
+    int64_t *since = &stop.came_at[signo == SIGTERM], now = luas__now();
+
+    if (getpid() != stop.owner || *since == 0) {
+        *since = now;
+        request_stop(signo);
+    } else if (now - *since > MOMENT) {
+        signal(signo, SIG_DFL);
+        raise(signo);
+    }
+}
+
 /*
  * At the prompt a session would be lost. A second Ctrl-C insists, so that a loop that catches
  * errors ends, too. It kills only if Lua has not reacted to the first for more than a second.
@@ -150,12 +161,20 @@ static void request_stop_at_prompt(int signo)
 }
 
 /* Without SA_RESTART, so that a library call that waits returns to Lua. */
-static void handle(int signo, void (*handler)(int), int flags, struct sigaction *before)
+static void handle(int signo, void (*handler)(int), struct sigaction *before)
 {
-    struct sigaction action = {.sa_handler = handler, .sa_flags = flags};
+    struct sigaction action = {.sa_handler = handler};
 
     sigemptyset(&action.sa_mask);
     sigaction(signo, &action, before);
+}
+
+/* One that came keeps its handler, as it may come again in this moment. */
+static void restore(int signo, const struct sigaction *before)
+{
+    if (stop.came_at[signo == SIGTERM] == 0) {
+        sigaction(signo, before, NULL);
+    }
 }
 
 static void watch(void)
@@ -182,11 +201,11 @@ int luas__signals_pcall(lua_State *L, int nargs, int nresults, int handler)
     int base = lua_gettop(L) - nargs - 1;
 
     watch();
-    handle(SIGINT, request_stop, (int)SA_RESETHAND, &interrupt);
-    handle(SIGTERM, request_stop, (int)SA_RESETHAND, &terminate);
+    handle(SIGINT, request_stop_once, &interrupt);
+    handle(SIGTERM, request_stop_once, &terminate);
     int status = lua_pcall(L, nargs, nresults, handler);
-    sigaction(SIGINT, &interrupt, NULL);
-    sigaction(SIGTERM, &terminate, NULL);
+    restore(SIGINT, &interrupt);
+    restore(SIGTERM, &terminate);
     if (take_late_stop(L) && status == LUA_OK) {
         lua_settop(L, base);
         push_stopped(L);
@@ -204,7 +223,7 @@ int luas__signals_xpcall(lua_State *L)
     lua_settop(L, 2);
     lua_insert(L, 1);
     watch();
-    handle(SIGINT, request_stop_at_prompt, 0, &before);
+    handle(SIGINT, request_stop_at_prompt, &before);
     int status = lua_pcall(L, 0, LUA_MULTRET, 1);
     sigaction(SIGINT, &before, NULL);
     bool late = take_late_stop(L);

@@ -314,6 +314,15 @@ describe("on the command line", function()
         end)
     end
 
+    it("is written though a signal comes twice in a moment, as timeout sends it", function()
+        for signal, wanted in pairs { INT = 130, TERM = 143 } do
+            local _, code = sh.run(([[%s -j2 --report %s %s wait 2>/dev/null & sleep 0.5
+                kill -%s $!; kill -%s $!; wait $!]]):format(helpers.program, names.report, script, signal, signal))
+            assert.are.equal(wanted, code)
+            assert.are.equal("3\n", json(names.report, 'print(d["values"])'))
+        end
+    end)
+
     it("what was written is readable though the host was killed", function()
         run("wait", "timeout -s KILL 1.5")
         local text = sh.read(names.trace)
