@@ -250,10 +250,7 @@ function Future:get(timeout)
     if not self:wait(timeout) then
         outcome.raise(outcome.new { kind = "timeout", pending = true, limit = timeout, took = timeout })
     end
-    if not self.result[1] then
-        if outcome.is(self.result[2]) then outcome.raise(self.result[2]) end
-        error(self.result[2], 0)
-    end
+    if not self.result[1] then outcome.raise(self.result[2]) end
     return unpack(self.result, 2, self.result.n)
 end
 

@@ -19,7 +19,7 @@ local outcome = require "luas.outcome"
 local retry = later.open "luas.retry"
 
 local pack, unpack, randomseed = table.pack, table.unpack, math.randomseed
-local traceback, now, call = debug.traceback, core.now, core.call
+local traceback, now, call = core.traceback, core.now, core.call
 
 ---@class luas.inlinepool
 local Pool = {}
@@ -118,8 +118,6 @@ function Pool:terminate()
 end
 
 Pool.close = Pool.terminate
-
-function Pool:resize() end
 
 --- Tells a reader of the tasks that run here.
 function Pool:listen(reader, tag)
@@ -318,10 +316,6 @@ local function push(self, arguments)
     if self.expired then self:expire() end
 end
 
-function Job:feed_inherited(n)
-    self:feed(self.items, 1, n, self.policy.star)
-end
-
 -- Why the arguments of an item cannot be sent; nil if they can.
 local function why_unsent(index, arguments)
     local message = core.check(unpack(arguments, 1, arguments.n))
@@ -516,11 +510,23 @@ local function fields_of(kind, value, message, traceback)
     return { kind = kind, value = value, message = message, traceback = traceback }
 end
 
+-- A decider runs outside of the task.
+local function decide(self, fields)
+    local running = self.job.pool.running
+    table.remove(running)
+    table.remove(stack)
+    local ok, again = pcall(self.job.policy.decide, fields)
+    table.insert(running, self)
+    stack[#stack + 1] = self
+    if not ok then error(again, 0) end
+    return again
+end
+
 -- Is it to be started again?
 function Task:again(kind, ...)
     local again = retry.wanted(self.job.policy, kind, self.attempts)
     if again ~= nil then return again end
-    return self.job.policy.decide(self:complete(fields_of(kind, ...)))
+    return decide(self, self:complete(fields_of(kind, ...)))
 end
 
 -- Until its time others go on.

@@ -18,8 +18,13 @@
 ---@field init boolean?      no worker could start: what became of the last one's init
 ---@field pending boolean?   only the wait ran out: the task goes on
 ---@field called_from string?  the place in the script of the call that raised it
+---@field limit number?      of a timeout, or of what a deadline cancelled: the seconds
+---@field over_memory boolean?  of a crash: it was killed for passing `memory`
+---@field count integer?     more than 1: one of so many tasks from `index` on
+---@field name string?       of a process: its name
 ---@field n integer?         of a call that was cut short: the tasks that there were
 ---@field results table?     and what they gave, as map does
+---@field result any         of a reduce that was cut short: what it had combined
 ---@field failures table<integer, luas.outcome>?  and the outcomes of those without a value
 
 local core = require "luas.core"
@@ -165,10 +170,10 @@ function M.new(fields)
     return setmetatable(fields, Outcome)
 end
 
---- Raises an outcome, which says then which call of the script it came from.
----@param o luas.outcome
+--- Raises what a call came to. An outcome says then which call of the script it came from.
+---@param o any
 function M.raise(o)
-    o.called_from = core.caller():match "^(.*): $"
+    if M.is(o) then o.called_from = core.caller():match "^(.*): $" end
     error(o, 0)
 end
 

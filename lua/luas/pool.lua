@@ -3,6 +3,7 @@
 local check = require "luas.check"
 local core = require "luas.core"
 local future = require "luas.future"
+local gather = require "luas.gather"
 local inline = require "luas.inline"
 local Job = require "luas.job"
 local later = require "luas.later"
@@ -14,10 +15,7 @@ local sources = require "luas.sources"
 local State = require "luas.state"
 local progress = later.open "luas.progress"
 
-local callable, max, min = check.callable, math.max, math.min
-
--- Room for at most this many results is made ahead: a wrong `n` must not take all memory.
-local AHEAD <const> = 1 << 22
+local callable, max = check.callable, math.max
 
 ---@alias luas.source table|fun(): any, ...
 
@@ -69,13 +67,13 @@ local Pool = {}
 local M = {}
 
 -- A pool that was opened before this process was forked belongs to the host. In this process
--- its verbs run inline, also if the pool is closed there. They do, too, in a task that runs in the
--- host, without a worker, unless the task has opened the pool.
+-- its verbs run inline, also if the pool is closed there. Its verbs also run inline in a task that
+-- runs in the host itself, unless that task opened the pool.
 local function present(self)
     local state = self.state
     local pid = core.pid()
     if state.owner == pid and (state.size == 0 or inline.depth() <= state.depth) then return state end
-    if not state.here or state.here.owner ~= pid then state.here = State.new { workers = 0 } end
+    if not state.here or state.here.owner ~= pid then state.here = State.new { workers = 0, output = state.output } end
     return state.here
 end
 
@@ -126,97 +124,9 @@ end
 
 -- ---- map ----
 
-local function earlier(a, b)
-    return (not a or b.index < a.index) and b or a
-end
-
--- Takes all outcomes of a job. Unless failures are collected, the first failure in input order
--- counts: so after a failure only earlier tasks still matter. A cancelled task counts only
--- if nothing failed.
-local function gather_all(job, all, had)
-    -- Fork the workers before the table of results is made. Otherwise they would share its
-    -- pages, and each page would be copied when a result is written to it.
-    if job.carried == "inherit" then job:step(0) end
-    had.results = job.handle:list(min(job.total or 0, AHEAD))
-    local results, failures = had.results, had.failures
-    local first, cancelled
-    local function take(o)
-        if all.on_error == "collect" then
-            job:spread(o, failures)
-        elseif o.kind == "cancelled" then
-            cancelled = earlier(cancelled, o)
-        elseif earlier(first, o) ~= first then
-            first = job:first(o)
-            had.first = first
-            job:finish()
-            job:cancel(o.index + 1)
-        end
-    end
-    local function failing() return job:collect(results) end
-    local again
-    while true do
-        for o in failing do take(o) end
-        if job:over() then break end
-        job:fill()
-        job:step(nil, again)
-        again = true
-    end
-    job:finish_meter()
-    return first or cancelled
-end
-
--- Ctrl-C has ended the call: what is raised has all outcomes.
-local function interrupted(job, had, raised)
-    local first = had.first
-    if first then had.failures[first.index] = first end
-    job:wind_up()
-    local function failing() return job:collect(had.results) end
-    for o in failing do job:spread(o, had.failures) end
-    had.n = job.fed
-    if job.policy.discard then had.results = nil end
-    return outcome.cut_short("the call", raised, nil, had)
-end
-
--- In a task there is nobody who could use what the call has had.
-local function is_in_task()
-    return core.worker() ~= nil or inline.task() ~= nil
-end
-
--- Returns the results, their number, what is to be raised, and the failures.
-local function gather(job, all)
-    local had = { results = {}, failures = {} }
-    local ok, raised = pcall(gather_all, job, all, had)
-    if not ok then
-        if core.stopped(raised) and not is_in_task() and not job.pool.ended then
-            outcome.raise(interrupted(job, had, raised))
-        end
-        error(raised, 0)
-    end
-    had.n = job.fed
-    local results = had.results
-    if job.policy.discard then had.results = nil end
-    return results, had.n, raised or job:cut_short(had), had.failures
-end
-
--- Returns false and the outcome to raise, or true and the results of map.
-local function finish_map(self, job, all)
-    local results, n, first, failures = gather(job, all)
-    if first then return false, first end
-    local printed = self.state.output == "capture" and job:printed() or nil
-    if all.on_error == "collect" or printed then return true, results, n, failures, printed end
-    return true, results, n
-end
-
--- When what its tasks printed is written, too.
-local function given_or_raised(job, ok, first, ...)
-    job.pool:write_out(job.failed > 0)
-    if not ok then outcome.raise(first) end
-    return first, ...
-end
-
 local function map(self, what, f, source, given, star)
     local job <close>, all = start(self, what, f, source, given, { star = star })
-    return given_or_raised(job, finish_map(self, job, all))
+    return gather.give(job, all)
 end
 
 --- Calls `f` on every item, in worker processes: a table of the (first)
@@ -228,7 +138,7 @@ end
 ---@param f function
 ---@param items luas.source
 ---@param opts luas.joboptions?
----@return table results, integer n, table<integer, luas.outcome>? failures
+---@return table results, integer n, table<integer, luas.outcome>? failures, table<integer, string>? printed
 function Pool:map(f, items, opts)
     return map(self, "map", f, items, opts)
 end
@@ -238,7 +148,7 @@ end
 ---@param f function
 ---@param arglists luas.source
 ---@param opts luas.joboptions?
----@return table results, integer n, table<integer, luas.outcome>? failures
+---@return table results, integer n, table<integer, luas.outcome>? failures, table<integer, string>? printed
 function Pool:starmap(f, arglists, opts)
     return map(self, "starmap", f, arglists, opts, true)
 end
@@ -281,7 +191,7 @@ end
 ---@return integer n, table<integer, luas.outcome>? failures
 function Pool:each(f, source, opts)
     local job <close>, all = start(self, "each", f, source, opts, { discard = true })
-    local _, n, first, failures = gather(job, all)
+    local _, n, first, failures = gather.all(job, all)
     job.pool:write_out(job.failed > 0)
     if first then outcome.raise(first) end
     if all.on_error == "collect" then return n, failures end
@@ -315,7 +225,7 @@ function Pool:reduce(f, source, combine, init, opts)
     end
     local view = setmetatable({ state = self.state, defaults = inner }, getmetatable(self))
     local total, started, failures = init, init ~= nil, {}
-    local parts, count = source, nil
+    local parts, count, combining = source, nil, false
     if size > 1 then parts, count = reduce.lists(given, size) end
     local function combine_all()
         for k, ok, part in view:imap(reduce.task(f, combine, size), parts) do
@@ -324,7 +234,9 @@ function Pool:reduce(f, source, combine, init, opts)
                 if not collect then outcome.raise(part) end
                 failures[part.index] = part
             elseif started then
+                combining = true
                 total = core.call(combine, total, part)
+                combining = false
             else
                 total, started = part, true
             end
@@ -332,11 +244,10 @@ function Pool:reduce(f, source, combine, init, opts)
     end
     local done, raised = pcall(combine_all)
     if not done then
-        if outcome.is(raised) and raised.n then
+        if outcome.is(raised) and raised.n and not combining then -- it is no verb's in combine
             raised.n, raised.failures, raised.result = count and count() or raised.n, failures, total
         end
-        if outcome.is(raised) then outcome.raise(raised) end
-        error(raised, 0)
+        outcome.raise(raised)
     end
     if collect then return total, failures end
     return total
@@ -395,7 +306,7 @@ end
 --- Failures as with map.
 ---@param f function
 ---@param ... any
----@return table results, integer n, table<integer, luas.outcome>? failures
+---@return table results, integer n, table<integer, luas.outcome>? failures, table<integer, string>? printed
 function Pool:broadcast(f, ...)
     callable(f, "broadcast")
     local state, arguments = state_of(self), table.pack(...)
@@ -403,11 +314,7 @@ function Pool:broadcast(f, ...)
     for i = 1, n do lists[i] = arguments end
     local job <close> = Job.start(state, f, { items = lists, n = n }, self.defaults,
         { star = true, each = true, arguments = arguments })
-    local results, count, first, failures = gather(job, self.defaults)
-    job.pool:write_out(job.failed > 0)
-    if first then outcome.raise(first) end
-    if self.defaults.on_error == "collect" then return results, count, failures end
-    return results, count
+    return gather.give(job, self.defaults)
 end
 
 local function drain(job)
@@ -423,7 +330,7 @@ local function map_async(self, what, f, source, given, star)
     job.window = math.maxinteger
     drain(job)
     job:detach()
-    return future.new(job, function() return finish_map(self, job, all) end)
+    return future.new(job, function() return gather.finish(job, all) end)
 end
 
 --- As map, without waiting: a future of what map gives. A source function is
@@ -469,16 +376,17 @@ function Pool:resize(n)
     self.state:check_owner()
     local state = state_of(self)
     if state.size == 0 then check.fail("a pool without workers cannot be resized") end
-    if math.type(n) ~= "integer" or n < 1 or n > 4096 then
-        check.fail(("bad argument #1 to 'resize' (a whole number from 1 to 4096 expected, got %s)")
-            :format(type(n) == "number" and n or type(n)))
+    local whole = math.type(n) and math.tointeger(n)
+    if not whole or whole < 1 or whole > options.MOST_WORKERS then
+        check.fail(("bad argument #1 to 'resize' (a whole number from 1 to %d expected, got %s)")
+            :format(options.MOST_WORKERS, type(n) == "number" and n or type(n)))
     end
-    state.core:resize(n)
-    state.size = n
+    state.core:resize(whole)
+    state.size = whole
 end
 
 --- Counts since it was opened: tasks by outcome, forks, retries, chunks and
---- steals, and how many jobs were carried which way (`carried`). Where something
+--- steals, and how many jobs were carried which way (`carried`), and the `workers` that live. Where something
 --- listens (progress, report, trace, joblog, `stats = true`) also, in seconds:
 --- `wall`, `busy`, `wait`, `startup` (of all workers together; `shares` has them as
 --- shares), `times` (`min`, `median`, `mean`, `p95`, `max` of tasks), `slowest` (a

@@ -115,14 +115,14 @@ end
 
 -- What a decider does may end others' jobs: hence the list.
 local function decide(self)
-    local jobs = {}
-    for job in pairs(self.deciders) do jobs[#jobs + 1] = job end
+    local deciders, jobs = self.deciders, {}
+    for job in pairs(deciders) do jobs[#jobs + 1] = job end
     for _, job in ipairs(jobs) do
-        local on = self.deciders[job]
+        local on = deciders[job]
         if on then job:decide(on) end
-        if job.handle:done() then self.deciders[job] = nil end
+        if job.handle:done() then deciders[job] = nil end
     end
-    if next(self.deciders) == nil then self.deciders = nil end
+    if next(deciders) == nil and self.deciders == deciders then self.deciders = nil end
 end
 
 --- Drives the pool once, unless all outcomes are known. Then runs the callbacks that are due.
