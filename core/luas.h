@@ -2,7 +2,8 @@
  * luas: run Lua functions in a pool of processes.
  *
  * Two ways to embed it. An application with a lua_State of its own calls
- * luas_openlibs(L) and has the modules `pool` and `process` in its scripts.
+ * luas_openlibs(L) and has the modules `pool`, `process` and `shared` in its
+ * scripts.
  * An application without one opens a pool here:
  *
  *   1. fill a luas_options and luas_pool_open(): the workers load the script;
@@ -12,8 +13,8 @@
  *   4. luas_pool_close().
  *
  * Functions of type int return 0 or more on success, and a negative LUAS_E* or
- * -errno on failure. No function prints, exits, blocks for good, waits for a child
- * that is not its own, or touches the signal handlers of the process. A pool
+ * -errno on failure. No function prints, exits, blocks for good (but for waits without a limit
+ * for what is shared), waits for a child that is not its own, or touches the signal handlers of the process. A pool
  * belongs to the process that opened it. In a child of that process, calls on the
  * pool return LUAS_EFOREIGN, and luas_pool_close closes its descriptors. Calls on
  * one pool must not overlap, but different threads may use different pools.
@@ -112,7 +113,7 @@ typedef struct luas_pool luas_pool;
 typedef struct luas_event luas_event;
 typedef void luas_listener(void *data, const luas_event *event);
 
-#define LUAS_INIT_TIMEOUT 60
+#define LUAS_INIT_TIMEOUT 60    /* seconds */
 
 typedef enum luas_retry { LUAS_RETRY_CRASHES, LUAS_RETRY_ERRORS, LUAS_RETRY_ANY } luas_retry;
 

@@ -12,13 +12,19 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+int luas__fd_copy(int fd)
+{
+    int copy = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    return copy < 0 ? -errno : copy;
+}
+
 int luas__fd_lift(int *fd)
 {
     if (*fd > STDERR_FILENO)
         return 0;
-    int above = fcntl(*fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+    int above = luas__fd_copy(*fd);
     if (above < 0)
-        return -errno;
+        return above;
     close(*fd);
     *fd = above;
     return 0;
@@ -69,12 +75,6 @@ int luas__fd_open_unblocking(int fd)
     if (rc < 0)
         luas__fd_close(&own);
     return rc < 0 ? rc : own;
-}
-
-int luas__fd_copy(int fd)
-{
-    int copy = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
-    return copy < 0 ? -errno : copy;
 }
 
 void luas__fd_close(int *fd)

@@ -13,7 +13,8 @@
 /*
  * Ends the processes that a task has started: sends SIGKILL to the children of this
  * process that began after `since` (ns of luas__now_coarse()), to all their
- * descendants, and to what else began since then in the group that it leads. Children that began earlier stay: init or an earlier task started them.
+ * descendants, and to what else began since then in the group that it leads. Children that
+ * began earlier stay: init or an earlier task started them.
  * Does not wait.
  */
 void luas__procfs_kill_tree(int64_t since);

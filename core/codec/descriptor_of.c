@@ -7,8 +7,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "stop.h"
+
 /* Calls the method at the top, and pops it. Below it are the class and the object. A method that
-   raises says that the object is closed. */
+   raises says that the object is closed, unless it was stopped. */
 static int ask(lua_State *L)
 {
     lua_pushvalue(L, -3);
@@ -16,6 +18,8 @@ static int ask(lua_State *L)
     lua_Integer fd = -1;
     if (lua_pcall(L, 1, 1, 0) == LUA_OK)
         fd = lua_tointegerx(L, -1, &is_number);
+    else if (luas__stop_is(L, -1))
+        return lua_error(L);
     lua_pop(L, 1);
     return is_number && fd >= 0 && fd == (int)fd ? (int)fd : LUAS__DESCRIPTOR_NONE;
 }

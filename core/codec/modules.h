@@ -27,7 +27,7 @@ typedef struct luas__code {
 extern const luas__module luas__modules[];
 extern const luas__code luas__compiled[];
 
-/* In the registry: luas__compiled, of a program that has that Lua in it. */
+/* Registry: luas__compiled, if the program contains the Lua that compiled it. */
 #define LUAS__COMPILED_BY "luas.compiled"
 
 #endif

@@ -100,6 +100,7 @@ int luas__space_is_pure(lua_State *L, int space);
  * if a userdata's are not known, if there are coroutines, or if some userdata have one and
  * not all values were looked at. What travels by name is not looked at.
  */
+enum { LUAS__SURVEY = 20000 }; /* the usual limit */
 int luas__class_scan(lua_State *L, int function, int space, int limit, luas__fd_set *captured);
 
 #endif

@@ -11,7 +11,7 @@
    were not there. `message` may be NULL. */
 void luas__traceback_push(lua_State *L, const char *message, int from, int below);
 
-/* How many levels there are above this call's caller, which is one itself. */
+/* How many levels the stack has, with that of the caller. */
 int luas__traceback_levels(lua_State *L);
 
 #endif

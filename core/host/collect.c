@@ -311,7 +311,8 @@ static int job_next(lua_State *L)
     return end_reading_after(L, take_next);
 }
 
-/* None while another is being read, or where the job is over: f has done that. */
+/* Returns nothing while an outcome is being read, or if the job is over: the function that was
+   asked may have ended it. */
 static int read_asked(lua_State *L)
 {
     luas__job_handle *h = luas__job_handle_of(L);

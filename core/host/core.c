@@ -108,13 +108,13 @@ static int core_length(lua_State *L)
     return 1;
 }
 
-/* "file:line: " of the script's line that called into luas, or "". */
 static int core_traceback(lua_State *L)
 {
     luas__traceback_push(L, lua_tostring(L, 1), (int)luaL_optinteger(L, 2, 1), 0);
     return 1;
 }
 
+/* "file:line: " of the script's line that called into luas, or "". */
 static int core_caller(lua_State *L)
 {
     luas__fail_push_caller(L);

@@ -71,7 +71,7 @@
  *
  *   J:carry(f, forced) -> true, modules   ship f; unless forced, only if that is
  *                                   correct and f is not too large. Or nil, why not
- *   J:inherit(f, inputs or nil, workers, goes_on [, waits])   fork up to so many workers for
+ *   J:inherit(f, inputs or nil, workers, goes_on [, waits [, keeps_files]])   fork up to so many workers for
  *                                   this job, which inherit f and the inputs. If
  *                                   the host goes on meanwhile some are forked at
  *                                   once, and a zygote for the others; if it

@@ -201,7 +201,8 @@ static bool read_options(luas_options *known, const luas_options *given)
 
 static bool are_valid(const luas_options *o)
 {
-    return o->script != NULL && o->workers >= 0 && o->timeout >= 0 && o->retries >= 0;
+    return o->script != NULL && o->workers >= 0 && o->timeout >= 0 && o->retries >= 0
+        && (unsigned)o->retry_on <= LUAS_RETRY_ANY && o->retry_delay >= 0;
 }
 
 int luas_pool_open(luas_pool **pool, const luas_options *given)
@@ -390,7 +391,7 @@ static int give(luas_pool *p, luas_outcome *out)
     int kind = luas__results_read(&p->results, o->in_init ? LUAS__KIND_ERROR : o->kind, p->payload, o->len);
     if (kind < 0)
         return try_again(p, kind);
-    if (o->in_init && kind >= 0)
+    if (o->in_init)
         kind = o->kind;
     *out = (luas_outcome){.call = o->index, .kind = (luas_kind)kind, .count = kind > LUAS__KIND_ERROR ? 0 : r->count,
                           .results = r->values, .traceback = r->traceback, .pid = o->pid,

@@ -6,6 +6,9 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "stop.h"
+#include "user_calls.h"
+
 /* What the names of the embedded files begin with (open.c). */
 #define OWN "@luas/"
 
@@ -33,7 +36,6 @@ int luas__fail(lua_State *L, const char *format, ...)
     return lua_error(L);
 }
 
-
 /* Pushes what the script wants to be called, or nil. */
 static void push_own(lua_State *L)
 {
@@ -43,14 +45,17 @@ static void push_own(lua_State *L)
     lua_rawget(L, -2);
 }
 
-/* What a report raises is no reason that nobody is told. */
+/* What a report raises is no reason that nobody is told, but for what stops the script. */
 static bool tell_script(lua_State *L)
 {
     push_own(L);
     if (lua_isnil(L, -1))
         return false;
+    luas__user_calls_note(L);
     lua_pushvalue(L, 1);
-    return lua_pcall(L, 1, 0, 0) == LUA_OK;
+    if (lua_pcall(L, 1, 0, 0) == LUA_OK)
+        return true;
+    return luas__stop_is(L, -1) ? lua_error(L) : false;
 }
 
 int luas__fail_report(lua_State *L)

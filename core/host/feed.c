@@ -14,6 +14,7 @@
 #include "job_handle.h"
 #include "list.h"
 #include "names_scan.h"
+#include "traceback.h"
 #include "user_calls.h"
 
 /* The size before a task's arguments: a uint 32, which is filled in afterwards. A size that
@@ -265,7 +266,7 @@ static int read_source(lua_State *L)
 
 static int note_traceback(lua_State *L)
 {
-    luaL_traceback(L, L, NULL, 1);
+    luas__traceback_push(L, NULL, 1, 0);
     lua_rawsetp(L, LUA_REGISTRYINDEX, &pull_traceback_key);
     return 1;
 }
@@ -298,6 +299,8 @@ static int job_pull(lua_State *L)
     begin_batch(L, h, 0);
     luas__user_calls_note(L);
     h->in_source = false;
+    lua_pushnil(L);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &pull_traceback_key);
     lua_pushcfunction(L, note_traceback);
     lua_pushcfunction(L, read_source);
     for (int i = 1; i <= PULL_MODULES; i++)

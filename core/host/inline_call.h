@@ -22,8 +22,8 @@
  * of it are stopped as well.
  *
  * A count hook checks the time. It stops the task by one error. If the task still runs half a
- * second later, every instruction of its own code raises an error, and so does each call of the
- * library's that waits or calls a task. Coroutines that the task makes have the hook, too. The
+ * second later, every instruction of its own code raises an error, and so does each step of
+ * a pool, and each call of a task. Coroutines that the task makes have the hook, too. The
  * hook cannot interrupt C. If another hook is set it stays, and there is no deadline.
  */
 #ifndef LUAS_INLINE_CALL_H

@@ -21,9 +21,6 @@
 /* A larger function is inherited: that is cheaper than sending it to each worker. */
 enum { SHIP_LIMIT = 256 << 10 };
 
-/* How many values are looked at to find the classes of an inherited function. */
-enum { SURVEY = 20000 };
-
 /* ---- handles ---- */
 
 luas__job_handle *luas__job_handle_of(lua_State *L)
@@ -112,7 +109,7 @@ static double number_field(lua_State *L, const char *name, double standard)
     return value;
 }
 
-/* A count; more than fit are as good as that. */
+/* A count. One that is too large to fit becomes the largest. */
 static uint32_t count_field(lua_State *L, const char *name)
 {
     double n = number_field(L, name, 0);
@@ -328,9 +325,9 @@ static int job_inherit(lua_State *L)
     lua_settop(L, 7);
     int space = luas__job_handle_space(L);
     luas__fd_set *captured = &h->job->captured;
-    luas__class_scan(L, 2, space, SURVEY, captured);
+    luas__class_scan(L, 2, space, LUAS__SURVEY, captured);
     if (lua_istable(L, 3))
-        luas__class_scan(L, 3, space, SURVEY, captured);
+        luas__class_scan(L, 3, space, LUAS__SURVEY, captured);
     captured->is_partial |= lua_toboolean(L, 7);
     luas__space_at(L, space)->inherited = 1;
     h->job->policy.flags |= LUAS__JOB_INHERIT;

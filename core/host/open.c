@@ -61,7 +61,7 @@ static int compare(lua_State *L, const void *bytes, size_t size, void *expected)
     return 0;
 }
 
-/* A program says so that has the Lua in it by which these modules were compiled. */
+/* Has the program said that its Lua compiled the embedded modules? */
 static bool is_own_lua(lua_State *L)
 {
     lua_getfield(L, LUA_REGISTRYINDEX, LUAS__COMPILED_BY);

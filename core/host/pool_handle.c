@@ -21,9 +21,6 @@
 #include "user_calls.h"
 #include "worker_end.h"
 
-/* How many values are looked at to find the descriptors of an init function. */
-enum { SURVEY = 20000 };
-
 /* ---- the worker, once forked ---- */
 
 /* From here on this process is a worker. No error may leave this frame: below it is the stack
@@ -60,7 +57,7 @@ static int worker_main(void *host, luas__channel *channel)
 static int survey(lua_State *L)
 {
     luas__space_new(L, 0);
-    luas__class_scan(L, 1, lua_gettop(L), SURVEY, lua_touserdata(L, 2));
+    luas__class_scan(L, 1, lua_gettop(L), LUAS__SURVEY, lua_touserdata(L, 2));
     return 0;
 }
 

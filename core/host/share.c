@@ -401,6 +401,7 @@ static int release_scratch(lua_State *L)
     luas__share_scratch *s = lua_touserdata(L, 1);
     luas__buffer_release(&s->bytes);
     luas__buffer_release(&s->ids);
+    s->is_finalized = true;
     return 0;
 }
 
@@ -411,8 +412,10 @@ luas__share_scratch *luas__share_take_scratch(lua_State *L)
         lua_pushnil(L);
         lua_setiuservalue(L, -3, BOX_SCRATCH);
         lua_remove(L, -2);
-        luas__handles_keep(L); /* Lua may not call its finalizer any more */
-        return lua_touserdata(L, -1);
+        luas__share_scratch *kept = lua_touserdata(L, -1);
+        if (kept->is_finalized)
+            luas__handles_keep(L); /* Lua calls its finalizer no second time */
+        return kept;
     }
     lua_pop(L, 2);
     luas__share_scratch *s = lua_newuserdatauv(L, sizeof *s, 0);

@@ -97,6 +97,7 @@ uint64_t luas__share_bytes(lua_State *L, int index, const char *what, const char
    between it is garbage. */
 typedef struct luas__share_scratch {
     luas__buffer bytes, ids;
+    bool is_finalized;      /* its finalizer was called, while the state is being closed */
 } luas__share_scratch;
 
 static inline const uint64_t *luas__share_ids(const luas__share_scratch *s)

@@ -98,8 +98,8 @@ static void put_all_aside(lua_State *L, int aside)
     lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_MAINTHREAD);
     lua_State *M = lua_tothread(L, -1);
     lua_Debug ar;
-    luaL_checkstack(M, 1, NULL);
-    for (int level = 0; lua_getstack(M, level, &ar); level++)
+    bool has_room = lua_checkstack(M, 1); /* an error in M would go to the host's frames */
+    for (int level = 0; has_room && lua_getstack(M, level, &ar); level++)
         for (int n = 1; lua_getlocal(M, &ar, n) != NULL; n++) {
             lua_xmove(M, L, 1);
             put_aside(L, aside);

@@ -34,5 +34,3 @@ int64_t luas__concurrency_retry_at(luas__pool *p);
 bool luas__concurrency_has(const luas__worker *w, const luas__job *job);
 
 #endif
-
-

@@ -216,6 +216,9 @@ static int look_at(luas__pool *p, luas__worker *w, int64_t now, int64_t *next)
 {
     /* Messages for which there was no memory are still in link.in. */
     int rc = w->link.in.len > 0 ? luas__receive_messages(p, w) : 0;
+    /* The host's stdout or stderr may take more again. */
+    if (rc == 0)
+        rc = luas__output_go_on(&w->output, &p->poller, luas__worker_key(w, LUAS__ON_OUTPUT));
     /* Finished results may wait in the ring behind a long task. */
     if (w->tasks.unanswered > 1) {
         if (p->alarmed && rc == 0)

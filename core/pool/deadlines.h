@@ -16,5 +16,3 @@ int luas__deadlines_check(luas__pool *p);
 void luas__deadlines_stop_task(luas__pool *p, luas__worker *w, uint16_t kind);
 
 #endif
-
-

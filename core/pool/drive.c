@@ -41,22 +41,12 @@ static luas__worker *find(luas__pool *p, uint32_t serial)
     return from < p->nworkers && p->workers[from]->serial == serial ? p->workers[from] : NULL;
 }
 
-/* The host's stdout or stderr takes more again: so may those who print. */
-static int write_on(luas__pool *p, int sink)
-{
-    int rc = 0;
-    luas__sink_flush_all(&p->sinks, sink, &p->poller);
-    for (int i = 0; i < p->nworkers && rc == 0; i++)
-        rc = luas__output_go_on(&p->workers[i]->output, &p->poller,
-                                luas__worker_key(p->workers[i], LUAS__ON_OUTPUT));
-    return rc;
-}
-
 static int handle_event(luas__pool *p, uint64_t key)
 {
-    if (key == LUAS__SINK_KEY(0) || key == LUAS__SINK_KEY(1))
-        return write_on(p, (int)key);
-
+    if (key == LUAS__SINK_KEY(0) || key == LUAS__SINK_KEY(1)) {
+        luas__sink_flush_all(&p->sinks, (int)key, &p->poller);
+        return 0;
+    }
     if (key == LUAS__ALARM || key == LUAS__WAKE) {
         luas__poller_acknowledge(&p->poller, key);
         p->alarmed |= key == LUAS__ALARM;

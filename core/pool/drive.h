@@ -25,5 +25,3 @@ void luas__drive_pumped(luas__pool *p);
 int luas__drive_try_again(luas__pool *p, int rc);
 
 #endif
-
-

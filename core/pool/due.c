@@ -17,9 +17,11 @@ static int release(luas__job *job, const luas__range *task)
 
 static int expire(luas__pool *p, luas__job *job)
 {
-    job->wake.deadline = 0;
     job->expired = true;
-    return luas__cancel_tasks(p, job, 0, UINT64_MAX);
+    int rc = luas__cancel_tasks(p, job, 0, UINT64_MAX);
+    if (rc == 0)
+        job->wake.deadline = 0;
+    return rc;
 }
 
 static int wake(luas__pool *p, luas__job *job, int64_t now)

@@ -505,11 +505,6 @@ int luas__job_end_pending(luas__job *j, uint64_t from, uint64_t to, const luas__
     return rc;
 }
 
-int luas__job_cancel_pending(luas__job *j, uint64_t from, uint64_t to)
-{
-    return luas__job_end_pending(j, from, to, &(luas__outcome){.kind = LUAS__KIND_CANCELLED, .expired = j->expired}, NULL);
-}
-
 bool luas__job_finished(const luas__job *j)
 {
     return j->input.sealed && j->output.settled == j->input.fed;
@@ -621,5 +616,6 @@ void luas__job_answered(luas__job *j)
 {
     const char *payload;
     const luas__outcome *o = luas__job_asked(j, &payload);
+    j->output.inputs -= o->input;
     luas__buffer_consume(&j->output.asked.taken, size_of(o));
 }

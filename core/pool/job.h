@@ -216,24 +216,29 @@ int luas__job_reserve_outcome(luas__job *j, const luas__outcome *o, const luas__
 int luas__job_settle(luas__job *j, const luas__outcome *o, const char *payload,
                      const luas__buffer *printed);
 
-/* What is pending with an index between `from` and `to` has this outcome, but for index,
-   count and attempts; is cancelled. */
+/* Each pending task with an index between `from` and `to` has this outcome, with an index, a
+   count and attempts of its own. */
 int luas__job_end_pending(luas__job *j, uint64_t from, uint64_t to, const luas__outcome *as,
                           const char *payload);
-int luas__job_cancel_pending(luas__job *j, uint64_t from, uint64_t to);
 
 bool luas__job_finished(const luas__job *j);
 
 /* Frees the memory that a finished job no longer needs: its outcomes may wait for long. */
 void luas__job_trim(luas__job *j);
 
-/* Keeps an outcome on which the owner has to decide, as luas__job_settle would. The owner:
-   makes those that were kept the taken ones, which must be used up; the next of them, until
-   it was answered, or NULL; has it settled. */
+/* Keeps an outcome on which the owner has to decide, with all that luas__job_settle would keep. */
 int luas__job_ask(luas__job *j, const luas__outcome *o, const char *payload, const luas__buffer *printed);
+
+/* The owner takes those that were kept. It must have used up those that it took before. */
 void luas__job_swap_asked(luas__job *j);
+
+/* The owner: the first of those that it took, until it is answered; or NULL. */
 const luas__outcome *luas__job_asked(luas__job *j, const char **payload);
+
+/* Makes it the outcome of its task. On LUAS_ENOMEM nothing has changed. */
 int luas__job_settle_asked(luas__job *j, const luas__outcome *o, const char *payload);
+
+/* The first of those that were taken is used up. */
 void luas__job_answered(luas__job *j);
 
 /* Do more outcomes wait than the policy has room for? */

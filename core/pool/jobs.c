@@ -195,30 +195,30 @@ void luas__jobs_free_all(luas__pool *p)
 
 /* ---- cancelling ---- */
 
-/* As luas__job_cancel_pending, and counts. */
-static int cancel_pending(luas__pool *p, luas__job *job, uint64_t from, uint64_t to)
+/* As luas__job_end_pending, and counts. */
+static int end_pending(luas__pool *p, luas__job *job, uint64_t from, uint64_t to,
+                       const luas__outcome *as, const char *payload)
 {
     uint64_t settled = job->output.settled;
-    int rc = luas__job_cancel_pending(job, from, to);
-    settled = job->output.settled - settled;
-    p->stats.cancelled += settled;
-    p->stats.tasks += settled;
-    p->progress += settled;
-    if (luas__events_wanted(&p->events))
-        luas__events_unbegun(p, job, settled, LUAS__KIND_CANCELLED);
-    return rc;
-}
-
-int luas__jobs_give_up(luas__pool *p, luas__job *job, const luas__outcome *as, const char *payload)
-{
-    uint64_t settled = job->output.settled;
-    int rc = luas__job_end_pending(job, 0, UINT64_MAX, as, payload);
+    int rc = luas__job_end_pending(job, from, to, as, payload);
     luas__outcome of_all = *as;
     of_all.count = job->output.settled - settled;
     luas__state_count(&p->stats, &of_all);
     p->progress += of_all.count;
     if (luas__events_wanted(&p->events))
         luas__events_unbegun(p, job, of_all.count, of_all.kind);
+    return rc;
+}
+
+static int cancel_pending(luas__pool *p, luas__job *job, uint64_t from, uint64_t to)
+{
+    luas__outcome as = {.kind = LUAS__KIND_CANCELLED, .expired = job->expired};
+    return end_pending(p, job, from, to, &as, NULL);
+}
+
+int luas__jobs_give_up(luas__pool *p, luas__job *job, const luas__outcome *as, const char *payload)
+{
+    int rc = end_pending(p, job, 0, UINT64_MAX, as, payload);
     if (luas__job_finished(job))
         luas__jobs_done(p, job);
     return rc;

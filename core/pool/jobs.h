@@ -44,5 +44,3 @@ int luas__jobs_give_up(luas__pool *p, luas__job *job, const luas__outcome *as, c
 int luas__jobs_cancel(luas__pool *p, luas__job *job, uint64_t from, uint64_t to, bool stops);
 
 #endif
-
-

@@ -62,7 +62,7 @@ int luas__pool_inherit(luas__pool *p, luas__job *job, int workers, int now, void
 
 /* Call it when luas__pool_inherit failed for want of processes, descriptors or memory. Tells
    half of the idle workers to end; the next steps notice that they have. Returns false when
-   none will end. Callers wait for them no longer than LUAS__PATIENCE. */
+   none will end. */
 bool luas__pool_make_room(luas__pool *p);
 
 /*

@@ -30,5 +30,3 @@ void luas__pump_renew(luas__pool *p);
 void luas__pump_end(luas__pool *p);
 
 #endif
-
-

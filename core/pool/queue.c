@@ -5,14 +5,11 @@
 
 #define is_before luas__queue_is_before
 
-/* As good as random (the finalizer of splitmix64). So the depth of the tree is logarithmic, in
-   whatever order nodes are inserted. */
+/* As good as random. So the depth of the tree is logarithmic, in whatever order nodes are
+   inserted. */
 static uint64_t weight(const luas__queue_node *n)
 {
-    uint64_t x = (uint64_t)n->age;
-    x = (x ^ x >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-    x = (x ^ x >> 27) * UINT64_C(0x94d049bb133111eb);
-    return x ^ x >> 31;
+    return luas__queue_scramble((uint64_t)n->age);
 }
 
 /* Splits the tree `t` into the nodes that go before `n` and those that go after it. */

@@ -22,6 +22,14 @@ typedef struct luas__queue {
     luas__queue_node *root;
 } luas__queue;
 
+/* Numbers in a row become numbers that are as good as random (the finalizer of splitmix64). */
+static inline uint64_t luas__queue_scramble(uint64_t x)
+{
+    x = (x ^ x >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
+    x = (x ^ x >> 27) * UINT64_C(0x94d049bb133111eb);
+    return x ^ x >> 31;
+}
+
 void luas__queue_add(luas__queue *q, luas__queue_node *n);
 void luas__queue_remove(luas__queue *q, const luas__queue_node *n);
 

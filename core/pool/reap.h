@@ -16,5 +16,3 @@ int luas__reap_worker(luas__pool *p, luas__worker *w);
 void luas__reap_free(luas__pool *p);
 
 #endif
-
-

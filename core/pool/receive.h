@@ -21,5 +21,3 @@ int luas__receive_catch_up(luas__pool *p, luas__worker *w);
 int luas__receive_all(luas__pool *p, luas__worker *w);
 
 #endif
-
-

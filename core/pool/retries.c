@@ -4,6 +4,7 @@
 
 #include "clock.h"
 #include "jobs.h"
+#include "queue.h"
 #include "wakes.h"
 
 enum luas__retry luas__retries_decide(const luas__job *job, int kind, uint32_t attempts)
@@ -24,20 +25,12 @@ enum luas__retry luas__retries_decide(const luas__job *job, int kind, uint32_t a
     return LUAS__RETRY_NOT;
 }
 
-/* The finalizer of splitmix64. */
-static uint64_t scramble(uint64_t x)
-{
-    x = (x ^ x >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-    x = (x ^ x >> 27) * UINT64_C(0x94d049bb133111eb);
-    return x ^ x >> 31;
-}
-
 /* From 0 to 1. With a seed the same for the same try of the same task. */
 static double draw(const luas__job *job, luas__range task)
 {
     bool seeded = job->policy.flags & LUAS__JOB_SEEDED;
     uint64_t from = seeded ? (uint64_t)job->policy.seed : (uint64_t)luas__now();
-    uint64_t x = scramble(scramble(scramble(from) + task.first) + task.attempts);
+    uint64_t x = luas__queue_scramble(luas__queue_scramble(luas__queue_scramble(from) + task.first) + task.attempts);
     return (double)(x >> 11) / (double)(UINT64_C(1) << 53);
 }
 
@@ -67,7 +60,7 @@ int luas__retries_again(luas__pool *p, luas__job *job, luas__range task)
 
 /* ---- the owner decides ---- */
 
-int luas__retries_ask(luas__pool *p, luas__job *job, const luas__outcome *o, const char *payload,
+int luas__retries_ask(luas__job *job, const luas__outcome *o, const char *payload,
                       const luas__buffer *printed)
 {
     luas__range task = {.first = o->index, .count = 1, .attempts = o->attempts};
@@ -77,7 +70,6 @@ int luas__retries_ask(luas__pool *p, luas__job *job, const luas__outcome *o, con
     rc = luas__job_ask(job, o, payload, printed);
     if (rc < 0)
         luas__held_remove(&job->input.held, luas__held_for_good(&job->input.held, o->index));
-    (void)p;
     return rc;
 }
 
@@ -129,7 +121,6 @@ int luas__retries_answer(luas__pool *p, luas__job *job, bool again)
     int rc = answer(p, job, again);
     if (rc == 0)
         luas__job_answered(job);
-    luas__wakes_set(p, job);
     luas__state_unlock(p);
     return rc;
 }

@@ -21,7 +21,7 @@ enum luas__retry luas__retries_decide(const luas__job *job, int kind, uint32_t a
 int luas__retries_again(luas__pool *p, luas__job *job, luas__range task);
 
 /* Keeps the outcome until the owner has decided. On LUAS_ENOMEM nothing has changed. */
-int luas__retries_ask(luas__pool *p, luas__job *job, const luas__outcome *o, const char *payload,
+int luas__retries_ask(luas__job *job, const luas__outcome *o, const char *payload,
                       const luas__buffer *printed);
 
 /* The owner, without the lock: the outcome to decide on, the same until it was answered, or

@@ -39,10 +39,9 @@ void luas__scaling_down(luas__pool *p, int most)
 /* Can this worker be replaced by another one of the same snapshot? */
 static bool is_replaceable(const luas__pool *p, const luas__worker *w)
 {
-    int definitions;
     const luas__job *job = w->snapshot_job;
     return job != NULL && job->policy.flags & LUAS__JOB_INHERIT && w->process == NULL
-        && (!job->snapshot.has_zygote || luas__snapshots_find(p, w->snapshot, &definitions) != NULL);
+        && (!job->snapshot.has_zygote || luas__snapshots_find(p, w->snapshot) != NULL);
 }
 
 /* In a worker that has allocated much, Lua's collector will soon traverse all that it has
@@ -109,11 +108,11 @@ static luas__job *next_inherited(const luas__pool *p, const luas__job *job)
 static bool wants_snapshot_worker(luas__pool *p, luas__job *job)
 {
     luas__concurrency_slots(p, job);
-    int definitions, most = job->snapshot.workers;
+    int most = job->snapshot.workers;
     if (job->pace.concurrency > 0 && job->pace.concurrency < most)
         most = job->pace.concurrency;
     return job->queued && luas__starts_allowed(p) && count_of_snapshot(p, job->snapshot.id) < most
-        && (!p->scaling.asks_only || luas__snapshots_find(p, job->snapshot.id, &definitions) != NULL);
+        && (!p->scaling.asks_only || luas__snapshots_find(p, job->snapshot.id) != NULL);
 }
 
 int luas__scaling_replace(luas__pool *p)

@@ -35,5 +35,3 @@ void luas__scaling_relieve(luas__pool *p);
 bool luas__scaling_make_room(luas__pool *p);
 
 #endif
-
-

@@ -31,5 +31,3 @@ bool luas__schedule_needs_worker(luas__pool *p);
 bool luas__schedule_is_spare(const luas__worker *w);
 
 #endif
-
-

@@ -56,7 +56,7 @@ static int retry(luas__pool *p, luas__worker *w, const luas__outcome *o, const c
     luas__range again = {.first = c->index, .count = 1, .attempts = c->attempts + 1,
                          .avoid = w->serial};
     luas__buffer *text = captured(p, w);
-    int rc = asks ? luas__retries_ask(p, c->job, o, payload, text) : luas__retries_again(p, c->job, again);
+    int rc = asks ? luas__retries_ask(c->job, o, payload, text) : luas__retries_again(p, c->job, again);
     if (rc < 0)
         return rc;
     if (c->job->seen.stamp > 0)

@@ -18,5 +18,3 @@ int luas__settle_task(luas__pool *p, luas__worker *w, int kind, luas__mp_reader 
 int luas__settle_values(luas__pool *p, luas__worker *w, uint32_t n, size_t len, bool framed);
 
 #endif
-
-

@@ -4,22 +4,12 @@
 
 #include <stdlib.h>
 
-luas__zygote *luas__snapshots_find(const luas__pool *p, uint32_t id, int *definitions)
+luas__snapshot *luas__snapshots_find(const luas__pool *p, uint32_t id)
 {
     for (luas__snapshot *k = p->snapshots; k != NULL && id != 0; k = k->next)
-        if (k->job != NULL && k->id == id && k->zygote.socket >= 0) {
-            *definitions = k->definitions;
-            return &k->zygote;
-        }
+        if (k->job != NULL && k->id == id && k->zygote.socket >= 0)
+            return k;
     return NULL;
-}
-
-luas__surroundings *luas__snapshots_around(const luas__pool *p, const luas__zygote *zygote)
-{
-    const luas__snapshot *k = p->snapshots;
-    while (k != NULL && &k->zygote != zygote)
-        k = k->next;
-    return k != NULL ? k->around : NULL;
 }
 
 void luas__snapshots_release(luas__snapshot *k)

@@ -19,12 +19,8 @@ typedef struct luas__snapshot {
     luas__surroundings *around; /* what was around the host; or NULL */
 } luas__snapshot;
 
-/* The zygote of this snapshot, or NULL. *definitions tells how many of the job's definitions it
-   has. */
-luas__zygote *luas__snapshots_find(const luas__pool *p, uint32_t id, int *definitions);
-
-/* What is around that zygote, or NULL. */
-luas__surroundings *luas__snapshots_around(const luas__pool *p, const luas__zygote *zygote);
+/* The snapshot with this number if its zygote can fork, or NULL. */
+luas__snapshot *luas__snapshots_find(const luas__pool *p, uint32_t id);
 
 /* Frees a snapshot that is in no list any more, and whose zygote has ended. */
 void luas__snapshots_release(luas__snapshot *k);
@@ -43,5 +39,3 @@ void luas__snapshots_await(luas__pool *p);
 void luas__snapshots_abandon(const luas__pool *p, luas__fd_closing *closing);
 
 #endif
-
-

@@ -75,16 +75,17 @@ int luas__spawner_prepare(luas__pool *p, luas__job *snapshot_job)
                                  sizeof *p->workers);
     if (rc < 0)
         return rc;
-    luas__zygote *zygote = luas__snapshots_find(p, snapshot, &definitions);
+    luas__snapshot *kept = luas__snapshots_find(p, snapshot);
     luas__spawn_request request = {
         .number = free_number(p), .serial = ++p->spawn.last_serial, .output = p->options.output,
         .label = p->options.label, .bulk = &p->bulk, .sinks = &p->sinks, .snapshot = snapshot,
-        .inherited_definitions = definitions};
-    if (zygote != NULL) {
-        request.around = luas__snapshots_around(p, zygote);
-        return spawn_from_zygote(p, &request, snapshot_job, zygote);
+        .inherited_definitions = kept != NULL ? kept->definitions : definitions};
+    if (kept != NULL) {
+        request.around = kept->around;
+        return spawn_from_zygote(p, &request, snapshot_job, &kept->zygote);
     }
-    rc = luas__jobs_look_around(p);
+    /* Nothing of the user's runs while a row of workers is prepared. */
+    rc = p->spawn.pending == 0 ? luas__jobs_look_around(p) : 0;
     if (rc < 0)
         return rc;
     request.around = p->around;

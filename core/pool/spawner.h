@@ -27,5 +27,3 @@ int luas__spawner_fork_pending(luas__pool *p, void *host);
 void luas__spawner_zygote(luas__pool *p, const luas__job *job, void *host);
 
 #endif
-
-

@@ -19,5 +19,3 @@ bool luas__spin_for_result(luas__pool *p);
 void luas__spin_learn(luas__pool *p, int64_t waited);
 
 #endif
-
-

@@ -49,7 +49,7 @@ static bool is_doubtful(const luas__worker *w)
         && !luas__frame_peek(&w->link.in, &body);
 }
 
-/* What it has committed is no lie. */
+/* Takes in first what the worker has committed: that may explain the words. */
 static bool is_still_doubtful(luas__pool *p, luas__worker *w)
 {
     return is_doubtful(w) && luas__receive_catch_up(p, w) == 0 && is_doubtful(w);

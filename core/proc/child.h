@@ -43,8 +43,8 @@ void luas__child_forks_end(luas__child_forks *f);   /* in the parent */
 /*
  * Returns the child's pid, 0 in the child, a negative errno on failure. The child leads a
  * process group of its own. It has default signal handlers, an empty signal mask, and
- * /dev/null as stdin. It is scheduled as usual, on all CPUs (scheduling.h, cpus.h). exit() in the child flushes stdio and skips the exit handlers of the
- * host.
+ * /dev/null as stdin. It is scheduled as usual, on all CPUs (scheduling.h, cpus.h). exit() in the
+ * child flushes stdio and skips the exit handlers of the host.
  *
  * When its parent has ended it gets SIGUSR1, and half a second later it is killed,
  * with its group.

@@ -6,11 +6,12 @@
 #ifndef LUAS_SCHEDULING_H
 #define LUAS_SCHEDULING_H
 
-/* This thread: FIFO, RR and DEADLINE become OTHER. */
+/* This thread: FIFO and RR become OTHER. (The child of a DEADLINE thread is OTHER already.) */
 void luas__scheduling_usual(void);
 
-/* A DEADLINE thread may fork only if its children are not. Makes it so, and returns 1, if this
-   thread is one and that is needed. Then luas__scheduling_let_no_fork undoes it. */
+/* The kernel lets a DEADLINE thread fork only if its children are to be OTHER. If this thread is
+   such a one and that is not set yet, this sets it and returns 1. Then
+   luas__scheduling_let_no_fork unsets it. */
 int luas__scheduling_let_fork(void);
 void luas__scheduling_let_no_fork(void);
 

@@ -122,9 +122,11 @@ static int append(luas__sink *s, const char *tag, const char *line, size_t len)
 
 static void tell_left_out(luas__sink *s)
 {
+    if (s->left_out == 0)
+        return;
     char words[80];
     int len = snprintf(words, sizeof words, "[luas] %zu bytes left out: nobody read them\n", s->left_out);
-    if (s->left_out > 0 && append(s, "", words, (size_t)len) == 0)
+    if (append(s, "", words, (size_t)len) == 0)
         s->left_out = 0;
 }
 
@@ -171,14 +173,16 @@ static void flush_waiting(luas__sinks *all, int i, luas__poller *poller)
     luas__sink *s = &all->of[i];
     int64_t end = luas__now() + PATIENCE;
     uint64_t before;
+    int ready;
     tell_left_out(s);
     luas__sink_flush_all(all, i, poller);
     do {
         before = s->written;
         struct pollfd p = {.fd = s->fd, .events = POLLOUT};
-        if (s->text.len > 0 && poll(&p, s->fd >= 0, (int)(MOMENT / LUAS__MS)) >= 0)
+        ready = s->text.len > 0 ? poll(&p, s->fd >= 0, (int)(MOMENT / LUAS__MS)) : 0;
+        if (ready >= 0)
             luas__sink_flush_all(all, i, poller);
-    } while (s->text.len > 0 && s->written > before && luas__now() < end);
+    } while (s->text.len > 0 && (ready < 0 || s->written > before) && luas__now() < end);
 }
 
 void luas__sink_close_all(luas__sinks *all, luas__poller *poller)

@@ -39,8 +39,8 @@ luas__surroundings *luas__surroundings_use(luas__surroundings *s);
 void luas__surroundings_release(luas__surroundings *s);
 
 /* Appends what `to` has that `from` does not, as an array: of the directory (nil: the same one,
-   false: not known), the locale, the mask (nil: the same one), and an array of variables, NAME=VALUE or just
-   NAME for those that are gone. */
+   false: not known), the locale, the mask (nil: the same one), and an array of
+   variables, NAME=VALUE or just NAME for those that are gone. */
 int luas__surroundings_write(luas__buffer *out, const luas__surroundings *from,
                              const luas__surroundings *to);
 

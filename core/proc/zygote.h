@@ -7,8 +7,8 @@
  * systems luas__zygote_begin works, but luas__zygote_spawn fails.
  *
  * The host: 1. luas__zygote_prepare, a fork, luas__zygote_begin, and if it wants to
- * luas__zygote_await; 2. luas__zygote_spawn for each worker; 3. luas__zygote_end; 4. luas__child_reap(&z->child) until it returns 1;
- * 5. luas__zygote_close. The child: 1. luas__zygote_become; 2. closes those descriptors of
+ * luas__zygote_await; 2. luas__zygote_spawn for each worker; 3. luas__zygote_end;
+ * 4. luas__child_reap(&z->child) until it returns 1; 5. luas__zygote_close. The child: 1. luas__zygote_become; 2. closes those descriptors of
  * the host that it must not keep; 3. luas__zygote_serve, which returns only in workers. The
  * zygote ends when the host ends, or when the host tells it to.
  */

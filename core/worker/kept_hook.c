@@ -37,13 +37,14 @@ void luas__kept_hook_keep(lua_State *L)
 
 void luas__kept_hook_set(lua_State *L)
 {
+    int top = lua_gettop(L);
     lua_sethook(L, kept.f, kept.mask, kept.count);
     if (kept.f != NULL && push_hook_functions(L)) {
         lua_pushthread(L);
         lua_rawgetp(L, LUA_REGISTRYINDEX, &hook_key);
         lua_rawset(L, -3);
     }
-    lua_settop(L, lua_gettop(L) - (kept.f != NULL));
+    lua_settop(L, top);
 }
 
 bool luas__kept_hook_is_set(lua_State *L)

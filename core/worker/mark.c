@@ -55,8 +55,7 @@ void luas__mark_make(lua_State *L, lua_CFunction leave)
     make_class(L, &class_key);
     lua_pushcfunction(L, do_nothing);
     make_class(L, &probe_key);
-    push_with(L, &class_key);
-    lua_rawsetp(L, LUA_REGISTRYINDEX, &mark_key);
+    luas__mark_renew(L);
 }
 
 void luas__mark_renew(lua_State *L)

@@ -349,7 +349,7 @@ static void note_start(const luas__chunk_run *s)
     atomic_store_explicit(&s->channel->scoreboard->since, start, memory_order_relaxed);
 }
 
-/* Takes the next task off the chunk and claims it. Nothing has raised yet. */
+/* Takes the next task off the chunk and claims it, before any code of the task runs. */
 static bool next_task(lua_State *L, luas__chunk_run *s)
 {
     int64_t size = 0;
