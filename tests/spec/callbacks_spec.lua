@@ -388,7 +388,7 @@ describe("callbacks of a task", function()
             assert.are.equal("timeout", o.kind)
             assert.are.equal(1, p:apply(id, 1))
             p:close()
-            assert.is_true(p:join(1))
+            assert.is_true(p:join(helpers.within(1)))
         end
     end)
 

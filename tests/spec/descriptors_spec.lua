@@ -58,7 +58,7 @@ helpers.each_interpreter(function(by)
                 p:map(function(x) return later.f(x) end, { 1, 2 })
             ]],
             ["a process that has nothing to do with it"] = [[
-                local other = process.spawn(function() os.execute "sleep 30" end)
+                local other = process.spawn(function() os.execute "sleep 1000" end)
                 out:close()
                 other:kill()
                 out = io.popen("cat >/dev/null", "w")

@@ -86,8 +86,8 @@ describe("a hostile task", function()
                         assert(pair[1]:apply(math.abs, -1) == 1)
                         pair[1]:terminate()
                     end
-                    print(core.now() - began < 20)
-                ]]):format(carry), by)
+                    print(core.now() - began < %g)
+                ]]):format(carry, helpers.within(20)), by)
                 assert.are.equal("true\n", output)
             end)
 

@@ -127,9 +127,11 @@ for _, how in ipairs { { workers = 0 }, { workers = 2, carry = "auto" }, { worke
             for _, verb in ipairs { "map", "each" } do
                 local results = table.pack(p[verb](p, fail, source(20), { on_error = "collect", halt = 3, chunk = 1 }))
                 local failures = verb == "map" and results[3] or results[2]
+                assert.is_truthy(next(failures))
                 for i in pairs(failures) do is_given({ n = 2, i, -i }, failures[i]) end
             end
             local failures = select(3, p:map(fail, source(20), { on_error = "collect", halt = 1, chunk = 1 }))
+            assert.is_truthy(next(failures))
             for i, o in pairs(failures) do is_given({ n = 2, i, -i }, o) end
             failures = select(3, p:map_async(fail, source(5), { on_error = "collect" }):get())
             for i = 1, 5 do is_given({ n = 2, i, -i }, failures[i]) end

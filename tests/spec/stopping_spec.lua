@@ -95,6 +95,8 @@ describe("a pool that a worker has for its tasks is whole after", function()
 end)
 
 describe("a task that waits in the library is stopped in time,", function()
+    local long <const> = helpers.within(3)
+
     local function check(run)
         for _, workers in ipairs { 0, 1 } do
             local p <close> = pool.new { workers = workers, timeout = 0.1 }
@@ -102,21 +104,21 @@ describe("a task that waits in the library is stopped in time,", function()
             local ok, o = pcall(p.apply, p, run)
             assert.is_false(ok)
             assert.are.equal("timeout", o.kind)
-            assert.is_true(clock() - before < 1)
+            assert.is_true(clock() - before < helpers.within(1))
         end
     end
 
     it("for a task of other workers", function()
         check(function()
             local inner <close> = pool.new(1)
-            inner:apply(helpers.sleep, 3)
+            inner:apply(helpers.sleep, long)
         end)
     end)
 
     it("for a future", function()
         check(function()
             local inner <close> = pool.new(1)
-            inner:apply_async(helpers.sleep, 3):get()
+            inner:apply_async(helpers.sleep, long):get()
         end)
     end)
 end)

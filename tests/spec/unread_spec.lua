@@ -31,12 +31,13 @@ local function unread(by, text, seconds)
     local path, shell = helpers.write_script(text), os.tmpname()
     sh.write(shell, ([[
         mkfifo %s.fifo
-        sleep 9 <%s.fifo & reader=$!
-        timeout -s KILL 8 %s %s 2>%s.err >%s.fifo & script=$!
+        sleep %g <%s.fifo & reader=$!
+        timeout -s KILL %g %s %s 2>%s.err >%s.fifo & script=$!
         %s
         wait $script; echo $?
         kill $reader
-    ]]):gsub("%%s.(%l)", path .. ".%1"):format(helpers.interpreters[by]:gsub("^LUA_CPATH", "env %0"), path,
+    ]]):gsub("%%s.(%l)", path .. ".%1"):format(helpers.within(9), helpers.within(8),
+        helpers.interpreters[by]:gsub("^LUA_CPATH", "env %0"), path,
         seconds and ("sleep %g; pkill -INT -P $script"):format(seconds) or ""))
     local lines = helpers.lines("sh " .. shell .. " 2>/dev/null")
     local errors = sh.read(path .. ".err")
@@ -59,16 +60,16 @@ helpers.each_interpreter(function(by)
                         assert(#texts[i] <= 1 << 20 and texts[i]:find "\n%%[luas: %%d+ bytes left out%%]\n", #texts[i])
                     end
                     assert(results[5] == 5 and results[6] == 6 and n == 6)
-                    assert(core.now() - began < 5, core.now() - began)
+                    assert(core.now() - began < %g, core.now() - began)
                     assert(peak() - before < 80000, peak())
                     print "end"
-                ]]):format(carry), by)
+                ]]):format(carry, helpers.within(5)), by)
                 assert.are.equal("end\n", output)
             end)
         end
 
         it("is over in time, tagged for a reader, whatever waits for it", function()
-            local output = helpers.run([[
+            local output = helpers.run(([[
                 local core = require "luas.core"
                 local p <close> = pool.new { workers = 2, output = "tag", timeout = 0.2, on_error = "collect" }
                 local function f() while true do print "y" end end
@@ -77,8 +78,8 @@ helpers.each_interpreter(function(by)
                 local kinds = { failures[1].kind, failures[2].kind }
                 for _, _, o in p:imap(f, { 1 }) do kinds[3] = o.kind end
                 local _, each = p:each(f, { 1 })
-                io.stderr:write(table.concat(kinds, " "), " ", each[1].kind, " ", tostring(core.now() - began < 6))
-            ]], { by = by, after = "2>&1 >/dev/null" })
+                io.stderr:write(table.concat(kinds, " "), " ", each[1].kind, " ", tostring(core.now() - began < %g))
+            ]]):format(helpers.within(6)), { by = by, after = "2>&1 >/dev/null" })
             assert.are.equal("timeout timeout timeout timeout true", output)
         end)
 

@@ -214,6 +214,21 @@ static inline int serve(void *host, luas__channel *c)
     }
 }
 
+/* For child mains whose tasks are others: each chunk is one of `run`. */
+static inline int serve_runs(luas__channel *c, int run(luas__channel *c, luas__mp_reader *body))
+{
+    luas__mp_reader body;
+    int64_t code;
+    while (luas__channel_next(c, &body) == 0 && luas__mp_read_int(&body, &code) == 0) {
+        if (code == LUAS__MSG_STOP)
+            return 0;
+        if (code == LUAS__MSG_RUN && run(c, &body) < 0)
+            break;
+        luas__frame_drop(&c->requests);
+    }
+    return 98;
+}
+
 /* ---- the host's side ---- */
 
 static inline luas__pool *open_pool(int workers, luas__child_main *main)

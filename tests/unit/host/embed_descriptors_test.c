@@ -228,7 +228,7 @@ static void check_server(bool has_thread, int clients)
         int64_t ms = serve(&s, pool, i % 10 == 0);
         slowest = ms > slowest ? ms : slowest;
     }
-    CHECK(slowest < (under_valgrind() ? 5000 : 100));
+    CHECK(slowest < within(under_valgrind() ? 5000 : 100));
     close(s.listener);
     int again = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), yes = 1;
     setsockopt(again, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes);

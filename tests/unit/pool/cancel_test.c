@@ -39,27 +39,27 @@ static void check_short_ones_wait(luas__pool *pool, luas__job *longs, luas__job 
     free(of_longs);
 }
 
-static void test_one_of_a_job(void)
+/* Short tasks behind the long ones, so many with each call. */
+static void check_cancelled(uint64_t first, uint64_t last, uint64_t at_once)
 {
     luas__pool *pool = open_pool(2, serve_late_in_the_second);
     luas__job *job = start_two_long(pool);
     feed(pool, job, "echo", 100);
     let_the_first_begin(pool);
-    for (uint64_t index = 3; index < 10; index++)
-        CHECK_INT(luas__pool_cancel(pool, job, index, index), 0);
+    for (uint64_t index = first; index <= last; index += at_once)
+        CHECK_INT(luas__pool_cancel(pool, job, index, index + at_once - 1), 0);
     check_short_ones_wait(pool, job, job);
     luas__pool_close(pool);
 }
 
+static void test_one_of_a_job(void)
+{
+    check_cancelled(3, 9, 1);
+}
+
 static void test_some_in_the_middle(void)
 {
-    luas__pool *pool = open_pool(2, serve_late_in_the_second);
-    luas__job *job = start_two_long(pool);
-    feed(pool, job, "echo", 100);
-    let_the_first_begin(pool);
-    CHECK_INT(luas__pool_cancel(pool, job, 4, 60), 0);
-    check_short_ones_wait(pool, job, job);
-    luas__pool_close(pool);
+    check_cancelled(4, 60, 57);
 }
 
 static void test_another_job(void)

@@ -165,9 +165,9 @@ static void test_any_can_be_cancelled_alone(void)
     for (int i = 0; i < TASKS; i++)
         feed(job, 1);
     for (uint64_t i = 2; i <= TASKS; i += 2)
-        CHECK_INT(luas__job_cancel_pending(job, i, i), 0);
+        CHECK_INT(luas__job_end_pending(job, i, i, &(luas__outcome){.kind = LUAS__KIND_CANCELLED}, NULL), 0);
     CHECK_INT(job->input.pending.count, TASKS / 2);
-    CHECK_INT(luas__job_cancel_pending(job, 7, 5), 0); /* none */
+    CHECK_INT(luas__job_end_pending(job, 7, 5, &(luas__outcome){.kind = LUAS__KIND_CANCELLED}, NULL), 0); /* none */
     CHECK_INT(job->input.waiting, TASKS / 2);
     for (uint64_t i = 1; i <= TASKS; i += 2) {
         CHECK(luas__job_take(job, 1, 10, &range, &batch));
@@ -280,7 +280,7 @@ static void test_a_job_is_queued_while_it_has_tasks_to_deal(void)
     CHECK(is_in(&q, job));
     luas__job_enqueue(job, &other);
     CHECK(is_in(&other, job) && luas__queue_first(&q) == NULL);
-    CHECK_INT(luas__job_cancel_pending(job, 0, UINT64_MAX), 0);
+    CHECK_INT(luas__job_end_pending(job, 0, UINT64_MAX, &(luas__outcome){.kind = LUAS__KIND_CANCELLED}, NULL), 0);
     CHECK(!is_in(&other, job));
     CHECK_INT(luas__job_feed_inherited(job, 1), 0);
     CHECK(is_in(&other, job));
@@ -419,7 +419,7 @@ static void model_cancel(model *m)
     uint64_t from = draw(&m->random, MOST + 10), to = from + draw(&m->random, 30);
     if (draw(&m->random, 50) == 0)
         to = UINT64_MAX;
-    CHECK_INT(luas__job_cancel_pending(m->job, from, to), 0);
+    CHECK_INT(luas__job_end_pending(m->job, from, to, &(luas__outcome){.kind = LUAS__KIND_CANCELLED}, NULL), 0);
     for (uint64_t i = from > 0 ? from : 1; i <= to && i <= m->job->input.fed; i++)
         if (m->state[i] == PENDING)
             m->state[i] = SETTLED;

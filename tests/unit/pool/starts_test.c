@@ -90,15 +90,22 @@ static void test_one_goes_on_where_others_hang(void)
     check_one_goes_on(HANGS);
 }
 
-/* None is left; one that comes later finds all that waits. */
-static void test_all_are_gone_for_a_while(void)
+/* The only worker crashes, none takes its place, and so many tasks wait. */
+static luas__job *leave_waiting(luas__pool *pool, uint32_t tasks)
 {
-    luas__pool *pool = open_starting(1, RAISES);
     check_works(pool, 1);
     told[FAILS] = 1;
     luas__job *job = start_job(pool, &(luas__policy){.chunk = 1});
     feed(pool, job, "k", 1);
-    feed(pool, job, "echo", 10);
+    feed(pool, job, "echo", tasks);
+    return job;
+}
+
+/* None is left; one that comes later finds all that waits. */
+static void test_all_are_gone_for_a_while(void)
+{
+    luas__pool *pool = open_starting(1, RAISES);
+    luas__job *job = leave_waiting(pool, 10);
     wait_until(pool, has_tried_again);
     told[FAILS] = 0;
     tally *t = finish(pool, job);
@@ -161,11 +168,7 @@ static bool is_broken(luas__pool *pool)
 static void test_none_starts_any_more(void)
 {
     luas__pool *pool = open_starting(1, RAISES);
-    check_works(pool, 1);
-    told[FAILS] = 1;
-    luas__job *job = start_job(pool, &(luas__policy){.chunk = 1});
-    feed(pool, job, "k", 1);
-    feed(pool, job, "echo", 5);
+    luas__job *job = leave_waiting(pool, 5);
     pool->health.refusals = 5; /* as if it had been tried for long */
     wait_until(pool, is_broken);
     tally *t = new_tally();

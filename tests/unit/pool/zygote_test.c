@@ -270,17 +270,8 @@ static int run_in_era(luas__channel *c, luas__mp_reader *body)
 /* Chunks have one task; its value is the worker's era. */
 static int serve_era(void *host, luas__channel *c)
 {
-    luas__mp_reader body;
-    int64_t code;
     (void)host;
-    while (luas__channel_next(c, &body) == 0 && luas__mp_read_int(&body, &code) == 0) {
-        if (code == LUAS__MSG_STOP)
-            return 0;
-        if (code == LUAS__MSG_RUN && run_in_era(c, &body) < 0)
-            break;
-        luas__frame_drop(&c->requests);
-    }
-    return 98;
+    return serve_runs(c, run_in_era);
 }
 
 static luas__job *inherit(luas__pool *pool, int workers)
@@ -376,9 +367,8 @@ static void test_their_output_is_captured(void)
 
 static pid_t zygote_of(const luas__pool *pool, const luas__job *job)
 {
-    int definitions;
-    const luas__zygote *z = luas__snapshots_find(pool, job->snapshot.id, &definitions);
-    return z != NULL ? z->child.pid : 0;
+    const luas__snapshot *k = luas__snapshots_find(pool, job->snapshot.id);
+    return k != NULL ? k->zygote.child.pid : 0;
 }
 
 static void test_without_a_zygote_the_host_is_what_there_is(void)

@@ -6,18 +6,11 @@
 #include <pthread.h>
 #include <semaphore.h>
 #include <signal.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "child.h"
+#include "clock.h"
 #include "testing.h"
-
-static int64_t now_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 /* A stream of a pipe, and its other end. */
 typedef struct both {
@@ -39,7 +32,7 @@ static void fork_and_flush(void)
 {
     luas__child_forks forks;
     luas__child c;
-    int64_t began = now_ms();
+    int64_t began = luas__now();
     luas__child_forks_begin(&forks);
     pid_t pid = luas__child_fork(&forks);
     if (pid == 0) {
@@ -52,7 +45,7 @@ static void fork_and_flush(void)
     luas__child_adopt(&c, pid);
     luas__child_await(&c);
     CHECK_INT(c.status, 0);
-    CHECK(now_ms() - began < 5000);
+    CHECK(luas__now() - began < within(5 * LUAS__SECOND));
     luas__child_release(&c);
 }
 
@@ -67,6 +60,14 @@ static void check_came(int fd, const char *wanted)
         len += (size_t)n;
     CHECK_INT(len, strlen(wanted));
     CHECK_BYTES(text, wanted, len);
+}
+
+/* What is left in the stream comes now, and once. */
+static void check_close(both b, const char *wanted)
+{
+    fclose(b.stream);
+    check_came(b.other, wanted);
+    close(b.other);
 }
 
 /* ---- threads that hold a stream ---- */
@@ -143,10 +144,7 @@ static void test_what_a_thread_has_locked_comes_once(void)
     fork_and_flush();
     check_came(out.other, "");
     end(&h);
-    fflush(out.stream);
-    check_came(out.other, "locked");
-    fclose(out.stream);
-    close(out.other);
+    check_close(out, "locked");
 }
 
 /* ---- what takes no bytes ---- */
@@ -164,10 +162,7 @@ static void test_a_full_pipe_holds_nothing_up(void)
     fork_and_flush();
     for (fcntl(out.other, F_SETFL, O_NONBLOCK); read(out.other, &byte, 1) == 1;)
         CHECK_INT(byte, 0);
-    fflush(out.stream);
-    check_came(out.other, "late");
-    fclose(out.stream);
-    close(out.other);
+    check_close(out, "late");
 }
 
 static void test_a_pipe_without_a_reader_raises_no_signal(void)
@@ -194,10 +189,8 @@ static void test_several_streams_come_once(void)
     fork_and_flush();
     for (int i = 0; i < 3; i++) {
         char wanted[16];
-        fclose(out[i].stream);
         snprintf(wanted, sizeof wanted, "stream %d", i);
-        check_came(out[i].other, wanted);
-        close(out[i].other);
+        check_close(out[i], wanted);
     }
 }
 
