@@ -33,7 +33,8 @@ static int begin(lua_State *L)
 {
     lua_pushnil(L); /* that is the host's */
     lua_setfield(L, LUA_REGISTRYINDEX, LUAS__AT_END_KEY);
-    if (lua_gc(L, LUA_GCCOUNT) < LARGE_HEAP)
+    bool is_in_finalizer = lua_gc(L, LUA_GCISRUNNING) < 0; /* Lua may be closing: no new ones */
+    if (!is_in_finalizer && lua_gc(L, LUA_GCCOUNT) < LARGE_HEAP)
         luas__mark_make(L, leave_at_mark);
     return 0;
 }
@@ -144,7 +145,9 @@ void luas__worker_end(lua_State *L, int status)
         leave(L, status);
     if (status == 0)
         call(L, finish, status);
-    if (call(L, get_ready, status))
-        lua_close(L);
-    leave(L, status);
+    if (!call(L, get_ready, status))
+        leave(L, status);
+    lua_close(L); /* the mark leaves; if it cannot, what it would give back is found by others */
+    luas__serve_flush();
+    _exit(status);
 }

@@ -314,6 +314,21 @@ describe("a finalizer that the end of the script calls", function()
         end)
     end)
 
+    it("has workers that leave the other finalizers to the host", function()
+        helpers.each_interpreter(function(by)
+            assert.are.equal("1\nolder\n", helpers.output([[
+                io.stdout:setvbuf "line"
+                older = setmetatable({}, { __gc = function() print "older" end })
+                queue = shared.queue()
+                younger = setmetatable({}, { __gc = function()
+                    local p = pool.new(1)
+                    print(p:apply(function(x) return setmetatable({}, { __gc = print }) and x end, 1))
+                    p:close()
+                    p:join()
+                end }) ]], by))
+        end)
+    end)
+
     it("is told that the pool is closed, if its object is older", function()
         helpers.each_interpreter(function(by)
             local closed = "pool is closed\n"
