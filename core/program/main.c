@@ -157,7 +157,7 @@ static void push_prompt(lua_State *L)
 static void print_usage(void)
 {
     fputs("usage: luas [options] [script [args]]\n"
-          "Run a Lua script, with the modules pool and process as globals.\n"
+          "Run a Lua script, with the modules pool, process and shared as globals.\n"
           "Options:\n"
           "  -e stat   execute string 'stat'\n"
           "  -i        enter interactive mode after executing 'script'\n"

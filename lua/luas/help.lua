@@ -1,4 +1,4 @@
---- What the prompt says of a name after `help`.
+--- What the prompt says of a name after `help`: of all functions of pool, process and shared.
 
 local concat, pairs, sort = table.concat, pairs, table.sort
 
@@ -26,6 +26,28 @@ local texts = {
     ["pool.range"] = "pool.range(a, b [, step]) --> source\nA source of numbers, as for counts them.",
     ["pool.configure"] = "pool.configure(n | opts)\nWhat the default pool is to be like; before its first use.",
     ["pool.task"] = "pool.task.index, .attempt, .worker, .progress(done, total [, note])\nIn a task: which it is, and how far; elsewhere nil.",
+    ["pool.size"] = "p:size() --> n\nHow many workers it may have.",
+    ["pool.resize"] = "p:resize(n)\nGives it n workers from now on; those too many end when idle.",
+    ["pool.cpus"] = "pool.cpus() --> n\nHow many CPUs workers may use.",
+    ["pool.close"] = "p:close()\nNo more jobs; what was submitted still gets done.",
+    ["pool.join"] = "p:join([seconds]) --> boolean\nWaits until a closed pool is done and its workers have ended.",
+    ["pool.terminate"] = "p:terminate()\nEnds all at once; unfinished tasks are cancelled.",
+    ["pool.fileno"] = "p:fileno() --> descriptor\nReadable when p:step() has something to do: for a poll loop of one's own.",
+    ["pool.step"] = "p:step([seconds]) --> boolean\nMoves what can be moved and runs callbacks; waits so long at most.",
+    ["process.new"] = "process.new{target = f, args = {...}, name = \"x\", daemon = true} --> process\nThe same as spawn, but it starts by p:start().",
+    ["process.pipe"] = "process.pipe() --> a, b\nWhat a:send(...) sends, b:recv() gives, also in other processes.",
+    ["process.current"] = "process.current() --> process\nThe process that this code runs in.",
+    ["process.parent"] = "process.parent() --> process\nThe one that started it, or nil.",
+    ["process.children"] = "process.children() --> list\nThose that were started from here and have not ended.",
+    ["shared.queue"] = "shared.queue([max [, {bytes =}]]) --> queue\nq:put(v) q:get([s]) q:count() q:close() q:done() q:join([s]) q:items()",
+    ["shared.lock"] = "shared.lock([{recursive = true}]) --> lock\nl:acquire([s]) --> true [, died] | false, l:release(), local g <close> = l:hold()",
+    ["shared.semaphore"] = "shared.semaphore(n) --> semaphore\ns:acquire([s]) s:release() s:count()",
+    ["shared.event"] = "shared.event() --> event\ne:set() e:clear() e:is_set() e:wait([s])",
+    ["shared.condition"] = "shared.condition([lock]) --> condition\nc:wait([s]) c:wait_for(f [, s]) c:notify([n]) c:notify_all()",
+    ["shared.barrier"] = "shared.barrier(n) --> barrier\nb:wait([s]) --> place, b:reset()",
+    ["shared.value"] = "shared.value(type [, v]) --> value\nv:get() v:set(x) v:add(n) v:swap(x) v:compare_exchange(old, new)",
+    ["shared.array"] = "shared.array(type, n) --> array\na[i] a[i] = x #a a:add(i, n) a:slice(i, j) a:fill(x) a:bytes([i, j])",
+    ["shared.table"] = "shared.table([{bytes =, file =}]) --> table\nt:get(k) t:set(k, v) t:add(k, n) t:update(k, f) t:pairs() t:count() t:clear() t:atomically(f) t:save(path)",
     ["process.spawn"] = "process.spawn(f, ...) --> process\nf(...) in a process that is a copy of this one.",
 }
 
@@ -45,7 +67,7 @@ function M.answer(line)
     if not name then return nil end
     if name == "" then return list() end
     name = name:gsub(":", ".")
-    return texts[name] or texts["pool." .. name] or ("no help on '%s'; help alone says on what there is"):format(name)
+    return texts[name] or texts["pool." .. name] or texts["process." .. name] or texts["shared." .. name] or ("no help on '%s'; help alone says on what there is"):format(name)
 end
 
 return M

@@ -4,6 +4,7 @@
 local core = require "luas.core"
 local ending = require "luas.ending"
 local fail = require("luas.check").fail
+local options = require "luas.options"
 local report = require("luas.later").open "luas.report"
 
 local M = {}
@@ -66,16 +67,12 @@ local function new(state)
     return { tag = pools, readers = {}, writers = {}, owner = core.pid() }
 end
 
-local function wants(given)
-    return given.stats or given.report or given.trace or given.joblog or given.progress
-end
-
 --- Begins to listen to a new pool, as its options and those of the program say.
 ---@param state luas.poolstate
 ---@param given luas.pooloptions
 function M.open(state, given)
     local run = core.run
-    if not wants(given) and not (run and run.owner == core.pid()) then return end
+    if not options.listens(given) and not (run and run.owner == core.pid()) then return end
     local self = new(state)
     for _, name in ipairs { "trace", "joblog" } do
         if given[name] then
@@ -86,7 +83,7 @@ function M.open(state, given)
         end
     end
     if given.report then self.target = M.file(given.report, "pool.new: option 'report'") end
-    if wants(given) then
+    if options.listens(given) then
         self.tally = core.tally()
         listen(self, state, self.tally, true)
     end

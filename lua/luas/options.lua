@@ -166,6 +166,13 @@ local function refuse_name(spec, name, what, hint)
     fail(("%s: unknown option %s (there are: %s)%s"):format(what, describe(name), names(spec), hint or ""))
 end
 
+--- Does a pool with these options listen to its own tasks?
+---@param given luas.pooloptions
+---@return boolean
+function M.listens(given)
+    return (given.stats or given.report or given.trace or given.joblog or given.progress) and true or false
+end
+
 --- Checks `given` (a table or nil) against `spec`; `what` names the call.
 ---@param spec table<string, fun(v: any): boolean, string?>
 ---@param given table?

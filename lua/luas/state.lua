@@ -79,7 +79,7 @@ function State.new(given)
     }
     local self = State.over(engine, size)
     self.name, self.output = given.name, output
-    if core.run or given.stats or given.report or given.trace or given.joblog or given.progress then
+    if core.run or options.listens(given) then
         observe.open(self, given)
         ending.renew()
     end

@@ -88,6 +88,12 @@ Calls f on every item, in worker processes; results in input order.
         assert.are.equal("> > 3\n", session("help = 3", "help"))
     end)
 
+    it("says what each function does that there is", function()
+        assert.are.equal("> > 0\n", session('local helps = require "luas.help"; n = 0; for kind, verbs in pairs { pool = pool, '
+            .. 'process = process, shared = shared } do for name in pairs(verbs) do '
+            .. 'if helps.answer("help " .. kind .. "." .. name):find "^no help" then n = n + 1 end end end', "n"))
+    end)
+
     it("survives the loss of its globals", function()
         assert.are.equal("> > {1}\n", session("string, table, print, require, io, debug = nil", "{1}"))
     end)
