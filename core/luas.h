@@ -135,6 +135,9 @@ typedef struct luas_options {
     double retry_max;       /* and the most; 0: 60. Up to a quarter is added by chance */
     int keep_files;         /* 1: workers keep all descriptors that the application has open
                                when they are forked, until they end */
+    double idle;            /* seconds after which a worker that has had no call ends (luas_next or
+                               luas_wait sees to it); another is forked for the next call.
+                               0: none does */
 } luas_options;
 
 typedef enum luas_type {
@@ -259,6 +262,10 @@ LUAS_API int luas_submit(luas_pool *pool, const char *name, int count,
 /* Cancels a call. If it has not started it never will; if it runs it is stopped. Its
    outcome still comes, once. */
 LUAS_API int luas_cancel(luas_pool *pool, uint64_t call);
+
+/* Tells the workers that have no call to exit; returns how many these are. Others are forked when
+   calls want them. */
+LUAS_API int luas_pool_trim(luas_pool *pool);
 
 /* A descriptor that is readable whenever luas_next has something to do. The pool closes
    it. */

@@ -52,6 +52,9 @@
  *                                   has happened, so that Lua can run the hook
  *                                   that the handler has set
  *   P:stop() P:terminate() P:close() P:resize(n)
+ *   P:trim() -> n                   workers without a task are told to exit: how many
+ *   P:keep_time(boolean)            workers end when they have been idle, also while no
+ *                                   call drives the pool
  *   P:live([zygotes]) -> n          workers that are not ended yet; with true,
  *                                   one more where there may be further ones
  *                                   of what was kept at a job's submission
@@ -90,6 +93,8 @@
  *   J:call(...) -> true, modules    encode one task with these arguments. Or
  *                                   nil, message
  *   J:submit()                      what was encoded last and not submitted
+ *   J:keys(list)                    the keys of the next tasks, as numbers (limit.h)
+ *   J:spare_keys(n) -> list         of n numbers those that other keys may have
  *   J:feed_inherited(n)   J:seal()   J:pump()
  *   J:list(n) -> table              for n results: with room, so that it need not
  *                                   grow (from then on, gc_pause.h)

@@ -165,6 +165,7 @@ static int open_pool(luas_pool **pool, const luas_options *o)
         .workers = o->workers > 0 ? o->workers : luas__cpus_count(),
         .main = worker_main, .has_init = true, .init_timeout = init_timeout(o),
         .keeping = o->keep_files ? LUAS__KEEP_ALL : LUAS__KEEP_NONE, .keeps = keep,
+        .idle = o->idle > 0 ? luas__seconds(o->idle) : 0,
     };
     luas__task_watch_forks();
     p->timeout = o->timeout;
@@ -327,6 +328,11 @@ int luas_cancel(luas_pool *p, uint64_t call)
     int rc = luas__pool_cancel(p->pool, p->job, call, call);
     get_going(p);
     return rc;
+}
+
+int luas_pool_trim(luas_pool *p)
+{
+    return is_foreign(p) ? LUAS_EFOREIGN : luas__pool_trim(p->pool);
 }
 
 int luas_pool_fd(const luas_pool *p)

@@ -145,6 +145,10 @@ static luas__policy read_policy(lua_State *L)
         .timeout = luas__seconds(number_field(L, "timeout", 0)),
         .grace = luas__seconds(number_field(L, "grace", 0.5)),
         .deadline = luas__seconds(number_field(L, "deadline", 0)),
+        .limit = {
+            .n = (uint32_t)number_field(L, "limit_n", 0),
+            .interval = luas__seconds(number_field(L, "limit_interval", 0)),
+        },
         .retries = (int32_t)number_field(L, "retries", 0),
         .retry = {
             .on = (enum luas__retry_on)number_field(L, "retry_on", LUAS__RETRY_CRASHES),
@@ -361,6 +365,36 @@ static int job_renew(lua_State *L)
 
 /* ---- what becomes of it ---- */
 
+/* Arguments: job, numbers of keys, from 1 on or 0. */
+static int job_keys(lua_State *L)
+{
+    luas__job_handle *h = luas__job_handle_check(L);
+    size_t n = lua_rawlen(L, 2);
+    uint32_t *numbers = lua_newuserdatauv(L, n * sizeof *numbers, 0);
+    for (size_t i = 0; i < n; i++) {
+        lua_rawgeti(L, 2, (lua_Integer)i + 1);
+        numbers[i] = (uint32_t)lua_tointeger(L, -1);
+        lua_pop(L, 1);
+    }
+    luas__job_handle_try(L, h, luas__pool_add_keys(h->pool->pool, h->job, numbers, n));
+    return 0;
+}
+
+/* Arguments: job, how many numbers there are. */
+static int job_spare_keys(lua_State *L)
+{
+    luas__job_handle *h = luas__job_handle_check(L);
+    size_t n = (size_t)luaL_checkinteger(L, 2);
+    uint32_t *numbers = lua_newuserdatauv(L, n * sizeof *numbers, 0);
+    luas__job_handle_try(L, h, luas__pool_spare_keys(h->pool->pool, h->job, numbers, &n));
+    lua_createtable(L, (int)n, 0);
+    for (size_t i = 0; i < n; i++) {
+        lua_pushinteger(L, numbers[i]);
+        lua_rawseti(L, -2, (lua_Integer)i + 1);
+    }
+    return 1;
+}
+
 static int job_pump(lua_State *L)
 {
     luas__job_handle *h = luas__job_handle_check(L);
@@ -443,6 +477,7 @@ static int job_signal(lua_State *L)
 
 static const luaL_Reg methods[] = {
     {"carry", job_carry}, {"inherit", job_inherit}, {"renew", job_renew},
+    {"keys", job_keys}, {"spare_keys", job_spare_keys},
     {"pump", job_pump}, {"cancel", job_cancel}, {"start_no_more", job_start_no_more}, {"drop", job_drop}, {"done", job_done},
     {"watch", job_watch}, {"rests", job_rests}, {"process", job_process}, {"signal", job_signal}, {NULL, NULL},
 };

@@ -140,6 +140,7 @@ static luas__pool_options read_options(lua_State *L)
         .keeps = keep,
         .has_init = option_given(L, "init"),
         .init_timeout = option_seconds(L, "init_timeout"),
+        .idle = option_seconds(L, "idle"),
         .max_tasks = (uint64_t)option_integer(L, "max_tasks", 0),
         .memory = (size_t)option_integer(L, "memory", 0),
         .max_memory = (size_t)option_integer(L, "max_memory", 0),
@@ -307,6 +308,22 @@ static int pool_resize(lua_State *L)
     return 0;
 }
 
+static int pool_trim(lua_State *L)
+{
+    luas__pool *p = luas__handles_pool(L, 1)->pool;
+    int n = luas__pool_trim(p);
+    try(L, p, n);
+    lua_pushinteger(L, n);
+    return 1;
+}
+
+static int pool_keep_time(lua_State *L)
+{
+    luas__pool *p = luas__handles_pool(L, 1)->pool;
+    try(L, p, luas__pool_keep_time(p, lua_toboolean(L, 2)));
+    return 0;
+}
+
 static int pool_live(lua_State *L)
 {
     luas__pool *p = luas__handles_pool(L, 1)->pool;
@@ -395,7 +412,8 @@ static int pool_forget(lua_State *L)
 
 static const luaL_Reg methods[] = {
     {"step", pool_step}, {"stop", pool_stop}, {"terminate", pool_terminate},
-    {"close", pool_close_method}, {"resize", pool_resize}, {"live", pool_live},
+    {"close", pool_close_method}, {"resize", pool_resize}, {"trim", pool_trim},
+    {"keep_time", pool_keep_time}, {"live", pool_live},
     {"busy", pool_busy}, {"ended", pool_ended}, {"stats", pool_stats},
     {"fileno", pool_fileno}, {"wake", pool_wake}, {"forget", pool_forget},
     {"unwritten", pool_unwritten}, {NULL, NULL},

@@ -10,6 +10,7 @@
 #include "procfs.h"
 #include "reap.h"
 #include "receive.h"
+#include "rest.h"
 #include "starts.h"
 #include "trust.h"
 #include "wakes.h"
@@ -236,6 +237,7 @@ static int look_at(luas__pool *p, luas__worker *w, int64_t now, int64_t *next)
     *next = earlier(*next, watch_deadline(p, w, now));
     *next = earlier(*next, luas__starts_watch(p, w, now));
     *next = earlier(*next, watch_exit(p, w, now));
+    *next = earlier(*next, luas__rest_watch(p, w, now));
     return rc;
 }
 

@@ -18,9 +18,15 @@ enum { TEXT_HEAD = 4, TEXT_ROOM = TEXT_HEAD + INPUT_TEXT };
 luas__job *luas__job_new(const luas__policy *policy)
 {
     luas__job *j = calloc(1, sizeof *j);
-    if (j != NULL) {
-        j->policy = *policy;
-        j->made_at = luas__now_coarse();
+    if (j == NULL)
+        return NULL;
+    j->policy = *policy;
+    j->made_at = luas__now_coarse();
+    bool is_limited = policy->limit.n > 0 || policy->limit.interval > 0;
+    j->input.limit = is_limited ? luas__limit_new(&policy->limit) : NULL;
+    if (is_limited && j->input.limit == NULL) {
+        free(j);
+        return NULL;
     }
     return j;
 }
@@ -119,6 +125,7 @@ void luas__job_free(luas__job *j)
     luas__fd_set_release(&j->captured);
     luas__pending_release(&j->input.pending);
     luas__held_release(&j->input.held);
+    luas__limit_free(j->input.limit);
     luas__buffer_release(&j->output.asked.inbox);
     luas__buffer_release(&j->output.asked.taken);
     if (j->seen.names != NULL)
@@ -133,13 +140,65 @@ int luas__job_reserve(luas__job *j, size_t extra)
     return luas__pending_reserve(&j->input.pending, extra);
 }
 
+/* ---- a limit on what may start ---- */
+
+static void release(luas__job *j, uint64_t index)
+{
+    j->input.waiting += luas__limit_release(j->input.limit, index, &j->input.pending);
+    requeue(j);
+}
+
+/* Keys of batches that are freed are not needed any more. */
+static int add_limited(luas__job *j, uint64_t first, uint64_t count)
+{
+    luas__limit *l = j->input.limit;
+    luas__range range = {.first = first, .count = count};
+    if (j->input.first_batch < j->input.nbatches)
+        luas__limit_forget(l, j->input.batches[j->input.first_batch].first);
+    uint64_t added = 0;
+    int rc = luas__limit_wait(l, range, &j->input.pending, &added);
+    if (rc < 0)
+        return rc;
+    j->input.waiting += added;
+    for (uint64_t i = 0; i < count; i++)
+        release(j, first + i);
+    return 0;
+}
+
+int luas__job_again(luas__job *j, luas__range task)
+{
+    uint64_t added = 0;
+    if (j->input.limit == NULL)
+        return luas__job_return(j, task);
+    int rc = luas__limit_wait(j->input.limit, task, &j->input.pending, &added);
+    if (rc < 0)
+        return rc;
+    j->input.waiting += added;
+    release(j, task.first);
+    return 0;
+}
+
+void luas__job_has_run(luas__job *j, uint64_t index)
+{
+    luas__limit_ended(j->input.limit, index);
+    release(j, index);
+}
+
+void luas__job_release_due(luas__job *j)
+{
+    j->input.waiting += luas__limit_release_due(j->input.limit, &j->input.pending);
+    requeue(j);
+}
+
 static int add_pending(luas__job *j, uint64_t count)
 {
-    int rc = luas__pending_append(&j->input.pending, j->input.fed + 1, count);
+    uint64_t first = j->input.fed + 1;
+    bool is_limited = j->input.limit != NULL;
+    int rc = is_limited ? add_limited(j, first, count) : luas__pending_append(&j->input.pending, first, count);
     if (rc < 0)
         return rc;
     j->input.fed += count;
-    j->input.waiting += count;
+    j->input.waiting += is_limited ? 0 : count;
     requeue(j);
     return 0;
 }
@@ -206,6 +265,8 @@ int luas__job_return(luas__job *j, luas__range range)
     if (rc < 0)
         return rc;
     j->input.waiting += range.count;
+    for (uint64_t i = 0; j->input.limit != NULL && i < range.count; i++)
+        luas__limit_returned(j->input.limit, range.first + i);
     requeue(j);
     return 0;
 }
@@ -254,6 +315,10 @@ static void take_front(luas__job *j, const luas__range *next, uint64_t most, lua
     }
     luas__pending_take(&j->input.pending, next, range->count);
     j->input.waiting -= range->count;
+    for (uint64_t i = 0; j->input.limit != NULL && i < range->count; i++) {
+        luas__limit_dealt(j->input.limit, range->first + i);
+        release(j, range->first + i);
+    }
     if (j->input.waiting == 0)
         requeue(j);
 }
@@ -435,6 +500,8 @@ int luas__job_settle(luas__job *j, const luas__outcome *o, const char *payload,
         return rc;
     for (uint64_t i = 0; i < o->count && j->input.nbatches > 0;)
         i += settle_inputs(j, o->index + i, o->count - i);
+    for (uint64_t i = 0; i < o->count && j->input.limit != NULL; i++)
+        luas__limit_settled(j->input.limit, o->index + i);
     j->output.settled += o->count;
     if (o->kind != LUAS__KIND_VALUE && o->kind != LUAS__KIND_CANCELLED)
         j->output.failures += o->count;
@@ -456,10 +523,20 @@ static uint64_t clamp(uint64_t x, uint64_t low, uint64_t high)
     return x < low ? low : x > high ? high : x;
 }
 
+static void drop_pending(luas__job *j, uint64_t first, uint64_t count)
+{
+    j->input.waiting -= count;
+    for (uint64_t i = 0; j->input.limit != NULL && i < count; i++) {
+        luas__limit_dropped(j->input.limit, first + i);
+        release(j, first + i);
+    }
+    requeue(j);
+}
+
 /* Ends the tasks of the range from *from to `past` - 1, or the first of these. *from is then the
    task after those. */
-static int end_within(luas__job *j, const luas__range *range, uint64_t *from, uint64_t past,
-                      const luas__outcome *as, const char *payload)
+static int end_within(luas__job *j, luas__pending *pending, const luas__range *range, uint64_t *from,
+                      uint64_t past, const luas__outcome *as, const char *payload)
 {
     uint64_t end = range->first + range->count;
     uint64_t low = clamp(*from, range->first, end), high = clamp(past, low, end);
@@ -467,16 +544,39 @@ static int end_within(luas__job *j, const luas__range *range, uint64_t *from, ui
     o.index = low;
     o.count = end_together(j, high - low);
     o.attempts = (uint16_t)range->attempts;
-    int rc = luas__job_reserve(j, 1);
+    int rc = luas__pending_reserve(pending, 1);
     if (rc == 0)
         rc = luas__job_settle(j, &o, payload, NULL);
     if (rc < 0)
         return rc;
     *from = o.index + o.count;
-    luas__pending_cut(&j->input.pending, range, low, o.count);
-    j->input.waiting -= o.count;
-    requeue(j);
+    luas__pending_cut(pending, range, low, o.count);
+    if (pending == &j->input.pending)
+        drop_pending(j, low, o.count);
     return 0;
+}
+
+static int end_in(luas__job *j, luas__pending *pending, uint64_t from, uint64_t past,
+                  const luas__outcome *as, const char *payload)
+{
+    const luas__range *range;
+    int rc = 0;
+    while (rc == 0 && from < past && (range = luas__pending_from(pending, from)) != NULL
+           && range->first < past)
+        rc = end_within(j, pending, range, &from, past, as, payload);
+    return rc;
+}
+
+/* What waits first, for what is pending makes room for it. */
+static int end_limited(luas__job *j, uint64_t from, uint64_t past, const luas__outcome *as,
+                       const char *payload)
+{
+    int rc = 0;
+    luas__pending *waiting;
+    for (size_t at = 0; j->input.limit != NULL && rc == 0
+         && (waiting = luas__limit_waiting(j->input.limit, &at)) != NULL; at++)
+        rc = end_in(j, waiting, from, past, as, payload);
+    return rc;
 }
 
 static int end_held(luas__job *j, const luas__range *task, const luas__outcome *as, const char *payload)
@@ -494,14 +594,13 @@ static int end_held(luas__job *j, const luas__range *task, const luas__outcome *
 int luas__job_end_pending(luas__job *j, uint64_t from, uint64_t to, const luas__outcome *as,
                           const char *payload)
 {
-    uint64_t first = from, past = to < UINT64_MAX ? to + 1 : to;
-    const luas__range *range;
-    int rc = 0;
-    while (rc == 0 && from < past && (range = luas__pending_from(&j->input.pending, from)) != NULL
-           && range->first < past)
-        rc = end_within(j, range, &from, past, as, payload);
-    while (rc == 0 && (range = luas__held_between(&j->input.held, first, to)) != NULL)
-        rc = end_held(j, range, as, payload);
+    uint64_t past = to < UINT64_MAX ? to + 1 : to;
+    const luas__range *task;
+    int rc = end_limited(j, from, past, as, payload);
+    if (rc == 0)
+        rc = end_in(j, &j->input.pending, from, past, as, payload);
+    while (rc == 0 && (task = luas__held_between(&j->input.held, from, to)) != NULL)
+        rc = end_held(j, task, as, payload);
     return rc;
 }
 
@@ -513,6 +612,8 @@ bool luas__job_finished(const luas__job *j)
 void luas__job_trim(luas__job *j)
 {
     luas__pending_release(&j->input.pending);
+    luas__limit_free(j->input.limit);
+    j->input.limit = NULL;
     free(j->input.batches);
     j->input.batches = NULL;
     j->input.first_batch = j->input.nbatches = j->input.cap_batches = 0;

@@ -21,6 +21,7 @@
 #include "fd_set.h"
 #include "frame.h"
 #include "held.h"
+#include "limit.h"
 #include "outcome.h"
 #include "pending.h"
 #include "queue.h"
@@ -55,6 +56,7 @@ typedef struct luas__policy {
         int64_t delay, max; /* ns before the first of these starts, and the most */
         double factor;      /* by which the next pause is longer */
     } retry;
+    luas__limit_policy limit;   /* all zero: none */
     uint32_t chunk;         /* tasks a frame; 0: adapted to their time */
     uint32_t halt;          /* failures after which no more is dealt; 0: none */
     int32_t priority;       /* higher is dealt first */
@@ -103,6 +105,7 @@ typedef struct luas__job {
         luas__pending pending;
         uint64_t waiting;       /* tasks in pending */
         luas__held held;        /* others, which will be there later (retries.h) */
+        luas__limit *limit;     /* and those that its limit keeps back, or NULL */
     } input;
     struct {
         double task_ns;         /* measured time of a task; 0: not yet known */
@@ -175,6 +178,13 @@ int luas__job_feed(luas__job *j, luas__buffer *bytes, size_t *ends, uint32_t cou
 
 /* Adds tasks whose inputs the workers have inherited. */
 int luas__job_feed_inherited(luas__job *j, uint64_t count);
+
+/* As luas__job_return, for a task that has run and is to be started again. */
+int luas__job_again(luas__job *j, luas__range task);
+
+/* Of a job with a limit: a task has run so far; the time of some may have come. */
+void luas__job_has_run(luas__job *j, uint64_t index);
+void luas__job_release_due(luas__job *j);
 
 /* Makes room, so that the next `extra` calls of luas__job_return cannot fail. */
 int luas__job_reserve(luas__job *j, size_t extra);

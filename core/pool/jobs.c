@@ -22,9 +22,10 @@ void luas__jobs_add(luas__pool *p, luas__job *job)
     luas__job_move(job, &p->jobs);
     luas__job_place(job, ++p->turns.last);
     luas__job_enqueue(job, &p->ready);
-    if (job->policy.deadline > 0)
+    if (job->policy.deadline > 0) {
         job->wake.deadline = luas__now() + job->policy.deadline;
-    luas__wakes_set(p, job);
+        luas__wakes_set(p, job);
+    }
 }
 
 int luas__jobs_look_around(luas__pool *p)

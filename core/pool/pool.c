@@ -16,10 +16,12 @@
 #include "jobs.h"
 #include "pump.h"
 #include "receive.h"
+#include "rest.h"
 #include "scaling.h"
 #include "schedule.h"
 #include "snapshots.h"
 #include "spawner.h"
+#include "wakes.h"
 
 static int open_shared(luas__pool *p)
 {
@@ -212,6 +214,26 @@ int luas__pool_unwritten(luas__pool *p, size_t *waiting, uint64_t *written)
     return 0;
 }
 
+int luas__pool_trim(luas__pool *p)
+{
+    if (luas__state_lock(p) < 0)
+        return LUAS_EFOREIGN;
+    int n = luas__rest_trim(p);
+    luas__state_unlock(p);
+    return n;
+}
+
+int luas__pool_keep_time(luas__pool *p, bool keeps)
+{
+    if (luas__state_lock(p) < 0)
+        return LUAS_EFOREIGN;
+    int rc = keeps ? luas__pump_start(p, luas__drive_pumped) : 0;
+    p->pumping.keeps_time = keeps && rc == 0;
+    luas__pump_resume(p);
+    luas__state_unlock(p);
+    return luas__error_is_shortage(rc) ? 0 : rc;
+}
+
 int luas__pool_resize(luas__pool *p, int workers)
 {
     if (luas__state_lock(p) < 0)
@@ -287,6 +309,7 @@ int luas__pool_feed(luas__pool *p, luas__job *job, luas__buffer *bytes, size_t *
     if (luas__state_lock(p) < 0)
         return LUAS_EFOREIGN;
     int rc = luas__job_feed(job, bytes, ends, count);
+    luas__wakes_set_limit(p, job);
     if (rc == 0 && job->expired)
         luas__cancel_tasks(p, job, 0, UINT64_MAX); /* without memory it is done in vain */
     luas__state_unlock(p);
@@ -298,10 +321,29 @@ int luas__pool_feed_inherited(luas__pool *p, luas__job *job, uint64_t count)
     if (luas__state_lock(p) < 0)
         return LUAS_EFOREIGN;
     int rc = luas__job_feed_inherited(job, count);
+    luas__wakes_set_limit(p, job);
     if (rc == 0 && job->expired)
         luas__cancel_tasks(p, job, 0, UINT64_MAX);
     luas__state_unlock(p);
     return rc;
+}
+
+int luas__pool_add_keys(luas__pool *p, luas__job *job, const uint32_t *numbers, size_t count)
+{
+    if (luas__state_lock(p) < 0)
+        return LUAS_EFOREIGN;
+    int rc = job->input.limit != NULL ? luas__limit_add_keys(job->input.limit, numbers, count) : 0;
+    luas__state_unlock(p);
+    return rc;
+}
+
+int luas__pool_spare_keys(luas__pool *p, luas__job *job, uint32_t *numbers, size_t *n)
+{
+    if (luas__state_lock(p) < 0)
+        return LUAS_EFOREIGN;
+    *n = job->input.limit != NULL ? luas__limit_spare(job->input.limit, numbers, *n) : 0;
+    luas__state_unlock(p);
+    return 0;
 }
 
 void luas__pool_seal(luas__pool *p, luas__job *job)

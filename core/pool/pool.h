@@ -50,6 +50,15 @@ int luas__pool_define(luas__pool *p, luas__job *job, const char *bytes, size_t l
 int luas__pool_feed(luas__pool *p, luas__job *job, luas__buffer *bytes, size_t *ends,
                     uint32_t count);
 int luas__pool_feed_inherited(luas__pool *p, luas__job *job, uint64_t count);
+
+/* Of a job with a limit: says the keys of the tasks that are fed next, as numbers from 1 on; 0: no
+   limit. Without that all have the same. */
+int luas__pool_add_keys(luas__pool *p, luas__job *job, const uint32_t *numbers, size_t count);
+
+/* Writes the numbers that other keys may have (limit.h), and their number to *n, which says how many
+   there is room for. */
+int luas__pool_spare_keys(luas__pool *p, luas__job *job, uint32_t *numbers, size_t *n);
+
 void luas__pool_seal(luas__pool *p, luas__job *job);
 
 /* Forks all workers now instead of when tasks want them. */
@@ -124,6 +133,13 @@ int luas__pool_unwritten(luas__pool *p, size_t *waiting, uint64_t *written);
 /* Tells all workers to exit once they have done their tasks. */
 int luas__pool_stop(luas__pool *p);
 int luas__pool_resize(luas__pool *p, int workers);
+
+/* Tells the workers that have nothing to do to exit: how many these are. */
+int luas__pool_trim(luas__pool *p);
+
+/* While it is so, the library's thread looks after workers that have nothing to do, also when
+   there is no job. */
+int luas__pool_keep_time(luas__pool *p, bool keeps);
 
 /* Kills all workers. Their tasks become cancelled. */
 int luas__pool_terminate(luas__pool *p);

@@ -32,7 +32,8 @@ bool luas__pump_has_leftovers(const luas__pool *p)
 
 static bool has_work(const luas__pool *p)
 {
-    return p->pumping.jobs > 0 || luas__pump_has_leftovers(p);
+    return p->pumping.jobs > 0 || luas__pump_has_leftovers(p)
+        || (p->pumping.keeps_time && p->nworkers > 0 && !p->pumping.is_polled);
 }
 
 static void *run(void *arg)

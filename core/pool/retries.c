@@ -47,13 +47,9 @@ static int64_t pause_before(const luas__job *job, luas__range task)
 
 int luas__retries_again(luas__pool *p, luas__job *job, luas__range task)
 {
-    int rc;
-    if (job->policy.retry.delay == 0) {
-        rc = luas__job_return(job, task);
-    } else {
-        rc = luas__held_add(&job->input.held, task, luas__now() + pause_before(job, task));
-        luas__wakes_set(p, job);
-    }
+    int rc = job->policy.retry.delay == 0 ? luas__job_again(job, task)
+        : luas__held_add(&job->input.held, task, luas__now() + pause_before(job, task));
+    luas__wakes_set(p, job);
     p->stats.retries += rc == 0;
     return rc;
 }

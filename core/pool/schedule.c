@@ -7,6 +7,7 @@
 #include "clock.h"
 #include "concurrency.h"
 #include "error.h"
+#include "wakes.h"
 
 #define CHUNK_TIME (LUAS__MS / 2)
 #define HORIZON (2 * LUAS__MS)
@@ -44,9 +45,15 @@ static bool has_had_its_own(const luas__pool *p, const luas__worker *w, const lu
     return able < p->options.workers;
 }
 
+/* Where the time between starts counts, a task starts when it is dealt, and not after init. */
+static bool can_start(const luas__pool *p, const luas__worker *w, const luas__job *job)
+{
+    return job->policy.limit.interval == 0 || !p->options.has_init || w->ready;
+}
+
 static bool can_do(luas__pool *p, const luas__worker *w, luas__job *job)
 {
-    return is_able(w, job) && !has_had_its_own(p, w, job)
+    return is_able(w, job) && can_start(p, w, job) && !has_had_its_own(p, w, job)
         && (luas__concurrency_slots(p, job) > 0 || luas__concurrency_has(w, job));
 }
 
@@ -71,15 +78,15 @@ static bool has_room(const luas__worker *w, const luas__job *job)
 {
     if (w->tasks.nchunks == 0)
         return true;
-    if (job->policy.flags & LUAS__JOB_CAPTURE)
-        return false; /* one task at a time, so that each has its own output */
+    if (job->policy.flags & LUAS__JOB_CAPTURE || job->input.limit != NULL)
+        return false; /* one task at a time: each has its own output, or starts when it is dealt */
     return w->tasks.nchunks < 2
         || (job->pace.task_ns > 0 && w->tasks.unanswered * job->pace.task_ns < HORIZON);
 }
 
 static uint32_t chunk_size(const luas__pool *p, luas__job *job)
 {
-    if (job->policy.flags & (LUAS__JOB_CAPTURE | LUAS__JOB_EACH))
+    if (job->policy.flags & (LUAS__JOB_CAPTURE | LUAS__JOB_EACH) || job->input.limit != NULL)
         return 1;
     if (job->policy.chunk > 0)
         return job->policy.chunk;
@@ -148,6 +155,7 @@ static int give(luas__pool *p, luas__worker *w, luas__job *job)
     }
     job->pace.slots_left -= joins;
     count_turn(p, job, range.count);
+    luas__wakes_set_limit(p, job);
     p->stats.chunks++;
     if (luas__events_wanted(&p->events))
         luas__events_dealt(p, w, job, range.first, range.count);

@@ -6,6 +6,7 @@
 #include "error.h"
 #include "jobs.h"
 #include "retries.h"
+#include "wakes.h"
 
 /* What the task that has just ended printed, or NULL if output is not captured. With captured
    output a worker has one task at a time: so everything in the pipe belongs to this task. */
@@ -39,6 +40,7 @@ static int settle(luas__pool *p, luas__worker *w, const luas__outcome *o, const 
     if (text != NULL)
         luas__output_forget(&w->output);
     luas__worker_tasks_answered(w, (uint32_t)o->count);
+    luas__wakes_set_limit(p, job);
     job->failed_starts = 0;
     w->deadline.stop_seq = 0;
     p->progress++;
@@ -63,8 +65,10 @@ static int retry(luas__pool *p, luas__worker *w, const luas__outcome *o, const c
         luas__events_ended(p, w, o, payload, true);
     if (text != NULL)
         luas__output_forget(&w->output); /* the last attempt's is what counts */
-    c->job->failed_starts = 0;
+    luas__job *job = c->job;
+    job->failed_starts = 0;
     luas__worker_tasks_answered(w, 1);
+    luas__wakes_set_limit(p, job);
     w->deadline.stop_seq = 0;
     p->progress++;
     return 0;

@@ -24,6 +24,7 @@ typedef struct luas__pool_options {
     luas__keeping keeping;      /* of the host's descriptors a worker keeps so many, */
     luas__child_keeps *keeps;   /* and what this says */
     bool has_init;              /* a worker sends READY when init has run */
+    int64_t idle;               /* ns after which a worker without a task ends; 0: none does */
     int64_t init_timeout;       /* ns that this may take; 0: no limit */
     uint64_t max_tasks;         /* a worker is replaced after so many; 0: never */
     luas__output_mode output;
@@ -121,6 +122,7 @@ typedef struct luas__pool {
         int jobs;               /* how many unfinished jobs it has to drive */
         int drivers;            /* how many calls drive the pool now */
         bool is_polled;         /* a poll loop of the owner drives the pool instead */
+        bool keeps_time;        /* the thread looks after workers without jobs, too */
     } pumping;
 } luas__pool;
 

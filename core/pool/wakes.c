@@ -11,8 +11,10 @@ static luas__job *job_at(luas__queue_node *node)
 
 static int64_t time_of(const luas__job *job)
 {
-    int64_t held = luas__held_next(&job->input.held), end = job->wake.deadline;
-    return end != 0 && end < held ? end : held;
+    int64_t at = luas__held_next(&job->input.held), end = job->wake.deadline;
+    int64_t limit = job->input.limit != NULL ? luas__limit_next(job->input.limit) : INT64_MAX;
+    at = limit < at ? limit : at;
+    return end != 0 && end < at ? end : at;
 }
 
 void luas__wakes_forget(luas__pool *p, luas__job *job)

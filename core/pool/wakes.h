@@ -9,8 +9,15 @@
 
 #include "state.h"
 
-/* Notes when the job has something to do, after that has changed. */
+/* Notes when the job has something to do, after that has changed. The second does so for a
+   job with a limit. */
 void luas__wakes_set(luas__pool *p, luas__job *job);
+
+static inline void luas__wakes_set_limit(luas__pool *p, luas__job *job)
+{
+    if (job->input.limit != NULL)
+        luas__wakes_set(p, job);
+}
 
 /* It has nothing to do any more. */
 void luas__wakes_forget(luas__pool *p, luas__job *job);

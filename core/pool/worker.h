@@ -63,6 +63,10 @@ typedef struct luas__worker {
     bool told_to_stop;      /* kept after it has ended */
     bool ready;             /* init has run */
     int64_t forked_at;      /* ns */
+    struct {                /* rest.h: since when (ns) it has served no more than so many */
+        int64_t since;
+        uint64_t served;
+    } rest;
     struct {                /* starts.h */
         luas__buffer why;   /* what init raised, in words, */
         bool failed;        /* if it did */

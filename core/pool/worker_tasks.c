@@ -271,6 +271,8 @@ int luas__worker_tasks_revoke(luas__worker *w)
 void luas__worker_tasks_answered(luas__worker *w, uint32_t n)
 {
     luas__chunk *c = &w->tasks.chunks[0];
+    for (uint32_t i = 0; c->job->input.limit != NULL && i < n; i++)
+        luas__job_has_run(c->job, c->index + i);
     c->index += n;
     c->seq += n;
     c->count -= n;

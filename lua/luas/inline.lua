@@ -16,7 +16,10 @@ local heap = require "luas.heap"
 local later = require "luas.later"
 local inspect = later.open "luas.inspect"
 local outcome = require "luas.outcome"
+local held = later.open "luas.held"
+local refusal = later.open "luas.refusal"
 local retry = later.open "luas.retry"
+local turns = later.open "luas.turns"
 
 local pack, unpack, randomseed = table.pack, table.unpack, math.randomseed
 local traceback, now, call = core.traceback, core.now, core.call
@@ -49,8 +52,6 @@ local function goes_before(a, b)
     return a.turn < b.turn
 end
 
-local function is_due_before(a, b) return a.due < b.due end
-
 --- A pool with the methods of a pool of luas.core (core/host/core.h). Its tasks run when a
 --- call drives it. Asynchronous tasks run when they are submitted, so that they see the
 --- host as it is then.
@@ -58,7 +59,7 @@ local function is_due_before(a, b) return a.due < b.due end
 ---@return table
 local function new(given)
     local self = setmetatable({
-        jobs = {}, waiting = heap.new(goes_before), later = heap.new(is_due_before), running = {}, counts = {}, last_id = 0, last_turn = 0,
+        jobs = {}, waiting = heap.new(goes_before), running = {}, counts = {}, last_id = 0, last_turn = 0,
         ended_ids = {}, first_ended = 1, last_ended = 0,
         init = given.init, exit = given.exit, name = given.name,
         init_timeout = given.init_timeout ~= math.huge and given.init_timeout or nil,
@@ -77,6 +78,7 @@ function Pool:job(policy)
         serial = self.last_id, pool = self, policy = policy, priority = policy.priority or 0,
         depth = #self.running, queue = {}, first = 1, last = 0,
         outcomes = {}, taken = 0, posted = 0, fed = 0, settled_count = 0, failures = 0,
+        lanes = (policy.limit_n or policy.limit_interval) and {}, noted = 0,
     }, Job)
     job.before, job.after = self.jobs.before, self.jobs
     job.before.after, self.jobs.before = job, job
@@ -119,6 +121,10 @@ end
 
 Pool.close = Pool.terminate
 
+function Pool:trim() return 0 end
+
+function Pool:keep_time() end
+
 --- Tells a reader of the tasks that run here.
 function Pool:listen(reader, tag)
     self.readers = self.readers or {}
@@ -144,34 +150,6 @@ function Pool:count(name, n)
     self.counts[name] = (self.counts[name] or 0) + n
 end
 
-local function how_it_ended(self, kind, exitcode)
-    if kind == "timeout" then return ("timed out after %g s"):format(self.init_timeout) end
-    return ("it exited with status %d"):format(exitcode)
-end
-
--- What tasks have that were to run after an init which failed so.
-local function refusal(self, kind, value, message, traceback)
-    local o = { kind = kind, init = true, pid = core.pid(), worker = 0 }
-    if kind == "error" then
-        o.value, o.traceback = message, traceback
-    else
-        o.exitcode = kind == "crash" and value or nil
-        message = how_it_ended(self, kind, value)
-    end
-    o.message = ("init, worker %s0: %s"):format(self.name and self.name .. " " or "", message)
-    return o
-end
-
--- All that waits has this outcome.
-local function give_up(self, o)
-    local job = self.jobs.after
-    while job ~= self.jobs do
-        local after = job.after
-        job:end_queued(o)
-        job = after
-    end
-end
-
 -- Runs init before the first task: false if it fails, and then no task runs.
 local function prepare(self)
     if self.ready then return true end
@@ -181,9 +159,7 @@ local function prepare(self)
     if kind == "value" then return true end
     self.ready = false
     if kind == "stopped" then error(value, 0) end
-    self.broken = kind == "error" and message .. "\n" .. (traceback or "")
-        or "a worker ended while it ran init: " .. how_it_ended(self, kind, value)
-    give_up(self, refusal(self, kind, value, message, traceback))
+    self.broken = refusal.give_up(self, kind, value, message, traceback)
     return false
 end
 
@@ -204,49 +180,12 @@ local function share(job)
     if job.had >= TURN then end_turn(job) end
 end
 
--- What was held until now is next in its job.
-local function release(self)
-    local task = self.later:first()
-    while task and task.due <= core.now() do
-        local job = task.job
-        self.later:remove(task)
-        task.due, job.held = nil, job.held - 1
-        job.first = job.first - 1
-        job.queue[job.first] = task
-        if not job.place then self.waiting:add(job) end
-        task = self.later:first()
-    end
-end
-
--- When there is something to do with one of those that are held.
-local function next_due(self)
-    local at = math.huge
-    for _, task in ipairs(self.later) do
-        at = math.min(at, task.due, task.job.ends or math.huge)
-    end
-    return at
-end
-
-local function expire_held(self)
-    for _, task in ipairs(table.move(self.later, 1, self.later.n, 1, {})) do
-        if task.due then task.job:expire() end
-    end
-end
-
--- Waits until a task may go on, at most so many seconds.
-local function await_later(self, timeout)
-    if self.later.n == 0 then return end
-    core.sleep(math.min(timeout or 1, next_due(self) - core.now()))
-    expire_held(self)
-    release(self)
-end
-
 --- Runs one task: false when there is none.
 function Pool:step(timeout)
-    if self.later.n > 0 then release(self) end
+    if self.later then held.release(self) end
     local job = self.waiting:first()
     if not job then
-        await_later(self, timeout)
+        if self.later then held.await(self, timeout) end
         return false
     end
     if not prepare(self) or job:expire() then return true end
@@ -256,7 +195,8 @@ end
 
 --- Does everything that could be waited for run already, further down the stack?
 function Pool:stuck()
-    return #self.running > 0 and not self.waiting:first() and self.later.n == 0
+    return #self.running > 0 and not self.waiting:first()
+        and not (self.later and self.later:first())
 end
 
 local ids = 0
@@ -283,6 +223,10 @@ function Job:pace()
         self.last_end, self.slowest
 end
 
+function Job:keys(list) turns.note(self, list) end
+
+function Job:spare_keys() return turns.spare(self) end
+
 function Job:carry(f, forced)
     self.f, self.forced = f, forced
     local why = forced and core.check(f)
@@ -307,12 +251,25 @@ local function spread_list(given, index)
     return arguments
 end
 
+-- Puts a task behind those that wait, or before them if its index is lower.
+function Job:enqueue(task)
+    local first = self.queue[self.first]
+    if first and task.index < first.index then
+        self.first = self.first - 1
+        self.queue[self.first] = task
+    else
+        self.last = self.last + 1
+        self.queue[self.last] = task
+    end
+    if not self.place then self.pool.waiting:add(self) end
+end
+
 local function push(self, arguments)
-    self.last, self.fed = self.last + 1, self.fed + 1
-    self.queue[self.last] = setmetatable({
+    self.fed = self.fed + 1
+    local task = setmetatable({
         job = self, index = self.fed, arguments = arguments, attempts = 0,
     }, Task)
-    if not self.place then self.pool.waiting:add(self) end
+    if self.lanes then turns.add(task) else self:enqueue(task) end
     if self.expired then self:expire() end
 end
 
@@ -389,7 +346,7 @@ function Job:pump() end
 function Job:detach()
     while self.first <= self.last or self.held > 0 do
         if self.first > self.last then
-            await_later(self.pool)
+            held.await(self.pool)
         elseif prepare(self.pool) and not self:expire() then
             self:run()
         end
@@ -445,16 +402,32 @@ function Task:complete(fields)
     return fields
 end
 
+function Task:post(o)
+    self.settled, o.index = true, self.index
+    if self.lane then turns.settled(self) end
+    self.job:post(o)
+end
+
 function Task:fail(fields)
-    self.settled = true
-    self.job:post { index = self.index, fields = self:complete(fields) }
+    self:post { fields = self:complete(fields) }
+end
+
+--- Its next start may come.
+function Task:go_on()
+    if self.lane then turns.again(self) else self.job:enqueue(self) end
 end
 
 function Task:__close()
     table.remove(self.job.pool.running)
     table.remove(stack)
     due.leave(self.level, true)
-    if not self.settled and not self.due then self:fail { kind = "cancelled" } end
+    if self.goes_on then
+        self.goes_on = nil
+        self:go_on()
+    elseif not self.settled and not self.due then
+        self:fail { kind = "cancelled" }
+    end
+    if self.lane then turns.ended(self) end
 end
 
 local function start(self)
@@ -465,6 +438,7 @@ local function start(self)
     task.level = due.level()
     table.insert(self.pool.running, task)
     stack[#stack + 1] = task
+    if task.lane then turns.started(task) end
     return task
 end
 
@@ -524,6 +498,7 @@ end
 
 -- Is it to be started again?
 function Task:again(kind, ...)
+    if (self.job.policy.retries or 0) == 0 then return false end
     local again = retry.wanted(self.job.policy, kind, self.attempts)
     if again ~= nil then return again end
     return decide(self, self:complete(fields_of(kind, ...)))
@@ -532,14 +507,16 @@ end
 -- Until its time others go on.
 function Task:try_again()
     local job = self.job
-    local pool = job.pool
-    pool:count("retries", 1)
+    job.pool:count("retries", 1)
     local seed = job.policy.seed or math.floor(core.now() * 1e9)
     local pause = retry.pause(job.policy, self.attempts, retry.draw(seed, self.index, self.attempts))
-    if pause == 0 then return self:call() end
-    self.due = core.now() + pause
-    job.held = job.held + 1
-    pool.later:add(self)
+    if pause > 0 then
+        held.hold(self, core.now() + pause)
+    elseif self.lane then
+        self.goes_on = true
+    else
+        return self:call()
+    end
 end
 
 function Task:settle(kind, ...)
@@ -550,8 +527,7 @@ function Task:settle(kind, ...)
     if again then
         return self:try_again()
     elseif kind == "value" then
-        self.settled = true
-        return self.job:post { index = self.index, results = pack(...) }
+        return self:post { results = pack(...) }
     elseif kind == "stopped" then
         error(..., 0)
     end
@@ -589,33 +565,34 @@ function Job:run()
     task:call()
 end
 
---- All that has not begun has this outcome.
-function Job:end_queued(o)
-    while self.first <= self.last do
-        local task = self.queue[self.first]
-        self.first = self.first + 1
-        self.queue[self.first - 1] = nil
-        if task then
-            local fields = {}
-            for name, value in pairs(o) do fields[name] = value end
-            task:fail(fields)
+-- Takes out what has not begun, from one index to another, and calls `f` with each task. A signal
+-- may have ended this, or `start`, anywhere: then places are empty.
+local function take_queued(self, from, to, f)
+    if self.lanes then turns.take(self, from, to, f) end
+    if self.held > 0 then held.take(self, from, to, f) end
+    local kept, last = self.first, self.last
+    for i = self.first, last do
+        local task = self.queue[i]
+        self.queue[i] = nil
+        if task and task.index >= from and task.index <= to then
+            f(task)
+        elseif task then
+            self.queue[kept] = task
+            kept = kept + 1
         end
     end
-    if self.place then self.pool.waiting:remove(self) end
+    self.last = kept - 1
+    if self.first > self.last then self.pool.waiting:remove(self) end
+    if self.lanes then turns.refill(self) end
 end
 
--- Those that wait for their next start, from one index to another.
-local function end_held(self, from, to, end_it)
-    if self.held == 0 then return end
-    local tasks = {}
-    for _, task in ipairs(self.pool.later) do
-        if task.job == self and task.index >= from and task.index <= to then tasks[#tasks + 1] = task end
-    end
-    for _, task in ipairs(tasks) do
-        self.pool.later:remove(task)
-        task.due, self.held = nil, self.held - 1
-        end_it(task)
-    end
+--- All that has not begun has this outcome.
+function Job:end_queued(o)
+    take_queued(self, 0, math.maxinteger, function(task)
+        local fields = {}
+        for name, value in pairs(o) do fields[name] = value end
+        task:fail(fields)
+    end)
 end
 
 local function cancel(task)
@@ -630,22 +607,8 @@ function Job:expire()
     return true
 end
 
--- A signal may have ended this, or `start`, anywhere: then places are empty.
 function Job:cancel_queued(from, to)
-    end_held(self, from or 0, to or math.maxinteger, cancel)
-    local kept, last = self.first, self.last
-    for i = self.first, last do
-        local task = self.queue[i]
-        self.queue[i] = nil
-        if task and task.index >= (from or 0) and task.index <= (to or math.maxinteger) then
-            cancel(task)
-        elseif task then
-            self.queue[kept] = task
-            kept = kept + 1
-        end
-    end
-    self.last = kept - 1
-    if self.first > self.last then self.pool.waiting:remove(self) end
+    take_queued(self, from or 0, to or math.maxinteger, cancel)
 end
 
 -- The task that ran was stopped by the same error.

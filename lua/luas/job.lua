@@ -8,10 +8,11 @@ local core = require "luas.core"
 local fail = require("luas.check").fail
 local later = require "luas.later"
 local outcome = require "luas.outcome"
-local retry = later.open "luas.retry"
 local sources = require "luas.sources"
+local limit = later.open "luas.limit"
 local observe = later.open "luas.observe"
 local progress = later.open "luas.progress"
+local retry = later.open "luas.retry"
 
 local min, max, huge = math.min, math.max, math.huge
 local getinfo = debug.getinfo
@@ -57,13 +58,16 @@ local function leave(self)
 end
 
 local function policy(options, how, names)
-    return retry.add({
+    local all = {
         timeout = options.timeout, deadline = options.deadline, grace = options.grace, chunk = options.chunk,
         halt = options.halt, seed = options.seed, priority = options.priority,
         star = how.star, discard = how.discard, process = how.process,
         each = how.each, async = how.async, room = how.lazy and ROOM or nil,
-        stamped = options.progress or options.report, names = names,
-    }, options.retries)
+        stamped = options.progress or options.report, names = names, retries = options.retries,
+    }
+    if type(options.retries) == "table" then retry.add(all, options.retries) end
+    if options.limit then limit.add(all, options.limit) end
+    return all
 end
 
 -- A name for its function, for people.
@@ -106,8 +110,10 @@ end
 local function start_array(self, items, n)
     local how = self.options.carry
     self.fed, self.exhausted, self.total = n, true, n
+    local keys = self.options.limit and not self.single and limit.of_items(self, items, n)
     local shipped = how ~= "inherit" and (how == "ship" or not is_long(self, n)) and carry.ship(self)
     if shipped then
+        if keys then self.handle:keys(keys) end
         local ok, met = feed_all(self, items, n)
         if ok then
             carry.submit(self, met)
@@ -124,6 +130,7 @@ local function start_array(self, items, n)
         self.named = items
         observe.inherited(self, items, n)
     end
+    if keys then self.handle:keys(keys) end
     self.handle:feed_inherited(n)
     self.handle:seal()
 end
@@ -182,17 +189,9 @@ local function describe(self, o)
     return outcome.new(o)
 end
 
--- Where a function decides on retries, calls that drive the pool ask it; without workers
--- the engine does.
+-- Where a function decides on retries.
 local function listen(self)
-    local on, pool = retry.decider(self.options.retries), self.pool
-    if not on then return self end
-    if pool.size == 0 then
-        self.policy.decide = function(fields) return retry.decide(on, describe(self, fields)) end
-    else
-        pool.deciders = pool.deciders or {}
-        pool.deciders[self] = on
-    end
+    if type(self.options.retries) == "table" then retry.listen(self, describe) end
     return self
 end
 
@@ -201,19 +200,22 @@ end
 ---@param f function
 ---@param input {items: table?, n: integer?, source: function?}
 ---@param options table    checked job options
----@param how {arguments: table?, name: string?, star: boolean?, lazy: boolean?, async: boolean?, discard: boolean?, process: boolean?, each: boolean?}
+---@param how {arguments: table?, single: boolean?, name: string?, star: boolean?, lazy: boolean?, async: boolean?, discard: boolean?, process: boolean?, each: boolean?}
 ---@return luas.job        to be closed
 function Job.start(pool, f, input, options, how)
     local self = setmetatable({
         pool = pool, f = f, options = options, star = how.star, lazy = how.lazy, async = how.async,
-        items = input.items, given = input.source, arguments = how.arguments, name = how.name,
+        items = input.items, given = input.source, arguments = how.arguments, single = how.single, name = how.name,
         policy = policy(options, how, input.source ~= nil),
         fed = 0, taken = 0, failed = 0, batch = 1, exhausted = false, slowness = 0, reads = 0,
         window = options.window or WINDOW * max(1, pool.size),
         ends = options.deadline and core.now() + options.deadline,
         starting = true,
     }, Job)
-    if input.source then self.source, self.indexed = sources.step(input.source) end
+    if input.source then
+        self.source, self.indexed = sources.step(input.source)
+        if options.limit then self.source = limit.source(self, self.source) end
+    end
     self.alone = not pool.core:busy()
     self.handle = pool.core:job(self.policy)
     local ok, message = pcall(begin, self, start_input, input.items, input.n)
@@ -278,7 +280,7 @@ function Job.call(pool, f, options, async, ...)
     end
     local arguments = table.pack(...)
     return Job.start(pool, f, { items = { arguments }, n = 1 }, options,
-        { star = true, async = async, arguments = arguments })
+        { star = true, async = async, arguments = arguments, single = true })
 end
 
 -- Seconds that a quick source takes for a batch; and for one task, a source that may wait.
@@ -308,17 +310,19 @@ local function pull(self, most)
     carry.submit(self, modules)
     self.fed = self.fed + n
     self:check_pool()
-    if who then self.raised = { value = value, traceback = traceback } end
+    if who then
+        self.raised = { who = self.in_key and "the key of limit" or "the source", value = value, traceback = traceback }
+    end
     if not more then self:finish() end
 end
 
---- The outcome of a call whose source raised an error, with what the call has had. It comes
+--- The outcome of a call whose source, or the key of its limit, raised an error, with what the call has had. It comes
 --- after the outcomes of all tasks; nil if the source raised none.
 ---@param had { n: integer, results: table?, failures: table<integer, luas.outcome> }
 ---@return luas.outcome?
 function Job:cut_short(had)
     local raised = self.raised
-    return raised and outcome.cut_short("the source", raised.value,
+    return raised and outcome.cut_short(raised.who, raised.value,
         raised.traceback and outcome.source_lines(raised.traceback), had)
 end
 
@@ -460,26 +464,6 @@ end
 ---@return luas.outcome
 function Job:first(o)
     return o.count == 1 and o or of_one(self, o, o.index)
-end
-
--- A decider's own calls drive the pool, too.
-local Turn = {}
-
-function Turn:__close()
-    self.job.deciding = nil
-end
-
---- Has the function decide on all outcomes that wait for that.
----@param on function
-function Job:decide(on)
-    if self.deciding then return end
-    local turn <close> = setmetatable({ job = self }, Turn)
-    self.deciding = true
-    local fields = self.handle:asked()
-    while fields do
-        self.handle:answer(retry.decide(on, describe(self, fields)))
-        fields = self.handle:asked()
-    end
 end
 
 local function describe_taken(self, index, fields, ...)

@@ -2,6 +2,9 @@
 --- what is allowed.
 
 local fail = require("luas.check").fail
+local later = require "luas.later"
+local limit = later.open "luas.limit"
+local retry = later.open "luas.retry"
 
 local M = {}
 
@@ -47,6 +50,12 @@ local function integer(v)
     return math.type(v) == "integer", "an integer"
 end
 
+local function describe(v)
+    if type(v) == "string" then return ("%q"):format(v) end
+    if type(v) ~= "number" then return type(v) end
+    return v ~= v and "NaN" or tostring(v)
+end
+
 local units = { [""] = 1, K = 1 << 10, M = 1 << 20, G = 1 << 30 }
 
 --- A size in bytes, from a number or a string such as "200M"; nil if it is none.
@@ -78,27 +87,28 @@ local function progress(v)
     return v.every == nil or seconds(v.every), EVERY
 end
 
-local function finite(v, low)
-    return type(v) == "number" and v >= low and v < math.huge
-end
-
-local retry = {
-    n = function(v) return whole(0, 1000)(v) end,
-    on = function(v) return v == "crash" or v == "error" or v == "any" or type(v) == "function" end,
-    delay = function(v) return finite(v, 0) end,
-    factor = function(v) return finite(v, 1) end,
-    max = function(v) return type(v) == "number" and v >= 0 end,
-}
-
 local RETRIES <const> = 'a whole number from 0 to 1000, or a table {n = 3, on = "crash", "error", "any" or '
     .. "a function, delay = 0, factor = 2, max = 60}"
 
+-- A table whose field of this name is wrong, in words.
+local function wrong_field(v, name)
+    if name == nil then return nil end
+    local key = type(name) == "string" and name or ("[%s]"):format(describe(name))
+    return ("{%s = %s}"):format(key, describe(v[name]))
+end
+
 local function retries(v)
     if type(v) ~= "table" then return whole(0, 1000)(v) and true, RETRIES end
-    for name, value in pairs(v) do
-        if not retry[name] or not retry[name](value) then return false, RETRIES end
-    end
-    return true, RETRIES
+    local ok, name = retry.is_valid(v)
+    return ok, RETRIES, wrong_field(v, name)
+end
+
+local LIMIT <const> = "a table {n = tasks at a time, rate = starts a second, key = a function}, with n or rate"
+
+local function limits(v)
+    if type(v) ~= "table" then return false, LIMIT end
+    local ok, name = limit.is_valid(v)
+    return ok, LIMIT, wrong_field(v, name)
 end
 
 --- As many workers may a pool have.
@@ -112,6 +122,7 @@ M.job = {
     deadline = seconds,
     grace = some_seconds,
     retries = retries,
+    limit = limits,
     on_error = one_of("raise", "collect"),
     on_interrupt = one_of("raise", "drain"),
     halt = whole(1),
@@ -127,6 +138,7 @@ M.pool = {
     name = kind("string"),
     init = kind("function"),
     init_timeout = seconds,
+    idle = seconds,
     exit = kind("function"),
     exit_timeout = seconds,
     max_tasks = whole(1),
@@ -151,11 +163,6 @@ local function names(spec)
     return table.concat(list, ", ")
 end
 
-local function describe(v)
-    if type(v) == "string" then return ("%q"):format(v) end
-    if type(v) ~= "number" then return type(v) end
-    return v ~= v and "NaN" or tostring(v)
-end
 
 -- An option of a pool is not unknown, but it is in the wrong place: the message says so.
 local function refuse_name(spec, name, what, hint)
@@ -187,10 +194,9 @@ function M.check(spec, given, what, hint)
     for name, value in pairs(given) do
         local test = spec[name]
         if not test then refuse_name(spec, name, what, hint) end
-        local ok, expected = test(value)
+        local ok, expected, got = test(value)
         if not ok then
-            fail(("%s: option '%s' must be %s, got %s"):format(
-                what, name, expected, describe(value)))
+            fail(("%s: option '%s' must be %s, got %s"):format(what, name, expected, got or describe(value)))
         end
     end
     return given

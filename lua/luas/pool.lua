@@ -26,6 +26,11 @@ local callable, max = check.callable, math.max
 ---@field factor number?   how much longer the next pause is (default 2)
 ---@field max number?      seconds of the longest pause (default 60)
 
+---@class luas.limit
+---@field n integer?       tasks of a key that run at a time
+---@field rate number?     tasks of a key that start in a second
+---@field key function?    called with a task's arguments; by default all have one key. nil: no limit
+
 ---@class luas.joboptions
 ---@field chunk integer?      tasks that travel together (default: by their time)
 ---@field window integer?     how far a lazy verb reads ahead of its consumer
@@ -37,6 +42,7 @@ local callable, max = check.callable, math.max
 ---@field on_interrupt "raise"|"drain"|nil  whether Ctrl-C stops what runs, or lets it end
 ---@field halt integer?       stop dealing after so many failures
 ---@field seed integer?       math.random in task i starts from (seed, i)
+---@field limit luas.limit?  how many tasks run at a time, and start in a second
 ---@field priority integer?   higher goes first (default 0)
 ---@field progress boolean|fun(done: integer, total: integer?, info: table)|{every: number}|nil
 ---@field report string?      a file for a report of the job, .html or .json
@@ -47,6 +53,7 @@ local callable, max = check.callable, math.max
 ---@field name string?
 ---@field init function?      run once in each worker, first
 ---@field init_timeout number? seconds that a worker may take for that (default 60; math.huge: no limit)
+---@field idle number?       seconds after which a worker without a task ends
 ---@field exit function?      run once in each worker, last; join waits for it
 ---@field exit_timeout number? seconds that a worker has for that
 ---@field max_tasks integer?  tasks after which a worker is replaced
@@ -385,6 +392,24 @@ function Pool:resize(n)
     state.size = whole
 end
 
+-- So long workers may take to end, until `trim` returns.
+local TRIM <const> = 1
+
+--- Ends the workers that have nothing to do, and waits until they have, a second at most: how
+--- many these are. Others are forked when tasks want them.
+---@return integer
+function Pool:trim()
+    local state = self.state
+    state:check_owner()
+    if state.ended then return 0 end
+    local n = state.core:trim()
+    local left, deadline = state.core:live() - n, core.now() + TRIM
+    while not state.ended and state.core:live() > left and core.now() < deadline do
+        state:step(max(0, deadline - core.now()))
+    end
+    return n
+end
+
 --- Counts since it was opened: tasks by outcome, forks, retries, chunks and
 --- steals, and how many jobs were carried which way (`carried`), and the `workers` that live. Where something
 --- listens (progress, report, trace, joblog, `stats = true`) also, in seconds:
@@ -405,6 +430,7 @@ function Pool:fileno()
     if state.ended then check.fail("pool is closed") end
     if state.size == 0 then check.fail("a pool without workers has no descriptor") end
     state.polled = true
+    state.core:keep_time(false)
     return state.core:fileno()
 end
 
@@ -520,7 +546,7 @@ function M.configure(n_or_options)
 end
 
 -- These verbs apply to the last default pool. The others open one if there is none.
-local about = { close = true, join = true, terminate = true, stats = true, size = true, step = true }
+local about = { close = true, trim = true, join = true, terminate = true, stats = true, size = true, step = true }
 
 local function pool_for(name)
     local last = about[name] and default

@@ -22,7 +22,7 @@ local MOST <const>, USUAL <const> = 1000, 100
 ---@param workers integer
 ---@return integer
 function M.size(options, n, workers)
-    if workers == 0 or options.timeout or options.seed or options.retries or options.halt
+    if workers == 0 or options.timeout or options.seed or options.retries or options.limit or options.deadline or options.halt
         or options.on_error == "collect" then
         return 1
     end

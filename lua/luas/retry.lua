@@ -15,35 +15,45 @@ local ASK <const> = 3
 -- Where the table leaves them out.
 local STARTS <const>, FACTOR <const>, LONGEST <const> = 3, 2, 60
 
---- The function that decides, if the option has one.
----@param given integer|table|nil
----@return function?
-function M.decider(given)
-    local on = type(given) == "table" and given.on
-    return type(on) == "function" and on or nil
+local function between(v, low, high)
+    return type(v) == "number" and v >= low and v <= high
 end
 
---- Adds what the option says to the fields of a policy.
----@param policy table
----@param given integer|table|nil
----@return table policy
-function M.add(policy, given)
-    if type(given) ~= "table" then
-        policy.retries = given
-        return policy
+local MOST <const> = 1e12
+
+local valid = {
+    n = function(v) return between(v, 0, 1000) and math.tointeger(v) ~= nil end,
+    on = function(v) return codes[v] ~= nil or type(v) == "function" end,
+    delay = function(v) return between(v, 0, MOST) end,
+    factor = function(v) return between(v, 1, MOST) end,
+    max = function(v) return between(v, 0, math.huge) end,
+}
+
+--- Is this a table that the option may be? If not, which field is wrong.
+---@param given table
+---@return boolean
+---@return any field
+function M.is_valid(given)
+    for name, value in pairs(given) do
+        if not valid[name] or not valid[name](value) then return false, name end
     end
+    return true
+end
+
+--- Adds what the option says, which is a table, to the fields of a policy.
+---@param policy table
+---@param given luas.retries
+function M.add(policy, given)
     policy.retries = given.n or STARTS
     policy.retry_on = type(given.on) == "function" and ASK or codes[given.on or "crash"]
     policy.retry_delay, policy.retry_factor = given.delay or 0, given.factor or FACTOR
     policy.retry_max = given.max or LONGEST
-    return policy
 end
 
---- Asks it about an outcome. What it raises is reported, and means no.
----@param on function
----@param o luas.outcome
----@return boolean
-function M.decide(on, o)
+-- ---- a function that decides ----
+
+-- What it raises is reported, and means no.
+local function decide(on, o)
     local ok, again = pcall(on, o)
     core.called()
     if ok then return again and true or false end
@@ -51,6 +61,55 @@ function M.decide(on, o)
     core.report("retries: on raised: " .. tostring(again))
     return false
 end
+
+--- Where the job's option has such a function, calls that drive the pool ask it; without workers
+--- the engine does.
+---@param job luas.job
+---@param describe fun(job: luas.job, fields: table): luas.outcome
+function M.listen(job, describe)
+    local on, pool = job.options.retries.on, job.pool
+    if type(on) ~= "function" then return end
+    local function ask(fields) return decide(on, describe(job, fields)) end
+    if pool.size == 0 then
+        job.policy.decide = ask
+    else
+        pool.deciders = pool.deciders or {}
+        pool.deciders[job] = ask
+    end
+end
+
+-- The function's own calls drive the pool, too.
+local Turn = {}
+
+function Turn:__close()
+    self.job.deciding = nil
+end
+
+local function answer(job, ask)
+    if job.deciding then return end
+    local turn <close> = setmetatable({ job = job }, Turn)
+    job.deciding = true
+    local fields = job.handle:asked()
+    while fields do
+        job.handle:answer(ask(fields))
+        fields = job.handle:asked()
+    end
+end
+
+--- Asks about all outcomes that wait for that. What is done there may end other jobs.
+---@param pool luas.poolstate
+function M.answer(pool)
+    local jobs = {}
+    for job in pairs(pool.deciders) do jobs[#jobs + 1] = job end
+    for _, job in ipairs(jobs) do
+        local ask = pool.deciders and pool.deciders[job]
+        if ask then answer(job, ask) end
+        if pool.deciders and job.handle:done() then pool.deciders[job] = nil end
+    end
+    if pool.deciders and next(pool.deciders) == nil then pool.deciders = nil end
+end
+
+-- ---- for the engine without processes ----
 
 --- Does the policy say that a task which ended so is started again? Nil: ask.
 ---@param policy table

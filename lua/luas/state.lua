@@ -12,6 +12,7 @@ local modules = require "luas.modules"
 local options = require "luas.options"
 local observe = later.open "luas.observe"
 local progress = later.open "luas.progress"
+local retry = later.open "luas.retry"
 
 local getenv = os and os.getenv or function() end
 
@@ -71,7 +72,7 @@ function State.new(given)
     local output = given.output or core.run and core.run.output
     local engine = size == 0 and inline.new(given) or core.pool {
         workers = size, init = given.init, exit = given.exit, max_tasks = given.max_tasks,
-        init_timeout = given.init_timeout or INIT_TIMEOUT,
+        init_timeout = given.init_timeout or INIT_TIMEOUT, idle = given.idle,
         output = output, name = given.name, keep_files = given.keep_files or nil,
         memory = given.memory and options.bytes(given.memory),
         max_memory = given.max_memory and options.bytes(given.max_memory),
@@ -79,6 +80,7 @@ function State.new(given)
     }
     local self = State.over(engine, size)
     self.name, self.output = given.name, output
+    if given.idle and given.idle < math.huge then engine:keep_time(true) end
     if core.run or options.listens(given) then
         observe.open(self, given)
         ending.renew()
@@ -113,18 +115,6 @@ function State:check_owner()
     if self.owner ~= core.pid() then check.fail("pool belongs to another process") end
 end
 
--- What a decider does may end others' jobs: hence the list.
-local function decide(self)
-    local deciders, jobs = self.deciders, {}
-    for job in pairs(deciders) do jobs[#jobs + 1] = job end
-    for _, job in ipairs(jobs) do
-        local on = deciders[job]
-        if on then job:decide(on) end
-        if job.handle:done() then deciders[job] = nil end
-    end
-    if next(deciders) == nil and self.deciders == deciders then self.deciders = nil end
-end
-
 --- Drives the pool once, unless all outcomes are known. Then runs the callbacks that are due.
 --- `again`: the last call of this came from the same loop, and no code of the user has run
 --- since. Then modules need not be compared again.
@@ -137,7 +127,7 @@ function State:drive(timeout, again)
         news, forked = self.core:step(timeout, again)
         if not news then self:check_owner() end -- the inline engine does not check it
     end
-    if self.deciders then decide(self) end
+    if self.deciders then retry.answer(self) end
     if forked then modules.compare(self) end
     if self.watching > 0 then future.tell(self) end
     if self.meters and timeout ~= 0 then progress.tick(self.meters) end

@@ -414,6 +414,46 @@ static void test_waiting_without_a_loop(void)
     close_pool(pool);
 }
 
+/* ---- workers that have nothing to do ---- */
+
+static void await_exit(luas_pool *pool, int pid)
+{
+    luas_outcome o;
+    while (CHECK(luas_next(pool, &o) == 0), kill(pid, 0) == 0)
+        CHECK_INT(poll(&(struct pollfd){.fd = luas_pool_fd(pool), .events = POLLIN}, 1, 10000), 1);
+}
+
+static int pid_of_worker(luas_pool *pool)
+{
+    luas_outcome o;
+    submit(pool, "echo", luas_integer(1));
+    await(pool, &o);
+    CHECK_INT(o.kind, LUAS_VALUE);
+    return o.pid;
+}
+
+static void test_idle_workers_end(void)
+{
+    write_script("function echo(x) return x end");
+    luas_pool *pool = open_pool(&(luas_options){.script = script, .workers = 1, .idle = 0.05});
+    int pid = pid_of_worker(pool);
+    await_exit(pool, pid);
+    CHECK(pid_of_worker(pool) != pid);
+    close_pool(pool);
+}
+
+static void test_workers_are_trimmed(void)
+{
+    write_script("function echo(x) return x end");
+    luas_pool *pool = open_pool(&(luas_options){.script = script, .workers = 1});
+    int pid = pid_of_worker(pool);
+    CHECK_INT(luas_pool_trim(pool), 1);
+    CHECK_INT(luas_pool_trim(pool), 0);
+    await_exit(pool, pid);
+    CHECK(pid_of_worker(pool) != pid);
+    close_pool(pool);
+}
+
 /* ---- scripts that do not load ---- */
 
 static void check_unloadable(const char *path, const char *words, luas_kind kind)
@@ -595,6 +635,8 @@ int main(void)
     RUN(test_cancelling);
     RUN(test_readable_when_outcomes_wait);
     RUN(test_waiting_without_a_loop);
+    RUN(test_idle_workers_end);
+    RUN(test_workers_are_trimmed);
     RUN(test_scripts_that_do_not_load);
     RUN(test_signals_and_children_are_the_applications);
     RUN(test_a_forked_application_harms_nothing);
