@@ -22,6 +22,7 @@
 #include "table_watch.h"
 #include "task.h"
 #include "terminal.h"
+#include "text_handle.h"
 #include "traceback.h"
 #include "user_calls.h"
 
@@ -226,6 +227,8 @@ int luas__core_open(lua_State *L)
     luas__handles_add_methods(L, LUAS__JOB_CLASS, luas__feed_methods);
     luas__handles_add_methods(L, LUAS__JOB_CLASS, luas__collect_methods);
     luas__handles_add_methods(L, LUAS__JOB_CLASS, luas__readers_job);
+    luas__text_handle_class(L);
+    luas__handles_add_methods(L, LUAS__JOB_CLASS, luas__text_handle_job);
     luas__readers_open(L);
     luas__terminal_open(L);
     lua_newtable(L);
@@ -233,6 +236,7 @@ int luas__core_open(lua_State *L)
     luaL_newlib(L, functions);
     luaL_setfuncs(L, luas__readers_core, 0);
     luaL_setfuncs(L, luas__terminal_core, 0);
+    luaL_setfuncs(L, luas__text_handle_core, 0);
     luaL_setfuncs(L, luas__sentinel_core, 0);
     luas__share_open(L);
     lua_setfield(L, -2, "shared");

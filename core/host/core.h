@@ -41,6 +41,7 @@
  *                                   long; without it: no longer
  *   core.isatty(fd) -> boolean      core.version: a string
  *   core.shared                     the module `shared` (share_open.h)
+ *   core.text, J:cut                text_handle.h
  *
  *   P:job(policy or fields) -> J    start a job
  *   P:step([seconds [, again]]) -> happened, forked     drive once: did anything

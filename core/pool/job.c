@@ -35,6 +35,7 @@ static void free_batch(luas__batch *b)
 {
     luas__buffer_release(&b->bytes);
     free(b->ends);
+    luas__text_release(b->of.text);
     luas__surroundings_release(b->around);
     free(b);
 }
@@ -126,6 +127,7 @@ void luas__job_free(luas__job *j)
     luas__pending_release(&j->input.pending);
     luas__held_release(&j->input.held);
     luas__limit_free(j->input.limit);
+    luas__buffer_release(&j->input.record);
     luas__buffer_release(&j->output.asked.inbox);
     luas__buffer_release(&j->output.asked.taken);
     if (j->seen.names != NULL)
@@ -219,7 +221,8 @@ static int reserve_batch(luas__job *j)
                                sizeof *j->input.batches);
 }
 
-int luas__job_feed(luas__job *j, luas__buffer *bytes, size_t *ends, uint32_t count)
+int luas__job_feed_records(luas__job *j, const luas__passage *of, luas__buffer *bytes, size_t *ends,
+                           uint32_t count)
 {
     luas__batch *b = malloc(sizeof *b);
     if (b == NULL)
@@ -233,12 +236,19 @@ int luas__job_feed(luas__job *j, luas__buffer *bytes, size_t *ends, uint32_t cou
         return rc;
     }
     *b = (luas__batch){.first = first, .count = count, .unsettled = count,
-                       .bytes = *bytes, .ends = ends};
+                       .bytes = *bytes, .ends = ends, .of = *of};
+    if (of->text != NULL)
+        luas__text_use(of->text);
     if (j->around != NULL)
         b->around = luas__surroundings_use(j->around);
     *bytes = (luas__buffer)LUAS__BUFFER_INIT;
     j->input.batches[j->input.nbatches++] = (luas__batch_place){.first = first, .batch = b};
     return 0;
+}
+
+int luas__job_feed(luas__job *j, luas__buffer *bytes, size_t *ends, uint32_t count)
+{
+    return luas__job_feed_records(j, &(luas__passage){.text = NULL}, bytes, ends, count);
 }
 
 int luas__job_name_inputs(luas__job *j, luas__buffer *bytes, size_t *ends, uint32_t count)
@@ -344,11 +354,17 @@ bool luas__job_take_within(luas__job *j, uint64_t first, uint64_t count, luas__r
     return true;
 }
 
-const char *luas__job_batch_bytes(const luas__batch *b, uint64_t first, uint64_t count, size_t *len)
+size_t luas__job_batch_range(const luas__batch *b, uint64_t first, uint64_t count, size_t *len)
 {
     size_t i = (size_t)(first - b->first);
     size_t from = i > 0 ? b->ends[i - 1] : 0;
     *len = b->ends[i + count - 1] - from;
+    return from;
+}
+
+const char *luas__job_batch_bytes(const luas__batch *b, uint64_t first, uint64_t count, size_t *len)
+{
+    size_t from = luas__job_batch_range(b, first, count, len);
     return luas__buffer_bytes(&b->bytes) + from;
 }
 
@@ -393,9 +409,34 @@ static void set_posting(luas__job *j, bool is_so)
     atomic_thread_fence(memory_order_release);
 }
 
+/* Reads the record of a task, and encodes it; NULL if it cannot be read. */
+static const char *record_input(luas__job *j, const luas__batch *b, uint64_t index, size_t *len)
+{
+    luas__buffer raw = LUAS__BUFFER_INIT, *out = &j->input.record;
+    const luas__text *text = b->of.text;
+    size_t size, from = luas__job_batch_range(b, index, 1, &size);
+    const char *record = luas__buffer_bytes(&b->bytes) + from;
+    int rc = 0;
+    if (text->fd >= 0) {
+        rc = luas__text_read(text->fd, b->of.from + from, size, &raw);
+        record = luas__buffer_bytes(&raw);
+        size = raw.len;
+    }
+    luas__buffer_truncate(out, 0);
+    if (rc == 0)
+        rc = luas__mp_write_array(out, 1);
+    if (rc == 0)
+        rc = luas__mp_write_string(out, record, luas__text_bare(text, record, size));
+    luas__buffer_release(&raw);
+    *len = out->len;
+    return rc < 0 ? NULL : luas__buffer_bytes(out);
+}
+
 const char *luas__job_input(luas__job *j, uint64_t index, size_t *len)
 {
     const luas__batch *b = luas__job_batch(j, index);
+    if (b != NULL && b->of.text != NULL)
+        return record_input(j, b, index, len);
     if (b == NULL)
         b = j->seen.names;
     if (b == NULL || index - b->first >= b->count)

@@ -26,6 +26,7 @@
 #include "pending.h"
 #include "queue.h"
 #include "surroundings.h"
+#include "text.h"
 
 /* Inputs that were fed together: of each its size and its arguments. */
 typedef struct luas__batch {
@@ -34,6 +35,8 @@ typedef struct luas__batch {
     uint32_t unsettled;     /* tasks without an outcome; at 0 it is freed */
     luas__buffer bytes;
     size_t *ends;           /* count offsets: where each task's bytes end */
+    luas__passage of;       /* each input is a record of this text, and `bytes` has them, or the
+                               file has; its text is NULL: arguments, as the codec writes them */
     luas__surroundings *around; /* those of the job when it was fed, or NULL */
 } luas__batch;
 
@@ -106,6 +109,7 @@ typedef struct luas__job {
         uint64_t waiting;       /* tasks in pending */
         luas__held held;        /* others, which will be there later (retries.h) */
         luas__limit *limit;     /* and those that its limit keeps back, or NULL */
+        luas__buffer record;    /* the input that was asked for last, if it is a record */
     } input;
     struct {
         double task_ns;         /* measured time of a task; 0: not yet known */
@@ -176,6 +180,11 @@ bool luas__job_ready(const luas__job *j);
    (LUAS_ENOMEM) the caller keeps them. */
 int luas__job_feed(luas__job *j, luas__buffer *bytes, size_t *ends, uint32_t count);
 
+/* The same, for the records of a passage, which take the place of the encoded arguments. The bytes
+   are empty if they are in a file. */
+int luas__job_feed_records(luas__job *j, const luas__passage *of, luas__buffer *bytes, size_t *ends,
+                           uint32_t count);
+
 /* Adds tasks whose inputs the workers have inherited. */
 int luas__job_feed_inherited(luas__job *j, uint64_t count);
 
@@ -206,7 +215,10 @@ bool luas__job_take_within(luas__job *j, uint64_t first, uint64_t count, luas__r
 /* The batch of a task that is not settled; NULL: its input is inherited. */
 luas__batch *luas__job_batch(luas__job *j, uint64_t index);
 
-/* The encoded inputs of some tasks of a batch. */
+/* Where the inputs of some tasks of a batch begin, and their bytes. */
+size_t luas__job_batch_range(const luas__batch *b, uint64_t first, uint64_t count, size_t *len);
+
+/* The encoded inputs of some tasks of a batch, or their records, if no file has them. */
 const char *luas__job_batch_bytes(const luas__batch *b, uint64_t first, uint64_t count, size_t *len);
 
 /* Gives names to inherited inputs, in the form in which inputs are fed. Takes the bytes over,
@@ -214,7 +226,7 @@ const char *luas__job_batch_bytes(const luas__batch *b, uint64_t first, uint64_t
 int luas__job_name_inputs(luas__job *j, luas__buffer *bytes, size_t *ends, uint32_t count);
 
 /* The input of a task that is not settled: MessagePack of its arguments, or of the name of its
-   inherited input; NULL when unknown. */
+   inherited input; NULL when unknown. Valid until the next call. */
 const char *luas__job_input(luas__job *j, uint64_t index, size_t *len);
 
 /* Makes room, so that luas__job_settle cannot fail for the next outcome. */

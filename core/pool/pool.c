@@ -306,9 +306,15 @@ int luas__pool_define(luas__pool *p, luas__job *job, const char *bytes, size_t l
 int luas__pool_feed(luas__pool *p, luas__job *job, luas__buffer *bytes, size_t *ends,
                     uint32_t count)
 {
+    return luas__pool_feed_records(p, job, &(luas__passage){.text = NULL}, bytes, ends, count);
+}
+
+int luas__pool_feed_records(luas__pool *p, luas__job *job, const luas__passage *of,
+                            luas__buffer *bytes, size_t *ends, uint32_t count)
+{
     if (luas__state_lock(p) < 0)
         return LUAS_EFOREIGN;
-    int rc = luas__job_feed(job, bytes, ends, count);
+    int rc = luas__job_feed_records(job, of, bytes, ends, count);
     luas__wakes_set_limit(p, job);
     if (rc == 0 && job->expired)
         luas__cancel_tasks(p, job, 0, UINT64_MAX); /* without memory it is done in vain */

@@ -49,6 +49,8 @@ int luas__pool_define(luas__pool *p, luas__job *job, const char *bytes, size_t l
 /* As luas__job_feed and luas__job_feed_inherited. */
 int luas__pool_feed(luas__pool *p, luas__job *job, luas__buffer *bytes, size_t *ends,
                     uint32_t count);
+int luas__pool_feed_records(luas__pool *p, luas__job *job, const luas__passage *of,
+                            luas__buffer *bytes, size_t *ends, uint32_t count);
 int luas__pool_feed_inherited(luas__pool *p, luas__job *job, uint64_t count);
 
 /* Of a job with a limit: says the keys of the tasks that are fed next, as numbers from 1 on; 0: no

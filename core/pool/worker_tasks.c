@@ -2,6 +2,7 @@
 #include "worker_tasks.h"
 
 #include <string.h>
+#include <unistd.h>
 
 #include "array.h"
 #include "clock.h"
@@ -106,19 +107,53 @@ static int surround(luas__worker *w, const luas__job *job, const luas__batch *ba
     return 0;
 }
 
+/* Says where the records of a chunk are, or has them. */
+static int send_records(luas__buffer *out, const luas__chunk *c, const luas__batch *b)
+{
+    const luas__text *text = b->of.text;
+    size_t len, from = luas__job_batch_range(b, c->index, c->count, &len);
+    const int64_t place[] = {text->fd >= 0 ? getpid() : 0, text->fd, (int64_t)text->device, (int64_t)text->inode,
+                             (int64_t)(b->of.from + from), (int64_t)len,
+                             (int64_t)(b->of.number + (c->index - b->first)), text->whole};
+    int rc = 0;
+    for (size_t i = 0; rc == 0 && i < sizeof place / sizeof *place; i++)
+        rc = luas__mp_write_int(out, place[i]);
+    if (rc == 0)
+        rc = luas__mp_write_string(out, text->name, strlen(text->name));
+    if (rc == 0)
+        rc = luas__mp_write_string(out, text->sep, text->nsep);
+    if (rc == 0 && text->fd < 0)
+        rc = luas__buffer_append(out, luas__buffer_bytes(&b->bytes) + from, len);
+    return rc;
+}
+
+static int send_inputs(luas__buffer *out, const luas__chunk *c, const luas__batch *batch)
+{
+    size_t len;
+    if (batch == NULL)
+        return 0;
+    if (batch->of.text != NULL)
+        return send_records(out, c, batch);
+    const char *bytes = luas__job_batch_bytes(batch, c->index, c->count, &len);
+    return luas__buffer_append(out, bytes, len);
+}
+
+static enum luas__message chunk_code(const luas__batch *batch)
+{
+    return batch == NULL ? LUAS__MSG_RANGE : batch->of.text != NULL ? LUAS__MSG_RECORDS : LUAS__MSG_RUN;
+}
+
 static int send_chunk(luas__worker *w, const luas__chunk *c, const luas__batch *batch)
 {
-    size_t mark, len, before = w->link.out.len;
+    size_t mark, before = w->link.out.len;
     int rc = c->attempts == 0 ? 0
         : luas__frame_write(&w->link.out, LUAS__MSG_AGAIN, (int64_t[]){c->attempts}, 1);
     if (rc == 0)
-        rc = luas__frame_begin_with(&w->link.out, batch != NULL ? LUAS__MSG_RUN : LUAS__MSG_RANGE,
+        rc = luas__frame_begin_with(&w->link.out, chunk_code(batch),
                                     (int64_t[]){c->job->id, c->seq, (int64_t)c->index, c->count},
                                     4, &mark);
-    if (rc == 0 && batch != NULL) {
-        const char *bytes = luas__job_batch_bytes(batch, c->index, c->count, &len);
-        rc = luas__buffer_append(&w->link.out, bytes, len);
-    }
+    if (rc == 0)
+        rc = send_inputs(&w->link.out, c, batch);
     if (rc == 0)
         rc = luas__frame_end(&w->link.out, mark);
     if (rc < 0)

@@ -12,6 +12,9 @@
  *     DEFINE  job, id                   apply a definition to the job's space
  *     RUN     job, seq, index, count, then count times: size, arguments
  *     RANGE   job, seq, index, count    the same over inherited inputs
+ *     RECORDS job, seq, index, count, pid, fd, device, inode, from, length, number, whole,
+ *             name, separator           the same over records of a text (text.h), which are in the
+ *                                       file that this process has open; pid 0: they follow
  *     AGAIN   attempts                  the next chunk's tasks were started so often
  *     AROUND  changes                   what is around the tasks that come next (surroundings.h),
  *                                       from how it was when the worker was forked
@@ -54,7 +57,7 @@
 enum luas__message {
     LUAS__MSG_DEFINITION = 1, LUAS__MSG_DROP, LUAS__MSG_JOB, LUAS__MSG_DEFINE,
     LUAS__MSG_RUN, LUAS__MSG_RANGE, LUAS__MSG_FORGET, LUAS__MSG_STOP,
-    LUAS__MSG_AGAIN, LUAS__MSG_AROUND,
+    LUAS__MSG_AGAIN, LUAS__MSG_AROUND, LUAS__MSG_RECORDS,
     LUAS__MSG_VALUE = 16, LUAS__MSG_ERROR, LUAS__MSG_READY, LUAS__MSG_FAILED, LUAS__MSG_LARGE,
     LUAS__MSG_PROGRESS
 };

@@ -280,6 +280,8 @@ static void on_chunk(lua_State *L, server *s, luas__mp_reader *body)
     c->flags = (int)entry_integer(L, entry, ENTRY_FLAGS);
     c->seed = entry_integer(L, entry, ENTRY_SEED);
     c->has_looked = false;
+    if (c->is_text)
+        luas__task_check(L, luas__records_begin(&c->records, &c->body));
     c->room = LUAS__SHORT - (c->flags & LUAS__JOB_STAMPED ? LUAS__STAMP : 0);
     c->since = c->stamp = luas__now();
     c->attempts = s->again;
@@ -300,12 +302,15 @@ static void on_request(lua_State *L, server *s, luas__mp_reader *body)
     case LUAS__MSG_DEFINE: on_define(L, s, body); break;
     case LUAS__MSG_RUN:
     case LUAS__MSG_RANGE:
+    case LUAS__MSG_RECORDS:
         s->chunk.inherited = code == LUAS__MSG_RANGE;
+        s->chunk.is_text = code == LUAS__MSG_RECORDS;
         on_chunk(L, s, body);
         break;
     case LUAS__MSG_AROUND: on_around(L, s, body); break;
     case LUAS__MSG_DROP:
     case LUAS__MSG_FORGET:
+        luas__records_end(&s->chunk.records);
         lua_pushnil(L);
         lua_rawseti(L, code == LUAS__MSG_DROP ? STACK_BLOBS : STACK_JOBS, read_int(L, body));
         break;
@@ -481,7 +486,8 @@ void luas__serve_flush(void)
 int luas__serve(lua_State *L, luas__channel *channel, const luas__serve_options *options)
 {
     int inherited = lua_gc(L, LUA_GCCOUNT);
-    server s = {.channel = channel, .chunk.most = most_for(inherited, options)};
+    server s = {.channel = channel, .chunk.most = most_for(inherited, options),
+                .chunk.records = LUAS__RECORDS_INIT};
     lua_sethook(L, NULL, 0, 0);
     rest_collector(L, inherited);
     /* Lines of several workers must not mix, whatever stdout is. */

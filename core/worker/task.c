@@ -143,15 +143,26 @@ bool luas__task_look(luas__task_view *v)
     if (!serving.busy || serving.is_fork)
         return false;
     const luas__mp_reader *input = &serving.input;
-    bool is_sent = !serving.chunk->inherited;
+    bool is_sent = !serving.chunk->inherited && !serving.chunk->is_text;
     *v = (luas__task_view){.serial = (uint64_t)serving.seq + 1, .index = serving.chunk->index,
                            .input = is_sent ? (const char *)input->at : NULL,
                            .len = is_sent ? (size_t)(input->end - input->at) : 0};
     return true;
 }
 
+/* Returns false, and pushes nothing, if it cannot be read. */
+static bool push_record(lua_State *L, const luas__chunk_run *s)
+{
+    if (s->records.record == NULL)
+        return false;
+    lua_pushlstring(L, s->records.record, s->records.len);
+    return true;
+}
+
 bool luas__task_push_input(lua_State *L)
 {
+    if (serving.busy && serving.chunk->is_text)
+        return push_record(L, serving.chunk);
     if (!serving.busy || lua_rawgetp(L, LUA_REGISTRYINDEX, &inputs_key) != LUA_TTABLE)
         return false;
     lua_rawgeti(L, -1, serving.chunk->index);
@@ -223,6 +234,15 @@ static int push_inherited(lua_State *L, const luas__chunk_run *s)
 {
     lua_geti(L, TASK_INPUTS, s->index);
     return s->flags & LUAS__JOB_STAR ? push_unpacked(L) : 1;
+}
+
+/* The place is in the outcome. */
+static int push_text(lua_State *L, const luas__chunk_run *s)
+{
+    if (!push_record(L, s))
+        return luaL_error(L, "its text is not there any more: %s", s->records.failed < 0
+                          ? luas_strerror(s->records.failed) : "the file was changed meanwhile");
+    return 1;
 }
 
 static int push_arguments(lua_State *L, const char *bytes, size_t len)
@@ -356,7 +376,9 @@ static bool next_task(lua_State *L, luas__chunk_run *s)
     s->current = s->seq++;
     s->left--;
     s->index++;
-    if (!s->inherited) {
+    if (s->is_text) {
+        luas__records_next(&s->records);
+    } else if (!s->inherited) {
         if (luas__mp_read_int(&s->body, &size) < 0 || size < 0
             || size > s->body.end - s->body.at)
             luas__task_check(L, LUAS_EPROTO);
@@ -394,7 +416,7 @@ static int run_tasks(lua_State *L)
         if (s->flags & LUAS__JOB_SEEDED)
             seed_random(L, s);
         place_function(L);
-        int n = s->inherited ? push_inherited(L, s)
+        int n = s->is_text ? push_text(L, s) : s->inherited ? push_inherited(L, s)
             : push_arguments(L, (const char *)serving.input.at,
                              (size_t)(serving.input.end - serving.input.at));
         lua_call(L, n, s->flags & LUAS__JOB_DISCARD ? 0 : LUA_MULTRET);

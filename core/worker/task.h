@@ -17,6 +17,7 @@
 
 #include "arena.h"
 #include "channel.h"
+#include "records.h"
 
 /* Registry: math.randomseed, as it was before tasks could replace it. */
 #define LUAS__RANDOMSEED_KEY "luas.randomseed"
@@ -38,6 +39,8 @@ typedef struct luas__chunk_run {
     int64_t begun;              /* coarse ns when it was started */
     int64_t told_at;            /* coarse ns when a task last told its progress */
     bool inherited;             /* the inputs are inherited ones */
+    bool is_text;               /* the inputs are records */
+    luas__records records;      /* of the chunk, and what is kept for the next one */
     bool has_looked;            /* it has looked for modules that its first tasks loaded */
     int most;                   /* KB of Lua's heap above which the worker should be replaced */
 } luas__chunk_run;

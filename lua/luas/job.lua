@@ -28,6 +28,8 @@ local INHERIT_BYTES <const> = 16 << 20
 local ROOM <const> = 64 << 20
 -- By how many outcomes a lazy job may be ahead of its consumer, for each worker.
 local WINDOW <const> = 1024
+-- The same for records of texts, of which only the places are kept.
+local TEXT_WINDOW <const> = 16384
 -- How many items are encoded at a time.
 local BATCH <const> = 4096
 
@@ -182,6 +184,7 @@ local function describe(self, o)
         end
     end
     o.name = self.name
+    if self.texts and o.index then o.file, o.line, o.byte = self.texts:place(self.before + o.index) end
     if o.kind == "timeout" and not o.init then o.limit = self.options.timeout end
     if o.expired then o.limit, o.expired = self.options.deadline, nil end
     if o.worker and o.worker > 0 then o.worker_name = outcome.worker_name(self.pool.name, o) end
@@ -193,6 +196,17 @@ end
 local function listen(self)
     if type(self.options.retries) == "table" then retry.listen(self, describe) end
     return self
+end
+
+-- Records of texts are read by the workers, if there are such.
+local function read_from(self, source)
+    self.source, self.indexed = sources.step(source)
+    if self.options.limit then self.source = limit.source(self, self.source) end
+    self.texts = sources.texts(source)
+    if not self.texts then return end
+    self.before = self.texts.given
+    self.cuts = not self.star and self.pool.size > 0 and not self.options.limit
+    if self.cuts and not self.options.window then self.window = TEXT_WINDOW * self.pool.size end
 end
 
 --- Starts a job of `f` over `items` (an array of `n`) or `source` (a function).
@@ -212,10 +226,7 @@ function Job.start(pool, f, input, options, how)
         ends = options.deadline and core.now() + options.deadline,
         starting = true,
     }, Job)
-    if input.source then
-        self.source, self.indexed = sources.step(input.source)
-        if options.limit then self.source = limit.source(self, self.source) end
-    end
+    if input.source then read_from(self, input.source) end
     self.alone = not pool.core:busy()
     self.handle = pool.core:job(self.policy)
     local ok, message = pcall(begin, self, start_input, input.items, input.n)
@@ -289,6 +300,9 @@ local QUICK <const>, SLOW <const> = 0.0005, 0.005
 -- little of how slow it is.
 local PATIENCE <const>, FIRST_PATIENCE <const> = 0.25, 0.02
 
+-- Seconds after which a stream is looked at that had nothing.
+local LOOK <const> = 0.02
+
 -- Surrounds the calls of a source: after an error in it nothing more is read.
 local Pull = {}
 
@@ -297,13 +311,17 @@ function Pull:__close(raised)
     if raised ~= nil then self.job:finish() end
 end
 
+local function give(self, most)
+    if self.cuts then return self.texts:feed(self, most) end
+    return self.handle:pull(self.source, most, self.fed, self.star, self.indexed)
+end
+
 local function pull(self, most)
     if self.pulling then fail("a source cannot wait for the job that reads it") end
     self:check_pool()
     local guard <close> = setmetatable({ job = self }, Pull)
     self.pulling = true
-    local n, more, modules, who, value, traceback =
-        self.handle:pull(self.source, most, self.fed, self.star, self.indexed)
+    local n, more, modules, who, value, traceback = give(self, most)
     -- What stops the script does not wait for tasks. A first item that cannot be sent is an
     -- argument that is wrong.
     if who and (core.stopped(value) or who == "item" and self.fed + n == 0) then error(value, 0) end
@@ -341,6 +359,11 @@ function Job:wind_up()
     end
 end
 
+-- Would a stream keep tasks waiting that run?
+local function must_wait(self)
+    return self.cuts and self.fed > self.taken and self.texts:waits()
+end
+
 --- Reads as much from the source as the window has room for, in batches. A batch grows only
 --- while the source is quick: so workers do not wait for a slow source. One that has waited
 --- lately is called for one task at a time. Returns at once for an array.
@@ -350,6 +373,10 @@ function Job:fill()
     self.pool:check_owner() -- the source belongs to the owner, too
     local before = core.now()
     if self.ends and before >= self.ends then return self:finish() end
+    if self.cuts then
+        if not must_wait(self) then pull(self, room) end
+        return
+    end
     local is_slow = self.slowness >= SLOW or self.reads < 2
     pull(self, is_slow and 1 or min(room, self.batch, BATCH))
     local took = core.now() - before
@@ -365,7 +392,7 @@ end
 --- of what it took the last times. Nothing runs meanwhile where tasks run in the caller.
 ---@return number
 function Job:patience()
-    if self.exhausted then return 0 end
+    if self.exhausted or self.cuts then return 0 end
     if self.pool.size == 0 then return huge end
     if self.reads == 1 then return FIRST_PATIENCE end
     return self.slowness < SLOW and 0 or min(self.slowness / 4, PATIENCE)
@@ -394,7 +421,7 @@ end
 --- Would `fill` do something now?
 function Job:hungry()
     return not self.exhausted and self.window - (self.fed - self.taken) >= self.window // 2
-        and self.pool.owner == core.pid()
+        and self.pool.owner == core.pid() and not must_wait(self)
 end
 
 --- Have all outcomes been taken, and will there be no further tasks?
@@ -413,6 +440,7 @@ end
 ---@param timeout number?
 ---@param again boolean?
 function Job:wait(timeout, again)
+    if self.cuts and not self.exhausted then timeout = min(timeout or huge, LOOK) end
     self.pool:step(timeout, again)
     if self.meter then self.meter:check() end
 end

@@ -22,6 +22,9 @@
 ---@field over_memory boolean?  of a crash: it was killed for passing `memory`
 ---@field count integer?     more than 1: one of so many tasks from `index` on
 ---@field name string?       of a process: its name
+---@field file string?       of a line or a block: where it is from
+---@field line integer?      of a line: its number there
+---@field byte integer?      of a block: where it begins there
 ---@field n integer?         of a call that was cut short: the tasks that there were
 ---@field results table?     and what they gave, as map does
 ---@field result any         of a reduce that was cut short: what it had combined
@@ -102,8 +105,12 @@ local describe = {
     end,
 }
 
+local function place(o)
+    return o.line and ("%s:%d"):format(o.file, o.line) or ("%s, byte %s"):format(o.file, o.byte)
+end
+
 local function name(o)
-    local who = o.name or (o.index and "task " .. o.index) or "the future"
+    local who = o.name or o.file and place(o) or (o.index and "task " .. o.index) or "the future"
     if o.index and (o.count or 1) > 1 then
         who = ("%stasks %d to %d"):format(
             o.kind == "cancelled" and "" or "one of ", o.index, o.index + o.count - 1)

@@ -8,6 +8,7 @@ local inline = require "luas.inline"
 local Job = require "luas.job"
 local later = require "luas.later"
 local lazy = require "luas.lazy"
+local lines = later.open "luas.lines"
 local options = require "luas.options"
 local outcome = require "luas.outcome"
 local reduce = require "luas.reduce"
@@ -554,6 +555,8 @@ local function pool_for(name)
 end
 
 M.iter, M.values, M.range = sources.iter, sources.values, sources.range
+M.lines = function(...) return lines.lines(...) end
+M.blocks = function(...) return lines.blocks(...) end
 M.wait_all = future.wait_all
 M.wait_any = future.wait_any
 

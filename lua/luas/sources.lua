@@ -9,8 +9,8 @@ local M = {}
 
 -- For each source that was made here: the value to close when the source is not needed any
 -- more, or the source that it is made of; and the step function, if that returns an index
--- first.
----@type table<function, { closing: any, inner: function?, step: function? }>
+-- first; and the texts that it reads (lines.lua).
+---@type table<function, { closing: any, inner: function?, step: function?, texts: luas.texts? }>
 local made = setmetatable({}, { __mode = "k" })
 
 --- The function to call, and whether its first value is an index and not an argument.
@@ -39,6 +39,22 @@ end
 function M.over(source, inner)
     made[source] = { inner = inner }
     return source
+end
+
+--- Says that a source gives the records of texts.
+---@param source function
+---@param texts luas.texts
+---@return function source
+function M.of_texts(source, texts)
+    made[source] = { closing = texts, texts = texts }
+    return source
+end
+
+--- The texts whose records the source gives, or nil.
+---@param source function
+---@return luas.texts?
+function M.texts(source)
+    return made[source] and made[source].texts
 end
 
 local function read(f, state, control)

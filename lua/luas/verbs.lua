@@ -29,8 +29,8 @@ local function field(_, name)
 end
 
 local modules = {
-    pool = verbs("pool", [[apply apply_async broadcast close configure cpus each fileno imap
-        imap_unordered iter join map map_async new range reduce resize size starmap starmap_async
+    pool = verbs("pool", [[apply apply_async blocks broadcast close configure cpus each fileno imap
+        imap_unordered iter join lines map map_async new range reduce resize size starmap starmap_async
         stats step terminate trim values wait_all wait_any with]]),
     process = verbs("process", "children current new parent pipe spawn"),
     shared = verbs("shared", "array barrier condition event lock queue semaphore table value"),

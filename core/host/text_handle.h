@@ -1,0 +1,23 @@
+/*
+ * Texts for Lua (lua/luas/lines.lua), whose records are tasks.
+ *
+ *   core.text(path or file, {sep=, block=, whole=}) -> T    or nil, message
+ *   T:record() -> string            nil at the end; false after a signal, to be called again; or
+ *                                   nil, message
+ *   T:ready() -> boolean            would reading not wait?
+ *   T:place() -> name, number, byte     of the next record
+ *   T:close()
+ *   J:cut(T, most) -> n, more [, message]   feeds the next passage, of at most so many records;
+ *                                   after a signal none
+ */
+#ifndef LUAS_TEXT_HANDLE_H
+#define LUAS_TEXT_HANDLE_H
+
+#include <lauxlib.h>
+
+/* Registers the class. */
+void luas__text_handle_class(lua_State *L);
+
+extern const luaL_Reg luas__text_handle_core[], luas__text_handle_job[];
+
+#endif

@@ -1,0 +1,216 @@
+--- Sources of the lines or blocks of files and streams. Workers read files themselves: a job is
+--- fed with places of lines, and not with the lines (Job:cut in core/host/text_handle.h). For
+--- everybody else such a source is a function that gives one line after the other.
+
+local check = require "luas.check"
+local core = require "luas.core"
+local options = require "luas.options"
+local sources = require "luas.sources"
+
+local M = {}
+
+---@class luas.lineoptions
+---@field sep string?             what ends a line (default "\n")
+---@field block integer|string|nil  bytes that the host looks at together, and that a block has ("256K", default 1M)
+
+local MOST_SEPARATOR <const> = 255
+
+local known = {
+    sep = function(v)
+        return type(v) == "string" and #v >= 1 and #v <= MOST_SEPARATOR, "a text of 1 to 255 bytes"
+    end,
+    block = function(v)
+        local bytes = options.bytes(v)
+        return bytes ~= nil and bytes >= 1, 'a size of at least 1: bytes, or text such as "256K"'
+    end,
+}
+
+-- What a name ends in, and the program that writes the contents to its output.
+local packers = { gz = "gzip -dc", bz2 = "bzip2 -dc", xz = "xz -dc", zst = "zstd -dcq", lz4 = "lz4 -dcq" }
+
+---@class luas.texts       several texts, one after the other
+local Texts = {}
+Texts.__index = Texts
+
+-- Starts the program that unpacks the file. The first byte says whether it could.
+local function unpack_file(path, packer)
+    local file <close>, message = io.open(path, "rb") -- the program would say it worse
+    if not file then return nil, message end
+    return io.popen(("exec %s < '%s'"):format(packer, path:gsub("'", [['\'']])), "r")
+end
+
+local function open(self, what)
+    local packer = type(what) == "string" and packers[what:match "%.(%w+)$"]
+    local given, message = what, nil
+    if packer then
+        given, message = unpack_file(what, packer)
+        self.unpacked = given
+    end
+    if not given then return nil, message end
+    local text
+    text, message = core.text(given, self.how)
+    if not text then return nil, ("%s: %s"):format(tostring(what), message) end
+    return text
+end
+
+-- The text that is read now: opens the next one where there is none. Nil after the last one, or
+-- if the next one cannot be opened: then also why.
+local function current(self)
+    while not self.text do
+        local what = self.list[self.at + 1]
+        if not what then return nil end
+        self.at = self.at + 1
+        local text, message = open(self, what)
+        if not text then return nil, message end
+        local name, number, byte = text:place()
+        if type(what) == "string" then name = what end
+        self.text = text
+        self.places[#self.places + 1] = { first = self.given + 1, name = name, number = number, byte = byte }
+    end
+    return self.text
+end
+
+-- A text is over. What unpacked it says whether it was whole.
+local function finish(self)
+    local program = self.unpacked
+    self.text:close()
+    self.text, self.unpacked = nil, nil
+    if program and not program:close() then
+        return ("%s: cannot be unpacked"):format(self.list[self.at])
+    end
+end
+
+-- Reads by `step(text)`, which gives what it has read; nil at the end of the text, or also why
+-- it could not be read. Gives nil after the last text.
+local function read(self, step)
+    local text, message = current(self)
+    while text do
+        local got, why = step(text)
+        if got ~= nil then return got end
+        if why then return nil, ("%s: %s"):format(self.places[#self.places].name, why) end
+        message = finish(self)
+        if message then return nil, message end
+        text, message = current(self)
+    end
+    return nil, message
+end
+
+local function record_of(text) return text:record() end
+
+--- The next record; nil at the end. Raises if it cannot be read.
+---@return string?
+function Texts:next()
+    local record, message
+    repeat
+        record, message = read(self, record_of)
+    until record ~= false -- a signal
+    if message then error(message, 0) end
+    if record ~= nil then self.given = self.given + 1 end
+    return record
+end
+
+--- Feeds a job with the next passage. Returns what J:pull of core.h does.
+---@param job luas.job
+---@param most integer
+function Texts:feed(job, most)
+    local handle = job.handle
+    local function cut(text)
+        local before = self.given
+        if self.how.whole then self:note_block(text) end
+        local n, more, why = handle:cut(text, most)
+        self.given = before + n
+        if more then return n end
+        return nil, why
+    end
+    local n, message = read(self, cut)
+    if message then return 0, false, nil, "source", message end
+    return n or 0, n ~= nil
+end
+
+--- Notes where a block begins.
+function Texts:note_block(text)
+    local name, number, byte = text:place()
+    local last = self.places[#self.places]
+    if last.first == self.given + 1 then
+        last.byte = byte
+    else
+        self.places[#self.places + 1] = { first = self.given + 1, name = last.name or name, number = number, byte = byte }
+    end
+end
+
+--- Would reading wait?
+---@return boolean
+function Texts:waits()
+    return self.text ~= nil and not self.text:ready()
+end
+
+--- The name of the text that has a record, and the record's number there, or for a block the
+--- place of its first byte.
+---@param i integer   the number of the record among all that were given
+---@return string? name, integer? number, integer? byte
+function Texts:place(i)
+    local places = self.places
+    local from, to = 1, #places
+    while from < to do
+        local middle = (from + to + 1) // 2
+        if places[middle].first <= i then from = middle else to = middle - 1 end
+    end
+    local p = places[from]
+    if not p or p.first > i then return nil end
+    if self.how.whole then return p.name, nil, p.byte end
+    return p.name, p.number + i - p.first
+end
+
+function Texts:__close()
+    if self.text then self.text:close() end
+    if self.unpacked then self.unpacked:close() end
+    self.text, self.unpacked, self.list = nil, nil, {}
+end
+
+local function is_file(v) return io.type(v) ~= nil end
+
+local function list_of(what, verb)
+    if type(what) == "string" or is_file(what) then return { what } end
+    check.argument(what, 1, verb, "string or table")
+    local list = {}
+    for i, v in ipairs(what) do
+        if type(v) ~= "string" and not is_file(v) then
+            check.fail(("bad argument #1 to '%s' (item %d is no file's name)"):format(verb, i))
+        end
+        list[i] = v
+    end
+    return list
+end
+
+local function source_of(verb, what, given, whole)
+    local list = list_of(what, verb)
+    options.check(known, given, "pool." .. verb)
+    given = given or {}
+    local texts = setmetatable({
+        list = list, at = 0, given = 0, places = {},
+        how = { sep = given.sep, block = options.bytes(given.block), whole = whole },
+    }, Texts)
+    local text, message = current(texts)
+    if not text and message then check.fail(message) end
+    return sources.of_texts(function() return texts:next() end, texts)
+end
+
+--- A source of the lines of files: each task has one, without what ends it. The first file is
+--- opened at once, the others in their turn. A name that ends in .gz, .bz2, .xz, .zst or .lz4 is
+--- unpacked by that program. A file is read up to the size that it has when it is opened.
+---@param what string|file*|(string|file*)[]
+---@param opts luas.lineoptions?
+---@return fun(): string?
+function M.lines(what, opts)
+    return source_of("lines", what, opts, false)
+end
+
+--- A source of blocks: runs of whole lines, with what ends them.
+---@param what string|file*|(string|file*)[]
+---@param opts luas.lineoptions?
+---@return fun(): string?
+function M.blocks(what, opts)
+    return source_of("blocks", what, opts, true)
+end
+
+return M
