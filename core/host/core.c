@@ -227,7 +227,6 @@ int luas__core_open(lua_State *L)
     luas__handles_add_methods(L, LUAS__JOB_CLASS, luas__feed_methods);
     luas__handles_add_methods(L, LUAS__JOB_CLASS, luas__collect_methods);
     luas__handles_add_methods(L, LUAS__JOB_CLASS, luas__readers_job);
-    luas__text_handle_class(L);
     luas__handles_add_methods(L, LUAS__JOB_CLASS, luas__text_handle_job);
     luas__readers_open(L);
     luas__terminal_open(L);

@@ -117,22 +117,6 @@ static int open_any(lua_State *L, luas__cutter *c, const wish *w)
     return fd < 0 ? fd : open_text(c, name_of(own, room, sizeof room), fd, before, len, w);
 }
 
-static int core_text(lua_State *L)
-{
-    lua_settop(L, 2);
-    wish w = read_wish(L, 2);
-    luas__cutter *c = lua_newuserdatauv(L, sizeof *c, 0);
-    *c = (luas__cutter){.fd = -1};
-    luaL_setmetatable(L, TEXT);
-    luas__handles_keep(L);
-    int rc = open_any(L, c, &w);
-    if (rc >= 0)
-        return 1;
-    lua_pushnil(L);
-    lua_pushstring(L, luas_strerror(rc));
-    return 2;
-}
-
 static int text_close(lua_State *L)
 {
     luas__cutter *c = text_of(L, 1);
@@ -211,16 +195,29 @@ static int job_cut(lua_State *L)
     return 3;
 }
 
-const luaL_Reg luas__text_handle_core[] = {{"text", core_text}, {NULL, NULL}};
-const luaL_Reg luas__text_handle_job[] = {{"cut", job_cut}, {NULL, NULL}};
-
 static const luaL_Reg methods[] = {
     {"record", text_record}, {"ready", text_ready}, {"place", text_place}, {"close", text_close}, {NULL, NULL},
 };
 
 static const luaL_Reg meta[] = {{"__gc", text_close}, {"__close", text_close}, {NULL, NULL}};
 
-void luas__text_handle_class(lua_State *L)
+static int core_text(lua_State *L)
 {
-    luas__handles_new_class(L, TEXT, methods, meta);
+    lua_settop(L, 2);
+    wish w = read_wish(L, 2);
+    if (luaL_getmetatable(L, TEXT) == LUA_TNIL) /* most scripts need no class of texts */
+        luas__handles_new_class(L, TEXT, methods, meta);
+    luas__cutter *c = lua_newuserdatauv(L, sizeof *c, 0);
+    *c = (luas__cutter){.fd = -1};
+    luaL_setmetatable(L, TEXT);
+    luas__handles_keep(L);
+    int rc = open_any(L, c, &w);
+    if (rc >= 0)
+        return 1;
+    lua_pushnil(L);
+    lua_pushstring(L, luas_strerror(rc));
+    return 2;
 }
+
+const luaL_Reg luas__text_handle_core[] = {{"text", core_text}, {NULL, NULL}};
+const luaL_Reg luas__text_handle_job[] = {{"cut", job_cut}, {NULL, NULL}};

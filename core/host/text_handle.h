@@ -15,9 +15,6 @@
 
 #include <lauxlib.h>
 
-/* Registers the class. */
-void luas__text_handle_class(lua_State *L);
-
 extern const luaL_Reg luas__text_handle_core[], luas__text_handle_job[];
 
 #endif

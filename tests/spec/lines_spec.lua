@@ -187,7 +187,7 @@ describe("with workers", function()
                 return #line
             end, pool.lines(path), { on_error = "collect" })
             assert.are.equal(2000, n)
-            for i = 1, n do assert.are_not.equal(results[i] == nil, i == 777) end
+            for i = 1, n do assert.are.equal(i == 777, results[i] == nil) end
             assert.are.equal("crash", failures[777].kind)
             assert.are.equal(777, failures[777].line)
             assert.is_truthy(failures[777].input:find "^line 777x")
