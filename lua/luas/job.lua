@@ -205,7 +205,8 @@ local function read_from(self, source)
     self.texts = sources.texts(source)
     if not self.texts then return end
     self.before = self.texts.given
-    self.cuts = not self.star and self.pool.size > 0 and not self.options.limit
+    self.cuts = not self.star and self.pool.size > 0
+        and not (self.options.limit and self.options.limit.key)
     if self.cuts and not self.options.window then self.window = TEXT_WINDOW * self.pool.size end
 end
 
