@@ -95,7 +95,16 @@ function Pool:ended()
     return id
 end
 
-function Pool:busy() return self.jobs.after ~= self.jobs end
+--- Is there a task that has no outcome? Who still feeds a job may have been stopped, and never
+--- ends it.
+function Pool:busy()
+    local job = self.jobs.after
+    while job ~= self.jobs do
+        if not job:rests() then return true end
+        job = job.after
+    end
+    return false
+end
 
 --- Runs `exit`, as a worker does at its end, if any task has run.
 function Pool:stop()
