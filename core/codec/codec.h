@@ -19,6 +19,9 @@
  * caller can put "item 3, " before it. With LUAS_EINTR the hook of a signal raised the message,
  * which the caller must raise again.
  *
+ * What __luas_unpack may reach is there before it is called: objects that a class reaches, and that
+ * travel with it, are not packed.
+ *
  * Stack indices must be positive. Both need stack space for the values only. They may call
  * __luas_pack, __luas_unpack and require, in protected mode, and these may do anything. Tables
  * that __luas_pack changes arrive as they were before, if writing them had begun: each table has

@@ -88,7 +88,7 @@ static int take_others(luas__decoder *d, int count, int space)
         rc = take_list(d, (uint32_t)(count - opened));
     if (rc < 0)
         return rc;
-    luas__decode_object_set_pending(d);
+    luas__decode_class_set_complete(d);
     lua_rotate(L, d->held, count);
     lua_pop(L, HELD);
     return 0;

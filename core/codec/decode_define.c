@@ -132,7 +132,10 @@ int luas__decode_define(lua_State *L, int space, const char *bytes, size_t len)
     rc = take_message(&d);
     if (rc < 0)
         return luas__decoder_keep_message(L, top, rc);
-    luas__decode_object_set_pending(&d);
+    luas__decode_class_set_complete(&d);
+    rc = luas__decode_unpack_rest(&d);
+    if (rc < 0)
+        return luas__decoder_keep_message(L, top, rc);
     luas__space_commit(d.space);
     lua_insert(L, top + 1);
     lua_settop(L, top + 1);

@@ -82,6 +82,7 @@ static int take_name(luas__decoder *d, const luas__mp_token *t)
     if (rc < 0)
         return rc;
     luas__decoder_bind(d, number);
+    luas__decode_unpack_note_name(d);
     return TAKEN;
 }
 

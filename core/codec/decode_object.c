@@ -3,68 +3,13 @@
 
 #include "error.h"
 #include "decoder.h"
-#include "describe.h"
-#include "names.h"
-#include "stop.h"
-#include "user_calls.h"
 #include "value_format.h"
 
-enum { PHASE_CONTENT, PHASE_CLASS, PHASE_END, FIRST_CELLS = 16, SLOTS = 20 };
+enum { PHASE_CONTENT, PHASE_CLASS, PHASE_END, FIRST_CELLS = 16 };
 
 static int end_ext(luas__decoder *d, const luas__open *f)
 {
     return d->in.at == f->end ? TAKEN : luas__decoder_refuse(d, "extension of another length");
-}
-
-/* Is the object of this number still open? The numbers of frames increase towards the top. */
-static int is_open(const luas__decoder *d, int64_t number)
-{
-    uint32_t low = 0, high = d->depth;
-    while (low < high) {
-        uint32_t middle = low + (high - low) / 2;
-        if (d->frames[middle].number < number)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low < d->depth && d->frames[low].number == number;
-}
-
-/* Expects [object, class]; pops the class. If the class is not complete it is set later: it may
-   still get a __gc. */
-static void set_class(luas__decoder *d, int64_t number)
-{
-    lua_State *L = d->L;
-    int pending = d->held + HELD_PENDING;
-    if (number < 0 || !is_open(d, number)) {
-        lua_setmetatable(L, -2);
-        return;
-    }
-    if (lua_isnil(L, pending)) {
-        lua_newtable(L);
-        lua_replace(L, pending);
-    }
-    lua_Integer n = (lua_Integer)lua_rawlen(L, pending);
-    lua_rawseti(L, pending, n + 1);
-    lua_pushvalue(L, -1);
-    lua_rawseti(L, pending, n + 2);
-}
-
-void luas__decode_object_set_pending(luas__decoder *d)
-{
-    lua_State *L = d->L;
-    int pending = d->held + HELD_PENDING;
-    if (lua_isnil(L, pending))
-        return;
-    lua_Integer n = (lua_Integer)lua_rawlen(L, pending);
-    for (lua_Integer i = 1; i < n; i += 2) {
-        lua_rawgeti(L, pending, i + 1);
-        lua_rawgeti(L, pending, i);
-        lua_setmetatable(L, -2);
-        lua_pop(L, 1);
-    }
-    lua_pushnil(L);
-    lua_replace(L, pending);
 }
 
 /* The next value must be a table of this message. */
@@ -72,19 +17,6 @@ static int next_is_table(const luas__decoder *d)
 {
     unsigned lead = d->in.at == d->in.end ? 0 : *d->in.at;
     return (lead >= 0x80 && lead <= 0x9f) || (lead >= 0xdc && lead <= 0xdf);
-}
-
-/*
- * Sets the value of an upvalue as soon as the value exists, not when it is complete. Before that a
- * __luas_unpack inside the value may be called, and share the upvalue.
- */
-static void set_upvalue_early(luas__decoder *d, const luas__open *parent)
-{
-    const luas__open *child = luas__decoder_top(d);
-    if (parent->kind != OPEN_FUNCTION || child->kind == OPEN_OBJECT || child->kind == OPEN_PACKED)
-        return;
-    lua_pushvalue(d->L, child->base);
-    lua_setupvalue(d->L, parent->base, (int)parent->count);
 }
 
 /* Takes the class of an object or packed values; `delivered`: it is there. */
@@ -108,8 +40,6 @@ int luas__decode_object(luas__decoder *d, luas__open *f, int delivered)
             if (!next_is_table(d))
                 return luas__decoder_refuse(d, "object that is no table");
             rc = luas__decode_take(d);
-            if (rc == OPENED)
-                set_upvalue_early(d, &d->frames[d->depth - 3]);
             if (rc != TAKEN)
                 return rc;
         }
@@ -118,37 +48,8 @@ int luas__decode_object(luas__decoder *d, luas__open *f, int delivered)
     }
     rc = take_class(d, f, delivered);
     if (rc == TAKEN)
-        set_class(d, d->referred);
+        luas__decode_class_set(d, d->referred);
     return rc;
-}
-
-/* Expects [values..., class] from base; leaves the object there. */
-static int unpack(luas__decoder *d, const luas__open *f)
-{
-    lua_State *L = d->L;
-    lua_pushliteral(L, "__luas_unpack");
-    lua_rawget(L, -2);
-    lua_remove(L, -2);
-    if (!lua_isfunction(L, -1)) {
-        lua_pushliteral(L, "a class has no __luas_unpack here");
-        return LUAS_EUNSENT;
-    }
-    lua_insert(L, f->base);
-    luas__user_calls_note(L);
-    if (lua_pcall(L, (int)f->limit, 1, 0) != LUA_OK) {
-        if (luas__stop_is(L, -1))
-            return lua_error(L);
-        if (!luas__describe_error(L, lua_gettop(L)))
-            return lua_error(L);
-        lua_pushfstring(L, "__luas_unpack: %s", lua_tostring(L, -1));
-        return LUAS_EUNSENT;
-    }
-    if (lua_isnil(L, -1)) {
-        lua_pushliteral(L, "__luas_unpack returned nil");
-        return LUAS_EUNSENT;
-    }
-    luas__decoder_bind(d, f->number);
-    return TAKEN;
 }
 
 int luas__decode_object_packed(luas__decoder *d, luas__open *f, int delivered)
@@ -165,7 +66,7 @@ int luas__decode_object_packed(luas__decoder *d, luas__open *f, int delivered)
             return rc;
     }
     int rc = take_class(d, f, delivered);
-    return rc == TAKEN ? unpack(d, f) : rc;
+    return rc == TAKEN ? luas__decode_unpack_take(d, f, d->referred) : rc;
 }
 
 static void remember_cell(luas__decoder *d, uint32_t function, int index)
@@ -241,8 +142,6 @@ static int take_upvalue(luas__decoder *d, luas__open *f)
     int rc = luas__decode_take(d);
     if (rc == TAKEN)
         lua_setupvalue(d->L, base, i);
-    else if (rc == OPENED)
-        set_upvalue_early(d, &d->frames[d->depth - 2]);
     return rc;
 }
 

@@ -1,7 +1,8 @@
 /*
  * The inside of the decoder. Its files: decode.c (the loop, functions called from outside),
  * decode_take.c (plain values), decode_ext.c (extension types), decode_object.c (open objects
- * and functions), decode_define.c (define messages), and below them all decoder.c.
+ * and functions), decode_class.c (their metatables), decode_unpack.c (objects that pack themselves),
+ * decode_define.c (define messages), and below them all decoder.c.
  *
  * As in the encoder, each open container is a frame. Its container is at the index `base` of
  * the Lua stack. A frame that is done leaves its value there, at the top; the value is then
@@ -40,7 +41,8 @@ typedef struct luas__cell {
 } luas__cell;
 
 /* Slots of the Lua stack that the decoder has below its values. */
-enum { HELD_FRAMES, HELD_CELLS, HELD_NAMES, HELD_OBJECTS, HELD_PENDING, HELD };
+enum { HELD_FRAMES, HELD_CELLS, HELD_NAMES, HELD_OBJECTS, HELD_PENDING, HELD_NAMED, HELD_STAND_INS, HELD_MADE,
+       HELD };
 enum { OPEN_AT_HAND = 24 };
 
 typedef struct luas__decoder {
@@ -93,8 +95,25 @@ int luas__decode_take_map(luas__decoder *d, luas__open *f, int delivered);
 int luas__decode_object(luas__decoder *d, luas__open *f, int delivered);
 int luas__decode_object_packed(luas__decoder *d, luas__open *f, int delivered);
 int luas__decode_object_upvalues(luas__decoder *d, luas__open *f, int delivered);
-/* Sets the metatables that could not be set before the end. */
-void luas__decode_object_set_pending(luas__decoder *d);
+
+/* decode_class.c */
+
+/* Expects [object, class]; pops the class. `number`: of the class, if it was a reference, else -1.
+   A class that is not complete is set later: it may still get a __gc. */
+void luas__decode_class_set(luas__decoder *d, int64_t number);
+/* Sets the classes that are complete by now. */
+void luas__decode_class_set_complete(luas__decoder *d);
+
+/* decode_unpack.c */
+
+/* Replaces the values and the class from the frame's base on by the object that they make, or in
+   a define message by what stands in for it. `number`: as above. */
+int luas__decode_unpack_take(luas__decoder *d, const luas__open *f, int64_t number);
+/* The object at the top came by name, so it is complete. */
+void luas__decode_unpack_note_name(luas__decoder *d);
+/* At the end of a define message, whose root is at the top: makes the other objects. */
+int luas__decode_unpack_rest(luas__decoder *d);
+
 /* Prepares for a message of these bytes. */
 void luas__decoder_prepare(luas__decoder *d, lua_State *L, const char *bytes, size_t len,
                            int flags);

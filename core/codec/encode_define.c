@@ -7,8 +7,7 @@
 
 enum { LAST_STATE = NAME_STANDARD };
 
-/* Pushes the value of the global whose name is at the top. */
-static void push_global(luas__encoder *e)
+void luas__encode_define_push_global(luas__encoder *e)
 {
     lua_State *L = e->L;
     int type = LUA_TNIL;
@@ -54,7 +53,7 @@ static int next_name(luas__encoder *e, luas__container *f)
     lua_State *L = e->L;
     lua_getiuservalue(L, SLOT_SPACE, SPACE_NAMES);
     lua_rawgeti(L, -1, ++f->limit);
-    push_global(e);
+    luas__encode_define_push_global(e);
     int state = lua_isnil(L, -1) ? NAME_ABSENT
         : e->space->inherited || is_standard(e) ? NAME_STANDARD : NAME_CARRIED;
     set_state(e, f->base + 1, f->base + 2, state);

@@ -236,11 +236,29 @@ static int has_pack(lua_State *L)
     return 0;
 }
 
+/* Expects [object, class, __luas_pack]. Returns 1 if the object must go by value all the same. */
+static int is_reached(luas__encoder *e)
+{
+    lua_State *L = e->L;
+    if (e->plain)
+        return 0;
+    refresh_names(e);
+    lua_pushvalue(L, -2);
+    int rc = luas__encode_reach_object(e, lua_gettop(L) - 3);
+    lua_pop(L, 1);
+    return rc;
+}
+
 static int open_object(luas__encoder *e, uint32_t number)
 {
-    if (has_pack(e->L))
-        return open_packed(e, number);
-    int rc = luas__container_open(e, CONTAINER_OBJECT, lua_gettop(e->L) - 1);
+    int rc = 0;
+    if (has_pack(e->L)) {
+        rc = is_reached(e);
+        if (rc <= 0)
+            return rc < 0 ? rc : open_packed(e, number);
+        lua_pop(e->L, 1);
+    }
+    rc = luas__container_open(e, CONTAINER_OBJECT, lua_gettop(e->L) - 1);
     return rc < 0 ? rc : luas__container_ext_open(e, WIRE_OBJECT, &luas__encoder_top(e)->head);
 }
 
@@ -337,10 +355,14 @@ static int open_userdata(luas__encoder *e)
         return rc < 0 ? rc : 0;
     if (!lua_getmetatable(L, -1))
         return unsendable(e);
-    if (has_pack(L))
-        return open_packed(e, number);
-    lua_pop(L, 1);
-    return unsendable(e);
+    if (!has_pack(L)) {
+        lua_pop(L, 1);
+        return unsendable(e);
+    }
+    rc = is_reached(e);
+    if (rc > 0)
+        return luas__encode_path_unsent(e, "its class cannot be sent before it, as it refers to it");
+    return rc < 0 ? rc : open_packed(e, number);
 }
 
 static int open_function(luas__encoder *e)

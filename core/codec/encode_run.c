@@ -103,6 +103,7 @@ int luas__encode_run_define(luas__encoder *e)
     d.most = d.start + d.limit;
     d.defining = 1;
     d.cells = 0;
+    d.first = d.space->count;
     d.seen = &e->scratch->seen[1];
     luas__ptrmap_clear(d.seen);
     int rc = luas__container_open(&d, CONTAINER_DEFINE, lua_gettop(e->L));

@@ -113,35 +113,12 @@ static int keep_array(luas__encoder *e, luas__container *f)
 
 /* Maps. */
 
-static int is_late(lua_State *L, int index)
-{
-    int type = lua_type(L, index);
-    return type == LUA_TTABLE || type == LUA_TUSERDATA;
-}
-
-/* Takes the next pair of this pass: returns 1, with [key, value] pushed; 0 after the last pass.
-   */
-static int next_pair(lua_State *L, luas__container *f)
-{
-    for (;;) {
-        while (lua_next(L, f->base) != 0) {
-            if (f->pass == PASS_ALL || is_late(L, -1) == (f->pass == PASS_LATE))
-                return 1;
-            lua_pop(L, 1);
-        }
-        if (f->pass != PASS_EARLY)
-            return 0;
-        f->pass = PASS_LATE;
-        lua_pushnil(L);
-    }
-}
-
 /* Writes the pairs up to the first with a container, and pushes that. The phase says whether it
    is the key or the value. */
 static int put_pairs(luas__encoder *e, luas__container *f)
 {
     lua_State *L = e->L;
-    while (next_pair(L, f)) {
+    while (lua_next(L, f->base) != 0) {
         f->count++;
         int rc = luas__scalar_put(L, -2, e->out, e->most), phase = PHASE_KEY;
         if (rc > 0) {
@@ -159,14 +136,14 @@ static int put_pairs(luas__encoder *e, luas__container *f)
     return DONE;
 }
 
-/* Copies the pairs that are left. During the early pass that is all late pairs as well. */
+/* Copies the pairs that are left. */
 static void copy_pairs(lua_State *L, const luas__container *f)
 {
     int copy = lua_gettop(L) + 1, key = f->base + 1, is_left = 0;
     lua_newtable(L);
     for (lua_pushnil(L); lua_next(L, f->base) != 0;) {
         int is_under_way = lua_rawequal(L, -2, key);
-        if (is_left || (f->pass == PASS_EARLY && is_late(L, -1))) {
+        if (is_left) {
             lua_pushvalue(L, -2);
             lua_insert(L, -2);
             lua_rawset(L, copy);
@@ -269,21 +246,9 @@ static int keep_map(luas__encoder *e, luas__container *f)
     return rc < 0 ? rc : luas__container_push(e, f);
 }
 
-/* Is it a class with __luas_unpack? Then its functions must come before its objects. */
-static int unpacks(luas__encoder *e)
-{
-    if (!e->defining && !e->packs)
-        return 0;
-    lua_pushliteral(e->L, "__luas_unpack");
-    int type = lua_rawget(e->L, -2);
-    lua_pop(e->L, 1);
-    return type != LUA_TNIL;
-}
-
 int luas__encode_table_content(luas__encoder *e)
 {
-    luas__container f = {.pass = unpacks(e) ? PASS_EARLY : PASS_ALL, .base = lua_gettop(e->L),
-                     .head = e->out->len};
+    luas__container f = {.base = lua_gettop(e->L), .head = e->out->len};
     int rc = begin_array(e, &f);
     if (rc == MIXED)
         rc = keep_array(e, &f);

@@ -2,8 +2,8 @@
  * The inside of the encoder. From the lowest file to the highest: scalars
  * (scalar.h), open containers (container.c), the path to what could not be encoded
  * (encode_path.c), what is in a table (encode_table.c), tables before
- * the globals (encode_sandbox.c), what is in a function (encode_function.c) and in a define message (encode_define.c), the forms that
- * values take (encode_item.c), the loop (encode_run.c), and the calls from outside
+ * the globals (encode_sandbox.c), what is in a function (encode_function.c) and in a define message
+ * (encode_define.c), what a class reaches (encode_reach.c), the forms that values take (encode_item.c), the loop (encode_run.c), and the calls from outside
  * (encode.c), with the commonest tables (encode_row.c).
  *
  * Nothing recurses with the value. Open containers are frames on a stack of the encoder; the
@@ -38,10 +38,6 @@ enum {
     PHASE_ROOT = 0, PHASE_MAP, PHASE_GLOBALS, PHASE_LISTS    /* DEFINE */
 };
 
-/* Which pairs of a map are written in a pass: in a class, functions come before tables and
-   objects. */
-enum { PASS_ALL, PASS_EARLY, PASS_LATE };
-
 /*
  * What is at `base` of an ARRAY or MAP: the user's table itself; or, if user code has run since it
  * was begun, a copy of the part that was not written by then. The first key of the copy was taken
@@ -51,7 +47,6 @@ enum { TABLE_ITSELF, TABLE_COPY, TABLE_COPY_BEGUN };
 
 typedef struct luas__container {
     unsigned char kind, phase;
-    unsigned char pass;     /* MAP */
     unsigned char table;
     int base;
     uint32_t count;         /* elements, pairs, values or upvalues begun */
@@ -74,7 +69,10 @@ typedef struct luas__scratch {
 
 /* The Lua stack of the protected call. */
 enum {
-    SLOT_SPACE = 1, SLOT_ENCODER, SLOT_SCRATCH, SLOT_NAMES,
+    SLOT_SPACE = 1,
+    SLOT_ENCODER,       /* at first; later: */
+    SLOT_REACHED = SLOT_ENCODER,    /* a table of what classes reach, once it is wanted (encode_reach.c) */
+    SLOT_SCRATCH, SLOT_NAMES,
     SLOT_ANCHORS,       /* nil; or, if `anchors`: number -> object, and -1 - cell -> its function */
     SLOT_OBJECTS,       /* of the space */
     SLOT_MODULES,       /* a set of the names of modules that were met; or nil */
@@ -97,6 +95,7 @@ typedef struct luas__encoder {
     int unchanged;              /* the objects of the space are as the other end has them */
     int plain;                  /* as in luas__encode_options */
     int defining;               /* this is a define message: objects belong to the space */
+    uint32_t first;             /* if so: how many objects the space had before */
     int shared, dynamic;
     int packs;                  /* an object was packed */
     int anchors;                /* user code may run: all objects with a number are kept alive */
@@ -164,12 +163,18 @@ int luas__encode_sandbox_has(luas__encoder *e, int index, const char *name, size
    the constants of functions lead through it. */
 int luas__encode_sandbox_place(const luas__encoder *e);
 
+/* encode_reach.c: must the object at this index go by value though its class, at the top, has
+   __luas_pack? Yes (1) if the class travels in this message and reaches it. Negative: a failure. */
+int luas__encode_reach_object(luas__encoder *e, int object);
+
 /* encode_function.c, encode_define.c */
 
 /* Opens a frame for the function at the top. */
 int luas__encode_function_open(luas__encoder *e);
 int luas__encode_function_step(luas__encoder *e, luas__container *f);
 int luas__encode_define_step(luas__encoder *e, luas__container *f);
+/* Pushes the value of the global whose name is at the top. */
+void luas__encode_define_push_global(luas__encoder *e);
 
 /* encode_item.c */
 

@@ -26,9 +26,10 @@
  *             never go by name, and functions not at all (plain.h).
  *   PACKED    an array of values, class: the object that
  *             class.__luas_unpack(values...) returns. The array is not an
- *             object. The object exists only after the end of this ext. So
- *             neither its own values nor a class that travels inside it can
- *             refer to it.
+ *             object. The object exists only after the end of this ext, and in
+ *             a define message after the end of that, if it cannot be made
+ *             before. So its own values cannot refer to it, nor can what its
+ *             class reaches: an object that its class reaches is an OBJECT.
  *   FUNCTION  bin, upvalue...: what lua_dump wrote, then as many upvalues as
  *             the function has. An upvalue is a CELL, an UPVALUE, or a value,
  *             for which a new cell is made. Cells are numbered like objects,

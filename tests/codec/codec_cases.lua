@@ -8,6 +8,7 @@ local support = require "codec_support"
 require "codec_values"
 require "codec_functions"
 require "codec_classes"
+require "codec_packing"
 
 local M = {cases = support.cases, properties = require("codec_random").properties}
 

@@ -145,10 +145,10 @@ case("a class may say how it travels", function()
         return set
     end
     function Set.new() return setmetatable({has = {}, cache = coroutine.create(print)}, Set) end
-    Set.empty = Set.new()
+    local empty_set = Set.new()
     local s = Set.new()
     s.has.a = true
-    local j = job(function(x, y) return x.has.a, x.cache, x == y, x, Set.empty, getmetatable(x) == Set end)
+    local j = job(function(x, y) return x.has.a, x.cache, x == y, x, empty_set, getmetatable(x) == Set end)
     s.cache = coroutine.create(print)
     local a, cache, equal, back, empty, class = j(s, s)
     assert(a and cache == "made" and equal and class)
@@ -166,8 +166,7 @@ case("what goes wrong in packing is said", function()
     refuses("[1]: __luas_pack: oops", {packing(function() error("oops", 0) end, id)})
     refuses("[1], value of __luas_pack 2, [1]: a coroutine cannot be sent",
             {packing(function() return 1, {coroutine.create(print)} end, id)})
-    local self
-    self = packing(function() return {self} end, id)
+    local self = packing(function(o) return {o} end, id)
     refuses("value of __luas_pack 1, [1]: refers to an object that is still being packed", self)
     local _, message = codec.trip(packing(function() return 1 end, function() error("no", 0) end))
     assert(message == "__luas_unpack: no", message)
@@ -188,9 +187,17 @@ end)
 
 -- Packing that changes what is packed.
 
--- An object that calls `change` when it is packed, and arrives as what that returned.
+-- An object that calls `change` when it is packed, and arrives as what that returned. Its class
+-- does not refer to `change`, so it reaches nothing of what is sent.
+changes_when_packed = setmetatable({}, {__mode = "k"})
+
 local function changing(change)
-    return setmetatable({}, {__luas_pack = change, __luas_unpack = function(...) return {...} end})
+    local object = setmetatable({}, {
+        __luas_pack = function(o) return changes_when_packed[o](o) end,
+        __luas_unpack = function(...) return {...} end,
+    })
+    changes_when_packed[object] = change
+    return object
 end
 
 -- What the values are at the other end of one message.
