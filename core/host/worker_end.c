@@ -7,6 +7,7 @@
 
 #include "core.h"
 #include "mark.h"
+#include "orphan.h"
 #include "serve.h"
 #include "share.h"
 
@@ -21,7 +22,7 @@ static _Noreturn void leave(lua_State *L, int status)
 {
     luas__share_leave(L);
     luas__serve_flush();
-    _exit(status);
+    luas__orphan_exit(status);
 }
 
 static int leave_at_mark(lua_State *L)
@@ -149,5 +150,5 @@ void luas__worker_end(lua_State *L, int status)
         leave(L, status);
     lua_close(L); /* the mark leaves; if it cannot, what it would give back is found by others */
     luas__serve_flush();
-    _exit(status);
+    luas__orphan_exit(status);
 }

@@ -6,6 +6,8 @@
 
 #include "clock.h"
 #include "error.h"
+#include "fd.h"
+#include "orphan.h"
 #include "pump.h"
 #include "snapshots.h"
 
@@ -73,8 +75,21 @@ static void unlink_pool(luas__pool *p)
         p->atfork.next->atfork.link = p->atfork.link;
 }
 
+/* By these the pool's processes learn that their host has ended. A child of the application may
+   live on after it. */
+static void hang_up(luas__pool *p)
+{
+    for (int i = 0; i < p->nworkers; i++) {
+        luas__fd_close(&p->workers[i]->link.request);
+        luas__fd_close(&p->workers[i]->link.result);
+    }
+    for (luas__snapshot *k = p->snapshots; k != NULL; k = k->next)
+        luas__fd_close(&k->zygote.socket);
+}
+
 static void after_fork_in_child(void)
 {
+    bool is_ours = left_here != NULL; /* then it closes all of them, as one */
     pthread_mutex_init(&registry.lock, NULL);
     registry.depth = 0;
     left_here = NULL;
@@ -83,6 +98,8 @@ static void after_fork_in_child(void)
         luas__pump_renew(p);
         if (!p->atfork.rests)
             unlink_pool(p);
+        else if (!is_ours)
+            hang_up(p);
     }
 }
 
@@ -158,7 +175,7 @@ static bool list_pool(luas__pool *p, luas__fd_set *own, int *threads)
 bool luas__atfork_list_own(luas__fd_set *own, int *threads)
 {
     bool all = true;
-    *threads = 0;
+    *threads = luas__orphan_threads();
     pthread_mutex_lock(&registry.lock);
     for (luas__pool *p = registry.first; p != NULL && all; p = p->atfork.next)
         if (luas__fork_detect_is_here(&p->fork_detect))

@@ -21,6 +21,7 @@ static void hang_up(luas__pool *p, luas__worker *w)
     if (w->link.wants_write)
         luas__poller_remove(&p->poller, w->link.request);
     w->link.wants_write = false;
+    atomic_store(&w->scoreboard->closes, 1);
     luas__fd_close(&w->link.request);
 }
 

@@ -12,6 +12,7 @@
 #include "clock.h"
 #include "error.h"
 #include "jobs.h"
+#include "orphan.h"
 #include "procfs.h"
 #include "snapshots.h"
 #include "stack.h"
@@ -108,7 +109,8 @@ typedef struct life {
 static void run_main(void *argument)
 {
     life *l = argument;
-    _exit(l->pool->options.main(l->host, &l->channel));
+    luas__orphan_watch(l->channel.in, l->channel.out, &l->channel.scoreboard->closes);
+    luas__orphan_exit(l->pool->options.main(l->host, &l->channel));
 }
 
 /* Must the host wait until its children have given up what it had open? */

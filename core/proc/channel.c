@@ -9,6 +9,7 @@
 
 #include "error.h"
 #include "fd.h"
+#include "orphan.h"
 
 /* The first reads are small, because most requests are. A block of 1 KB or more would make
    malloc tidy up the heap that came with the fork, and so copy its pages. */
@@ -54,7 +55,7 @@ static ssize_t read_requests(luas__channel *c, size_t most)
 static void leave(void)
 {
     fflush(NULL);
-    _exit(EXIT_FAILURE);
+    luas__orphan_exit(EXIT_FAILURE);
 }
 
 static void write_out(const luas__channel *c, const char *bytes, size_t len)

@@ -17,6 +17,7 @@
 
 #include "cpus.h"
 #include "fd.h"
+#include "orphan.h"
 #include "scheduling.h"
 #include "streams.h"
 
@@ -25,72 +26,7 @@
 #include <sched.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
-#include <sys/time.h>
-#include <ucontext.h>
 #endif
-
-static pid_t host;  /* in a child: the process that forked it */
-static volatile sig_atomic_t is_orphan;
-
-int luas__child_is_orphan(void)
-{
-    return is_orphan;
-}
-
-void luas__child_end_orphan(void)
-{
-    is_orphan = 1;
-    signal(SIGPIPE, SIG_IGN);
-    fflush(NULL);
-    kill(0, SIGKILL);
-    _exit(1);
-}
-
-#ifdef __linux__
-/* For so long (us) a child may go on without its parent. */
-enum { ORPHAN_TIME = 500000 };
-
-static void handle_parent_death(int signo);
-
-/* The kernel sends the parent-death signal also when only the thread that forked has ended.
-   Then the parent process is still there, and this child goes on. The second signal comes
-   from the timer. */
-static void on_parent_death(int signo, siginfo_t *info, void *context)
-{
-    (void)signo;
-    (void)info;
-    if (getppid() == host)
-        return;
-    if (is_orphan)
-        kill(0, SIGKILL);
-    is_orphan = 1;
-    handle_parent_death(SIGALRM);
-    sigdelset(&((ucontext_t *)context)->uc_sigmask, SIGALRM);
-    signal(SIGPIPE, SIG_IGN);
-    setitimer(ITIMER_REAL, &(struct itimerval){.it_value = {.tv_usec = ORPHAN_TIME}}, NULL);
-    raise(SIGUSR1);
-}
-
-static void handle_parent_death(int signo)
-{
-    struct sigaction action = {.sa_sigaction = on_parent_death, .sa_flags = SA_RESTART | SA_SIGINFO};
-    sigaction(signo, &action, NULL);
-}
-#endif
-
-/* The death signal is not SIGKILL, because the processes that tasks have started must end, too,
-   and what tasks wrote to files must not be lost. (A group that is stopped when its parent ends
-   gets SIGCONT and SIGHUP from the kernel, and ends by these.) */
-static void die_with_parent(pid_t parent)
-{
-#ifdef __linux__
-    host = parent;
-    handle_parent_death(SIGUSR2);
-    prctl(PR_SET_PDEATHSIG, SIGUSR2);
-#endif
-    if (getppid() != parent)    /* the parent ended before prctl: no signal will come */
-        _exit(1);
-}
 
 static void reset_signals(const luas__child_forks *f)
 {
@@ -110,7 +46,7 @@ static void leave_at_once(int status, void *unused)
 {
     (void)unused;
     fflush(NULL);
-    _exit(status);
+    luas__orphan_exit(status);
 }
 #endif
 
@@ -177,7 +113,7 @@ pid_t luas__child_fork(const luas__child_forks *f)
         return pid < 0 ? -errno : pid;
     setpgid(0, 0);
     reset_signals(f);
-    die_with_parent(f->parent);
+    luas__orphan_expect(f->parent);
     luas__scheduling_usual();
     luas__cpus_unbind();
     luas__streams_purge();
@@ -273,7 +209,7 @@ pid_t luas__child_fork_sibling(void)
     int error = errno;
     if (pid == 0) {
         setpgid(0, 0);
-        die_with_parent(host);
+        luas__orphan_expect(0);
     }
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     return pid < 0 ? -error : pid;

@@ -46,17 +46,9 @@ void luas__child_forks_end(luas__child_forks *f);   /* in the parent */
  * /dev/null as stdin. It is scheduled as usual, on all CPUs (scheduling.h, cpus.h). exit() in the
  * child flushes stdio and skips the exit handlers of the host.
  *
- * When its parent has ended it gets SIGUSR1, and half a second later it is killed,
- * with its group.
+ * It does not outlive its parent (orphan.h).
  */
 pid_t luas__child_fork(const luas__child_forks *f);
-
-/* In a child: is it known that its parent has ended? */
-int luas__child_is_orphan(void);
-
-/* In a child whose parent has gone, or has no more use for it: flushes stdio, and ends
-   the group. */
-_Noreturn void luas__child_end_orphan(void);
 
 /* In the parent: fills *c for the child with this pid. */
 void luas__child_adopt(luas__child *c, pid_t pid);

@@ -30,7 +30,7 @@
  * others need no lock:
  *
  *     claims          w, h    passed, since, busy, over_gc_budget   w
- *     ring, begun     w       stop, sent, spun_for, returned        h
+ *     ring, begun     w       stop, sent, spun_for, returned, closes    h
  *
  * The worker stores `since` before the claim. So the host reads the claim, then `since`, then
  * the claim again: if the claim is the same, `since` belongs to that task.
@@ -59,6 +59,7 @@ typedef struct luas__scoreboard {
     _Atomic uint32_t over_gc_budget; /* 1: the worker's tasks have allocated so much that it
                                         should be replaced */
     _Atomic uint32_t begun;     /* 1: the worker has given up what belongs to its host */
+    _Atomic uint32_t closes;    /* 1: the host closes the pool, and waits for the worker's end */
     luas__ring ring;
 } luas__scoreboard;
 

@@ -19,6 +19,7 @@
 #include "alloc_limit.h"
 #include "mark.h"
 #include "names.h"
+#include "orphan.h"
 #include "alloc_nursery.h"
 #include "space.h"
 #include "surroundings.h"
@@ -373,7 +374,7 @@ static int leave(lua_State *L)
     int status = lua_isboolean(L, 1) ? (lua_toboolean(L, 1) ? EXIT_SUCCESS : EXIT_FAILURE)
                                      : (int)luaL_optinteger(L, 1, EXIT_SUCCESS);
     fflush(NULL);
-    _exit(status);
+    luas__orphan_exit(status);
 }
 
 static void replace_exit(lua_State *L)

@@ -12,7 +12,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "child.h"
+#include "orphan.h"
 #include "clock.h"
 #include "procfs.h"
 #include "error.h"
@@ -58,7 +58,7 @@ uint32_t luas__task_seq(void)
 bool luas__task_stopped(void)
 {
     return serving.busy
-        && (atomic_load(&serving.scoreboard->stop) == serving.seq || luas__child_is_orphan());
+        && (atomic_load(&serving.scoreboard->stop) == serving.seq || luas__orphan_is());
 }
 
 static void raise_if_meant(lua_State *L)
@@ -182,7 +182,7 @@ LUAS__INLINE void give_back(void)
 int luas__task_check(lua_State *L, int rc)
 {
     if (rc == LUAS_ECLOSED || rc == -EPIPE)
-        luas__child_end_orphan(); /* the host is gone */
+        luas__orphan_end(); /* the host is gone */
     if (rc < 0)
         luaL_error(L, "luas worker: %s", luas_strerror(rc));
     return rc;
