@@ -6,6 +6,7 @@
  * scripts.
  * An application without one opens a pool here:
  *
+ *   0. luas_prepare() first in main, if the application will be large or have threads;
  *   1. fill a luas_options and luas_pool_open(): the workers load the script;
  *   2. luas_submit() calls of the script's global functions, as many as wanted;
  *   3. poll luas_pool_fd() for POLLIN beside other descriptors, and then
@@ -26,11 +27,9 @@
  * Workers keep none of the descriptors that the application has open, but for 0 to 2 and
  * those that the program was started with. So what the application closes is closed: its
  * clients see the end, ports and locks are free, and nothing stays in an epoll set.
- * luas_pool_open, and a call that replaces a worker, return when the worker has given them up.
- * In an application with threads another one that closes something just then may have to
- * wait for a moment. luas_options.keep_files is for scripts that are given descriptors by
- * number. Before a fork the streams of stdio are flushed as far as that does not wait for a
- * thread or a reader; workers do not print what is left.
+ * They are forked by a quiet process (luas_prepare) that has none. luas_options.keep_files is for
+ * scripts that are given descriptors by number. Before a fork the streams of stdio are flushed as
+ * far as that does not wait for a thread or a reader; workers do not print what is left.
  *
  * A worker is not scheduled like the thread that opened the pool: FIFO, RR and DEADLINE
  * become OTHER (BATCH, IDLE and nice stay), its CPUs are those that the main thread had
@@ -80,13 +79,14 @@ LUAS_API const char *luas_version_string(void);
     X(LUAS_ETIMEDOUT, -10007, "timed out") \
     X(LUAS_EINTR,     -10008, "interrupted by a signal") \
     X(LUAS_EDEEP,     -10009, "value nested too deeply") \
-    X(LUAS_EUNSENT,   -10010, "value cannot travel between processes")
+    X(LUAS_EUNSENT,   -10010, "value cannot travel between processes") \
+    X(LUAS_ESCRIPT,   -10011, "the script does not compile")
 
 enum luas_error {
 #define LUAS_ERROR_ENUM(name, value, text) name = value,
     LUAS_ERRORS(LUAS_ERROR_ENUM)
 #undef LUAS_ERROR_ENUM
-    LUAS_ELAST = -10011
+    LUAS_ELAST = -10012
 };
 
 /* A static string for a code that a function here has returned. */
@@ -113,6 +113,13 @@ typedef struct luas_pool luas_pool;
 typedef struct luas_event luas_event;
 typedef void luas_listener(void *data, const luas_event *event);
 
+/*
+ * Makes a worker's state ready for the script: registers C functions, for example. All libraries
+ * are open. Returns 0; with another result, or when it raises, the worker cannot start. It runs in
+ * the worker, not in the application: what it changes there the application does not see.
+ */
+typedef int luas_setup(struct lua_State *L, void *data);
+
 #define LUAS_INIT_TIMEOUT 60    /* seconds */
 
 typedef enum luas_retry { LUAS_RETRY_CRASHES, LUAS_RETRY_ERRORS, LUAS_RETRY_ANY } luas_retry;
@@ -134,10 +141,21 @@ typedef struct luas_options {
     double retry_factor;    /* by which the next pause is longer; 0: 2, */
     double retry_max;       /* and the most; 0: 60. Up to a quarter is added by chance */
     int keep_files;         /* 1: workers keep all descriptors that the application has open
-                               when they are forked, until they end */
+                               when they are forked, until they end: so the application forks
+                               them, and not the quiet process */
     double idle;            /* seconds after which a worker that has had no call ends (luas_next or
                                luas_wait sees to it); another is forked for the next call.
                                0: none does */
+    const char *source;     /* the script's text instead of a file; then `script` is what
+                               messages call it ("=name"), or NULL */
+    size_t source_size;     /* of that; 0: it ends with a zero */
+    luas_setup *setup;      /* is called in each worker before the script; or NULL */
+    void *setup_data;       /* passed to setup */
+    size_t setup_size;      /* so many bytes of it are copied by luas_pool_open, and each worker has
+                               a copy. 0: the pointer itself is passed; what it points to must have
+                               been there at luas_prepare, and is as it was then */
+    char *why;              /* gets in words why luas_pool_open has failed; or NULL */
+    size_t why_size;        /* of that */
 } luas_options;
 
 typedef enum luas_type {
@@ -208,7 +226,9 @@ typedef enum luas_event_type {
     LUAS_EVENT_ENDED,       /* also for a try that will be followed by another one */
     LUAS_EVENT_FORKED,      /* a worker was forked, the first with its number */
     LUAS_EVENT_REPLACED,    /* a worker was forked that takes the number of an earlier one */
-    LUAS_EVENT_DIED         /* a worker has ended, also if it was told to */
+    LUAS_EVENT_DIED,        /* a worker has ended, also if it was told to */
+    LUAS_EVENT_ZYGOTE       /* the pool's zygote has died. Another one, with this pid, forks the
+                               workers; 0: from now on the application does */
 } luas_event_type;
 
 /*
@@ -231,11 +251,38 @@ struct luas_event {
 };
 
 /*
- * Forks the workers, which load the script. On failure *pool is NULL and nothing is left
- * running.
+ * Forks the quiet process now: a child with one thread, and nothing of what the application will
+ * have later. It forks the zygotes of all pools, which fork their workers; the application forks
+ * no more. So call it first in main, before there are threads, and large memory:
  *
- * If the script does not exist or does not load, each call that was submitted has an outcome
- * that says so. After that luas_next and luas_submit return LUAS_EBROKEN. If it was loaded by
+ *   - opening a pool, and replacing a worker, costs as much in a large application as in a small
+ *     one, and the application's memory is not copied when it writes to it afterwards;
+ *   - no thread is waited for, whatever locks it holds (of stdio, malloc, time zones, ...); no
+ *     worker finds such a lock held;
+ *   - workers have nothing of the application: no descriptors but 0 to 2 and those that it was
+ *     started with, no keys in memory. Resource limits, user and groups, namespaces are those
+ *     of this moment.
+ *
+ * Without it the first luas_pool_open does it; then the quiet process ends with the last pool.
+ * Otherwise it ends with the application. It is a child of this process: who waits for any child
+ * until there is none waits for it, too. Returns 0, or negative: then the application forks
+ * the workers itself. A further call does nothing. Handlers of pthread_atfork run in this
+ * fork, not in those of the workers. Signals are as in a program that was just started; stdin is
+ * empty.
+ */
+LUAS_API int luas_prepare(void);
+
+/*
+ * Reads the script, once: what becomes of the file later does not matter. Starts the workers,
+ * which run it. They are forked by a zygote, which has compiled it; it is a child of the
+ * application, and so are they. Each runs setup and the script in a Lua state of its own, in the
+ * working directory, environment, locale and umask that the application has now. On failure
+ * *pool is NULL and nothing is left running: -errno if the script cannot be read, LUAS_ESCRIPT if
+ * it does not compile. If the zygote dies another one is made, once; after that the application
+ * forks workers itself. LUAS_EVENT_ZYGOTE tells of that.
+ *
+ * If setup or the script fails in each worker, each call that was submitted has an outcome
+ * that says so. After that luas_next and luas_submit return LUAS_EBROKEN. If it was run by
  * some worker and fails in others, the pool tries these again, after pauses that grow to 5 s.
  * Meanwhile the other workers run the calls. The pool gives the calls up when it has had no
  * worker at all for more than 6 s.

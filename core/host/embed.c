@@ -4,8 +4,6 @@
  * All calls belong to one job of the core's; a call's number is its index.
  */
 #define _GNU_SOURCE
-#include <lauxlib.h>
-#include <lualib.h>
 #include <math.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -18,11 +16,11 @@
 #include "cpus.h"
 #include "embed_events.h"
 #include "embed_shared.h"
+#include "embed_worker.h"
 #include "error.h"
-#include "serve.h"
-#include "alloc_huge.h"
 #include "task.h"
 #include "pool.h"
+#include "quiet.h"
 #include "results.h"
 
 /* The header maps these names to functions that set the size. */
@@ -32,8 +30,10 @@
 struct luas_pool {
     luas__pool *pool;
     luas__job *job;
-    char *script;
-    const luas_shared *shared;  /* the application's, or NULL */
+    luas__embed_worker worker;  /* what each of them needs */
+    luas__buffer script;    /* its text and name */
+    void *setup_data;       /* the copy, or NULL */
+    bool is_quiet;          /* has a share in the quiet process */
     uint64_t taken;         /* outcomes that the application has taken */
     double timeout;         /* seconds */
     luas__outcome next;     /* `count` calls from `index` on are next */
@@ -45,55 +45,18 @@ struct luas_pool {
 
 /* ---- the worker ---- */
 
-static int load_script(lua_State *L)
-{
-    if (luaL_loadfile(L, lua_tostring(L, lua_upvalueindex(1))) != LUA_OK)
-        return lua_error(L);
-    lua_call(L, 0, 0);
-    return 0;
-}
-
-static int prepare_state(lua_State *L)
-{
-    luaL_openlibs(L);
-    luas_openlibs(L);
-    const luas_pool *p = lua_touserdata(L, 1);
-    int rc = p->shared != NULL ? luas_shared_use(L, p->shared) : 0;
-    if (rc < 0)
-        return luaL_error(L, "shared memory: %s", luas_strerror(rc));
-    lua_pushstring(L, p->script);
-    lua_pushcclosure(L, load_script, 1);
-    return 1;
-}
-
-/* The state is new, and this process ends after it. An error is reported to the host. */
 static int worker_main(void *host, luas__channel *channel)
 {
-    lua_State *L = luas__alloc_huge_state();
-    if (L == NULL) {
-        luas__serve_fail(channel, "no memory for a Lua state");
-        return EXIT_FAILURE;
-    }
-    lua_pushcfunction(L, prepare_state);
-    lua_pushlightuserdata(L, host);
-    if (lua_pcall(L, 1, 1, 0) != LUA_OK) {
-        luas__serve_fail(channel, lua_tostring(L, -1));
-        return EXIT_FAILURE;
-    }
-    int status = luas__serve(L, channel, &(luas__serve_options){.init = 1});
-    if (status < 0)
-        return EXIT_FAILURE;
-    lua_close(L);
-    luas__serve_flush();
-    return status;
+    const luas_pool *p = host;
+    return luas__embed_worker_main(&p->worker, channel);
 }
 
 /* The state of a worker is new: nothing in it knows a descriptor of the application. */
 static void keep(void *host, luas__fd_set *kept)
 {
     const luas_pool *p = host;
-    if (p->shared != NULL)
-        luas__fd_set_add(kept, p->shared->arena.fd);
+    if (p->worker.shared != NULL)
+        luas__fd_set_add(kept, p->worker.shared->arena.fd);
 }
 
 /* ---- opening and closing ---- */
@@ -113,8 +76,11 @@ void luas_pool_close(luas_pool *p)
     }
     if (p->pool != NULL)
         luas__pool_close(p->pool);
+    if (p->is_quiet)
+        luas__quiet_drop();
     luas__results_release(&p->results);
-    free(p->script);
+    luas__buffer_release(&p->script);
+    free(p->setup_data);
     free(p);
 }
 
@@ -156,22 +122,69 @@ static int64_t init_timeout(const luas_options *o)
         : o->init_timeout < 0 || isinf(o->init_timeout) ? 0 : luas__seconds(o->init_timeout);
 }
 
-static int open_pool(luas_pool **pool, const luas_options *o)
+/* What an application gives by its size is copied: each worker gets it as it is now. */
+static int read_setup(luas_pool *p, const luas_options *o)
+{
+    p->worker.setup = o->setup;
+    p->worker.setup_data = o->setup_data;
+    p->worker.setup_size = o->setup_size;
+    if (o->setup_size == 0)
+        return 0;
+    p->worker.setup_data = p->setup_data = malloc(o->setup_size);
+    if (p->setup_data == NULL)
+        return LUAS_ENOMEM;
+    memcpy(p->setup_data, o->setup_data, o->setup_size);
+    return 0;
+}
+
+static int read_script(luas_pool *p, const luas_options *o, luas__buffer *why)
+{
+    luas__script *s = &p->worker.script;
+    int rc = o->source == NULL ? luas__embed_script_read(s, &p->script, o->script)
+        : luas__embed_script_copy(s, &p->script, o->source,
+                                  o->source_size > 0 ? o->source_size : strlen(o->source),
+                                  o->script != NULL ? o->script : o->source);
+    if (rc < 0 && rc > LUAS_EFIRST && o->script != NULL)
+        (void)luas__buffer_append(why, o->script, strlen(o->script) + 1);
+    return rc < 0 ? rc : luas__embed_script_check(s, why);
+}
+
+static luas_pool *new_pool(const luas_options *o)
 {
     luas_pool *p = calloc(1, sizeof *p);
     if (p == NULL)
-        return LUAS_ENOMEM;
+        return NULL;
+    p->timeout = o->timeout;
+    p->worker.shared = o->shared;
+    return p;
+}
+
+/* Workers that keep the application's files are forked by it. Where no quiet process can be had
+   all workers are. */
+static int open_engine(luas_pool *p, const luas_options *o)
+{
     luas__pool_options options = {
         .workers = o->workers > 0 ? o->workers : luas__cpus_count(),
         .main = worker_main, .has_init = true, .init_timeout = init_timeout(o),
         .keeping = o->keep_files ? LUAS__KEEP_ALL : LUAS__KEEP_NONE, .keeps = keep,
         .idle = o->idle > 0 ? luas__seconds(o->idle) : 0,
+        .bear = o->keep_files ? NULL : luas__embed_worker_bear, .bearer = &p->worker,
     };
     luas__task_watch_forks();
-    p->timeout = o->timeout;
-    p->script = strdup(o->script);
-    p->shared = o->shared;
-    int rc = p->script == NULL ? LUAS_ENOMEM : luas__pool_open(&p->pool, &options);
+    p->is_quiet = !o->keep_files && luas__embed_worker_hold() == 0;
+    return luas__pool_open(&p->pool, &options);
+}
+
+static int open_pool(luas_pool **pool, const luas_options *o, luas__buffer *why)
+{
+    luas_pool *p = new_pool(o);
+    if (p == NULL)
+        return LUAS_ENOMEM;
+    int rc = read_setup(p, o);
+    if (rc == 0)
+        rc = read_script(p, o, why);
+    if (rc == 0)
+        rc = open_engine(p, o);
     if (rc == 0)
         rc = listen(p, o);
     if (rc == 0)
@@ -202,16 +215,38 @@ static bool read_options(luas_options *known, const luas_options *given)
 
 static bool are_valid(const luas_options *o)
 {
-    return o->script != NULL && o->workers >= 0 && o->timeout >= 0 && o->retries >= 0
+    return (o->script != NULL || o->source != NULL) && o->workers >= 0 && o->timeout >= 0 && o->retries >= 0
         && (unsigned)o->retry_on <= LUAS_RETRY_ANY && o->retry_delay >= 0;
+}
+
+/* `words` are what is known beside the code: for an error of the system the file's name. */
+static int say_why(const luas_options *o, int rc, const luas__buffer *words)
+{
+    const char *more = words->len > 0 ? luas__buffer_bytes(words) : "";
+    const char *code = rc == LUAS_ESCRIPT && words->len > 0 ? "" : luas_strerror(rc);
+    if (o->why != NULL && o->why_size > 0)
+        snprintf(o->why, o->why_size, "%s%s%s", more, *more != '\0' && *code != '\0' ? ": " : "", code);
+    return rc;
 }
 
 int luas_pool_open(luas_pool **pool, const luas_options *given)
 {
     luas_options options;
+    luas__buffer words = LUAS__BUFFER_INIT;
     *pool = NULL;
-    return read_options(&options, given) && are_valid(&options) ? open_pool(pool, &options)
-                                                                : LUAS_EINVAL;
+    if (!read_options(&options, given))
+        return LUAS_EINVAL;
+    int rc = are_valid(&options) ? open_pool(pool, &options, &words) : LUAS_EINVAL;
+    if (rc < 0)
+        say_why(&options, rc, &words);
+    luas__buffer_release(&words);
+    return rc;
+}
+
+int luas_prepare(void)
+{
+    luas__task_watch_forks();
+    return luas__embed_worker_prepare();
 }
 
 /* ---- calls ---- */

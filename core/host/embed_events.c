@@ -24,6 +24,7 @@ static luas_event_type type_of(const luas__pool_event *e)
     case LUAS__EVENT_ENDED: return LUAS_EVENT_ENDED;
     case LUAS__EVENT_FORKED: return LUAS_EVENT_FORKED;
     case LUAS__EVENT_REPLACED: return LUAS_EVENT_REPLACED;
+    case LUAS__EVENT_MOTHER: return LUAS_EVENT_ZYGOTE;
     case LUAS__EVENT_DIED: case LUAS__EVENT_TICK: break;
     }
     return LUAS_EVENT_DIED;

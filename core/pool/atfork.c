@@ -149,6 +149,7 @@ static void add_copies(const luas__pool *p, const luas__worker *self, luas__fd_c
         luas__worker_abandon(p->workers[i], p->workers[i] == self, closing);
     luas__sink_abandon_all(&p->sinks, closing);
     luas__snapshots_abandon(p, closing);
+    luas__fd_closing_add(closing, p->bulk.fd);
 }
 
 static void close_copies(luas__pool *p, const luas__worker *self)

@@ -6,6 +6,7 @@
 
 #include "clock.h"
 #include "error.h"
+#include "snapshots.h"
 #include "state.h"
 
 /* ---- listeners ---- */
@@ -292,6 +293,17 @@ void luas__events_died(luas__pool *p, const luas__worker *w)
 {
     luas__pool_event e = about_worker(p, LUAS__EVENT_DIED, w);
     e.status = w->child.status;
+    tell(p, &e);
+}
+
+void luas__events_mother(luas__pool *p)
+{
+    if (!is_wanted(p, LUAS__EVENT_MOTHER))
+        return;
+    const luas__snapshot *mother = luas__snapshots_mother(p);
+    luas__pool_event e = {
+        .type = LUAS__EVENT_MOTHER, .at = luas__now(), .took = -1, .status = -1, .label = "",
+        .workers = p->options.label, .pid = mother != NULL ? mother->zygote.child.pid : 0};
     tell(p, &e);
 }
 

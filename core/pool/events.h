@@ -29,6 +29,8 @@ enum luas__event_type {
     LUAS__EVENT_FORKED,    /* the first with its number */
     LUAS__EVENT_REPLACED,  /* forked with the number of one before it */
     LUAS__EVENT_DIED,      /* with `status`; also when it exited as it was told to */
+    LUAS__EVENT_MOTHER,      /* the zygote that forks workers has died: another does it, with the
+                                `pid`, or from now on the host does (0) */
     LUAS__EVENT_TICK         /* time has passed: a good moment to write out */
 };
 
@@ -119,6 +121,7 @@ int luas__events_ended(struct luas__pool *p, struct luas__worker *w, const luas_
 void luas__events_unbegun(struct luas__pool *p, struct luas__job *job, uint64_t count, enum luas__kind kind);
 void luas__events_forked(struct luas__pool *p, const struct luas__worker *w);
 void luas__events_died(struct luas__pool *p, const struct luas__worker *w);
+void luas__events_mother(struct luas__pool *p);
 void luas__events_tick(struct luas__pool *p);
 
 #endif

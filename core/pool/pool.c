@@ -28,7 +28,7 @@ static int open_shared(luas__pool *p)
     pthread_mutex_lock(&p->lock);
     int rc = luas__poller_open(&p->poller);
     if (rc == 0)
-        luas__bulk_open(&p->bulk, p->options.workers);
+        luas__bulk_open(&p->bulk, p->options.workers, p->options.bear != NULL);
     pthread_mutex_unlock(&p->lock);
     return rc;
 }
@@ -53,6 +53,7 @@ int luas__pool_open(luas__pool **pool, const luas__pool_options *options)
     p->options = *options;
     p->poller = (luas__poller)LUAS__POLLER_INIT;
     p->sinks = (luas__sinks)LUAS__SINKS_INIT;
+    p->bulk = (luas__bulk)LUAS__BULK_INIT;
     pthread_mutex_init(&p->lock, NULL);
     int rc = open_known(p);
     if (rc < 0) {

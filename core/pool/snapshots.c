@@ -12,6 +12,11 @@ luas__snapshot *luas__snapshots_find(const luas__pool *p, uint32_t id)
     return NULL;
 }
 
+luas__snapshot *luas__snapshots_mother(const luas__pool *p)
+{
+    return p->mother != NULL && p->mother->zygote.socket >= 0 ? p->mother : NULL;
+}
+
 void luas__snapshots_release(luas__snapshot *k)
 {
     luas__zygote_close(&k->zygote);
@@ -41,6 +46,7 @@ void luas__snapshots_free(luas__pool *p)
     for (luas__snapshot **at = &p->snapshots, *k; (k = *at) != NULL;)
         if (k->job == NULL && luas__child_reap(&k->zygote.child)) {
             *at = k->next;
+            p->mother = p->mother == k ? NULL : p->mother;
             luas__snapshots_release(k);
         } else {
             at = &k->next;

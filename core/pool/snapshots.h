@@ -3,6 +3,8 @@
  * submitted. If the host goes on while the job runs, a zygote keeps the host as it was.
  * Workers that replace others are forked from the zygote. (spawner.h forks the zygote.)
  *
+ * A pool may also have a mother: a zygote of no job, which forks its workers for any job.
+ *
  * The pool's lock is held.
  */
 #ifndef LUAS_SNAPSHOTS_H
@@ -21,6 +23,9 @@ typedef struct luas__snapshot {
 
 /* The snapshot with this number if its zygote can fork, or NULL. */
 luas__snapshot *luas__snapshots_find(const luas__pool *p, uint32_t id);
+
+/* The pool's mother, if it can fork, or NULL. */
+luas__snapshot *luas__snapshots_mother(const luas__pool *p);
 
 /* Frees a snapshot that is in no list any more, and whose zygote has ended. */
 void luas__snapshots_release(luas__snapshot *k);

@@ -14,6 +14,7 @@
 #include "jobs.h"
 #include "orphan.h"
 #include "procfs.h"
+#include "quiet.h"
 #include "snapshots.h"
 #include "stack.h"
 
@@ -52,6 +53,56 @@ static void note_spawn(luas__pool *p, luas__worker *w)
         luas__events_forked(p, w);
 }
 
+/* ---- the mother ---- */
+
+/* The first may die; then one more is made. */
+enum { MOST_BIRTHS = 2 };
+
+static int bear(luas__pool *p, luas__snapshot *k)
+{
+    int rc = luas__jobs_look_around(p);
+    if (rc < 0)
+        return rc;
+    k->around = luas__surroundings_use(p->around);
+    luas__atfork_leave(p);
+    rc = p->options.bear(p->options.bearer, &k->zygote, k->around, &p->bulk);
+    luas__atfork_return(p);
+    return rc;
+}
+
+static luas__snapshot *make_mother(luas__pool *p)
+{
+    luas__snapshot *k = malloc(sizeof *k);
+    if (k == NULL)
+        return NULL;
+    *k = (luas__snapshot){.zygote = LUAS__ZYGOTE_INIT};
+    if (bear(p, k) < 0) {
+        luas__snapshots_release(k);
+        return NULL;
+    }
+    k->next = p->snapshots;
+    p->snapshots = k;
+    return k;
+}
+
+/* NULL: the host has to fork. */
+static luas__snapshot *find_mother(luas__pool *p)
+{
+    luas__snapshot *k = luas__snapshots_mother(p);
+    if (k != NULL || p->options.bear == NULL || p->spawn.births > MOST_BIRTHS)
+        return k;
+    bool had_one = p->spawn.had_mother;
+    while (k == NULL && p->spawn.births++ < MOST_BIRTHS)
+        k = make_mother(p);
+    p->mother = k;
+    p->spawn.had_mother |= k != NULL;
+    if (had_one)
+        luas__events_mother(p);
+    return k;
+}
+
+/* ---- a worker ---- */
+
 /* A zygote that failed is not asked again. */
 static int spawn_from_zygote(luas__pool *p, const luas__spawn_request *request,
                              luas__job *snapshot_job, luas__zygote *zygote)
@@ -76,7 +127,7 @@ int luas__spawner_prepare(luas__pool *p, luas__job *snapshot_job)
                                  sizeof *p->workers);
     if (rc < 0)
         return rc;
-    luas__snapshot *kept = luas__snapshots_find(p, snapshot);
+    luas__snapshot *kept = snapshot != 0 ? luas__snapshots_find(p, snapshot) : find_mother(p);
     luas__spawn_request request = {
         .number = free_number(p), .serial = ++p->spawn.last_serial, .output = p->options.output,
         .label = p->options.label, .bulk = &p->bulk, .sinks = &p->sinks, .snapshot = snapshot,
@@ -165,7 +216,7 @@ static void look(luas__descriptors *found)
     luas__fd_set own = {.bits = NULL};
     int threads;
     *found = (luas__descriptors)LUAS__DESCRIPTORS_INIT;
-    if (luas__atfork_list_own(&own, &threads))
+    if (luas__quiet_list(&own) && luas__atfork_list_own(&own, &threads))
         luas__descriptors_look(found, &own, threads);
     luas__fd_set_release(&own);
 }

@@ -18,11 +18,18 @@
 #include "poller.h"
 #include "worker_tasks.h"
 
+/* Makes a zygote for a pool with these slots, which finds what `around` says. Called with the
+   pool left (atfork.h). Returns 0, or negative with nothing left behind. */
+typedef int luas__pool_bear(void *bearer, luas__zygote *z, const luas__surroundings *around,
+                            const luas__bulk *bulk);
+
 typedef struct luas__pool_options {
     int workers;                /* the most there may be, without those of inheriting jobs */
     luas__child_main *main;     /* what a worker runs */
     luas__keeping keeping;      /* of the host's descriptors a worker keeps so many, */
     luas__child_keeps *keeps;   /* and what this says */
+    luas__pool_bear *bear;      /* makes the zygote that forks all workers; NULL: the host forks */
+    void *bearer;               /* passed to bear */
     bool has_init;              /* a worker sends READY when init has run */
     int64_t idle;               /* ns after which a worker without a task ends; 0: none does */
     int64_t init_timeout;       /* ns that this may take; 0: no limit */
@@ -82,6 +89,7 @@ typedef struct luas__pool {
     int nworkers;
     size_t cap_workers;
     struct luas__snapshot *snapshots;   /* zygotes, and what is left of them */
+    struct luas__snapshot *mother;      /* the one that forks workers for any job, or NULL */
     struct {
         int broken;             /* why no worker can start, or 0 */
         luas__buffer why;       /* the same in words, ending in a zero */
@@ -99,6 +107,8 @@ typedef struct luas__pool {
         uint32_t last_serial, last_snapshot;
         int64_t forked_at;      /* ns; when the last worker was forked */
         bool failed;            /* the last fork failed; try again later */
+        int births;             /* tries to make a mother */
+        bool had_mother;
     } spawn;
     struct {
         int64_t lacks_since, lack_seen_at;  /* ns; how long a job has had to wait */

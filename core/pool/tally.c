@@ -189,6 +189,7 @@ static void hear(luas__tally *t, int pool, const luas__pool_event *e)
     case LUAS__EVENT_DIED: on_death(t, lane, e); break;
     case LUAS__EVENT_DEALT:
     case LUAS__EVENT_STARTED:
+    case LUAS__EVENT_MOTHER:
     case LUAS__EVENT_TICK: break;
     }
 }

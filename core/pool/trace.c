@@ -200,7 +200,7 @@ static void hear(luas__reader *self, int tag, const luas__pool_event *e)
         add_instant(t, tag, e, e->type == LUAS__EVENT_FORKED ? "forked" : "replaced");
         break;
     case LUAS__EVENT_DIED: on_death(t, tag, e); break;
-    case LUAS__EVENT_STARTED: case LUAS__EVENT_TICK: break;
+    case LUAS__EVENT_STARTED: case LUAS__EVENT_MOTHER: case LUAS__EVENT_TICK: break;
     }
     luas__log_file_settle(&t->file, e->at);
 }

@@ -6,6 +6,9 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 
+#include "fd.h"
+#include "memfile.h"
+
 #ifndef MAP_NORESERVE
 #define MAP_NORESERVE 0
 #endif
@@ -31,28 +34,41 @@ static size_t whole(const luas__bulk *a)
     return a->size * (size_t)a->count;
 }
 
-static void map(luas__bulk *a)
+static char *map_inherited(size_t size)
 {
-    a->taken = calloc((size_t)a->count, 1);
-    void *bytes = a->taken == NULL ? MAP_FAILED
-        : mmap(NULL, whole(a), PROT_READ | PROT_WRITE,
-               MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    a->bytes = bytes == MAP_FAILED ? NULL : bytes;
+    void *bytes = mmap(NULL, size, PROT_READ | PROT_WRITE,
+                       MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    return bytes == MAP_FAILED ? NULL : bytes;
 }
 
-void luas__bulk_open(luas__bulk *a, int workers)
+static char *map_file(luas__bulk *a)
+{
+    a->fd = luas__memfile_make(whole(a));
+    return a->fd < 0 ? NULL : luas__memfile_map(a->fd, whole(a));
+}
+
+static void map(luas__bulk *a, bool is_file)
+{
+    a->taken = calloc((size_t)a->count, 1);
+    if (a->taken != NULL)
+        a->bytes = is_file ? map_file(a) : map_inherited(whole(a));
+    if (a->bytes == NULL)
+        luas__fd_close(&a->fd);
+}
+
+void luas__bulk_open(luas__bulk *a, int workers, bool is_file)
 {
     size_t whole = most_bytes(), count = workers > 0 ? (size_t)workers : 1;
     if (count < whole / LARGEST)
         count = whole / LARGEST; /* the pool may be resized to more workers */
     if (count > whole / SMALLEST)
         count = whole / SMALLEST;
-    *a = (luas__bulk){.count = (int)count};
+    *a = (luas__bulk){.count = (int)count, .fd = -1};
     if (count == 0)
         return;
     a->size = whole / count & ~(size_t)(SMALLEST - 1);
     a->size = a->size < LARGEST ? a->size : LARGEST;
-    map(a);
+    map(a, is_file);
 }
 
 void luas__bulk_close(luas__bulk *a)
@@ -60,7 +76,8 @@ void luas__bulk_close(luas__bulk *a)
     if (a->bytes != NULL)
         munmap(a->bytes, whole(a));
     free(a->taken);
-    *a = (luas__bulk){.bytes = NULL};
+    luas__fd_close(&a->fd);
+    *a = (luas__bulk)LUAS__BULK_INIT;
 }
 
 luas__slot luas__bulk_take(luas__bulk *a)
@@ -89,6 +106,14 @@ void luas__bulk_keep(const luas__bulk *a, luas__slot slot)
         munmap(a->bytes, (size_t)(from - a->bytes));
     if (to < end)
         munmap(to, (size_t)(end - to));
+}
+
+void luas__bulk_attach(const luas__bulk *a, int fd, luas__slot *slot)
+{
+    void *bytes = slot->bytes == NULL ? MAP_FAILED
+        : mmap(NULL, slot->size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd,
+               slot->bytes - a->bytes);
+    *slot = bytes == MAP_FAILED ? (luas__slot){NULL, 0} : (luas__slot){bytes, slot->size};
 }
 
 char *luas__bulk_room(luas__slot slot, const luas__scoreboard *scoreboard, uint64_t *next, size_t len)

@@ -26,11 +26,15 @@ typedef struct luas__bulk {
     char *bytes;        /* NULL: there is none */
     size_t size;        /* of one slot */
     int count;
+    int fd;             /* of the file that they lie in; -1: they are inherited */
     unsigned char *taken;   /* by slot */
 } luas__bulk;
 
-/* Makes slots for this many workers. Without memory there are no slots. */
-void luas__bulk_open(luas__bulk *a, int workers);
+#define LUAS__BULK_INIT {.fd = -1}
+
+/* Makes slots for this many workers. Without memory there are no slots. If it `is_file` a
+   process that does not inherit the slots can attach to them by `fd`. */
+void luas__bulk_open(luas__bulk *a, int workers, bool is_file);
 void luas__bulk_close(luas__bulk *a);
 
 /* Takes a free slot, if there is one. */
@@ -39,6 +43,10 @@ void luas__bulk_free(luas__bulk *a, luas__slot slot);
 
 /* In a forked child, once: unmaps all slots but this one. */
 void luas__bulk_keep(const luas__bulk *a, luas__slot slot);
+
+/* In a process that has not inherited it: *slot, of the host's `a` with this `fd`, becomes the
+   same one here; none if it cannot be mapped. */
+void luas__bulk_attach(const luas__bulk *a, int fd, luas__slot *slot);
 
 /* Worker: returns where the next `len` bytes of its slot are, or NULL if they are not free.
    *next, 0 at first, is the position to write at; it is moved on to where these bytes begin.

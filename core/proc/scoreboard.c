@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <sys/mman.h>
-#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -14,6 +13,7 @@
 #endif
 
 #include "fd.h"
+#include "memfile.h"
 
 #define STARTED(word) ((uint32_t)((word) >> 32))
 #define WORD(started, revoked) ((uint64_t)(started) << 32 | (revoked))
@@ -27,35 +27,20 @@ luas__scoreboard *luas__scoreboard_map(void)
 
 luas__scoreboard *luas__scoreboard_attach(int fd)
 {
-    void *p = mmap(NULL, sizeof(luas__scoreboard), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-    return p == MAP_FAILED ? NULL : p;
-}
-
-/* Where the size of files is limited, making one larger ends the process by a signal. */
-static bool may_be_so_large(size_t size)
-{
-    struct rlimit limit;
-    return getrlimit(RLIMIT_FSIZE, &limit) < 0 || limit.rlim_cur >= size;
+    return luas__memfile_map(fd, sizeof(luas__scoreboard));
 }
 
 int luas__scoreboard_share(luas__scoreboard **p)
 {
-#ifdef MFD_CLOEXEC
-    if (!may_be_so_large(sizeof(luas__scoreboard)))
-        return -EFBIG;
-    int fd = memfd_create("luas", MFD_CLOEXEC);
+    int fd = luas__memfile_make(sizeof(luas__scoreboard));
     if (fd < 0)
-        return -errno;
-    *p = ftruncate(fd, sizeof(luas__scoreboard)) == 0 ? luas__scoreboard_attach(fd) : NULL;
+        return fd;
+    *p = luas__scoreboard_attach(fd);
     int error = errno;
     if (*p != NULL)
         return fd;
     luas__fd_close(&fd);
     return -error;
-#else
-    (void)p;
-    return -ENOSYS;
-#endif
 }
 
 void luas__scoreboard_hide(luas__scoreboard *p)

@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "clock.h"
@@ -21,8 +22,12 @@
 typedef struct request {
     intptr_t zygote;    /* the zygote's pid, as the host sees it */
     intptr_t number;    /* the worker's; all fields have one width, so there is no padding */
+    intptr_t there;     /* which of its descriptors come with this: bits, in the order of FDS */
     luas__slot slot;
 } request;
+
+/* The descriptors of a worker, in order. */
+enum { FDS = 5 };
 
 /* Both the zygote and the new worker send this reply: each of them may be killed before it
    can. The host takes whichever comes first. */
@@ -80,9 +85,12 @@ void luas__zygote_abandon(const luas__zygote *z, luas__fd_closing *closing)
 static int ask(const luas__zygote *z, const luas__zygote_request *d)
 {
     request r = {.zygote = z->child.pid, .number = d->number, .slot = d->slot};
-    int fds[] = {d->in, d->out, d->scoreboard, d->prints[0], d->prints[1]}, count = 3;
-    while (count < 5 && fds[count] >= 0)
-        count++;
+    int all[FDS] = {d->in, d->out, d->scoreboard, d->prints[0], d->prints[1]}, fds[FDS], count = 0;
+    for (int i = 0; i < FDS; i++)
+        if (all[i] >= 0) {
+            r.there |= (intptr_t)1 << i;
+            fds[count++] = all[i];
+        }
     return luas__fdpass_send(z->socket, &r, sizeof r, fds, count) < 0 ? LUAS_ECLOSED : 0;
 }
 
@@ -145,10 +153,20 @@ static void say(const luas__zygote *z, int pid)
     (void)luas__fdpass_send(z->socket, &r, sizeof r, NULL, 0);
 }
 
+static void read_request(const request *r, const int *fds, luas__zygote_request *wanted)
+{
+    int all[FDS];
+    for (int i = 0; i < FDS; i++)
+        all[i] = r->there >> i & 1 ? *fds++ : -1;
+    *wanted = (luas__zygote_request){.number = (int)r->number, .slot = r->slot, .in = all[0],
+                                     .out = all[1], .scoreboard = all[2],
+                                     .prints = {all[3], all[4]}};
+}
+
 static bool answer(luas__zygote *z, luas__zygote_request *wanted)
 {
     request r;
-    int fds[5] = {-1, -1, -1, -1, -1}, count = 5;
+    int fds[FDS] = {-1, -1, -1, -1, -1}, count = FDS;
     ssize_t n = luas__fdpass_take(z->socket, &r, sizeof r, fds, &count, 1);
     if (n != sizeof r && n != -EMFILE)
         _exit(0); /* the host is gone, or needs no more workers */
@@ -158,8 +176,7 @@ static bool answer(luas__zygote *z, luas__zygote_request *wanted)
     say(z, pid != 0 ? pid : (int)getpid());
     if (pid == 0) {
         luas__fd_close(&z->socket);
-        *wanted = (luas__zygote_request){.number = (int)r.number, .slot = r.slot, .in = fds[0], .out = fds[1],
-                               .scoreboard = fds[2], .prints = {fds[3], fds[4]}};
+        read_request(&r, fds, wanted);
         return true;
     }
     for (int i = 0; i < count; i++)
@@ -169,12 +186,14 @@ static bool answer(luas__zygote *z, luas__zygote_request *wanted)
 
 /* The first reply, to request 0, says that the zygote is ready. Nobody takes it: the reply to
    a request comes behind it, and earlier ones are dropped. */
-void luas__zygote_await(const luas__zygote *z)
+bool luas__zygote_await(const luas__zygote *z)
 {
     struct pollfd watch = {.fd = z->socket, .events = POLLIN};
     int64_t end = luas__now() + PATIENCE;
+    reply r;
     while (luas__now() < end && luas__child_runs(&z->child) && poll(&watch, 1, 20) <= 0)
         continue;
+    return recv(z->socket, &r, sizeof r, MSG_PEEK | MSG_DONTWAIT) == sizeof r;
 }
 
 void luas__zygote_serve(luas__zygote *z, luas__zygote_request *wanted)

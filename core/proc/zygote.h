@@ -15,6 +15,8 @@
 #ifndef LUAS_ZYGOTE_H
 #define LUAS_ZYGOTE_H
 
+#include <stdbool.h>
+
 #include "bulk.h"
 #include "child.h"
 #include "fd.h"
@@ -32,7 +34,7 @@ typedef struct luas__zygote {
 typedef struct luas__zygote_request {
     int number;
     luas__slot slot;
-    int in, out;        /* the worker's ends of the pipes */
+    int in, out;        /* the worker's ends of the pipes; each of these descriptors may be -1 */
     int scoreboard;     /* the descriptor of luas__scoreboard_share */
     int prints[2];      /* for luas__output_become; -1: the zygote's streams */
 } luas__zygote_request;
@@ -43,9 +45,9 @@ int luas__zygote_prepare(luas__zygote *z);
 /* In the host, after the fork. */
 void luas__zygote_begin(luas__zygote *z, pid_t pid);
 
-/* In the host: waits until the zygote is ready for requests, and has given up what it does not
-   keep; some seconds at most. */
-void luas__zygote_await(const luas__zygote *z);
+/* In the host, before any request: waits until the zygote is ready for requests, and has given
+   up what it does not keep; some seconds at most. Returns false if it is not ready then. */
+bool luas__zygote_await(const luas__zygote *z);
 
 /* In the child: returns the zygote's own side. *z keeps the copies of the host's descriptors,
    for luas__zygote_abandon. */

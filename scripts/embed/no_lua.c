@@ -15,7 +15,9 @@ static void report(const luas_outcome *o)
 int main(void)
 {
     luas_pool *pool;
-    luas_options options = {.script = "scripts/embed/no_lua.lua", .workers = 1, .timeout = 10};
+    char why[200] = "";
+    luas_options options = {.script = "scripts/embed/no_lua.lua", .workers = 1, .timeout = 10,
+                            .why = why, .why_size = sizeof why};
     int rc = luas_pool_open(&pool, &options);
     for (int n = 10; n <= 13 && rc == 0; n++) {
         luas_value arguments[] = {luas_string("the number"), luas_integer(n)};
@@ -32,7 +34,7 @@ int main(void)
             fds[0].fd = -1;
     }
     if (rc < 0)
-        fprintf(stderr, "%s: %s\n", luas_strerror(rc), pool != NULL ? luas_pool_why(pool) : "");
+        fprintf(stderr, "%s: %s\n", luas_strerror(rc), pool != NULL ? luas_pool_why(pool) : why);
     luas_pool_close(pool);
     return rc < 0;
 }

@@ -74,13 +74,13 @@ call 4: unlucky: 13
     it("hears that its script is not there", function()
         local output, status = with_script("no_lua", nil)
         assert.equal(1, status)
-        assert.truthy(output:find("workers cannot start: cannot open .*no_lua%.lua"), output)
+        assert.truthy(output:find("No such file or directory: .*no_lua%.lua"), output)
     end)
 
     it("hears that its script does not compile", function()
         local output, status = with_script("no_lua", "function divisors( end")
         assert.equal(1, status)
-        assert.truthy(output:find("workers cannot start: .*no_lua%.lua:1: .*near 'end'"), output)
+        assert.truthy(output:find("the script does not compile: .*no_lua%.lua:1: .*near 'end'"), output)
     end)
 
     it("hears that its script raises", function()

@@ -479,11 +479,28 @@ static void check_unloadable(const char *path, const char *words, luas_kind kind
     luas_pool_close(pool);
 }
 
+/* Opening says so at once. */
+static void check_unreadable(const char *path, const char *words, int code)
+{
+    luas_pool *pool;
+    char why[100], little[4];
+    luas_options options = {.script = path, .workers = 2, .why = why, .why_size = sizeof why};
+    CHECK_INT(luas_pool_open(&pool, &options), code);
+    CHECK(pool == NULL && strstr(why, words) != NULL);
+    options.why = little;
+    options.why_size = sizeof little;
+    CHECK_INT(luas_pool_open(&pool, &options), code);
+    CHECK(strlen(little) == 3 && strncmp(little, why, 3) == 0);
+    options.why = NULL;
+    CHECK_INT(luas_pool_open(&pool, &options), code);
+}
+
 static void test_scripts_that_do_not_load(void)
 {
-    check_unloadable("/no/such/script.lua", "/no/such/script.lua", LUAS_ERROR);
+    check_unreadable("/no/such/script.lua", "/no/such/script.lua: No such file", -ENOENT);
+    check_unreadable("/", "/: Is a directory", -EISDIR);
     write_script("local x = = 1");
-    check_unloadable(script, "unexpected symbol near '='", LUAS_ERROR);
+    check_unreadable(script, ":1: unexpected symbol near '='", LUAS_ESCRIPT);
     CHECK_INT(unlink(script), 0);
     write_script("error('not today', 0)");
     check_unloadable(script, "not today", LUAS_ERROR);
@@ -575,7 +592,7 @@ static void test_every_call_ends_once(void)
 /* ---- events ---- */
 
 typedef struct heard {
-    int counts[LUAS_EVENT_DIED + 1], kinds[LUAS_CANCELLED + 1], retried;
+    int counts[LUAS_EVENT_ZYGOTE + 1], kinds[LUAS_CANCELLED + 1], retried;
     double took[5];     /* by call, if it gave a value */
 } heard;
 

@@ -130,7 +130,7 @@ static void test_room_is_not_used_before_it_is_returned(void)
 static void test_slots_are_taken_and_freed(void)
 {
     luas__bulk a;
-    luas__bulk_open(&a, 9);
+    luas__bulk_open(&a, 9, false);
     luas__slot first = luas__bulk_take(&a), second = luas__bulk_take(&a);
     CHECK(first.bytes != NULL && second.bytes >= first.bytes + first.size);
     CHECK(first.size < (9 << 20) && 9 * first.size < (70 << 20));
@@ -148,7 +148,7 @@ static void test_there_are_slots_for_any_number_of_workers(void)
     static const int workers[] = {0, 1, 64, 256, 257, 100000};
     for (size_t i = 0; i < sizeof workers / sizeof *workers; i++) {
         luas__bulk a;
-        luas__bulk_open(&a, workers[i]);
+        luas__bulk_open(&a, workers[i], false);
         luas__slot slot = luas__bulk_take(&a);
         CHECK(slot.bytes != NULL && slot.size >= 256 << 10);
         memset(slot.bytes, 1, slot.size);
@@ -175,7 +175,7 @@ static int write_in_child(const luas__bulk *a, luas__slot own, char *address)
 static void test_a_child_keeps_its_own_slot_only(void)
 {
     luas__bulk a;
-    luas__bulk_open(&a, 3);
+    luas__bulk_open(&a, 3, false);
     luas__slot slots[3], none = {.bytes = NULL};
     for (int i = 0; i < 3; i++)
         slots[i] = luas__bulk_take(&a);
@@ -217,7 +217,7 @@ static void test_the_largest_slot_has_two_results_of_4_MB(void)
     luas__bulk a;
     luas__scoreboard *scoreboard = luas__scoreboard_map();
     uint64_t next = 0;
-    luas__bulk_open(&a, 8);
+    luas__bulk_open(&a, 8, false);
     luas__slot slot = luas__bulk_take(&a);
     for (int i = 0; i < 2; i++) {
         CHECK(luas__bulk_room(slot, scoreboard, &next, (4 << 20) + 64) != NULL);

@@ -1,0 +1,224 @@
+/* From the application to its workers: a letter to the zygote, which prepares a state. */
+#define _GNU_SOURCE
+#include "embed_worker.h"
+
+#include <dlfcn.h>
+#include <lauxlib.h>
+#include <lualib.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "alloc_huge.h"
+#include "embed_shared.h"
+#include "error.h"
+#include "fd.h"
+#include "memfile.h"
+#include "quiet.h"
+#include "serve.h"
+#include "task.h"
+#include "worker.h"
+
+/* ---- the state ---- */
+
+typedef struct prepared {
+    lua_State *L;       /* or NULL */
+    bool is_ready;      /* what is at the top of its stack is the function to run first, and not
+                           a message */
+} prepared;
+
+/* Upvalues: the worker, the script's function. */
+static int begin(lua_State *L)
+{
+    const luas__embed_worker *w = lua_touserdata(L, lua_upvalueindex(1));
+    if (w->setup != NULL) {
+        int rc = w->setup(L, w->setup_data);
+        lua_settop(L, 0);
+        if (rc != 0)
+            return luaL_error(L, "setup: result %d", rc);
+    }
+    lua_pushvalue(L, lua_upvalueindex(2));
+    lua_call(L, 0, 0);
+    return 0;
+}
+
+static int prepare_state(lua_State *L)
+{
+    const luas__embed_worker *w = lua_touserdata(L, 1);
+    luaL_openlibs(L);
+    luas_openlibs(L);
+    int rc = w->shared != NULL ? luas_shared_use(L, w->shared) : 0;
+    if (rc < 0)
+        return luaL_error(L, "shared memory: %s", luas_strerror(rc));
+    if (luas__embed_script_load(L, &w->script) != LUA_OK)
+        return lua_error(L);
+    lua_pushcclosure(L, begin, 2);
+    return 1;
+}
+
+static prepared prepare(const luas__embed_worker *w)
+{
+    prepared p = {.L = luas__alloc_huge_state()};
+    if (p.L == NULL)
+        return p;
+    luas__task_watch_forks();
+    lua_pushcfunction(p.L, prepare_state);
+    lua_pushlightuserdata(p.L, (void *)(uintptr_t)w);
+    p.is_ready = lua_pcall(p.L, 1, 1, 0) == LUA_OK;
+    return p;
+}
+
+/* This process ends after it. An error is reported to the host. */
+static int run(const prepared *p, luas__channel *channel)
+{
+    if (!p->is_ready) {
+        luas__serve_fail(channel, p->L != NULL ? lua_tostring(p->L, -1) : "no memory for a Lua state");
+        return EXIT_FAILURE;
+    }
+    int status = luas__serve(p->L, channel, &(luas__serve_options){.init = lua_gettop(p->L)});
+    if (status < 0)
+        return EXIT_FAILURE;
+    lua_close(p->L);
+    luas__serve_flush();
+    return status;
+}
+
+int luas__embed_worker_main(const luas__embed_worker *w, luas__channel *channel)
+{
+    prepared p = prepare(w);
+    return run(&p, channel);
+}
+
+/* ---- the letter ---- */
+
+/* Host and zygote are the same program: so addresses of functions mean the same in both. After
+   it come the script's text, its name, the data for setup, and what is around the host. */
+typedef struct letter {
+    luas__bulk bulk;
+    luas_setup *setup;
+    void *setup_data;
+    size_t setup_size, text, name, around;  /* how many bytes */
+    uint64_t shared;        /* the limit of the shared memory */
+} letter;
+
+static int write_letter(luas__buffer *out, const luas__embed_worker *w,
+                        const luas__surroundings *around, const luas__bulk *bulk)
+{
+    letter l = {.bulk = *bulk, .setup = w->setup, .setup_data = w->setup_data,
+                .setup_size = w->setup_size, .text = w->script.len,
+                .name = strlen(w->script.name) + 1,
+                .shared = w->shared != NULL ? w->shared->arena.limit : 0};
+    int rc = luas__buffer_append(out, &l, sizeof l);
+    if (rc == 0)
+        rc = luas__buffer_append(out, w->script.text, l.text);
+    if (rc == 0)
+        rc = luas__buffer_append(out, w->script.name, l.name);
+    if (rc == 0)
+        rc = luas__buffer_append(out, w->setup_data, l.setup_size);
+    size_t before = out->len;
+    if (rc == 0)
+        rc = luas__quiet_compare(out, around);
+    if (rc < 0)
+        return rc;
+    l.around = out->len - before;
+    memcpy(luas__buffer_bytes(out), &l, sizeof l);
+    return 0;
+}
+
+static int post(const luas__buffer *bytes)
+{
+    int fd = luas__memfile_make(bytes->len);
+    void *p = fd < 0 ? NULL : luas__memfile_map(fd, bytes->len);
+    if (p == NULL) {
+        luas__fd_close(&fd);
+        return fd < 0 ? fd : LUAS_ENOMEM;
+    }
+    memcpy(p, luas__buffer_bytes(bytes), bytes->len);
+    munmap(p, bytes->len);
+    return fd;
+}
+
+int luas__embed_worker_bear(void *bearer, luas__zygote *z, const luas__surroundings *around,
+                            const luas__bulk *bulk)
+{
+    const luas__embed_worker *w = bearer;
+    luas__buffer bytes = LUAS__BUFFER_INIT;
+    int rc = write_letter(&bytes, w, around, bulk);
+    int fd = rc < 0 ? rc : post(&bytes);
+    luas__buffer_release(&bytes);
+    if (fd < 0)
+        return fd;
+    rc = luas__quiet_bear(z, fd, bulk->fd, w->shared != NULL ? w->shared->arena.fd : -1);
+    luas__fd_close(&fd);
+    return rc;
+}
+
+/* ---- the zygote ---- */
+
+/* Does this process have the code? Not if the application has loaded that later. */
+static bool is_here(luas_setup *setup)
+{
+    Dl_info info;
+    void *address;
+    memcpy(&address, &setup, sizeof address);
+    return setup == NULL || dladdr(address, &info) != 0;
+}
+
+static void enter(const char *bytes, size_t len)
+{
+    const unsigned char *at = (const unsigned char *)bytes;
+    luas__mp_reader r = {at, at + len};
+    luas__surroundings *own = luas__surroundings_now(NULL), *next = NULL;
+    if (own == NULL || luas__surroundings_read(&next, own, &r) < 0)
+        _exit(EXIT_FAILURE);
+    luas__surroundings_enter(next); /* where it cannot go no worker could */
+    luas__surroundings_release(own);
+}
+
+/* Everything in *w lies in the letter. */
+static const letter *open_letter(int fd, luas__embed_worker *w)
+{
+    struct stat s;
+    const letter *l = fstat(fd, &s) < 0 ? NULL : luas__memfile_map(fd, (size_t)s.st_size);
+    if (l == NULL || !is_here(l->setup))
+        _exit(EXIT_FAILURE);
+    const char *at = (const char *)(l + 1);
+    w->script = (luas__script){.text = at, .len = l->text, .name = at + l->text};
+    at += l->text + l->name;
+    w->setup = l->setup;
+    w->setup_size = l->setup_size;
+    w->setup_data = l->setup_size > 0 ? (void *)(uintptr_t)at : l->setup_data;
+    enter(at + l->setup_size, l->around);
+    return l;
+}
+
+static void be_zygote(luas__zygote *own, int letter_fd, int bulk, int shared)
+{
+    luas_shared memory = {.arena = {.fd = shared}};
+    luas__embed_worker w = {.shared = shared >= 0 ? &memory : NULL};
+    const letter *l = open_letter(letter_fd, &w);
+    memory.arena.limit = l->shared;
+    prepared p = prepare(&w);
+    luas__zygote_request wanted;
+    luas__channel channel;
+    luas__fd_close(&letter_fd);
+    luas__zygote_serve(own, &wanted);
+    luas__bulk_attach(&l->bulk, bulk, &wanted.slot);
+    luas__fd_close(&bulk);
+    luas__fd_close(&shared);
+    if (luas__worker_wake(&channel, &wanted) < 0)
+        _exit(EXIT_FAILURE);
+    _exit(run(&p, &channel));
+}
+
+int luas__embed_worker_prepare(void)
+{
+    return luas__quiet_prepare(be_zygote);
+}
+
+int luas__embed_worker_hold(void)
+{
+    return luas__quiet_hold(be_zygote);
+}
