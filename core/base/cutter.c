@@ -77,11 +77,12 @@ static ssize_t read_more(luas__cutter *c)
 }
 
 /* Where the record ends that begins at `from` of what is held, with its separator; 0: later.
-   A separator may have begun at the end of what was searched. */
+   A separator may have begun at the end of what was searched. Quotes are read from the record's
+   beginning. */
 static size_t record_end(luas__cutter *c, size_t from)
 {
     const char *bytes = luas__buffer_bytes(&c->held), *end = bytes + c->held.len;
-    size_t searched = c->searched > from ? c->searched : from;
+    size_t searched = c->searched > from && c->text->delimiter == 0 ? c->searched : from;
     const char *sep = c->held.len > searched ? luas__text_find(c->text, bytes + searched, end) : NULL;
     if (sep != NULL)
         return (size_t)(sep - bytes) + c->text->nsep;
@@ -170,25 +171,23 @@ int luas__cutter_passage(luas__cutter *c, uint32_t most, luas__passage *p, luas_
     return 1;
 }
 
-int luas__cutter_record(luas__cutter *c, const char **record, size_t *len)
+int luas__cutter_record(luas__cutter *c, bool whole, const char **record, size_t *len)
 {
-    size_t end;
-    while ((end = record_end(c, 0)) == 0) {
-        ssize_t n = read_more(c);
-        if (n < 0)
-            return (int)n;
-        if (n == 0)
-            break;
-    }
-    if (end == 0 && c->held.len == 0)
-        return 0;
-    end = end > 0 ? end : c->held.len;
+    size_t block = c->block;
+    c->count = 0;
+    c->most = whole ? UINT32_MAX : 1;
+    c->block = whole ? block : 1;
+    int rc = find_passage(c);
+    c->block = block;
+    if (rc <= 0)
+        return rc;
+    size_t end = passage_end(c);
     *record = luas__buffer_bytes(&c->held);
-    *len = luas__text_bare(c->text, *record, end);
+    *len = whole ? end : luas__text_bare(c->text, *record, end);
     c->held.start += end; /* they stay where they are */
     c->held.len -= end;
     c->searched = c->searched > end ? c->searched - end : 0;
-    c->number++;
+    c->number += c->count;
     return 1;
 }
 

@@ -39,8 +39,9 @@ void luas__cutter_close(luas__cutter *c);
  */
 int luas__cutter_passage(luas__cutter *c, uint32_t most, luas__passage *p, luas__buffer *b);
 
-/* The next record, without its separator. It is valid until the next call. Returns as above. */
-int luas__cutter_record(luas__cutter *c, const char **record, size_t *len);
+/* The next record, without its separator; or if `whole`, all records of the next passage, with
+   theirs. It is valid until the next call. Returns as above. */
+int luas__cutter_record(luas__cutter *c, bool whole, const char **record, size_t *len);
 
 /* Would taking one not wait? */
 bool luas__cutter_is_ready(const luas__cutter *c);

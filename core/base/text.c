@@ -54,16 +54,47 @@ void luas__text_share(luas__text *t, int fd)
         t->fd = -1;
 }
 
+/* A quote within is doubled. One at the very end may be the first of two. */
+const char *luas__text_quoted_end(const char *from, const char *end)
+{
+    const char *quote = from + 1;
+    while (quote < end && (quote = memchr(quote, '"', (size_t)(end - quote))) != NULL) {
+        if (quote + 1 == end || quote[1] != '"')
+            return quote + 1;
+        quote += 2;
+    }
+    return NULL;
+}
+
+/* A quote is one only where a field begins. Most records have none. */
+static const char *find_outside_quotes(const luas__text *t, const char *from, const char *end)
+{
+    const char *newline = memchr(from, '\n', (size_t)(end - from));
+    if (newline == NULL || memchr(from, '"', (size_t)(newline - from)) == NULL)
+        return newline;
+    for (const char *p = from; p < end; p++) {
+        if (*p == '"' && (p = luas__text_quoted_end(p, end)) == NULL)
+            return NULL;
+        while (p < end && *p != t->delimiter && *p != '\n')
+            p++;
+        if (p < end && *p == '\n')
+            return p;
+    }
+    return NULL;
+}
+
 const char *luas__text_find(const luas__text *t, const char *from, const char *end)
 {
     size_t len = (size_t)(end - from);
+    if (t->delimiter != 0)
+        return find_outside_quotes(t, from, end);
     return t->nsep == 1 ? memchr(from, t->sep[0], len) : memmem(from, len, t->sep, t->nsep);
 }
 
 size_t luas__text_bare(const luas__text *t, const char *record, size_t len)
 {
     bool has = len >= t->nsep && memcmp(record + len - t->nsep, t->sep, t->nsep) == 0;
-    return has && !t->whole ? len - t->nsep : len;
+    return has ? len - t->nsep : len;
 }
 
 bool luas__text_is(int fd, uint64_t device, uint64_t inode)

@@ -23,6 +23,7 @@ typedef struct luas__text {
     atomic_uint uses;
     int fd;                 /* of a file that workers can open; -1: they are sent the bytes */
     bool whole;             /* a passage is one record, with all its separators */
+    char delimiter;         /* not 0: records are of such fields; a separator in quotes is none */
     uint64_t device, inode; /* of the file */
     char *name;             /* for people */
     unsigned char nsep;
@@ -43,8 +44,12 @@ void luas__text_release(luas__text *t);
 /* Gives it the file, which stays the caller's, if other processes can open that as well. */
 void luas__text_share(luas__text *t, int fd);
 
-/* The next separator, or NULL. */
+/* The separator behind the record that begins at `from`, or NULL. */
 const char *luas__text_find(const luas__text *t, const char *from, const char *end);
+
+/* Where a quoted field ends, behind its closing quote, of which `from` is the opening one; NULL if
+   it does not. */
+const char *luas__text_quoted_end(const char *from, const char *end);
 
 /* The length of a record without the separator at its end. */
 size_t luas__text_bare(const luas__text *t, const char *record, size_t len);

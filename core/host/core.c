@@ -8,6 +8,7 @@
 #include "clock.h"
 #include "cpus.h"
 #include "fail.h"
+#include "fields.h"
 #include "handles.h"
 #include "inline_call.h"
 #include "job_handle.h"
@@ -15,6 +16,7 @@
 #include "list.h"
 #include "luas.h"
 #include "pool_handle.h"
+#include "printer.h"
 #include "readers.h"
 #include "sentinel.h"
 #include "serve.h"
@@ -228,6 +230,7 @@ int luas__core_open(lua_State *L)
     luas__handles_add_methods(L, LUAS__JOB_CLASS, luas__collect_methods);
     luas__handles_add_methods(L, LUAS__JOB_CLASS, luas__readers_job);
     luas__handles_add_methods(L, LUAS__JOB_CLASS, luas__text_handle_job);
+    luas__handles_add_methods(L, LUAS__JOB_CLASS, luas__printer_job);
     luas__readers_open(L);
     luas__terminal_open(L);
     lua_newtable(L);
@@ -236,6 +239,8 @@ int luas__core_open(lua_State *L)
     luaL_setfuncs(L, luas__readers_core, 0);
     luaL_setfuncs(L, luas__terminal_core, 0);
     luaL_setfuncs(L, luas__text_handle_core, 0);
+    luaL_setfuncs(L, luas__fields_core, 0);
+    luaL_setfuncs(L, luas__printer_core, 0);
     luaL_setfuncs(L, luas__sentinel_core, 0);
     luas__share_open(L);
     lua_setfield(L, -2, "shared");

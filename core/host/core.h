@@ -42,6 +42,8 @@
  *   core.isatty(fd) -> boolean      core.version: a string
  *   core.shared                     the module `shared` (share_open.h)
  *   core.text, J:cut                text_handle.h
+ *   core.fields                     fields.h
+ *   core.text_tools, J:print        printer.h
  *
  *   P:job(policy or fields) -> J    start a job
  *   P:step([seconds [, again]]) -> happened, forked     drive once: did anything

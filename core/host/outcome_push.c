@@ -113,6 +113,7 @@ void luas__outcome_push(lua_State *L, const luas__outcome *o, const char *payloa
     set_flag(L, "over_memory", o->over_memory);
     set_flag(L, "init", o->in_init);
     set_flag(L, "expired", o->expired);
+    set_flag(L, "input_is_cut", o->input_is_cut);
     if (o->kind == LUAS__KIND_CRASH || (o->kind != LUAS__KIND_VALUE && o->status != 0))
         set_status(L, o->status);
     set_raised(L, o, payload, space);

@@ -24,6 +24,7 @@ typedef struct wish {
     size_t nsep;
     size_t block;       /* 0: not said */
     bool whole;
+    char delimiter;     /* of fields; 0: there are none */
 } wish;
 
 static luas__cutter *text_of(lua_State *L, int index)
@@ -40,6 +41,8 @@ static wish read_wish(lua_State *L, int index)
     w.block = (size_t)luaL_optinteger(L, -1, 0);
     lua_getfield(L, index, "whole");
     w.whole = lua_toboolean(L, -1);
+    lua_getfield(L, index, "delimiter");
+    w.delimiter = *luaL_optstring(L, -1, "");
     return w;
 }
 
@@ -93,6 +96,7 @@ static int open_text(luas__cutter *c, const char *name, int fd, const char *befo
         return LUAS_ENOMEM;
     }
     text->whole = w->whole;
+    text->delimiter = w->delimiter;
     luas__text_share(text, fd);
     int rc = luas__cutter_open(c, text, fd, before, len);
     if (w->block > 0)
@@ -138,7 +142,7 @@ static int text_record(lua_State *L)
     luas__cutter *c = check_open(L, 1);
     const char *record;
     size_t len;
-    int rc = luas__cutter_record(c, &record, &len);
+    int rc = luas__cutter_record(c, c->text->whole && !lua_toboolean(L, 2), &record, &len);
     if (rc > 0)
         lua_pushlstring(L, record, len);
     else if (rc == -EINTR || rc == LUAS_EINTR)

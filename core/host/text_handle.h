@@ -1,8 +1,8 @@
 /*
  * Texts for Lua (lua/luas/lines.lua), whose records are tasks.
  *
- *   core.text(path or file, {sep=, block=, whole=}) -> T    or nil, message
- *   T:record() -> string            nil at the end; false after a signal, to be called again; or
+ *   core.text(path or file, {sep=, block=, whole=, delimiter=}) -> T    or nil, message
+ *   T:record([single]) -> string    of a text of blocks a block, unless `single`. nil at the end; false after a signal, to be called again; or
  *                                   nil, message
  *   T:ready() -> boolean            would reading not wait?
  *   T:place() -> name, number, byte     of the next record

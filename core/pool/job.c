@@ -426,7 +426,7 @@ static const char *record_input(luas__job *j, const luas__batch *b, uint64_t ind
     if (rc == 0)
         rc = luas__mp_write_array(out, 1);
     if (rc == 0)
-        rc = luas__mp_write_string(out, record, luas__text_bare(text, record, size));
+        rc = luas__mp_write_string(out, record, text->whole ? size : luas__text_bare(text, record, size));
     luas__buffer_release(&raw);
     *len = out->len;
     return rc < 0 ? NULL : luas__buffer_bytes(out);
@@ -709,16 +709,22 @@ static const luas__outcome *first_value(luas__job *j, const luas__outcome *o,
     return next_value(j, payload);
 }
 
-const luas__outcome *luas__job_next(luas__job *j, const char **payload)
+const luas__outcome *luas__job_next_run(luas__job *j, const char **payload)
 {
-    if (j->output.framed > 0)
-        return next_value(j, payload);
     if (j->output.taken.len == 0)
         return NULL;
     const luas__outcome *o = (const luas__outcome *)(void *)luas__buffer_bytes(&j->output.taken);
     *payload = (const char *)(o + 1);
     luas__buffer_consume(&j->output.taken, size_of(o));
-    return o->framed ? first_value(j, o, payload) : o;
+    return o;
+}
+
+const luas__outcome *luas__job_next(luas__job *j, const char **payload)
+{
+    if (j->output.framed > 0)
+        return next_value(j, payload);
+    const luas__outcome *o = luas__job_next_run(j, payload);
+    return o != NULL && o->framed ? first_value(j, o, payload) : o;
 }
 
 /* ---- outcomes that the owner decides on ---- */

@@ -289,6 +289,9 @@ static inline const char *luas__job_next_value(luas__job *j, uint64_t *index, ui
     return value;
 }
 
+/* The owner: as the next one, but framed values come together, as their frames. */
+const luas__outcome *luas__job_next_run(luas__job *j, const char **payload);
+
 /* The owner: reads the next taken outcome; NULL when there is none left. *payload is valid
    until the next call. Framed values come one by one. */
 const luas__outcome *luas__job_next(luas__job *j, const char **payload);

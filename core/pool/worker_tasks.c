@@ -114,7 +114,8 @@ static int send_records(luas__buffer *out, const luas__chunk *c, const luas__bat
     size_t len, from = luas__job_batch_range(b, c->index, c->count, &len);
     const int64_t place[] = {text->fd >= 0 ? getpid() : 0, text->fd, (int64_t)text->device, (int64_t)text->inode,
                              (int64_t)(b->of.from + from), (int64_t)len,
-                             (int64_t)(b->of.number + (c->index - b->first)), text->whole};
+                             (int64_t)(b->of.number + (c->index - b->first)),
+                             text->whole, text->delimiter};
     int rc = 0;
     for (size_t i = 0; rc == 0 && i < sizeof place / sizeof *place; i++)
         rc = luas__mp_write_int(out, place[i]);

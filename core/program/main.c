@@ -22,6 +22,7 @@
 #include "modules.h"
 #include "prompt.h"
 #include "reports.h"
+#include "shell.h"
 #include "signals.h"
 #include "traceback.h"
 
@@ -35,6 +36,7 @@ typedef struct command {
     int script; /* index in argv; argc when there is none */
     int workers; /* of -j; -1 when not given */
     bool ignore_environment, interactive, version, execute, help;
+    bool is_shell; /* an option of shell.h is there: files follow, and no script */
     luas__reports reports;
 } command;
 
@@ -169,6 +171,19 @@ static void print_usage(void)
           "  -W        turn warnings on\n"
           "  --bar     show progress; --report FILE, --trace FILE, --joblog FILE write what was done\n"
           "  --tag     have lines that tasks print say whose they are (--output tag, capture or inherit)\n"
+          "One-liners: luas [options] [files], else over stdin. `_` is the line, F[i] its fields, NR its\n"
+          "number, FILE its file's name.\n"
+          "  -p EXPR        print the values for each line:   luas -p 'F[1], #_' access.log\n"
+          "  -n CODE        run it for each line; what it prints comes out in the lines' order\n"
+          "  --where EXPR   only those lines:                 luas --where '_:find\"ERROR\"' app.log\n"
+          "  --count, --sum EXPR, --min, --max, --mean EXPR   of all lines, or for each key of\n"
+          "  --by EXPR      sorted:                           luas --by 'F[3]' --count app.log\n"
+          "  --map FILE     a Lua file that returns a function of a line, to print what it gives\n"
+          "  --begin CODE   once in each worker, first; --end CODE once afterwards\n"
+          "  -F SEP         what is between fields (else spaces); --csv, --tsv, --json: what lines are;\n"
+          "  --header       the first line has names: luas --csv --header -p 'F.name' people.csv\n"
+          "  --record SEP   what ends a line; -0: a NUL byte; --block SIZE; --unordered\n"
+          "  --halt N, --retries N, --timeout S               for lines that fail\n"
           "  -h        show this help\n"
           "  --        stop handling options\n"
           "  -         stop handling options and execute stdin\n",
@@ -240,6 +255,9 @@ static bool parse_option(command *cmd, int *i)
         return parse_option_with_argument(cmd, i);
     }
     int taken = luas__reports_parse(&cmd->reports, cmd->argv, i, &why);
+    if (taken == 0) {
+        taken = luas__shell_parse(&cmd->is_shell, cmd->argv, i, &why);
+    }
     if (taken != 0) {
         return taken > 0 || refuse(cmd, why, option);
     }
@@ -363,7 +381,8 @@ static int run_options(lua_State *L, const command *cmd)
     for (int i = 1; i < cmd->script && code == EXIT_SUCCESS; i++) {
         char option = cmd->argv[i][1];
         const char *why;
-        if (luas__reports_parse(NULL, cmd->argv, &i, &why) != 0) {
+        if (luas__reports_parse(NULL, cmd->argv, &i, &why) != 0
+            || luas__shell_parse(NULL, cmd->argv, &i, &why) != 0) {
             continue;
         }
         if (option == 'W') {
@@ -408,6 +427,23 @@ static int run_script(lua_State *L, const command *cmd)
     return report(L, cmd, status);
 }
 
+/* One-liners over the lines of files. */
+static int run_shell(lua_State *L, const command *cmd)
+{
+    int nargs = luas__shell_push(L, cmd->argv, cmd->script);
+    int code = report(L, cmd, run(L, nargs, 2));
+
+    if (code != EXIT_SUCCESS) {
+        return code;
+    }
+    code = (int)lua_tointeger(L, -2);
+    if (lua_isstring(L, -1)) {
+        complain(cmd, lua_tostring(L, -1));
+    }
+    lua_pop(L, 2);
+    return code;
+}
+
 /* When there is nothing else to run: the prompt on a terminal, otherwise stdin as a script. */
 static int run_stdin(lua_State *L, const command *cmd)
 {
@@ -428,6 +464,9 @@ static int run_command(lua_State *L, const command *cmd)
     int code = cmd->ignore_environment ? EXIT_SUCCESS : run_init(L, cmd);
     if (code == EXIT_SUCCESS) {
         code = run_options(L, cmd);
+    }
+    if (code == EXIT_SUCCESS && cmd->is_shell) {
+        return run_shell(L, cmd);
     }
     if (code == EXIT_SUCCESS && cmd->script < cmd->argc) {
         code = run_script(L, cmd);

@@ -13,7 +13,7 @@
  *     RUN     job, seq, index, count, then count times: size, arguments
  *     RANGE   job, seq, index, count    the same over inherited inputs
  *     RECORDS job, seq, index, count, pid, fd, device, inode, from, length, number, whole,
- *             name, separator           the same over records of a text (text.h), which are in the
+ *             delimiter, name, separator    the same over records of a text (text.h), which are in the
  *                                       file that this process has open; pid 0: they follow
  *     AGAIN   attempts                  the next chunk's tasks were started so often
  *     AROUND  changes                   what is around the tasks that come next (surroundings.h),

@@ -7,7 +7,7 @@
 #include "error.h"
 #include "fd.h"
 
-enum { PID, FD, DEVICE, INODE, FROM, LENGTH, NUMBER, WHOLE, FIELDS };
+enum { PID, FD, DEVICE, INODE, FROM, LENGTH, NUMBER, WHOLE, DELIMITER, FIELDS };
 
 static int read_string(luas__mp_reader *body, const char **bytes, size_t *len)
 {
@@ -33,6 +33,7 @@ static int read_fields(luas__records *r, luas__mp_reader *body, int64_t f[FIELDS
     r->text.nsep = (unsigned char)nsep;
     memcpy(r->text.sep, sep, nsep);
     r->text.whole = f[WHOLE] != 0;
+    r->text.delimiter = (char)f[DELIMITER];
     r->number = (uint64_t)f[NUMBER] - 1;
     return 0;
 }

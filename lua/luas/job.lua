@@ -360,6 +360,12 @@ function Job:wind_up()
     end
 end
 
+--- Has its stream nothing to read now?
+---@return boolean
+function Job:dry()
+    return self.cuts and not self.exhausted and self.texts:waits()
+end
+
 -- Would a stream keep tasks waiting that run?
 local function must_wait(self)
     return self.cuts and self.fed > self.taken and self.texts:waits()
@@ -486,6 +492,17 @@ function Job:collect(results)
     self.taken = self.taken + n
     if fields then note_failure(self, fields) end
     return fields and describe(self, fields)
+end
+
+--- Prints the results that have come, up to the first outcome that is no value, which it returns
+--- after the number of those that are over (printer.h).
+---@param printer userdata
+---@return integer n, luas.outcome?
+function Job:print(printer)
+    local n, fields = self.handle:print(printer)
+    self.taken = self.taken + n
+    if fields then note_failure(self, fields) end
+    return n, fields and describe(self, fields)
 end
 
 --- The outcome of the first task that this one is about.

@@ -53,6 +53,23 @@ local function open(self, what)
     return text
 end
 
+-- A file that has a name goes by that.
+local function named(what, name, number, byte)
+    return type(what) == "string" and what or name, number, byte
+end
+
+-- The first record of each text may be what the others are read by. Gives a message if it cannot
+-- be read.
+local function take_header(self, text)
+    if not self.how.header then return nil end
+    local record, message
+    repeat
+        record, message = text:record(true)
+    until record ~= false -- a signal
+    if record then message = self.how.header(record) end
+    return message and ("%s: %s"):format(tostring(self.list[self.at]), message)
+end
+
 -- The text that is read now: opens the next one where there is none. Nil after the last one, or
 -- if the next one cannot be opened: then also why.
 local function current(self)
@@ -62,9 +79,10 @@ local function current(self)
         self.at = self.at + 1
         local text, message = open(self, what)
         if not text then return nil, message end
-        local name, number, byte = text:place()
-        if type(what) == "string" then name = what end
         self.text = text
+        message = take_header(self, text)
+        if message then return nil, message end
+        local name, number, byte = named(what, text:place())
         self.places[#self.places + 1] = { first = self.given + 1, name = name, number = number, byte = byte }
     end
     return self.text
@@ -127,12 +145,22 @@ function Texts:feed(job, most)
     return n or 0, n ~= nil
 end
 
+-- The last place that begins at `i` or before.
+local function find(places, i)
+    local from, to = 1, #places
+    while from < to do
+        local middle = (from + to + 1) // 2
+        if places[middle].first <= i then from = middle else to = middle - 1 end
+    end
+    return from
+end
+
 --- Notes where a block begins.
 function Texts:note_block(text)
     local name, number, byte = text:place()
     local last = self.places[#self.places]
     if last.first == self.given + 1 then
-        last.byte = byte
+        last.byte, last.number = byte, number
     else
         self.places[#self.places + 1] = { first = self.given + 1, name = last.name or name, number = number, byte = byte }
     end
@@ -144,18 +172,19 @@ function Texts:waits()
     return self.text ~= nil and not self.text:ready()
 end
 
+--- Where a block is from.
+---@param i integer  its number among all that were given
+---@return { name: string, number: integer, byte: integer }
+function Texts:block(i)
+    return self.places[find(self.places, i)]
+end
+
 --- The name of the text that has a record, and the record's number there, or for a block the
 --- place of its first byte.
 ---@param i integer   the number of the record among all that were given
 ---@return string? name, integer? number, integer? byte
 function Texts:place(i)
-    local places = self.places
-    local from, to = 1, #places
-    while from < to do
-        local middle = (from + to + 1) // 2
-        if places[middle].first <= i then from = middle else to = middle - 1 end
-    end
-    local p = places[from]
+    local p = self.places[find(self.places, i)]
     if not p or p.first > i then return nil end
     if self.how.whole then return p.name, nil, p.byte end
     return p.name, p.number + i - p.first
@@ -182,17 +211,24 @@ local function list_of(what, verb)
     return list
 end
 
+--- A source of records. Raises a message if the first text cannot be opened.
+---@param list (string|file*)[]
+---@param how { sep: string?, block: integer?, whole: boolean?, delimiter: string?, header: (fun(record: string): string?)? }
+---@return fun(): string?
+function M.open(list, how)
+    local texts = setmetatable({ list = list, at = 0, given = 0, places = {}, how = how }, Texts)
+    local text, message = current(texts)
+    if not text and message then error(message, 0) end
+    return sources.of_texts(function() return texts:next() end, texts)
+end
+
 local function source_of(verb, what, given, whole)
     local list = list_of(what, verb)
     options.check(known, given, "pool." .. verb)
     given = given or {}
-    local texts = setmetatable({
-        list = list, at = 0, given = 0, places = {},
-        how = { sep = given.sep, block = options.bytes(given.block), whole = whole },
-    }, Texts)
-    local text, message = current(texts)
-    if not text and message then check.fail(message) end
-    return sources.of_texts(function() return texts:next() end, texts)
+    local ok, source = pcall(M.open, list, { sep = given.sep, block = options.bytes(given.block), whole = whole })
+    if not ok then check.fail(source) end
+    return source
 end
 
 --- A source of the lines of files: each task has one, without what ends it. The first file is

@@ -134,11 +134,11 @@ static void test_long_separators(void)
         const char *record;
         size_t n;
         open_text(&c, "<end>", make_file(text, len));
-        CHECK_INT(luas__cutter_record(&c, &record, &n), 1);
+        CHECK_INT(luas__cutter_record(&c, false, &record, &n), 1);
         CHECK_INT(n, at);
-        CHECK_INT(luas__cutter_record(&c, &record, &n), 1);
+        CHECK_INT(luas__cutter_record(&c, false, &record, &n), 1);
         CHECK_INT(n, len - at - 5);
-        CHECK_INT(luas__cutter_record(&c, &record, &n), 0);
+        CHECK_INT(luas__cutter_record(&c, false, &record, &n), 0);
         luas__cutter_close(&c);
     }
     free(text);
@@ -153,12 +153,12 @@ static void test_both_ways(void)
     size_t n;
     luas__buffer none = LUAS__BUFFER_INIT;
     open_text(&c, "\n", make_file("head\na\nb\nlast", 13));
-    CHECK_INT(luas__cutter_record(&c, &record, &n), 1);
+    CHECK_INT(luas__cutter_record(&c, false, &record, &n), 1);
     CHECK_INT(n, 4);
     CHECK_INT(luas__cutter_passage(&c, 1, &p, &none), 1);
     CHECK_INT(p.from, 5);
     CHECK_INT(p.number, 2);
-    CHECK_INT(luas__cutter_record(&c, &record, &n), 1);
+    CHECK_INT(luas__cutter_record(&c, false, &record, &n), 1);
     CHECK_BYTES(record, "b", 1);
     CHECK_INT(luas__cutter_passage(&c, 9, &p, &none), 1);
     CHECK_INT(p.number, 4);

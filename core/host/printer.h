@@ -1,0 +1,26 @@
+/*
+ * Writes the results of a job to stdout, without a Lua value for each of them: for what runs at the
+ * command line (lua/luas/shell.lua).
+ *
+ *   core.text_tools() -> a table of the functions here that are not a job's
+ *   printer(behind, ordered) -> P      each text has `behind` written behind it
+ *   J:print(P) -> n [, outcome]     writes what has come, up to the first outcome that is no value,
+ *                                   which is given as well. n are over: printed, in order
+ *   P:flush() -> true               or nil, message: it cannot be written
+ *   text_of(line, ...) -> text or nothing      what is to be printed for a line: of several
+ *                                   values the texts with tabs between them; of true the line,
+ *                                   of nil or false nothing
+ *   each_record(text, sep, delimiter, number, f [, skipped])   f(record, number) for each
+ *                                   record of a block but the first ones
+ *   add, min, max                  fold.h
+ *   unreadable(path) -> message or nothing
+ *   record() -> number, name   of the record that the running task has, or its first one
+ */
+#ifndef LUAS_PRINTER_H
+#define LUAS_PRINTER_H
+
+#include <lauxlib.h>
+
+extern const luaL_Reg luas__printer_core[], luas__printer_job[];
+
+#endif

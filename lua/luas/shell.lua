@@ -1,0 +1,351 @@
+--- One-liners: what the options -p, -n, --where, --sum and others of the command line do, over the
+--- lines of files or of stdin. This module reads the options and runs them; shell_code.lua makes
+--- functions of their code.
+
+local code = require "luas.shell_code"
+local core = require "luas.core"
+local Job = require "luas.job"
+local lines = require "luas.lines"
+local options = require "luas.options"
+local outcome = require "luas.outcome"
+local pool = require "luas.pool"
+local sources = require "luas.sources"
+
+local tools = core.text_tools()
+
+local M = {}
+
+-- As many failures are told one by one.
+local MOST_TOLD <const> = 20
+
+-- ---- the options ----
+
+-- A wrong command line is raised as this.
+local Usage = {}
+
+local function refuse(message, ...)
+    error(setmetatable({ message = message:format(...) }, Usage), 0)
+end
+
+local function positive(name, text)
+    local n = tonumber(text)
+    if not n or n <= 0 then refuse("%s takes a number above 0, not '%s'", name, text) end
+    return n
+end
+
+local function whole(name, text, least)
+    local n = math.tointeger(tonumber(text))
+    if not n or n < least then refuse("%s takes a whole number of at least %d, not '%s'", name, least, text) end
+    return n
+end
+
+-- Text with the escapes of a Lua string.
+local function unescape(name, text)
+    local f = load('return "' .. text:gsub('[\n"]', "\\%0") .. '"')
+    local result = f and f()
+    if type(result) ~= "string" or result == "" then refuse("%s takes a text, not '%s'", name, text) end
+    return result
+end
+
+local function once(field)
+    return function(all, name, value)
+        if all[field] ~= nil then refuse("%s is given twice", name) end
+        all[field] = value == nil and true or value
+    end
+end
+
+local function aggregate(kind)
+    return function(all, _, value)
+        all.folds[#all.folds + 1] = { kind = kind, code = value }
+    end
+end
+
+local readers = {
+    ["-p"] = once "print", ["-n"] = once "run", ["--where"] = once "where", ["--by"] = once "by",
+    ["--begin"] = once "begin", ["--end"] = once "finish", ["--map"] = once "map",
+    ["--csv"] = once "csv", ["--tsv"] = once "tsv", ["--header"] = once "header", ["--json"] = once "json",
+    ["--unordered"] = once "unordered",
+    ["--count"] = aggregate "count", ["--sum"] = aggregate "sum", ["--min"] = aggregate "min",
+    ["--max"] = aggregate "max", ["--mean"] = aggregate "mean",
+    ["-F"] = function(all, name, value) all.sep = unescape(name, value) end,
+    ["-0"] = function(all) all.record = "\0" end,
+    ["--record"] = function(all, name, value) all.record = unescape(name, value) end,
+    ["--block"] = function(all, name, value)
+        local bytes = options.bytes(value)
+        if not bytes or bytes < 1 then refuse('%s takes a size such as 256K, not \'%s\'', name, value) end
+        all.block = bytes
+    end,
+    ["--timeout"] = function(all, name, value) all.job.timeout = positive(name, value) end,
+    ["--retries"] = function(all, name, value) all.job.retries = whole(name, value, 0) end,
+    ["--halt"] = function(all, name, value) all.job.halt = whole(name, value, 1) end,
+}
+
+-- What cannot be together.
+local function check(all)
+    local does = 0
+    for _, field in ipairs { "print", "run", "map" } do does = does + (all[field] and 1 or 0) end
+    if #all.folds > 0 then does = does + 1 end
+    if does > 1 then refuse("only one of -p, -n, --map, and --count, --sum, --min, --max, --mean") end
+    if does == 0 then
+        if not all.where then refuse("what is to be done? -p, -n, --where, --map, --count or --sum says it") end
+        all.print = "true"
+    end
+    if all.by and #all.folds == 0 then refuse("--by needs one of --count, --sum, --min, --max, --mean") end
+    if (all.csv and 1 or 0) + (all.tsv and 1 or 0) + (all.json and 1 or 0) > 1 then
+        refuse("only one of --csv, --tsv and --json")
+    end
+    if (all.csv or all.json) and all.record then refuse("records of --csv and --json end at a newline") end
+end
+
+local function read_options(given)
+    local all = { folds = {}, job = {} }
+    for _, option in ipairs(given) do readers[option[1]](all, option[1], option[2]) end
+    check(all)
+    if all.csv then all.sep, all.quotes = all.sep or ",", true end
+    if all.tsv then all.sep = "\t" end
+    if all.quotes and #all.sep > 1 then refuse("-F takes one character with --csv") end
+    return all
+end
+
+-- ---- the input ----
+
+-- All files are looked at before anything is done.
+local function check_files(files)
+    for _, name in ipairs(files) do
+        local message = name ~= "-" and tools.unreadable(name)
+        if message then refuse("%s: %s", name, message) end
+    end
+end
+
+local function texts_of(files)
+    check_files(files)
+    local list = { io.stdin }
+    for i, name in ipairs(files) do list[i] = name == "-" and io.stdin or name end
+    return list
+end
+
+-- ---- results ----
+
+---@class luas.shellrun
+local Run = {}
+Run.__index = Run
+
+local function tell(message)
+    io.stdout:flush()
+    io.stderr:write("luas: ", message, "\n")
+end
+
+-- Says on stderr what has failed, and where.
+function Run:fail(o)
+    self.failed = self.failed + 1
+    if self.failed > MOST_TOLD then return end
+    local place = o.line and ("%s:%d: "):format(o.file, o.line) or o.file and ("%s: "):format(o.file) or ""
+    local attempts = (o.attempts or 1) > 1 and (" (%d attempts)"):format(o.attempts) or ""
+    tell(place .. o.message .. attempts)
+end
+
+function Run:flush()
+    local ok, message = self.printer:flush()
+    if not ok then error(message, 0) end
+end
+
+-- Prints what tasks give, in order or as it comes.
+local function print_results(self, f, source)
+    local job <close> = Job.start(self.pool.state, f, { source = source }, self.options, {})
+    self.printer = tools.printer(self.behind, not self.all.unordered)
+    local function take(o)
+        if o.kind ~= "cancelled" then self:fail(o) end
+    end
+    local again
+    while true do
+        local n, o = job:print(self.printer)
+        if o then take(o) end
+        if job:over() then break end
+        if n == 0 and not o then
+            if job:dry() then self:flush() end
+            job:fill()
+            job:step(nil, again)
+            again = true
+        end
+    end
+    self:flush()
+    local cut = job:cut_short { n = job.fed, failures = {} }
+    if cut then self:fail(cut) end
+end
+
+-- ---- reduced results ----
+
+local function merge(self, into, from)
+    for key, values in pairs(from) do
+        local has = into[key]
+        if has then code.merge(self.all.folds, has, values) else into[key] = values end
+    end
+end
+
+-- A block whose worker has died: each of its lines is a task of its own. That one of them which
+-- ended the worker is known then; the lines before it are done once more.
+local function fold_again(self, sums, o, block)
+    local records = {}
+    local function collect(record, number) records[#records + 1] = { record, number, block.name } end
+    tools.each_record(o.input, self.how.sep, self.how.delimiter, block.number, collect)
+    for i, values, failure in self.pool:imap(self.made.single, records, { on_error = "collect" }) do
+        if values then
+            merge(self, sums, values)
+        else
+            failure.file, failure.line = block.name, records[i][2]
+            self:fail(failure)
+        end
+    end
+end
+
+local function fold_block(self, sums, texts, index, values, failures)
+    local block = texts:block(index)
+    if values then
+        merge(self, sums, values)
+        for _, o in ipairs(failures) do
+            o.file = block.name
+            self:fail(o)
+        end
+        return
+    end
+    local o = failures
+    o.file, o.line = block.name, block.number
+    if o.kind == "crash" and not o.input_is_cut then return fold_again(self, sums, o, block) end
+    if o.kind ~= "cancelled" then self:fail(o) end
+end
+
+local function fold_all(self, sums, source)
+    local texts = sources.texts(source)
+    local f = texts.how.whole and self.made.block or self.made.single
+    for index, values, failures in self.pool:imap_unordered(f, source, self.options) do
+        if texts.how.whole then
+            fold_block(self, sums, texts, index, values, failures)
+        elseif values then
+            merge(self, sums, values)
+        elseif failures.kind ~= "cancelled" then
+            self:fail(failures)
+        end
+    end
+end
+
+-- What could be read counts, where the source has raised an error.
+local function fold_results(self, source)
+    local sums = {}
+    local ok, raised = pcall(fold_all, self, sums, source)
+    if ok then return sums end
+    if not outcome.is(raised) or core.stopped(raised.value) then error(raised, 0) end
+    self:fail(raised)
+    return sums
+end
+
+local function report(self, sums)
+    if not self.all.by and not next(sums) then sums[""] = code.initial(self.all.folds) end
+    for _, line in ipairs(code.report(self.all, sums)) do io.stdout:write(line, "\n") end
+end
+
+-- ---- without workers (-j 0) ----
+
+-- Everything in this process, line by line.
+local function each_line(self, source, f)
+    local texts = sources.texts(source)
+    for record in source do
+        local ok, message = pcall(f, record)
+        if not ok then
+            if core.stopped(message) then error(message, 0) end
+            local o = { message = tostring(message) }
+            o.file, o.line = texts:place(texts.given)
+            self:fail(o)
+        end
+    end
+end
+
+local function run_here(self, source)
+    local sums, made = {}, self.made
+    if made.init then made.init() end
+    if made.single then
+        each_line(self, source, function(record) merge(self, sums, made.single(record)) end)
+        return report(self, sums)
+    end
+    each_line(self, source, function(record)
+        local text = made.line(record)
+        if text then io.stdout:write(text, self.behind) end
+    end)
+end
+
+-- ---- from start to end ----
+
+-- Options for single lines need lines as tasks.
+local function takes_blocks(all)
+    return #all.folds > 0 and core.workers() ~= 0
+        and not (all.job.timeout or all.job.retries or all.job.halt)
+end
+
+-- How many bytes of blocks are reduced together. Where a worker dies its block comes back whole.
+local BLOCK <const> = 1 << 19
+
+local function how_to_cut(all)
+    local blocks = takes_blocks(all)
+    return {
+        sep = all.record or "\n", block = all.block or blocks and BLOCK or nil, whole = blocks,
+        delimiter = all.quotes and all.sep or nil, header = all.header and code.names_of(all) or nil,
+    }
+end
+
+-- Calls f; what it raises is a wrong command line.
+local function well(f, ...)
+    local ok, result = pcall(f, ...)
+    if ok then return result end
+    if core.stopped(result) then error(result, 0) end
+    refuse("%s", result)
+end
+
+local function finish(self)
+    if self.all.finish then code.compile("--end", self.all.finish)() end
+    if self.failed > MOST_TOLD then tell(("and %d more"):format(self.failed - MOST_TOLD)) end
+    if self.failed > 0 then tell(("%d failed"):format(self.failed)) end
+    return self.failed > 0 and 1 or 0
+end
+
+local function work(self, source)
+    if core.workers() == 0 then return run_here(self, source) end
+    self.pool = pool.new { init = self.made.init }
+    if self.made.single then return report(self, fold_results(self, source)) end
+    print_results(self, self.made.line, source)
+end
+
+local function run(given, files)
+    local all = read_options(given)
+    local how = how_to_cut(all)
+    local source = well(lines.open, texts_of(files), how)
+    if core.workers() == 0 then
+        local texts = sources.texts(source)
+        all.record_of = function()
+            local name, number = texts:place(texts.given)
+            return number, name
+        end
+    end
+    local self <close> = setmetatable({
+        all = all, how = how, made = well(code.make, all), failed = 0, behind = all.run and "" or "\n",
+        options = options.merge(all.job, { on_error = "collect", carry = "inherit" }),
+    }, Run)
+    work(self, source)
+    return finish(self)
+end
+
+function Run:__close()
+    if self.pool then self.pool:terminate() end
+end
+
+--- Runs what the command line asks for.
+---@param given string[][]  options in their order: name, and argument if it has one
+---@param files string[]
+---@return integer status   what the program exits with
+---@return string? message  what was wrong with the command line
+function M.main(given, files)
+    local ok, status = pcall(run, given, files)
+    if ok then return status end
+    if getmetatable(status) == Usage then return 2, status.message end
+    error(status, 0)
+end
+
+return M
