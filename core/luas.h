@@ -175,11 +175,12 @@ typedef enum luas_type {
  *     But if its class has __luas_pack: what that returns, which is one value, or an
  *     array of several or none. The same holds for a userdata.
  *
- * There is no such form for functions, coroutines, other userdata and _G; for a table
- * that refers to itself; for more than 1000 tables inside each other; and for a message
- * that would grow by more than 64 MB through tables that occur several times. A call
- * with such a result has the outcome LUAS_ERROR. Its message names the place: `result 1,
- * field "self": refers to itself`.
+ * Light userdata that is NULL, as cjson.null is, is nil, unless it is a key. There is no
+ * such form for functions, coroutines, other userdata and _G; for a table that refers to
+ * itself; for more than 1000 tables inside each other; and for a message that would grow
+ * by more than 64 MB through tables that occur several times. A call with such a result
+ * has the outcome LUAS_ERROR. Its message names the place: `result 1, field "self":
+ * refers to itself`.
  */
 typedef struct luas_value {
     luas_type type;

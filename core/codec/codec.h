@@ -37,6 +37,9 @@
 
 #include "buffer.h"
 
+/* Stands among the names of modules if the reader must have loaded the same libraries in C. */
+#define LUAS__LIBRARIES "(libraries)"
+
 typedef struct luas__encode_options {
     int space;              /* stack index of a space, or 0 */
     luas__buffer *defines;  /* host: complete define messages are appended, at most
@@ -51,7 +54,13 @@ typedef struct luas__encode_options {
     int plain;              /* for a reader without Lua (plain.h): tables and userdata with a
                                name are sent by value, classes become nil, and functions
                                cannot be sent */
+    int foreign;            /* for processes that are no forks of this one, or of its host: light
+                               userdata goes by name only */
 } luas__encode_options;
+
+/* Call it in a worker before any code of the user's runs. What libraries it loads is not known to
+   its host. */
+void luas__encode_light_snapshot(lua_State *L);
 
 /*
  * Appends an array of the `count` values from index `first`. Returns 0; or negative, with `out`

@@ -5,6 +5,7 @@
 #include "decoder.h"
 #include "bytecode.h"
 #include "describe.h"
+#include "loaded.h"
 #include "names.h"
 #include "user_calls.h"
 #include "value_format.h"
@@ -84,6 +85,33 @@ static int take_name(luas__decoder *d, const luas__mp_token *t)
     luas__decoder_bind(d, number);
     luas__decode_unpack_note_name(d);
     return TAKEN;
+}
+
+static int take_light(luas__decoder *d, const luas__mp_token *t)
+{
+    enum { HEAD = 2 * LUAS__LIGHT_NUMBER };
+    const unsigned char *p = (const unsigned char *)t->bytes;
+    if (t->len == 0) {
+        lua_pushlightuserdata(d->L, NULL);
+        return TAKEN;
+    }
+    if (t->len < HEAD)
+        return luas__decoder_refuse(d, "light userdata of another size");
+    if (!d->trusted)
+        return luas__decoder_refuse(d, "a pointer from one who is not trusted");
+    uint64_t number = luas__mp_get_bytes(p + LUAS__LIGHT_NUMBER, LUAS__LIGHT_NUMBER);
+    if (luas__mp_get_bytes(p, LUAS__LIGHT_NUMBER) != luas__loaded_family()) {
+        lua_pushliteral(d->L, "light userdata of another program");
+        return LUAS_EUNSENT;
+    }
+    void *pointer = t->len == HEAD ? (void *)(uintptr_t)number
+                                   : luas__loaded_at(t->bytes + HEAD, t->len - HEAD, number);
+    lua_pushlightuserdata(d->L, pointer);
+    if (pointer != NULL)
+        return TAKEN;
+    lua_pushlstring(d->L, t->bytes + HEAD, t->len - HEAD);
+    lua_pushfstring(d->L, "light userdata of a library that is not loaded here: %s", lua_tostring(d->L, -1));
+    return LUAS_EUNSENT;
 }
 
 /* The reader goes on inside the ext. */
@@ -172,6 +200,7 @@ int luas__decode_ext_take(luas__decoder *d, const luas__mp_token *t)
     case WIRE_OBJECT: return open_object(d, t);
     case WIRE_PACKED: return open_packed(d, t);
     case WIRE_SPACE: return take_space(d, t);
+    case WIRE_LIGHT: return take_light(d, t);
     case WIRE_FUNCTION: case WIRE_GLOBALS: case WIRE_NAME: case WIRE_STANDARD: break;
     default: return luas__decoder_refuse(d, "unknown extension type");
     }

@@ -1,6 +1,7 @@
 /* Decides how a value is sent: by value, by number, by name, packed, or not at all. */
 #include <lauxlib.h>
 
+#include "codec.h"
 #include "describe.h"
 #include "encoder.h"
 #include "gc_hold.h"
@@ -383,6 +384,50 @@ static int open_function(luas__encoder *e)
     return lua_iscfunction(e->L, -1) ? unsendable(e) : luas__encode_function_open(e);
 }
 
+/* Gives the next number to an object that nobody looks up by its address: it may be that of
+   another object. */
+static void skip_number(luas__encoder *e)
+{
+    uint32_t number = e->defining ? e->space->count++ : e->objects++;
+    if (!e->defining && !e->anchors)
+        return;
+    lua_pushvalue(e->L, -1);
+    lua_rawseti(e->L, e->defining ? SLOT_OBJECTS : SLOT_ANCHORS, (lua_Integer)number + 1);
+}
+
+/* For a reader without Lua NULL is nil, which is no key. */
+static int put_light_plain(luas__encoder *e)
+{
+    const luas__container *f = e->scratch->depth == 0 ? NULL : luas__encoder_top(e);
+    int is_key = f != NULL && f->kind == CONTAINER_MAP && f->phase == PHASE_VALUE;
+    if (lua_touserdata(e->L, -1) != NULL || is_key)
+        return unsendable(e);
+    lua_pop(e->L, 1);
+    return luas__mp_write_nil(e->out);
+}
+
+static int put_light(luas__encoder *e)
+{
+    int type = 0;
+    if (e->plain)
+        return put_light_plain(e);
+    if (lua_touserdata(e->L, -1) != NULL) {
+        refresh_names(e);
+        type = luas__names_find(e->L, SLOT_NAMES, -1);
+    }
+    if (type == 0) {
+        int is_in_library = luas__encode_light_put(e);
+        if (is_in_library > 0)
+            note_module(e, LUAS__LIBRARIES, strlen(LUAS__LIBRARIES));
+        return is_in_library < 0 ? is_in_library : 0;
+    }
+    lua_insert(e->L, -2);
+    skip_number(e);
+    lua_insert(e->L, -2);
+    int rc = put_name(e, type);
+    return rc < 0 ? rc : 0;
+}
+
 int luas__encode_item(luas__encoder *e)
 {
     int rc;
@@ -393,7 +438,9 @@ int luas__encode_item(luas__encoder *e)
         return open_function(e);
     case LUA_TUSERDATA:
         return open_userdata(e);
-    case LUA_TTHREAD: case LUA_TLIGHTUSERDATA:
+    case LUA_TLIGHTUSERDATA:
+        return put_light(e);
+    case LUA_TTHREAD:
         return unsendable(e);
     default:
         rc = luas__scalar_put(e->L, -1, e->out, e->most);

@@ -93,7 +93,7 @@ typedef struct luas__encoder {
     uint32_t objects, cells;
     int modules;                /* the names of modules are wanted */
     int unchanged;              /* the objects of the space are as the other end has them */
-    int plain;                  /* as in luas__encode_options */
+    int plain, foreign;         /* as in luas__encode_options */
     int defining;               /* this is a define message: objects belong to the space */
     uint32_t first;             /* if so: how many objects the space had before */
     int shared, dynamic;
@@ -166,6 +166,10 @@ int luas__encode_sandbox_place(const luas__encoder *e);
 /* encode_reach.c: must the object at this index go by value though its class, at the top, has
    __luas_pack? Yes (1) if the class travels in this message and reaches it. Negative: a failure. */
 int luas__encode_reach_object(luas__encoder *e, int object);
+
+/* encode_light.c: pops light userdata, which has no name, and writes it. Returns 1 if it points into
+   a library, which the reader must have; else 0, or negative. */
+int luas__encode_light_put(luas__encoder *e);
 
 /* encode_function.c, encode_define.c */
 

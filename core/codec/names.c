@@ -69,7 +69,8 @@ int luas__names_add(lua_State *L, int names)
 int luas__names_may_have(lua_State *L, int index)
 {
     int type = lua_type(L, index);
-    return type == LUA_TTABLE || type == LUA_TFUNCTION || type == LUA_TUSERDATA;
+    return type == LUA_TTABLE || type == LUA_TFUNCTION || type == LUA_TUSERDATA
+        || (type == LUA_TLIGHTUSERDATA && lua_touserdata(L, index) != NULL);
 }
 
 /* The standard library. */

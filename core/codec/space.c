@@ -260,7 +260,8 @@ void luas__space_bind(lua_State *L, luas__space *s, int objects, uint32_t number
     const void *address = lua_topointer(L, -1);
     lua_pushvalue(L, -1);
     lua_rawseti(L, objects, (lua_Integer)number + 1);
-    if (address != NULL && luas__ptrmap_add(&s->numbers, address, &number) < 0)
+    if (address != NULL && !lua_islightuserdata(L, -1)
+        && luas__ptrmap_add(&s->numbers, address, &number) < 0)
         luaL_error(L, "%s", luas_strerror(LUAS_ENOMEM));
 }
 

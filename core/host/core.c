@@ -14,6 +14,7 @@
 #include "job_handle.h"
 #include "keeper.h"
 #include "list.h"
+#include "loaded.h"
 #include "luas.h"
 #include "pool_handle.h"
 #include "printer.h"
@@ -63,6 +64,13 @@ static void push_pid_function(lua_State *L)
 static int core_parent(lua_State *L)
 {
     lua_pushinteger(L, getppid());
+    return 1;
+}
+
+/* How many libraries in C are loaded. */
+static int core_libraries(lua_State *L)
+{
+    lua_pushinteger(L, luas__loaded_count());
     return 1;
 }
 
@@ -205,7 +213,7 @@ static int core_at_end(lua_State *L)
 static const luaL_Reg functions[] = {
     {"pool", luas__pool_handle_new}, {"policy", luas__job_handle_policy},
     {"cpus", core_cpus}, {"parent", core_parent}, {"worker", core_worker}, {"task", core_task},
-    {"task_seq", core_task_seq},
+    {"task_seq", core_task_seq}, {"libraries", core_libraries},
     {"workers", core_workers}, {"now", core_now}, {"sleep", core_sleep}, {"isatty", core_isatty},
     {"guard", luas__inline_call}, {"stop", luas__inline_call_stop},
     {"stopped", luas__inline_call_stopped}, {"describe", luas__inline_call_describe}, {"try", luas__inline_call_try},

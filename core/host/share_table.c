@@ -275,7 +275,7 @@ static void check_value(lua_State *L, int index)
    long as the table. */
 static luas__bytes encode(lua_State *L, const luas__object *o, int index)
 {
-    luas__encode_options options = {0};
+    luas__encode_options options = {.foreign = luas__shared_table_has_file(o)};
     luas__arena *a = o->arena;
     check_value(L, index);
     luas__share_scratch *s = luas__share_take_scratch(L);

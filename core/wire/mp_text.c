@@ -158,7 +158,8 @@ static void put_ext(line *l, const luas__mp_token *t, int depth)
     else if (t->ext == WIRE_STANDARD || t->ext == WIRE_NAME)
         put_value(l, &inner, depth + 1);
     else
-        put_text(l, t->ext == WIRE_FUNCTION ? "(function)" : "(shared)");
+        put_text(l, t->ext == WIRE_FUNCTION ? "(function)"
+                    : t->ext == WIRE_LIGHT ? "(light userdata)" : "(shared)");
 }
 
 static void put_value(line *l, luas__mp_reader *r, int depth)

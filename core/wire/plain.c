@@ -273,12 +273,25 @@ static int take_reference(luas__plain *p, const unsigned char *at, const luas__m
     return rc < 0 ? rc : repeat(p, o);
 }
 
+/* NULL is nil, which is no key. */
+static int take_light(luas__plain *p, const unsigned char *at, const luas__mp_token *t)
+{
+    bool is_key = p->depth > 0 && top(p)->kind == CONTAINER_MAP && top(p)->begun % 2 == 1;
+    if (t->len > 0 || is_key)
+        return fail(p, LUAS_EUNSENT, "light userdata has no plain form");
+    int rc = go_on(p, at, p->in.at);
+    if (rc == 0)
+        rc = reserve(p, 1);
+    return rc < 0 ? rc : luas__mp_write_nil(p->out);
+}
+
 static int take_ext(luas__plain *p, const unsigned char *at, const luas__mp_token *t)
 {
     switch (t->ext) {
     case WIRE_REF: return take_reference(p, at, t);
     case WIRE_OBJECT: return open_object(p, at, t);
     case WIRE_PACKED: return open_packed(p, at, t);
+    case WIRE_LIGHT: return take_light(p, at, t);
     case WIRE_FUNCTION: return fail(p, LUAS_EUNSENT, "a function has no plain form");
     case WIRE_GLOBALS: return fail(p, LUAS_EUNSENT, "the globals have no plain form");
     case WIRE_NAME: case WIRE_STANDARD: case WIRE_SPACE:

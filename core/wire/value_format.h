@@ -45,6 +45,10 @@
  *             then for each step a raw field (str) or the upvalue of that
  *             index (int). A nil for the module: a single str follows, which
  *             is the name of a type that luaL_newmetatable registered.
+ *   LIGHT     light userdata, of which the empty ext is NULL. Else two numbers
+ *             of 8 bytes: the family of processes in which it holds
+ *             (loaded.h), and the pointer; or its offset in the loaded library
+ *             whose path follows. What a module has is a NAME instead.
  *   STANDARD  a dotted name in ASCII: "print", "string.format", "io.stdout",
  *             or "(string)" for the metatable of strings.
  *
@@ -71,12 +75,13 @@
 
 #define WIRE_EXTENSIONS(X) \
     X(SHARED, 1) X(REF, 2) X(OBJECT, 3) X(PACKED, 4) X(FUNCTION, 5) X(CELL, 6) \
-    X(GLOBALS, 7) X(SPACE, 8) X(NAME, 9) X(STANDARD, 10) X(UPVALUE, 11)
+    X(GLOBALS, 7) X(SPACE, 8) X(NAME, 9) X(STANDARD, 10) X(UPVALUE, 11) X(LIGHT, 12)
 
 enum {
 #define WIRE_ENUM(name, value) WIRE_##name = value,
     WIRE_EXTENSIONS(WIRE_ENUM)
 #undef WIRE_ENUM
+    LUAS__LIGHT_NUMBER = 8,
     /*
      * Containers open at a time. A table is one, one with a metatable two, a
      * function one: 200 000 stay below what a Lua stack can hold.

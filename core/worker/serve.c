@@ -435,6 +435,7 @@ static int become_worker(lua_State *L)
     lua_pushnil(L); /* the host may itself be a worker or a process */
     lua_setfield(L, LUA_REGISTRYINDEX, LUAS__PROCESS_KEY);
     luas__names_snapshot(L);
+    luas__encode_light_snapshot(L);
     replace_exit(L);
     prepare_random(L);
     lua_newthread(L);

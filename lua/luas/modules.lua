@@ -57,7 +57,7 @@ end
 --- Call it when all workers, and those that come next, have the modules as they are now.
 ---@param pool luas.poolstate
 function M.note(pool)
-    pool.known = know_all()
+    pool.known, pool.libraries = know_all(), core.libraries()
     pool.core:forget() -- in functions carried before, names may mean something else now
 end
 
@@ -66,10 +66,15 @@ end
 ---@param pool luas.poolstate
 function M.compare(pool)
     local known = pool.known
+    if pool.libraries ~= core.libraries() then pool.libraries = nil end
     for name, module in pairs(known) do
         if not unchanged(module, package.loaded[name]) then known[name] = nil end
     end
 end
+
+-- Stands among the names of modules for the libraries in C that are loaded: light userdata may point
+-- into one, whichever module that belongs to.
+local LIBRARIES <const> = "(libraries)"
 
 -- Checks the module with all modules in it, in these, and so on: they are reached by its
 -- name, too.
@@ -92,9 +97,10 @@ function M.are_known(pool, modules)
     if pool.size == 0 then return true end
     if pool.core:live(true) == 0 then M.note(pool) end
     local known, passed = pool.known, {}
+    if modules[LIBRARIES] and pool.libraries ~= core.libraries() then return false end
     if modules.package then modules = package.loaded end -- it may require any module
     for name in pairs(modules) do
-        if not is_known(known, name, passed) then return false end
+        if name ~= LIBRARIES and not is_known(known, name, passed) then return false end
     end
     return is_known(known, "string", passed) -- strings have its methods without naming it
 end

@@ -309,3 +309,36 @@ case("bytecode of another Lua is refused", function()
                   "this Lua did not write")
     end
 end)
+
+case("light userdata is the same pointer where it holds, and refused elsewhere", function()
+    local value = 1
+    local id = debug.upvalueid(function() return value end, 1)
+    local back, key = codec.trip({id, {id}}, {[id] = id})
+    assert(back[1] == id and back[2][1] == id and key[id] == id)
+    assert(support.job(function(x) return x == id and x end)(id) == id)
+    local bytes = codec.bytes(id)
+    local at = bytes:find("\12", 1, true)
+    local other = bytes:sub(1, at) .. ("\1"):rep(8) .. bytes:sub(at + 9)
+    local _, message = codec.decode(other)
+    assert(message == "light userdata of another program", message)
+    _, message = codec.decode(bytes, nil, true)
+    assert(message:find("a pointer from one who is not trusted", 1, true), message)
+    assert(codec.decode("\x91\xc7\0\12") ~= nil)
+    _, message = codec.decode("\x91\xc7\1\12x")
+    assert(message:find("light userdata of another size", 1, true), message)
+    _, message = codec.decode("\x91\xc7\23\12" .. bytes:sub(at + 1, at + 8) .. ("\0"):rep(8) .. "nowhere")
+    assert(message == "light userdata of a library that is not loaded here: nowhere", message)
+end)
+
+case("light userdata that a module has goes by its name", function()
+    local value = 1
+    local id = debug.upvalueid(function() return value end, 1)
+    package.loaded.light_case = {null = id, deep = {null = id}}
+    codec.far("package.loaded.light_case = {null = 'theirs'}")
+    local f = support.job(function(x, y) return x, y == x end)
+    local x, same = f(id, id)
+    assert(x == "theirs" and same)
+    x = support.job(function() return id end)()
+    assert(x == "theirs")
+    package.loaded.light_case = nil
+end)

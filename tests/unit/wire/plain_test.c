@@ -183,6 +183,14 @@ static void test_references_into_what_was_left_out(void)
     release();
 }
 
+static void test_null_is_nil(void)
+{
+    gives("[LIGHT()]", "nil");
+    gives("[[1 LIGHT() {\"x\" LIGHT() \"y\" LIGHT()}]]", "[1, nil, {\"x\": nil, \"y\": nil}]");
+    gives("SHARED([[[LIGHT()] LIGHT() REF 1]])", "[[nil], nil, [nil]]");
+    release();
+}
+
 /* ---- what has no plain form ---- */
 
 static void test_what_has_no_plain_form(void)
@@ -196,6 +204,8 @@ static void test_what_has_no_plain_form(void)
     refuses("[NAME(\"m\" \"f\")]", LUAS_EUNSENT,
             "result 1: what is known by its name has no plain form");
     refuses("[SPACE 3]", LUAS_EUNSENT, "result 1: what is known by its name has no plain form");
+    refuses("[{\"x\" LIGHT(1)}]", LUAS_EUNSENT, "result 1, field \"x\": light userdata has no plain form");
+    refuses("[{LIGHT() 1}]", LUAS_EUNSENT, "result 1, key: light userdata has no plain form");
     refuses("[[1 [OBJECT([1 GLOBALS()] nil)]]]", LUAS_EUNSENT,
             "result 1, [2][1][2]: the globals have no plain form");
     release();
@@ -358,6 +368,7 @@ int main(void)
     RUN(test_objects_are_their_tables);
     RUN(test_packed_objects_are_what_they_packed);
     RUN(test_references_into_what_was_left_out);
+    RUN(test_null_is_nil);
     RUN(test_what_has_no_plain_form);
     RUN(test_what_no_worker_sends);
     RUN(test_messages_cut_short);
