@@ -112,7 +112,7 @@ end
 local function start_array(self, items, n)
     local how = self.options.carry
     self.fed, self.exhausted, self.total = n, true, n
-    local keys = self.options.limit and not self.single and limit.of_items(self, items, n)
+    local keys = self.options.limit and not self.is_call and limit.of_items(self, items, n)
     local shipped = how ~= "inherit" and (how == "ship" or not is_long(self, n)) and carry.ship(self)
     if shipped then
         if keys then self.handle:keys(keys) end
@@ -215,12 +215,12 @@ end
 ---@param f function
 ---@param input {items: table?, n: integer?, source: function?}
 ---@param options table    checked job options
----@param how {arguments: table?, single: boolean?, name: string?, star: boolean?, lazy: boolean?, async: boolean?, discard: boolean?, process: boolean?, each: boolean?}
+---@param how {arguments: table?, is_call: boolean?, name: string?, star: boolean?, lazy: boolean?, async: boolean?, discard: boolean?, process: boolean?, each: boolean?}
 ---@return luas.job        to be closed
 function Job.start(pool, f, input, options, how)
     local self = setmetatable({
         pool = pool, f = f, options = options, star = how.star, lazy = how.lazy, async = how.async,
-        items = input.items, given = input.source, arguments = how.arguments, single = how.single, name = how.name,
+        items = input.items, given = input.source, arguments = how.arguments, is_call = how.is_call, name = how.name,
         policy = policy(options, how, input.source ~= nil),
         fed = 0, taken = 0, failed = 0, batch = 1, exhausted = false, slowness = 0, reads = 0,
         window = options.window or WINDOW * max(1, pool.size),
@@ -292,7 +292,7 @@ function Job.call(pool, f, options, async, ...)
     end
     local arguments = table.pack(...)
     return Job.start(pool, f, { items = { arguments }, n = 1 }, options,
-        { star = true, async = async, arguments = arguments, single = true })
+        { star = true, async = async, arguments = arguments, is_call = true })
 end
 
 -- Seconds that a quick source takes for a batch; and for one task, a source that may wait.
