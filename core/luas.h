@@ -8,7 +8,8 @@
  *
  *   0. luas_prepare() first in main, if the application will be large or have threads;
  *   1. fill a luas_options and luas_pool_open(): the workers load the script;
- *   2. luas_submit() calls of the script's global functions, as many as wanted;
+ *   2. luas_submit() calls of the script's global functions, as many as wanted; luas_map() and
+ *      luas_submit_call() can do more;
  *   3. poll luas_pool_fd() for POLLIN beside other descriptors, and then
  *      luas_next() until it returns 0, once for each wake-up;
  *   4. luas_pool_close().
@@ -80,13 +81,14 @@ LUAS_API const char *luas_version_string(void);
     X(LUAS_EINTR,     -10008, "interrupted by a signal") \
     X(LUAS_EDEEP,     -10009, "value nested too deeply") \
     X(LUAS_EUNSENT,   -10010, "value cannot travel between processes") \
-    X(LUAS_ESCRIPT,   -10011, "the script does not compile")
+    X(LUAS_ESCRIPT,   -10011, "the script does not compile") \
+    X(LUAS_ENOCALL,   -10012, "no such call without an outcome")
 
 enum luas_error {
 #define LUAS_ERROR_ENUM(name, value, text) name = value,
     LUAS_ERRORS(LUAS_ERROR_ENUM)
 #undef LUAS_ERROR_ENUM
-    LUAS_ELAST = -10012
+    LUAS_ELAST = -10013
 };
 
 /* A static string for a code that a function here has returned. */
@@ -195,6 +197,8 @@ typedef struct luas_value {
 } luas_value;
 
 /* Make arguments. The caller keeps the bytes valid until the call is submitted. */
+LUAS_API luas_value luas_nil(void);
+LUAS_API luas_value luas_boolean(int boolean);
 LUAS_API luas_value luas_integer(int64_t integer);
 LUAS_API luas_value luas_number(double number);
 LUAS_API luas_value luas_string(const char *string);
@@ -219,6 +223,9 @@ typedef struct luas_outcome {
     int pid;                /* of the worker, or 0 */
     int exitcode, signal;   /* of a crash, or -1 and 0 */
     double took;            /* seconds that the call ran, the last time; 0 if it never began */
+    void *data;             /* these three are the call's: see luas_call */
+    const char *label;      /* "" if it has none */
+    uint64_t position;      /* of its input in luas_map, from 0; else 0 */
 } luas_outcome;
 
 typedef enum luas_event_type {
@@ -307,8 +314,65 @@ static inline int luas_pool_open_sized(luas_pool **pool, const luas_options *opt
 LUAS_API int luas_submit(luas_pool *pool, const char *name, int count,
                          const luas_value *arguments, uint64_t *call);
 
+/* Is given an outcome, which is valid until it returns. It may submit and cancel calls, but must
+   not call luas_next, luas_wait and luas_pool_close for the pool. */
+typedef void luas_receiver(void *data, const luas_outcome *outcome);
+
+/* A call with everything that it can have. What is 0 or NULL is as for luas_submit. */
+typedef struct luas_call {
+    size_t size;            /* of this struct; the functions that take it set it */
+    const char *name;       /* of the script's global function */
+    int count;
+    const luas_value *arguments;
+    void *data;             /* comes back with the outcome; the library does not look at it */
+    luas_receiver *on_outcome;  /* gets data and the outcome, inside luas_next */
+    const char *label;      /* is copied, and comes back with the outcome */
+    double timeout;         /* seconds; 0: the pool's; negative: none */
+    int priority;           /* higher is started first; a call has 0 else, and it may be negative */
+    int retries;            /* 0: the pool's; negative: none */
+    luas_retry retry_on;    /* if there are retries here: after what */
+} luas_call;
+
+/*
+ * As luas_submit, with a luas_call. Calls of one priority are started in the order in which they
+ * were submitted, if they also have the same timeout and retries; those that differ there take
+ * turns. A call that waits at a worker already (LUAS_EVENT_DEALT) is not overtaken. Up to 16 such kinds of calls cost nothing; more of them are set up anew when they come
+ * again. A timeout counts from when the call starts in a worker, and for each try anew.
+ */
+LUAS_API int luas_submit_call(luas_pool *pool, const luas_call *call, uint64_t *number);
+
+/*
+ * Submits `n` calls: each has one of the inputs as its first argument, before those of *call.
+ * *first, unless `first` is NULL, gets the number of the first; the others follow it. It is much
+ * faster than `n` calls of luas_submit. On failure nothing was submitted.
+ */
+LUAS_API int luas_map(luas_pool *pool, const luas_call *call, size_t n, const luas_value *inputs,
+                      uint64_t *first);
+
+static inline int luas_submit_call_sized(luas_pool *pool, const luas_call *call, uint64_t *number)
+{
+    luas_call sized = *call;
+    sized.size = sizeof sized;
+    return luas_submit_call(pool, &sized, number);
+}
+#define luas_submit_call luas_submit_call_sized
+
+static inline int luas_map_sized(luas_pool *pool, const luas_call *call, size_t n,
+                                 const luas_value *inputs, uint64_t *first)
+{
+    luas_call sized = *call;
+    sized.size = sizeof sized;
+    return luas_map(pool, &sized, n, inputs, first);
+}
+#define luas_map luas_map_sized
+
+/* From now on outcomes whose call has no on_outcome go to this function, with this data, inside
+   luas_next; that returns 0 when there are no more, or after some hundred, and then the descriptor
+   is still readable. NULL: luas_next returns them again. */
+LUAS_API void luas_on_outcome(luas_pool *pool, luas_receiver *receiver, void *data);
+
 /* Cancels a call. If it has not started it never will; if it runs it is stopped. Its
-   outcome still comes, once. */
+   outcome still comes, once. LUAS_ENOCALL: there is no such call, or its outcome was taken. */
 LUAS_API int luas_cancel(luas_pool *pool, uint64_t call);
 
 /* Tells the workers that have no call to exit; returns how many these are. Others are forked when

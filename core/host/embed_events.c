@@ -2,6 +2,8 @@
 #define _GNU_SOURCE
 #include "embed_events.h"
 
+#include "embed.h"
+
 #include <stdlib.h>
 #include <sys/wait.h>
 
@@ -35,7 +37,8 @@ static void on_event(luas__reader *self, int tag, const luas__pool_event *e)
     const listener *l = (listener *)self;
     (void)tag;
     luas_event event = {
-        .size = sizeof event, .type = type_of(e), .call = e->index, .count = e->count,
+        .size = sizeof event, .type = type_of(e), 
+        .call = e->index > 0 ? luas__embed_number(e->job, e->index) : 0, .count = e->count,
         .time = seconds(e->at), .worker = e->worker, .pid = e->pid,
         .start = seconds(e->start), .took = e->took < 0 ? -1 : seconds(e->took),
         .kind = (luas_kind)e->kind, .attempts = e->attempts, .retried = e->retried, .exitcode = -1};

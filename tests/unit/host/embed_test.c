@@ -364,7 +364,8 @@ static void test_cancelling(void)
         submit(pool, "echo", luas_integer(i));
     for (uint64_t call = 1; call <= 4; call++)
         CHECK_INT(luas_cancel(pool, call), 0);
-    CHECK_INT(luas_cancel(pool, 1000), 0);
+    CHECK_INT(luas_cancel(pool, 1000), LUAS_ENOCALL);
+    CHECK_INT(luas_cancel(pool, 0), LUAS_ENOCALL);
     int cancelled = 0;
     while (luas_pending(pool) > 0) {
         await(pool, &o);

@@ -1,0 +1,69 @@
+/*
+ * A pool of luas.h, for the files behind that header. Calls with the same policy (timeout,
+ * priority, retries) belong to one job of the core's. A call's number is made of its job's id and
+ * its index there.
+ */
+#ifndef LUAS_EMBED_H
+#define LUAS_EMBED_H
+
+#include "embed_calls.h"
+#include "embed_worker.h"
+#include "luas.h"
+#include "pool.h"
+#include "results.h"
+
+typedef struct luas__call_job {
+    luas__job *job;
+    uint64_t taken;         /* outcomes of it that the application has taken */
+} luas__call_job;
+
+struct luas_pool {
+    luas__pool *pool;
+    luas__policy policy;    /* of calls that ask for nothing else: the first job's */
+    luas__call_job *jobs;
+    int njobs;
+    size_t cap_jobs;
+    int looked_at;          /* the job whose outcomes were taken last */
+    luas__calls calls;      /* those without an outcome */
+    luas__embed_worker worker;  /* what each of them needs */
+    luas__buffer script;    /* its text and name */
+    void *setup_data;       /* the copy, or NULL */
+    bool is_quiet;          /* has a share in the quiet process */
+    luas__outcome next;     /* `count` calls from `index` on of next_job are next */
+    luas__job *next_job;
+    const char *payload;    /* of these */
+    luas__results results;  /* of the last outcome */
+    char *label;            /* of that, or NULL */
+    char message[80];       /* for an outcome without a message */
+    int failure;            /* the last result of luas_next, if negative */
+    luas_receiver *receive; /* or NULL */
+    void *receiver_data;
+    bool is_receiving;      /* a receiver is being called */
+};
+
+/* The first job has the numbers that its calls have as indices. */
+enum { LUAS__INDEX_BITS = 36 };
+
+static inline uint64_t luas__embed_number(int64_t job, uint64_t index)
+{
+    return job <= 1 ? index : (uint64_t)job << LUAS__INDEX_BITS | index;
+}
+
+/* Is this process a child of the one that opened the pool? */
+static inline bool luas__embed_is_foreign(const luas_pool *p)
+{
+    return p->pool != NULL && !luas__fork_detect_is_here(&p->pool->fork_detect);
+}
+
+static inline bool luas__embed_has_outcome(const luas_pool *p)
+{
+    bool has = p->next.count > 0;
+    for (int i = 0; i < p->njobs && !has; i++)
+        has = luas__job_has_taken(p->jobs[i].job) || p->jobs[i].job->output.inbox.len > 0;
+    return has;
+}
+
+/* Gives the job for calls with this policy: starts one if there is none. */
+int luas__embed_submit_job(luas_pool *p, const luas__policy *policy, luas__job **job);
+
+#endif
