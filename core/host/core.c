@@ -8,7 +8,6 @@
 #include "clock.h"
 #include "cpus.h"
 #include "fail.h"
-#include "fields.h"
 #include "handles.h"
 #include "inline_call.h"
 #include "job_handle.h"
@@ -25,7 +24,6 @@
 #include "table_watch.h"
 #include "task.h"
 #include "terminal.h"
-#include "text_handle.h"
 #include "traceback.h"
 #include "user_calls.h"
 
@@ -222,7 +220,7 @@ static const luaL_Reg functions[] = {
     {"tell", core_tell}, {"check", core_check}, {"call", core_call}, {"length", core_length},
     {"check_list", luas__feed_check_list}, {"report", luas__fail_report}, {"caller", core_caller},
     {"ends_alone", core_ends_alone}, {"at_end", core_at_end},
-    {"reporter", luas__fail_reporter}, {"called", core_called}, {"joining", luas__share_joining}, {NULL, NULL},
+    {"reporter", luas__fail_reporter}, {"called", core_called}, {"text_tools", luas__printer_tools}, {"joining", luas__share_joining}, {NULL, NULL},
 };
 
 static const luaL_Reg pool_methods[] = {{"job", luas__job_handle_new}, {NULL, NULL}};
@@ -237,8 +235,6 @@ int luas__core_open(lua_State *L)
     luas__handles_add_methods(L, LUAS__JOB_CLASS, luas__feed_methods);
     luas__handles_add_methods(L, LUAS__JOB_CLASS, luas__collect_methods);
     luas__handles_add_methods(L, LUAS__JOB_CLASS, luas__readers_job);
-    luas__handles_add_methods(L, LUAS__JOB_CLASS, luas__text_handle_job);
-    luas__handles_add_methods(L, LUAS__JOB_CLASS, luas__printer_job);
     luas__readers_open(L);
     luas__terminal_open(L);
     lua_newtable(L);
@@ -246,9 +242,6 @@ int luas__core_open(lua_State *L)
     luaL_newlib(L, functions);
     luaL_setfuncs(L, luas__readers_core, 0);
     luaL_setfuncs(L, luas__terminal_core, 0);
-    luaL_setfuncs(L, luas__text_handle_core, 0);
-    luaL_setfuncs(L, luas__fields_core, 0);
-    luaL_setfuncs(L, luas__printer_core, 0);
     luaL_setfuncs(L, luas__sentinel_core, 0);
     luas__share_open(L);
     lua_setfield(L, -2, "shared");

@@ -41,9 +41,7 @@
  *                                   long; without it: no longer
  *   core.isatty(fd) -> boolean      core.version: a string
  *   core.shared                     the module `shared` (share_open.h)
- *   core.text, J:cut                text_handle.h
- *   core.fields                     fields.h
- *   core.text_tools, J:print        printer.h
+ *   core.text_tools() -> table      what few scripts need: text_handle.h, fields.h, printer.h
  *
  *   P:job(policy or fields) -> J    start a job
  *   P:step([seconds [, again]]) -> happened, forked     drive once: did anything

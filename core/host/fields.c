@@ -211,4 +211,4 @@ static int core_fields(lua_State *L)
     return 2;
 }
 
-const luaL_Reg luas__fields_core[] = {{"fields", core_fields}, {NULL, NULL}};
+const luaL_Reg luas__fields_functions[] = {{"fields", core_fields}, {NULL, NULL}};

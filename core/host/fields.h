@@ -1,7 +1,7 @@
 /*
  * The fields of a line, for code at the command line (lua/luas/shell.lua).
  *
- *   core.fields({sep= or nil, quotes=, names=}) -> F, set
+ *   fields({sep= or nil, quotes=, names=}) -> F, set
  *
  * set(line) has F be the fields of that line, which are looked for only as far as they are asked
  * for: F[1], F[-1] from the end, #F. Without `sep` they lie between spaces; with `quotes` they are
@@ -12,6 +12,6 @@
 
 #include <lauxlib.h>
 
-extern const luaL_Reg luas__fields_core[];
+extern const luaL_Reg luas__fields_functions[];
 
 #endif

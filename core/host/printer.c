@@ -12,12 +12,14 @@
 #include "array.h"
 #include "error.h"
 #include "fail.h"
+#include "fields.h"
 #include "fold.h"
 #include "job_handle.h"
 #include "msgpack.h"
 #include "outcome_push.h"
 #include "task.h"
 #include "text.h"
+#include "text_handle.h"
 
 #define PRINTER "luas.core.printer"
 
@@ -275,17 +277,15 @@ static int core_unreadable(lua_State *L)
 static const luaL_Reg functions[] = {
     {"unreadable", core_unreadable},
     {"printer", core_printer}, {"text_of", core_text_of}, {"each_record", core_each_record},
-    {"record", core_record}, {NULL, NULL},
+    {"record", core_record}, {"print", job_print}, {NULL, NULL},
 };
 
-/* These are for few scripts. */
-static int core_text_tools(lua_State *L)
+int luas__printer_tools(lua_State *L)
 {
     make_class(L);
     luaL_newlib(L, functions);
     luaL_setfuncs(L, luas__fold_functions, 0);
+    luaL_setfuncs(L, luas__fields_functions, 0);
+    luaL_setfuncs(L, luas__text_handle_functions, 0);
     return 1;
 }
-
-const luaL_Reg luas__printer_core[] = {{"text_tools", core_text_tools}, {NULL, NULL}};
-const luaL_Reg luas__printer_job[] = {{"print", job_print}, {NULL, NULL}};

@@ -2,9 +2,8 @@
  * Writes the results of a job to stdout, without a Lua value for each of them: for what runs at the
  * command line (lua/luas/shell.lua).
  *
- *   core.text_tools() -> a table of the functions here that are not a job's
  *   printer(behind, ordered) -> P      each text has `behind` written behind it
- *   J:print(P) -> n [, outcome]     writes what has come, up to the first outcome that is no value,
+ *   print(J, P) -> n [, outcome]     writes what has come, up to the first outcome that is no value,
  *                                   which is given as well. n are over: printed, in order
  *   P:flush() -> true               or nil, message: it cannot be written
  *   text_of(line, ...) -> text or nothing      what is to be printed for a line: of several
@@ -12,7 +11,6 @@
  *                                   of nil or false nothing
  *   each_record(text, sep, delimiter, number, f [, skipped])   f(record, number) for each
  *                                   record of a block but the first ones
- *   add, min, max                  fold.h
  *   unreadable(path) -> message or nothing
  *   record() -> number, name   of the record that the running task has, or its first one
  */
@@ -21,6 +19,7 @@
 
 #include <lauxlib.h>
 
-extern const luaL_Reg luas__printer_core[], luas__printer_job[];
+/* core.text_tools() makes a table of these, and of those of fold.h, fields.h and text_handle.h. */
+int luas__printer_tools(lua_State *L);
 
 #endif

@@ -223,5 +223,4 @@ static int core_text(lua_State *L)
     return 2;
 }
 
-const luaL_Reg luas__text_handle_core[] = {{"text", core_text}, {NULL, NULL}};
-const luaL_Reg luas__text_handle_job[] = {{"cut", job_cut}, {NULL, NULL}};
+const luaL_Reg luas__text_handle_functions[] = {{"text", core_text}, {"cut", job_cut}, {NULL, NULL}};

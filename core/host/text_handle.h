@@ -1,13 +1,13 @@
 /*
  * Texts for Lua (lua/luas/lines.lua), whose records are tasks.
  *
- *   core.text(path or file, {sep=, block=, whole=, delimiter=}) -> T    or nil, message
+ *   text(path or file, {sep=, block=, whole=, delimiter=}) -> T    or nil, message
  *   T:record([single]) -> string    of a text of blocks a block, unless `single`. nil at the end; false after a signal, to be called again; or
  *                                   nil, message
  *   T:ready() -> boolean            would reading not wait?
  *   T:place() -> name, number, byte     of the next record
  *   T:close()
- *   J:cut(T, most) -> n, more [, message]   feeds the next passage, of at most so many records;
+ *   cut(J, T, most) -> n, more [, message]   feeds the next passage, of at most so many records;
  *                                   after a signal none
  */
 #ifndef LUAS_TEXT_HANDLE_H
@@ -15,6 +15,6 @@
 
 #include <lauxlib.h>
 
-extern const luaL_Reg luas__text_handle_core[], luas__text_handle_job[];
+extern const luaL_Reg luas__text_handle_functions[];
 
 #endif

@@ -496,10 +496,11 @@ end
 
 --- Prints the results that have come, up to the first outcome that is no value, which it returns
 --- after the number of those that are over (printer.h).
+---@param tools table     core.text_tools()
 ---@param printer userdata
 ---@return integer n, luas.outcome?
-function Job:print(printer)
-    local n, fields = self.handle:print(printer)
+function Job:print(tools, printer)
+    local n, fields = tools.print(self.handle, printer)
     self.taken = self.taken + n
     if fields then note_failure(self, fields) end
     return n, fields and describe(self, fields)

@@ -1,11 +1,13 @@
 --- Sources of the lines or blocks of files and streams. Workers read files themselves: a job is
---- fed with places of lines, and not with the lines (Job:cut in core/host/text_handle.h). For
+--- fed with places of lines, and not with the lines (core/host/text_handle.h). For
 --- everybody else such a source is a function that gives one line after the other.
 
 local check = require "luas.check"
 local core = require "luas.core"
 local options = require "luas.options"
 local sources = require "luas.sources"
+
+local tools = core.text_tools()
 
 local M = {}
 
@@ -48,7 +50,7 @@ local function open(self, what)
     end
     if not given then return nil, message end
     local text
-    text, message = core.text(given, self.how)
+    text, message = tools.text(given, self.how)
     if not text then return nil, ("%s: %s"):format(tostring(what), message) end
     return text
 end
@@ -135,7 +137,7 @@ function Texts:feed(job, most)
     local function cut(text)
         local before = self.given
         if self.how.whole then self:note_block(text) end
-        local n, more, why = handle:cut(text, most)
+        local n, more, why = tools.cut(handle, text, most)
         self.given = before + n
         if more then return n end
         return nil, why

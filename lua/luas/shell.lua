@@ -158,7 +158,7 @@ local function print_results(self, f, source)
     end
     local again
     while true do
-        local n, o = job:print(self.printer)
+        local n, o = job:print(tools, self.printer)
         if o then take(o) end
         if job:over() then break end
         if n == 0 and not o then

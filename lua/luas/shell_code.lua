@@ -54,7 +54,7 @@ end
 -- ---- fields and records ----
 
 local function fields_of(all)
-    return core.fields { sep = all.sep, quotes = all.quotes, names = all.names }
+    return tools.fields { sep = all.sep, quotes = all.quotes, names = all.names }
 end
 
 --- A function that takes the names of fields from the first record of a file. Workers know only
