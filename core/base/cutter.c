@@ -81,6 +81,8 @@ static ssize_t read_more(luas__cutter *c)
    beginning. */
 static size_t record_end(luas__cutter *c, size_t from)
 {
+    if (c->held.len <= from)
+        return 0;
     const char *bytes = luas__buffer_bytes(&c->held), *end = bytes + c->held.len;
     size_t searched = c->searched > from && c->text->delimiter == 0 ? c->searched : from;
     const char *sep = c->held.len > searched ? luas__text_find(c->text, bytes + searched, end) : NULL;

@@ -415,13 +415,10 @@ static const char *record_input(luas__job *j, const luas__batch *b, uint64_t ind
     luas__buffer raw = LUAS__BUFFER_INIT, *out = &j->input.record;
     const luas__text *text = b->of.text;
     size_t size, from = luas__job_batch_range(b, index, 1, &size);
-    const char *record = luas__buffer_bytes(&b->bytes) + from;
-    int rc = 0;
-    if (text->fd >= 0) {
-        rc = luas__text_read(text->fd, b->of.from + from, size, &raw);
+    const char *record = text->fd < 0 ? luas__buffer_bytes(&b->bytes) + from : "";
+    int rc = text->fd < 0 ? 0 : luas__text_read(text->fd, b->of.from + from, size, &raw);
+    if (text->fd >= 0 && (size = raw.len) > 0)
         record = luas__buffer_bytes(&raw);
-        size = raw.len;
-    }
     luas__buffer_truncate(out, 0);
     if (rc == 0)
         rc = luas__mp_write_array(out, 1);

@@ -70,8 +70,8 @@ int luas__records_begin(luas__records *r, luas__mp_reader *body)
     if (rc < 0)
         return rc;
     r->failed = f[PID] != 0 ? read_file(r, f) : 0;
-    r->at = f[PID] != 0 ? luas__buffer_bytes(&r->read) : (const char *)body->at;
-    r->end = f[PID] != 0 ? luas__buffer_end(&r->read) : (const char *)body->end;
+    r->at = f[PID] == 0 ? (const char *)body->at : r->read.len > 0 ? luas__buffer_bytes(&r->read) : "";
+    r->end = f[PID] == 0 ? (const char *)body->end : r->at + r->read.len;
     r->cut = (size_t)(r->end - r->at) < (size_t)f[LENGTH];
     body->at = body->end;
     return 0;

@@ -38,7 +38,7 @@ Texts.__index = Texts
 local function unpack_file(path, packer)
     local file <close>, message = io.open(path, "rb") -- the program would say it worse
     if not file then return nil, message end
-    return io.popen(("exec %s < '%s'"):format(packer, path:gsub("'", [['\'']])), "r")
+    return io.popen(("exec %s < '%s' 2>/dev/null"):format(packer, path:gsub("'", [['\'']])), "r")
 end
 
 local function open(self, what)
@@ -92,12 +92,15 @@ end
 
 -- A text is over. What unpacked it says whether it was whole.
 local function finish(self)
-    local program = self.unpacked
+    local program, path = self.unpacked, self.list[self.at]
     self.text:close()
     self.text, self.unpacked = nil, nil
-    if program and not program:close() then
-        return ("%s: cannot be unpacked"):format(self.list[self.at])
-    end
+    if not program then return nil end
+    local ok, _, status = program:close()
+    if ok then return nil end
+    local packer = packers[path:match "%.(%w+)$"]:match "%S+"
+    return status == 127 and ("%s: the program %s is not there"):format(path, packer)
+        or ("%s: %s cannot unpack it"):format(path, packer)
 end
 
 -- Reads by `step(text)`, which gives what it has read; nil at the end of the text, or also why
