@@ -26,13 +26,12 @@ local function gather_all(job, all, had)
     local results, failures = had.results, had.failures
     local first, cancelled
     local function take(o)
-        if all.on_error == "collect" then
-            job:spread(o, failures)
-        elseif o.kind == "cancelled" then
+        if all.on_error == "collect" then return job:spread(o, failures) end
+        had.others[#had.others + 1] = o
+        if o.kind == "cancelled" then
             cancelled = earlier(cancelled, o)
         elseif earlier(first, o) ~= first then
             first = job:first(o)
-            had.first = first
             job:finish()
             job:cancel(o.index + 1)
         end
@@ -52,9 +51,10 @@ end
 
 -- Ctrl-C has ended the call: what is raised has all outcomes.
 local function interrupted(job, had, raised)
-    local first = had.first
-    if first then had.failures[first.index] = first end
     job:wind_up()
+    for _, o in ipairs(had.others) do job:spread(o, had.failures) end
+    local last = job:last_failure()
+    if last then job:spread(last, had.failures) end
     local function failing() return job:collect(had.results) end
     for o in failing do job:spread(o, had.failures) end
     had.n = job.fed
@@ -72,7 +72,7 @@ end
 ---@param all luas.joboptions
 ---@return table results, integer n, any raised, table<integer, luas.outcome> failures
 function M.all(job, all)
-    local had = { results = {}, failures = {} }
+    local had = { results = {}, failures = {}, others = {} }
     local ok, raised = pcall(gather_all, job, all, had)
     if not ok then
         if core.stopped(raised) and not is_in_task() and not job.pool.ended then

@@ -16,7 +16,7 @@ function M.hold(thing, at)
     local job = thing.job
     local pool = job.pool
     pool.later = pool.later or heap.new(is_due_before)
-    thing.due, job.held = at, job.held + 1
+    thing.due = at
     pool.later:add(thing)
 end
 
@@ -25,7 +25,19 @@ end
 function M.drop(thing)
     local job = thing.job
     job.pool.later:remove(thing)
-    thing.due, job.held = nil, job.held - 1
+    thing.due = nil
+end
+
+--- Is something of the job held?
+---@param job table
+---@return boolean
+function M.any(job)
+    local later = job.pool.later
+    if not (later and later:first()) then return false end
+    for i = 1, later.n do
+        if later[i].job == job then return true end
+    end
+    return false
 end
 
 --- What was held until now goes on.
@@ -39,23 +51,13 @@ function M.release(pool)
     end
 end
 
--- The jobs of which something is held.
-local function jobs_of(pool)
-    local jobs, job = {}, pool.jobs.after
-    while job ~= pool.jobs do
-        if job.held > 0 then jobs[#jobs + 1] = job end
-        job = job.after
-    end
-    return jobs
-end
-
 --- Waits until something may go on, at most so many seconds.
 ---@param pool table
 ---@param timeout number?
 function M.await(pool, timeout)
     local first = pool.later:first()
     if not first then return end
-    local jobs, at = jobs_of(pool), first.due
+    local jobs, at = pool:unfinished(), first.due
     for _, job in ipairs(jobs) do at = math.min(at, job.ends or math.huge) end
     core.sleep(math.min(timeout or 1, at - core.now()))
     for _, job in ipairs(jobs) do job:expire() end
@@ -69,7 +71,7 @@ end
 ---@param f fun(task: table)
 function M.take(job, from, to, f)
     local tasks = {}
-    for _, thing in ipairs(job.pool.later) do
+    for _, thing in ipairs(job.pool.later:all()) do
         if thing.job == job and thing.index and thing.index >= from and thing.index <= to then
             tasks[#tasks + 1] = thing
         end

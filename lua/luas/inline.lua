@@ -17,6 +17,7 @@ local later = require "luas.later"
 local inspect = later.open "luas.inspect"
 local outcome = require "luas.outcome"
 local held = later.open "luas.held"
+local lost = later.open "luas.lost"
 local refusal = later.open "luas.refusal"
 local retry = later.open "luas.retry"
 local turns = later.open "luas.turns"
@@ -59,12 +60,12 @@ end
 ---@return table
 local function new(given)
     local self = setmetatable({
-        jobs = {}, waiting = heap.new(goes_before), running = {}, counts = {}, last_id = 0, last_turn = 0,
+        jobs = {}, -- a set of those that have tasks and are not done
+        waiting = heap.new(goes_before), running = {}, counts = {}, last_id = 0, last_turn = 0,
         ended_ids = {}, first_ended = 1, last_ended = 0,
         init = given.init, exit = given.exit, name = given.name,
         init_timeout = given.init_timeout ~= math.huge and given.init_timeout or nil,
     }, Pool)
-    self.jobs.before, self.jobs.after = self.jobs, self.jobs -- a ring of those not done
     return self
 end
 
@@ -73,15 +74,14 @@ function Pool:job(policy)
     self.last_id = self.last_id + 1
     self.last_turn = self.last_turn + 1
     local job = setmetatable({
-        turn = self.last_turn, had = 0, held = 0,
+        turn = self.last_turn, had = 0,
         ends = policy.deadline and core.now() + policy.deadline,
         serial = self.last_id, pool = self, policy = policy, priority = policy.priority or 0,
         depth = #self.running, queue = {}, first = 1, last = 0,
-        outcomes = {}, taken = 0, posted = 0, fed = 0, settled_count = 0, failures = 0,
+        outcomes = {}, taken = 0, posted = 0, fed = 0, failures = 0,
+        open = {}, -- tasks without an outcome, by their index
         lanes = (policy.limit_n or policy.limit_interval) and {}, noted = 0,
     }, Job)
-    job.before, job.after = self.jobs.before, self.jobs
-    job.before.after, self.jobs.before = job, job
     return job
 end
 
@@ -98,12 +98,20 @@ end
 --- Is there a task that has no outcome? Who still feeds a job may have been stopped, and never
 --- ends it.
 function Pool:busy()
-    local job = self.jobs.after
-    while job ~= self.jobs do
+    for job in pairs(self.jobs) do
         if not job:rests() then return true end
-        job = job.after
     end
     return false
+end
+
+local function is_older(a, b) return a.serial < b.serial end
+
+--- The jobs that are not done, the oldest first.
+function Pool:unfinished()
+    local jobs = {}
+    for job in pairs(self.jobs) do jobs[#jobs + 1] = job end
+    table.sort(jobs, is_older)
+    return jobs
 end
 
 --- Runs `exit`, as a worker does at its end, if any task has run.
@@ -118,13 +126,10 @@ end
 
 function Pool:terminate()
     self.closed = true
-    local job = self.jobs.after
-    while job ~= self.jobs do
-        local after = job.after
+    for _, job in ipairs(self:unfinished()) do
         job.sealed = true
         job:cancel()
         job:leave_if_done()
-        job = after
     end
 end
 
@@ -174,7 +179,7 @@ end
 
 -- A job that had its turn goes behind those of its priority.
 local function end_turn(job)
-    local pool, waits = job.pool, job.place
+    local pool, waits = job.pool, job.pool.waiting:has(job)
     if waits then pool.waiting:remove(job) end
     pool.last_turn = pool.last_turn + 1
     job.turn, job.had = pool.last_turn, 0
@@ -189,14 +194,21 @@ local function share(job)
     if job.had >= TURN then end_turn(job) end
 end
 
+-- Nothing is ready to run.
+local function rest(self, timeout)
+    if self.later and self.later:first() then
+        held.await(self, timeout)
+    elseif #self.running == 0 and self:busy() then
+        lost.mend(self, Task.cancel)
+    end
+    return false
+end
+
 --- Runs one task: false when there is none.
 function Pool:step(timeout)
     if self.later then held.release(self) end
     local job = self.waiting:first()
-    if not job then
-        if self.later then held.await(self, timeout) end
-        return false
-    end
+    if not job then return rest(self, timeout) end
     if not prepare(self) or job:expire() then return true end
     if self.waiting.n > 1 then share(job) else job:run() end
     return true
@@ -219,7 +231,7 @@ function Job:id()
 end
 
 --- Has all that was fed its outcome?
-function Job:rests() return self.settled_count == self.fed end
+function Job:rests() return self.posted == self.fed end
 
 function Job:label(text) self.text = text end
 
@@ -228,7 +240,7 @@ function Job:name() end
 function Job:running() return {} end
 
 function Job:pace()
-    return self.settled_count, self.cancelled_count or 0, self.failures, self.first_start,
+    return self.posted, self.cancelled_count or 0, self.failures, self.first_start,
         self.last_end, self.slowest
 end
 
@@ -264,20 +276,21 @@ end
 function Job:enqueue(task)
     local first = self.queue[self.first]
     if first and task.index < first.index then
+        self.queue[self.first - 1] = task
         self.first = self.first - 1
-        self.queue[self.first] = task
     else
+        self.queue[self.last + 1] = task
         self.last = self.last + 1
-        self.queue[self.last] = task
     end
-    if not self.place then self.pool.waiting:add(self) end
+    self.pool.waiting:add(self)
 end
 
 local function push(self, arguments)
-    self.fed = self.fed + 1
-    local task = setmetatable({
-        job = self, index = self.fed, arguments = arguments, attempts = 0,
-    }, Task)
+    local index = self.fed + 1
+    local task = setmetatable({ job = self, index = index, arguments = arguments, attempts = 0 }, Task)
+    self.open[index] = task
+    self.fed = index
+    self.pool.jobs[self] = true
     if self.lanes then turns.add(task) else self:enqueue(task) end
     if self.expired then self:expire() end
 end
@@ -353,7 +366,7 @@ function Job:pump() end
 
 --- Call it when nobody waits for the job yet.
 function Job:detach()
-    while self.first <= self.last or self.held > 0 do
+    while self.first <= self.last or held.any(self) do
         if self.first > self.last then
             held.await(self.pool)
         elseif prepare(self.pool) and not self:expire() then
@@ -369,14 +382,14 @@ local function note_end(self)
 end
 
 function Job:leave_if_done()
-    if not self.after or not self:done() then return end
-    self.before.after, self.after.before = self.after, self.before
-    self.before, self.after = nil, nil
+    if self.has_left or not self:done() then return end
+    self.pool.jobs[self] = nil
+    self.has_left = true
     if self.watched then note_end(self) end
 end
 
 function Job:watch()
-    if not self.watched and not self.after then note_end(self) end
+    if not self.watched and self:done() then note_end(self) end
     self.watched = true
     return self.serial
 end
@@ -387,9 +400,10 @@ local counters = {
 }
 
 function Job:post(o)
-    self.posted = self.posted + 1
-    self.outcomes[self.posted] = o
-    self.settled_count = self.settled_count + 1
+    local at = self.posted + 1
+    self.outcomes[at] = o
+    self.posted = at
+    self.open[o.index] = nil
     self.pool:count("tasks", 1)
     if o.fields and o.fields.kind == "cancelled" then
         self.cancelled_count = (self.cancelled_count or 0) + 1
@@ -427,24 +441,40 @@ function Task:go_on()
 end
 
 function Task:__close()
-    table.remove(self.job.pool.running)
-    table.remove(stack)
-    due.leave(self.level, true)
     if self.goes_on then
         self.goes_on = nil
         self:go_on()
     elseif not self.settled and not self.due then
         self:fail { kind = "cancelled" }
     end
-    if self.lane then turns.ended(self) end
 end
 
-local function start(self)
+local function cut(list, n)
+    for i = #list, n + 1, -1 do list[i] = nil end
+end
+
+-- The run of a task. A signal may end it before the task's own scope begins, and at its end.
+local Run = {}
+
+function Run:__close()
+    cut(self.running, self.before)
+    cut(stack, self.depth)
+    due.leave(self.level, true)
+    if self.lane then self.lane:go_on() end
+end
+
+local function new_run(pool)
+    local running = pool.running
+    return setmetatable({ running = running, before = #running, depth = #stack, level = due.level() }, Run)
+end
+
+local function start(self, run)
     local task = self.queue[self.first]
     self.first = self.first + 1
     self.queue[self.first - 1] = nil
     if self.first > self.last then self.pool.waiting:remove(self) end
-    task.level = due.level()
+    if not task then return nil end
+    task.level, run.lane = run.level, task.lane
     table.insert(self.pool.running, task)
     stack[#stack + 1] = task
     if task.lane then turns.started(task) end
@@ -496,11 +526,13 @@ end
 -- A decider runs outside of the task.
 local function decide(self, fields)
     local running = self.job.pool.running
+    self.deciding = true
     table.remove(running)
     table.remove(stack)
     local ok, again = pcall(self.job.policy.decide, fields)
     table.insert(running, self)
     stack[#stack + 1] = self
+    self.deciding = nil
     if not ok then error(again, 0) end
     return again
 end
@@ -570,15 +602,18 @@ function Job:count_failure()
 end
 
 function Job:run()
-    local task <close> = start(self)
-    task:call()
+    local run = new_run(self.pool)
+    local again <close> = run -- if a signal ends the first end
+    local once <close> = run
+    local task <close> = start(self, run)
+    if task then task:call() end
 end
 
 -- Takes out what has not begun, from one index to another, and calls `f` with each task. A signal
--- may have ended this, or `start`, anywhere: then places are empty.
+-- may have ended this anywhere: then places are empty.
 local function take_queued(self, from, to, f)
     if self.lanes then turns.take(self, from, to, f) end
-    if self.held > 0 then held.take(self, from, to, f) end
+    if self.pool.later then held.take(self, from, to, f) end
     local kept, last = self.first, self.last
     for i = self.first, last do
         local task = self.queue[i]
@@ -604,8 +639,8 @@ function Job:end_queued(o)
     end)
 end
 
-local function cancel(task)
-    task:fail { kind = "cancelled", expired = task.job.expired }
+function Task:cancel()
+    self:fail { kind = "cancelled", expired = self.job.expired }
 end
 
 --- Is its deadline over? Then all that has not begun is cancelled.
@@ -617,7 +652,7 @@ function Job:expire()
 end
 
 function Job:cancel_queued(from, to)
-    take_queued(self, from or 0, to or math.maxinteger, cancel)
+    take_queued(self, from or 0, to or math.maxinteger, Task.cancel)
 end
 
 -- The task that ran was stopped by the same error.
@@ -625,6 +660,7 @@ function Job:start_no_more() self:cancel_queued() end
 
 function Job:cancel(from, to)
     self:cancel_queued(from, to)
+    if not from and not to then lost.find(self, Task.cancel) end
     for _, task in ipairs(self.pool.running) do
         if task.job == self and task.index >= (from or 0) and task.index <= (to or math.maxinteger) then
             task.cancelled = true
@@ -633,36 +669,44 @@ function Job:cancel(from, to)
     end
 end
 
-local function shift(self)
-    if self.taken == self.posted then return nil end
+-- The next outcome; `skip` takes it, once it is where it belongs.
+local function peek(self)
+    return self.taken < self.posted and self.outcomes[self.taken + 1] or nil
+end
+
+local function skip(self, o)
+    self.open[o.index] = nil
+    self.outcomes[self.taken] = nil -- the one before it
     self.taken = self.taken + 1
-    local o = self.outcomes[self.taken]
-    self.outcomes[self.taken] = nil
-    return o
 end
 
 function Job:list() return {} end
 
 function Job:collect(results)
     local n = 0
-    for o in shift, self do
-        if o.fields then return n + o.fields.count, o.fields end
-        results[o.index], n = o.results[1], n + 1
+    for o in peek, self do
+        local fields = o.fields
+        if not fields then results[o.index] = o.results[1] end
+        n = n + 1
+        skip(self, o)
+        if fields then return n, fields end
     end
     return n
 end
 
 function Job:next()
-    local o = shift(self)
+    local o = peek(self)
     if o == nil then return end
+    skip(self, o)
     if o.fields then return o.index, o.fields end
     return o.index, nil, unpack(o.results, 1, o.results.n)
 end
 
 function Job:gather(values, others, order)
     local n = 0
-    for o in shift, self do
+    for o in peek, self do
         local results = o.results
+        skip(self, o)
         n = n + 1
         if order then order[#order + 1] = o.index end
         if o.fields then return n, o.fields end
@@ -678,7 +722,7 @@ end
 function Job:printed() return {} end
 
 function Job:done()
-    return self.dropped or (self.sealed and self.settled_count == self.fed)
+    return self.dropped or (self.sealed and self.posted == self.fed)
 end
 
 function Job:drop()

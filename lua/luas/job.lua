@@ -488,8 +488,10 @@ end
 ---@param results table
 ---@return luas.outcome?
 function Job:collect(results)
-    local n, fields = self.handle:collect(results)
+    local n
+    n, self.failure = self.handle:collect(results)
     self.taken = self.taken + n
+    local fields = self.failure
     if fields then note_failure(self, fields) end
     return fields and describe(self, fields)
 end
@@ -504,6 +506,13 @@ function Job:print(tools, printer)
     self.taken = self.taken + n
     if fields then note_failure(self, fields) end
     return n, fields and describe(self, fields)
+end
+
+--- What `collect` has returned, again, in case that a signal came before the caller had it.
+---@return luas.outcome?
+function Job:last_failure()
+    local fields = self.failure
+    return fields and (outcome.is(fields) and fields or describe(self, fields))
 end
 
 --- The outcome of the first task that this one is about.

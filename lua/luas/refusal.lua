@@ -28,12 +28,8 @@ end
 ---@param ... any     as core.guard gives them
 ---@return string
 function M.give_up(self, kind, ...)
-    local o, job = refusal(self, kind, ...), self.jobs.after
-    while job ~= self.jobs do
-        local after = job.after
-        job:end_queued(o)
-        job = after
-    end
+    local o = refusal(self, kind, ...)
+    for _, job in ipairs(self:unfinished()) do job:end_queued(o) end
     local value, message, traceback = ...
     if kind == "error" then return message .. "\n" .. (traceback or "") end
     return "a worker ended while it ran init: " .. how_it_ended(self, kind, value)

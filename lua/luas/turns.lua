@@ -16,7 +16,6 @@ Lane.__index = Lane
 ---@field job table
 ---@field waiting luas.heap?  tasks, lowest index first
 ---@field ready integer      tasks in the queue
----@field running integer
 ---@field left integer       tasks from when their key is said until they have an outcome
 ---@field at number          when the next may start
 ---@field due number?        the same, while it is waited for
@@ -27,7 +26,7 @@ local function lane_of(job, number)
     if number == 0 then return nil end
     local lane = job.lanes[number]
     if not lane then
-        lane = setmetatable({ job = job, ready = 0, running = 0, left = 0, at = 0 }, Lane)
+        lane = setmetatable({ job = job, ready = 0, left = 0, at = 0 }, Lane)
         job.lanes[number] = lane
     end
     return lane
@@ -58,16 +57,24 @@ function M.spare(job)
     return numbers
 end
 
+local function count_running(lane)
+    local n = 0
+    for _, task in ipairs(lane.job.pool.running) do
+        if task.lane == lane then n = n + 1 end
+    end
+    return n
+end
+
 local function has_room(lane)
     local policy = lane.job.policy
     if policy.limit_interval and lane.ready > 0 then return false end
-    return not policy.limit_n or lane.ready + lane.running < policy.limit_n
+    return not policy.limit_n or lane.ready + count_running(lane) < policy.limit_n
 end
 
--- Puts tasks into the queue that may start.
+-- Puts tasks into the queue that may start. Call it also when one has run.
 local function release(lane)
     local waiting = lane.waiting
-    while waiting and waiting.n > 0 and has_room(lane) and not lane.due do
+    while waiting and waiting:first() and has_room(lane) and not lane.due do
         if lane.at > core.now() then return held.hold(lane, lane.at) end
         local task = waiting:first()
         waiting:remove(task)
@@ -100,23 +107,16 @@ function M.again(task)
     lane.waiting = lane.waiting or heap.new(goes_before)
     lane.waiting:add(task)
     release(lane)
-    if lane.waiting.n == 0 then lane.waiting = nil end
+    if not lane.waiting:first() then lane.waiting = nil end
 end
 
---- A task of the queue starts; has run; has an outcome.
+--- A task of the queue runs; has an outcome.
 ---@param task table
 function M.started(task)
     local lane = task.lane
     if not lane then return end
-    lane.ready, lane.running = lane.ready - 1, lane.running + 1
+    lane.ready = lane.ready - 1
     lane.at = core.now() + (lane.job.policy.limit_interval or 0)
-    release(lane)
-end
-
-function M.ended(task)
-    local lane = task.lane
-    if not lane then return end
-    lane.running = lane.running - 1
     release(lane)
 end
 
@@ -133,7 +133,7 @@ end
 function M.take(job, from, to, f)
     local tasks = {}
     for _, lane in pairs(job.lanes) do
-        for _, task in ipairs(lane.waiting or {}) do
+        for _, task in ipairs(lane.waiting and lane.waiting:all() or {}) do
             if task.index >= from and task.index <= to then tasks[#tasks + 1] = task end
         end
     end
@@ -141,7 +141,7 @@ function M.take(job, from, to, f)
     for _, task in ipairs(tasks) do
         local lane = task.lane
         lane.waiting:remove(task)
-        if lane.due and lane.waiting.n == 0 then held.drop(lane) end
+        if lane.due and not lane.waiting:first() then held.drop(lane) end
         f(task)
     end
 end
@@ -151,7 +151,7 @@ end
 function M.refill(job)
     for _, lane in pairs(job.lanes) do lane.ready = 0 end
     for i = job.first, job.last do
-        local lane = job.queue[i].lane
+        local lane = job.queue[i] and job.queue[i].lane
         if lane then lane.ready = lane.ready + 1 end
     end
     for _, lane in pairs(job.lanes) do release(lane) end
