@@ -48,7 +48,8 @@ typedef struct luas__encode_options {
     int unchanged;          /* host: the objects of the space are as they were defined: so
                                all of them go by number, not only classes */
     int modules;            /* stack index of a table or nil, or 0. Becomes a table with the
-                               names of the modules that are referred to, if there are any */
+                               names of the modules that are referred to, if there are any; and
+                               with objects whose names lead through upvalues of these */
     const char *each;       /* messages begin with this and the number of the value: `result
                                2`; NULL: with `value 2`, if there are several */
     int plain;              /* for a reader without Lua (plain.h): tables and userdata with a
@@ -78,12 +79,15 @@ typedef struct luas__carried {
     int dynamic;    /* it may use globals that its constants do not show */
     bool *held;     /* in: the result of luas__gc_hold, or NULL. A caller that looks at the function
                        afterwards must hold the collector */
+    int kept;       /* in: 0; or the root is a table of settings (settings.h), and this is the
+                       stack index of a table of the objects that workers have kept, with their
+                       numbers; and so of upvalues, as light userdata. The space may hold objects */
 } luas__carried;
 
 /*
  * Appends the define message of a job's function (any value) and of everything that it refers
  * to; the space must be empty. Returns 0 and pushes a table whose keys are the names of the
- * modules that it refers to; or negative, with `out` unchanged and a message pushed. The same
+ * modules that it refers to, and objects whose names lead through upvalues of these; or negative, with `out` unchanged and a message pushed. The same
  * function in the same state gives the same bytes. A space can be used again if
  * luas__space_same says that both hold the same.
  */

@@ -1,4 +1,6 @@
 /* Decodes define messages into a worker's side of a space. */
+#include <stdbool.h>
+
 #include "error.h"
 #include "codec.h"
 #include "decoder.h"
@@ -88,6 +90,20 @@ static int take_standard(const target *to)
     return rc;
 }
 
+/* The root, at the top, is a table of settings: it becomes that of the space, and is replaced by
+   nil. */
+static int take_settings(luas__decoder *d)
+{
+    lua_State *L = d->L;
+    luas__mp_token t;
+    if (luas__mp_read(&d->in, &t) != 1 || t.type != MP_BOOL || t.as.i == 0 || !lua_istable(L, -1))
+        return luas__decoder_refuse(d, "not a table of settings");
+    d->space->settings = lua_topointer(L, -1);
+    lua_setiuservalue(L, d->space_index, SPACE_SETTINGS);
+    lua_pushnil(L);
+    return 0;
+}
+
 /* Leaves the root at the top. */
 static int take_message(luas__decoder *d)
 {
@@ -103,7 +119,8 @@ static int take_message(luas__decoder *d)
     if (!lua_istable(L, -1) || !lua_istable(L, -2))
         return luas__decoder_refuse(d, "a definition where there is nothing to be defined");
     int rc = take_count(d, MP_ARRAY, &count);
-    if (rc == 0 && count != 4)
+    bool has_settings = count == 5;
+    if (rc == 0 && count != 4 && !has_settings)
         return luas__decoder_refuse(d, "not a define message");
     if (rc == 0)
         rc = luas__decode_take_whole(d);
@@ -113,6 +130,8 @@ static int take_message(luas__decoder *d)
         rc = take_absent(&to);
     if (rc == 0)
         rc = take_standard(&to);
+    if (rc == 0 && has_settings)
+        rc = take_settings(d);
     if (rc == 0 && d->in.at != d->in.end)
         rc = luas__decoder_refuse(d, "bytes left over");
     return rc;

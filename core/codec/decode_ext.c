@@ -7,6 +7,7 @@
 #include "describe.h"
 #include "loaded.h"
 #include "names.h"
+#include "settings.h"
 #include "user_calls.h"
 #include "value_format.h"
 
@@ -114,6 +115,19 @@ static int take_light(luas__decoder *d, const luas__mp_token *t)
     return LUAS_EUNSENT;
 }
 
+int luas__decode_ext_kept(luas__decoder *d, const luas__mp_token *t, int *upvalue)
+{
+    if (t->len != 8)
+        return luas__decoder_refuse(d, "number of another size");
+    uint64_t number = luas__mp_get_8((const unsigned char *)t->bytes);
+    luas__settings_push(d->L, number);
+    if (lua_isnil(d->L, -1))
+        return luas__decoder_refuse(d, "reference to what was not inherited");
+    if (upvalue != NULL)
+        *upvalue = luas__settings_upvalue(number);
+    return TAKEN;
+}
+
 /* The reader goes on inside the ext. */
 static int open_ext(luas__decoder *d, const luas__mp_token *t, luas__open_kind kind, uint32_t number)
 {
@@ -201,12 +215,15 @@ int luas__decode_ext_take(luas__decoder *d, const luas__mp_token *t)
     case WIRE_PACKED: return open_packed(d, t);
     case WIRE_SPACE: return take_space(d, t);
     case WIRE_LIGHT: return take_light(d, t);
-    case WIRE_FUNCTION: case WIRE_GLOBALS: case WIRE_NAME: case WIRE_STANDARD: break;
+    case WIRE_FUNCTION: case WIRE_GLOBALS: case WIRE_NAME: case WIRE_STANDARD: case WIRE_KEPT:
+        break;
     default: return luas__decoder_refuse(d, "unknown extension type");
     }
     if (!d->trusted)
         return luas__decoder_refuse(d, "code from one who is not trusted");
     if (t->ext == WIRE_FUNCTION)
         return open_function(d, t);
+    if (t->ext == WIRE_KEPT)
+        return luas__decode_ext_kept(d, t, NULL);
     return t->ext == WIRE_GLOBALS ? take_globals(d) : take_name(d, t);
 }

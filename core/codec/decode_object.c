@@ -3,9 +3,10 @@
 
 #include "error.h"
 #include "decoder.h"
+#include "settings.h"
 #include "value_format.h"
 
-enum { PHASE_CONTENT, PHASE_CLASS, PHASE_END, FIRST_CELLS = 16 };
+enum { PHASE_CONTENT, PHASE_CLASS, PHASE_END, FIRST_CELLS = 16, KEPT_BYTES = 8 };
 
 static int end_ext(luas__decoder *d, const luas__open *f)
 {
@@ -86,6 +87,8 @@ static void remember_cell(luas__decoder *d, uint32_t function, int index)
 static int next_is_shared(const luas__decoder *d)
 {
     const unsigned char *p = d->in.at;
+    if (d->in.end - p >= 2 + KEPT_BYTES && *p == 0xd7 && p[1] == WIRE_KEPT)
+        return luas__settings_upvalue(luas__mp_get_8(p + 2)) != 0;
     return d->in.end - p >= 2 && *p >= 0xd4 && *p <= 0xd6
         && (p[1] == WIRE_CELL || p[1] == WIRE_UPVALUE);
 }
@@ -100,30 +103,44 @@ static int push_owner(luas__decoder *d, uint32_t number, int *index)
     return luas__decode_ext_remembered(d, d->cells[number].function);
 }
 
+/* Has the function at the top this upvalue? */
+static int check_owner(luas__decoder *d, int index)
+{
+    if (!lua_isfunction(d->L, -1) || lua_iscfunction(d->L, -1)
+        || lua_getupvalue(d->L, -1, index) == NULL)
+        return luas__decoder_refuse(d, "upvalue that is not there");
+    lua_pop(d->L, 1);
+    return TAKEN;
+}
+
+/* The same for a function that was inherited. */
+static int push_kept_owner(luas__decoder *d, const luas__mp_token *t, int *index)
+{
+    if (!d->trusted)
+        return luas__decoder_refuse(d, "code from one who is not trusted");
+    int rc = luas__decode_ext_kept(d, t, index);
+    return rc < 0 ? rc : check_owner(d, *index);
+}
+
 /* The same for a function of the space. */
 static int push_space_owner(luas__decoder *d, uint32_t number, int *index)
 {
     *index = (int)(number & UINT8_MAX);
     int rc = luas__decode_ext_space_object(d, number >> 8);
-    if (rc < 0)
-        return rc;
-    if (!lua_isfunction(d->L, -1) || lua_iscfunction(d->L, -1)
-        || lua_getupvalue(d->L, -1, *index) == NULL)
-        return luas__decoder_refuse(d, "upvalue that is not there");
-    lua_pop(d->L, 1);
-    return TAKEN;
+    return rc < 0 ? rc : check_owner(d, *index);
 }
 
 /* Joins an upvalue of the function at base with that of an earlier function. */
 static int join_upvalue(luas__decoder *d, luas__open *f)
 {
     luas__mp_token t;
-    uint32_t number;
+    uint32_t number = 0;
     int index = 0;
     if (luas__mp_read(&d->in, &t) != 1)
         return luas__decoder_refuse(d, "ends too early");
-    int rc = luas__decode_ext_number(d, &t, &number);
-    if (rc == 0)
+    int rc = t.ext == WIRE_KEPT ? push_kept_owner(d, &t, &index)
+                                : luas__decode_ext_number(d, &t, &number);
+    if (rc == 0 && t.ext != WIRE_KEPT)
         rc = t.ext == WIRE_CELL ? push_owner(d, number, &index)
                                 : push_space_owner(d, number, &index);
     if (rc < 0)

@@ -78,6 +78,8 @@ int luas__decode_ext_take(luas__decoder *d, const luas__mp_token *token);
 int luas__decode_ext_number(luas__decoder *d, const luas__mp_token *token, uint32_t *number);
 int luas__decode_ext_remembered(luas__decoder *d, uint32_t number);
 int luas__decode_ext_space_object(luas__decoder *d, uint32_t number);
+/* Pushes an object that was inherited. `upvalue`, if wanted: which of its upvalues is meant, or 0. */
+int luas__decode_ext_kept(luas__decoder *d, const luas__mp_token *token, int *upvalue);
 /* Takes plain values at the front, for which no slots are needed. Returns how many of `count`
    it took, or negative. */
 int luas__decode_take_plain(luas__decoder *d, int count);

@@ -260,6 +260,10 @@ static int call_protected(luas__encoder *e, lua_State *L, int space, int modules
         lua_pushvalue(L, modules);
         lua_replace(L, function + SLOT_MODULES);
     }
+    if (e->kept != 0) {
+        lua_pushvalue(L, e->kept);
+        lua_replace(L, function + SLOT_KEPT);
+    }
     for (int i = 0; i < count; i++)
         lua_pushvalue(L, first + i);
     bool held = false;
@@ -443,7 +447,7 @@ int luas__encode_definition(lua_State *L, int function, int space, luas__buffer 
                 luas__carried *info)
 {
     luas__encoder e = {.defining = 1, .defines = out, .modules = 1, .total = 1, .anchors = 1,
-                       .held = info->held};
+                       .held = info->held, .kept = info->kept};
     int rc = prepare(&e, L, out, out->len, limit, 1);
     if (rc < 0)
         return rc;

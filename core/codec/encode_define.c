@@ -115,7 +115,7 @@ int luas__encode_define_step(luas__encoder *e, luas__container *f)
     case PHASE_ROOT:
         f->phase = PHASE_MAP;
         f->limit = e->space->names_defined;
-        rc = luas__mp_write_array(e->out, 4);
+        rc = luas__mp_write_array(e->out, e->kept ? 5 : 4);
         lua_pushvalue(e->L, f->base);
         return rc < 0 ? rc : ENCODE_ITEM;
     case PHASE_MAP:
@@ -125,6 +125,8 @@ int luas__encode_define_step(luas__encoder *e, luas__container *f)
         return step_globals(e, f);
     default:
         rc = put_lists(e);
+        if (rc == 0 && e->kept)
+            rc = luas__mp_write_bool(e->out, 1);
         e->space->names_defined = e->space->names;
         luas__container_close(e);
         return rc;

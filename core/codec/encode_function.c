@@ -162,6 +162,13 @@ static int add_cell(luas__encoder *e, const luas__container *f, void *id)
 /* If another function has the upvalue at the top, writes it as shared, pops it, and returns 1. */
 static int share_upvalue(luas__encoder *e, void *id)
 {
+    if (e->kept) {
+        lua_pushlightuserdata(e->L, id);
+        int rc = luas__encode_kept_put(e);
+        lua_pop(e->L, 1);
+        if (rc != 0)
+            return rc;
+    }
     int64_t cell = luas__ptrmap_find(e->seen, id), place = cell < 0 ? known_upvalue(e, id) : -1;
     if (cell < 0 && place < 0)
         return 0;

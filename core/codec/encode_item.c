@@ -105,6 +105,17 @@ static int loads_text(const char *name, size_t len)
     return 0;
 }
 
+/* The name of the object at the top leads through an upvalue. The receiver must have the same
+   object there. So the object is recorded, too. */
+static void note_inside(luas__encoder *e)
+{
+    if (!e->modules)
+        return;
+    lua_pushvalue(e->L, -2);
+    lua_pushboolean(e->L, 1);
+    lua_rawset(e->L, SLOT_MODULES);
+}
+
 /* Writes the name whose payload is at the top; pops it and the object below. Returns 1. */
 static int put_name(luas__encoder *e, int type)
 {
@@ -114,6 +125,8 @@ static int put_name(luas__encoder *e, int type)
     if (type == WIRE_NAME) {
         const char *name = luas__names_module(payload, len, &name_len);
         note_module(e, name, name_len);
+        if (luas__names_is_inside(payload, len))
+            note_inside(e);
     } else if (type == WIRE_STANDARD && lua_istable(e->L, -2)) {
         note_module(e, payload, len); /* the payload is the name of the library */
     }
@@ -130,6 +143,10 @@ static int name_object(luas__encoder *e)
     if (e->plain)
         return 0;
     int type = luas__names_find(e->L, SLOT_NAMES, -1);
+    if (type == WIRE_NAME && e->kept && luas__encode_kept_is_lacked(e)) {
+        lua_pop(e->L, 1);
+        return 0;
+    }
     return type == 0 ? 0 : put_name(e, type);
 }
 
@@ -430,7 +447,9 @@ static int put_light(luas__encoder *e)
 
 int luas__encode_item(luas__encoder *e)
 {
-    int rc;
+    int rc = e->kept && lua_type(e->L, -1) >= LUA_TTABLE ? luas__encode_kept_put(e) : 0;
+    if (rc != 0)
+        return rc < 0 ? rc : 0;
     switch (lua_type(e->L, -1)) {
     case LUA_TTABLE:
         return open_table(e, NULL);
@@ -465,6 +484,9 @@ static int wants_definition(luas__encoder *e)
 int luas__encode_item_class(luas__encoder *e, int may_define)
 {
     const void *address = lua_topointer(e->L, -1);
+    int rc = e->kept ? luas__encode_kept_put(e) : 0;
+    if (rc != 0)
+        return rc < 0 ? rc : 0;
     if (e->plain) {
         lua_pop(e->L, 1);
         return luas__mp_write_nil(e->out);

@@ -2,7 +2,8 @@
  * The inside of the encoder. From the lowest file to the highest: scalars
  * (scalar.h), open containers (container.c), the path to what could not be encoded
  * (encode_path.c), what is in a table (encode_table.c), tables before
- * the globals (encode_sandbox.c), what is in a function (encode_function.c) and in a define message
+ * the globals (encode_sandbox.c), objects that workers have kept (encode_kept.c), what is in a
+ * function (encode_function.c) and in a define message
  * (encode_define.c), what a class reaches (encode_reach.c), the forms that values take (encode_item.c), the loop (encode_run.c), and the calls from outside
  * (encode.c), with the commonest tables (encode_row.c).
  *
@@ -77,6 +78,7 @@ enum {
     SLOT_OBJECTS,       /* of the space */
     SLOT_MODULES,       /* a set of the names of modules that were met; or nil */
     SLOT_ENVIRONMENT,   /* of the space: the globals of a worker's functions; or nil */
+    SLOT_KEPT,          /* objects, and light userdata for upvalues -> their numbers; or nil */
     SLOT_FIRST
 };
 
@@ -96,6 +98,7 @@ typedef struct luas__encoder {
     int plain, foreign;         /* as in luas__encode_options */
     int defining;               /* this is a define message: objects belong to the space */
     uint32_t first;             /* if so: how many objects the space had before */
+    int kept;                   /* the root is a table of settings, and there are kept objects */
     int shared, dynamic;
     int packs;                  /* an object was packed */
     int anchors;                /* user code may run: all objects with a number are kept alive */
@@ -179,6 +182,15 @@ int luas__encode_function_step(luas__encoder *e, luas__container *f);
 int luas__encode_define_step(luas__encoder *e, luas__container *f);
 /* Pushes the value of the global whose name is at the top. */
 void luas__encode_define_push_global(luas__encoder *e);
+
+/* encode_kept.c */
+
+/* If workers have kept the object at the top, or the upvalue that it is the light userdata of:
+   writes its number, pops it, and returns 1; else 0. */
+int luas__encode_kept_put(luas__encoder *e);
+/* May workers lack the object of the name at the top, which they have not kept, as it came into its
+   module later? One that leads through an upvalue, or package.preload. */
+int luas__encode_kept_is_lacked(luas__encoder *e);
 
 /* encode_item.c */
 

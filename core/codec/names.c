@@ -324,6 +324,16 @@ const char *luas__names_module(const char *payload, size_t payload_len, size_t *
     return t.bytes;
 }
 
+int luas__names_is_inside(const char *payload, size_t len)
+{
+    luas__mp_reader r = reader_of(payload, len);
+    luas__mp_token t;
+    while (luas__mp_read(&r, &t) == 1)
+        if (t.type == MP_INT)
+            return 1;
+    return 0;
+}
+
 static int resolve_standard(lua_State *L, int names, const char *name, size_t len)
 {
     lua_getiuservalue(L, names, STANDARDS);

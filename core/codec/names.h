@@ -42,6 +42,9 @@ int luas__names_find_type(lua_State *L, int metatable);
 /* The module in the payload of a WIRE_NAME; NULL for a registered type. */
 const char *luas__names_module(const char *payload, size_t payload_len, size_t *len);
 
+/* Does the name lead through an upvalue? Then it may lead elsewhere where that has another value. */
+int luas__names_is_inside(const char *payload, size_t len);
+
 /*
  * Pushes the object with this name here. Requires its module if that is not loaded. Returns 0; or
  * pushes a message and returns LUAS_EPROTO for a payload that no sender writes, or LUAS_EUNSENT

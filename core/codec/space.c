@@ -9,7 +9,7 @@
 #include "keeper.h"
 #include "names.h"
 
-enum { USER_VALUES = 3 };
+enum { USER_VALUES = 4 };
 
 static const char type_key, environment_key, functions_key;
 
@@ -182,11 +182,10 @@ static bool have_metatable(lua_State *L)
     return has_one;
 }
 
-/* Pushes the metatable of an environment whose names are at the top. */
-static void push_environment_metatable(lua_State *L)
+/* Gives the metatable at the top, which stays, its functions. */
+static void set_functions(lua_State *L, int names)
 {
-    int names = lua_gettop(L);
-    lua_createtable(L, 1, 2);
+    int metatable = lua_gettop(L);
     if (have_metatable(L)) {
         push_functions(L, names);
     } else {
@@ -195,8 +194,16 @@ static void push_environment_metatable(lua_State *L)
         lua_pushvalue(L, names);
         lua_pushcclosure(L, write_global, 1);
     }
-    lua_setfield(L, names + 1, "__newindex");
-    lua_setfield(L, names + 1, "__index");
+    lua_setfield(L, metatable, "__newindex");
+    lua_setfield(L, metatable, "__index");
+}
+
+/* Pushes the metatable of an environment whose names are at the top. */
+static void push_environment_metatable(lua_State *L)
+{
+    int names = lua_gettop(L);
+    lua_createtable(L, 1, 2);
+    set_functions(L, names);
     lua_pushboolean(L, 1);
     lua_rawsetp(L, -2, &environment_key);
 }
@@ -211,6 +218,16 @@ static void set_environment(lua_State *L)
     lua_setmetatable(L, -3);
     lua_pop(L, 1);
     lua_setiuservalue(L, -2, SPACE_ENVIRONMENT);
+}
+
+void luas__space_follow_globals(lua_State *L, int space)
+{
+    int base = lua_gettop(L);
+    lua_getiuservalue(L, space, SPACE_NAMES);
+    lua_getiuservalue(L, space, SPACE_ENVIRONMENT);
+    if (have_metatable(L) && lua_istable(L, -1) && lua_getmetatable(L, -1))
+        set_functions(L, base + 1);
+    lua_settop(L, base);
 }
 
 static void push_space_metatable(lua_State *L)

@@ -44,11 +44,13 @@ typedef struct luas__space {
     int busy;                   /* something is encoded with it */
     int released;               /* its finalizer was called: nothing can be added any more */
     int inherited;              /* the workers are forks, and have all globals */
+    const void *settings;       /* the table of SPACE_SETTINGS */
     luas__landmarks landmarks;  /* a copy, which the encoder reaches quickly */
 } luas__space;
 
-/* User values: number -> object; names (below); environment or nil. */
-enum { SPACE_OBJECTS = 1, SPACE_NAMES, SPACE_ENVIRONMENT };
+/* User values: number -> object; names (below); environment or nil; a worker's side: the settings for
+   tasks (settings.h) or nil. */
+enum { SPACE_OBJECTS = 1, SPACE_NAMES, SPACE_ENVIRONMENT, SPACE_SETTINGS };
 
 /*
  * The table of names: it has the names in order from 1, and each name as a key with its state. A
@@ -79,6 +81,10 @@ void luas__space_want(lua_State *L, int space);
 
 /* Do both hold the very same objects? Then results for one can be read with the other. */
 int luas__space_same(lua_State *L, int a, int b);
+
+/* Call it when the globals may have got a metatable: the environment of the space at this index
+   asks its functions as they expect it. */
+void luas__space_follow_globals(lua_State *L, int space);
 
 /* Is the value at this index the environment of any space? */
 int luas__space_is_environment(lua_State *L, int index);

@@ -21,6 +21,7 @@
 #include "sentinel.h"
 #include "serve.h"
 #include "share_open.h"
+#include "baseline.h"
 #include "table_watch.h"
 #include "task.h"
 #include "terminal.h"
@@ -217,6 +218,8 @@ static const luaL_Reg functions[] = {
     {"stopped", luas__inline_call_stopped}, {"describe", luas__inline_call_describe}, {"try", luas__inline_call_try},
     {"traceback", core_traceback},
     {"watch", luas__table_watch}, {"same", luas__table_watch_same},
+    {"baseline", luas__baseline_make}, {"baseline_of_state", luas__baseline_of_state},
+    {"is_at_baseline", luas__baseline_compare_is_same}, {"note_changes", luas__baseline_compare_note},
     {"tell", core_tell}, {"check", core_check}, {"call", core_call}, {"length", core_length},
     {"check_list", luas__feed_check_list}, {"report", luas__fail_report}, {"caller", core_caller},
     {"ends_alone", core_ends_alone}, {"at_end", core_at_end},

@@ -12,6 +12,7 @@
  *   core.check_list(list, index) -> n       job_handle.h
  *   core.guard, core.stop, core.stopped     inline_call.h
  *   core.watch, core.same           table_watch.h
+ *   core.baseline, core.baseline_of_state, core.is_at_baseline, core.note_changes   baseline.h
  *   core.report(message)            tells people: by luas.report of the script's, or
  *                                   the program, or else the reporter, or as a
  *                                   warning of Lua's

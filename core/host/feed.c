@@ -8,12 +8,14 @@
 #include "array.h"
 #include "clock.h"
 #include "error.h"
+#include "baseline.h"
 #include "codec.h"
 #include "encoder.h"
 #include "fail.h"
 #include "job_handle.h"
 #include "list.h"
 #include "names_scan.h"
+#include "space.h"
 #include "traceback.h"
 #include "user_calls.h"
 
@@ -128,6 +130,69 @@ static int job_submit(lua_State *L)
 {
     submit_batch(L, luas__job_handle_check(L));
     return 0;
+}
+
+/* Encodes a table of settings and the table of kept objects above it, and pushes the modules that they
+   need. Returns 0; or negative, with the space as before and a message pushed. */
+static int encode_settings(lua_State *L, luas__job_handle *h, int settings, bool forced)
+{
+    int at = luas__job_handle_space(L);
+    luas__space *space = luas__space_at(L, at);
+    uint32_t known = space->known, names = space->names_known;
+    luas__carried carried = {.kept = settings + 1};
+    int rc = luas__encode_definition(L, settings, at, &h->defines, LUAS__SHIP_LIMIT, &carried);
+    if (rc < 0 || !carried.dynamic || forced)
+        return rc;
+    luas__buffer_truncate(&h->defines, 0);
+    space->known = known;
+    space->names_known = names;
+    luas__space_rollback(L, at);
+    lua_pushliteral(L, "it may use any global");
+    return LUAS_EUNSENT;
+}
+
+/* Are all objects that the table at `named` has as keys among the kept ones? */
+static bool are_kept(lua_State *L, int named, int kept)
+{
+    int key = lua_gettop(L) + 1;
+    for (lua_pushnil(L); lua_next(L, named) != 0; lua_settop(L, key)) {
+        if (lua_type(L, key) == LUA_TSTRING)
+            continue;
+        lua_pushvalue(L, key);
+        if (lua_rawget(L, kept) == LUA_TNIL) {
+            lua_settop(L, key - 1);
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Arguments: job, baselines (baseline.h), whether it must be shipped, the modules that it needs. Tasks
+   that come next are told what differs from the baselines. */
+static int job_settle(lua_State *L)
+{
+    luas__job_handle *h = luas__job_handle_check(L);
+    bool forced = lua_toboolean(L, 3);
+    enum { BASELINES = 2, MODULES = 4, SETTINGS, KEPT };
+    luaL_checktype(L, BASELINES, LUA_TTABLE);
+    luaL_checktype(L, MODULES, LUA_TTABLE);
+    lua_settop(L, MODULES);
+    flush_defines(L, h);
+    if (!luas__baseline_compare_changes(L, BASELINES)) {
+        lua_pushliteral(L, "too many fields have changed");
+        return luas__job_handle_refuse(L);
+    }
+    if (!are_kept(L, MODULES, KEPT)) {
+        lua_pushliteral(L, "a class of a module is another one now");
+        return luas__job_handle_refuse(L);
+    }
+    int rc = encode_settings(L, h, SETTINGS, forced);
+    if (rc < 0)
+        return rc == LUAS_EINTR ? lua_error(L) : luas__job_handle_refuse(L);
+    flush_defines(L, h);
+    lua_pushboolean(L, 1);
+    lua_insert(L, -2);
+    return 2;
 }
 
 /* Adds the place of the item to the codec's message, which names the place inside the item. */
@@ -352,6 +417,6 @@ static int job_seal(lua_State *L)
 
 const luaL_Reg luas__feed_methods[] = {
     {"feed", job_feed}, {"pull", job_pull}, {"call", job_call},
-    {"submit", job_submit},
+    {"submit", job_submit}, {"settle", job_settle},
     {"feed_inherited", job_feed_inherited}, {"seal", job_seal}, {NULL, NULL},
 };

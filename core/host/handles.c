@@ -6,6 +6,8 @@
 #include "fail.h"
 #include "keeper.h"
 
+const char luas__handles_pool_class[] = "luas.core.pool", luas__handles_job_class[] = "luas.core.job";
+
 int luas__handles_raise(lua_State *L, luas__pool *p, int rc)
 {
     if (rc == LUAS_EBROKEN && p->health.why.len > 0)
@@ -28,14 +30,12 @@ void luas__handles_new_class(lua_State *L, const char *name, const luaL_Reg *met
     luas__handles_add_methods(L, name, methods);
 }
 
-/* Each has its class as an upvalue. */
 void luas__handles_add_methods(lua_State *L, const char *name, const luaL_Reg *methods)
 {
     luaL_getmetatable(L, name);
     lua_getfield(L, -1, "__index");
-    lua_insert(L, -2);
-    luaL_setfuncs(L, methods, 1);
-    lua_pop(L, 1);
+    luaL_setfuncs(L, methods, 0);
+    lua_pop(L, 2);
 }
 
 void luas__handles_keep(lua_State *L)
@@ -46,13 +46,9 @@ void luas__handles_keep(lua_State *L)
 
 void *luas__handles_check(lua_State *L, int index, const char *name)
 {
-    void *object = lua_touserdata(L, index);
-    if (object != NULL && lua_getmetatable(L, index)) {
-        bool own = lua_rawequal(L, -1, lua_upvalueindex(1));
-        lua_pop(L, 1);
-        if (own)
-            return object;
-    }
+    const char **object = lua_touserdata(L, index);
+    if (object != NULL && lua_rawlen(L, index) >= sizeof *object && *object == name)
+        return object;
     return luaL_checkudata(L, index, name);
 }
 

@@ -7,9 +7,10 @@
 
 #include "pool.h"
 
-/* The classes of their handles. */
-#define LUAS__POOL_CLASS "luas.core.pool"
-#define LUAS__JOB_CLASS "luas.core.job"
+/* The classes of their handles: names, whose addresses stand in each handle. */
+extern const char luas__handles_pool_class[], luas__handles_job_class[];
+#define LUAS__POOL_CLASS luas__handles_pool_class
+#define LUAS__JOB_CLASS luas__handles_job_class
 
 /* Registry: the pools of this state, weak, so that a forked child can close its copies. */
 #define LUAS__POOLS_KEY "luas.pools"
@@ -20,6 +21,7 @@ enum { LUAS__POOL_OPTIONS = 1, LUAS__POOL_RECALLED };
 
 /* A pool; born closed. */
 typedef struct luas__handle {
+    const char *class;
     luas__pool *pool;   /* NULL once closed */
     uint32_t forgotten; /* how often its carried functions were forgotten */
     uint64_t forks;     /* how many forks were taken into account */
@@ -47,7 +49,8 @@ int luas__handles_raise(lua_State *L, luas__pool *p, int rc);
 bool luas__handles_step(lua_State *L);
 int64_t luas__handles_oldest_job(lua_State *L);
 
-/* Registers a metatable. The second function adds more methods. */
+/* Registers a metatable. The second function adds more methods. The userdata of a class begin with the
+   address of its name. */
 void luas__handles_new_class(lua_State *L, const char *name, const luaL_Reg *methods,
                              const luaL_Reg *meta);
 void luas__handles_add_methods(lua_State *L, const char *name, const luaL_Reg *methods);
@@ -56,7 +59,7 @@ void luas__handles_add_methods(lua_State *L, const char *name, const luaL_Reg *m
    must hold nothing yet. Raises if nobody would close it (keeper.h). */
 void luas__handles_keep(lua_State *L);
 
-/* Like luaL_checkudata, but quicker in a method of that class. */
+/* Like luaL_checkudata, but quicker. */
 void *luas__handles_check(lua_State *L, int index, const char *name);
 
 #endif

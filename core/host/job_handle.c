@@ -18,9 +18,6 @@
 
 #define POLICY "luas.core.policy"
 
-/* A larger function is inherited: that is cheaper than sending it to each worker. */
-enum { SHIP_LIMIT = 256 << 10 };
-
 /* ---- handles ---- */
 
 luas__job_handle *luas__job_handle_of(lua_State *L)
@@ -187,7 +184,7 @@ int luas__job_handle_new(lua_State *L)
     luas__handle *pool = luas__handles_pool(L, 1);
     luas__policy policy = read_policy(L);
     luas__job_handle *h = lua_newuserdatauv(L, sizeof *h, 4);
-    *h = (luas__job_handle){.pool = pool};
+    *h = (luas__job_handle){.class = LUAS__JOB_CLASS, .pool = pool};
     luaL_setmetatable(L, LUAS__JOB_CLASS);
     luas__handles_keep(L);
     lua_pushvalue(L, 1);
@@ -248,7 +245,7 @@ static int carry_anew(lua_State *L)
     luas__carried carried = {.held = lua_touserdata(L, 4)};
     int space = luas__job_handle_space(L);
     luas__buffer_truncate(&h->bytes, 0);
-    int rc = luas__encode_definition(L, 2, space, &h->bytes, forced ? 0 : SHIP_LIMIT, &carried);
+    int rc = luas__encode_definition(L, 2, space, &h->bytes, forced ? 0 : LUAS__SHIP_LIMIT, &carried);
     if (rc < 0)
         return rc == LUAS_EINTR ? lua_error(L) : luas__job_handle_refuse(L);
     if (carried.dynamic && !forced) {

@@ -18,6 +18,7 @@ enum { JOB_POOL = 1, JOB_SPACE, JOB_PRINTED, JOB_MEMO };
 enum { AT_JOB = 1 };
 
 typedef struct luas__job_handle {
+    const char *class;
     luas__job *job;         /* NULL once dropped */
     luas__handle *pool;
     luas__buffer bytes;     /* tasks being encoded */
@@ -31,6 +32,9 @@ typedef struct luas__job_handle {
     bool collected;         /* its finalizer was called */
     int rest;               /* KB; credit for the collector's rest (gc_pause.h) */
 } luas__job_handle;
+
+/* A larger function is inherited: that is cheaper than sending it to each worker. */
+enum { LUAS__SHIP_LIMIT = 256 << 10 };
 
 /* The job, even if it was dropped. */
 luas__job_handle *luas__job_handle_of(lua_State *L);

@@ -161,7 +161,7 @@ int luas__pool_handle_new(lua_State *L)
     lua_pop(L, 1);
     luas__pool_options options = read_options(L);
     luas__handle *h = lua_newuserdatauv(L, sizeof *h, 2);
-    *h = (luas__handle){.pool = NULL};
+    *h = (luas__handle){.class = LUAS__POOL_CLASS};
     luaL_setmetatable(L, LUAS__POOL_CLASS);
     luas__handles_keep(L);
     lua_pushvalue(L, 1);

@@ -3,33 +3,25 @@
 
 #include <lauxlib.h>
 #include <stdbool.h>
-#include <stdint.h>
 #include <string.h>
 
 #include "buffer.h"
 #include "gc_pause.h"
 #include "module_tables.h"
+#include "word.h"
 
-#define WATCH "luas.core.watch"
+static const char class;
 
 /* KB; what a watch takes is far less. */
 enum { CREDIT = 1 << 17 };
 
-typedef struct word {
-    int type;           /* Lua's, or INTEGER */
-    uint64_t bits;      /* an address, a number or a boolean */
-} word;
-
-typedef struct field {
-    word key, value;
-} field;
-
 /* Its user value is a table: from 1 on the watched tables; and as keys all objects in them,
    with `true` for the watched tables and `false` for others. */
 typedef struct watch {
+    const char *class;  /* &class: no other userdata has that there */
     int tables;
     int counts[LUAS__MODULE_TABLES];   /* of fields */
-    field fields[];     /* in the order of lua_next, which a table keeps until it changes */
+    luas__word_field fields[];     /* in the order of lua_next, which a table keeps until it changes */
 } watch;
 
 /* A watch that is being made, and the stack meanwhile. */
@@ -40,35 +32,6 @@ typedef struct draft {
     int counts[LUAS__MODULE_TABLES];
     luas__buffer fields;
 } draft;
-
-enum { INTEGER = LUA_NUMTYPES };
-
-static bool is_object(int type)
-{
-    return type != LUA_TNUMBER && type != INTEGER && type != LUA_TBOOLEAN;
-}
-
-static word read_word(lua_State *L, int index)
-{
-    word w = {.type = lua_type(L, index)};
-    if (is_object(w.type)) {
-        w.bits = (uintptr_t)lua_topointer(L, index);
-    } else if (w.type == LUA_TBOOLEAN) {
-        w.bits = (uint64_t)lua_toboolean(L, index);
-    } else if (lua_isinteger(L, index)) {
-        w.type = INTEGER;
-        w.bits = (uint64_t)lua_tointeger(L, index);
-    } else {
-        lua_Number x = lua_tonumber(L, index);
-        memcpy(&w.bits, &x, sizeof x);
-    }
-    return w;
-}
-
-static bool equal(word a, word b)
-{
-    return a.type == b.type && a.bits == b.bits;
-}
 
 /* ---- making one ---- */
 
@@ -104,12 +67,12 @@ static int note_fields(lua_State *L, draft *d)
 {
     int n = 0, table = lua_gettop(L), key = table + 1, value = table + 2;
     for (lua_pushnil(L); lua_next(L, table) != 0; lua_settop(L, key), n++) {
-        field f = {read_word(L, key), read_word(L, value)};
+        luas__word_field f = {luas__word_read(L, key), luas__word_read(L, value)};
         if (luas__buffer_append(&d->fields, &f, sizeof f) < 0)
             luaL_error(L, "not enough memory");
-        if (is_object(f.key.type))
+        if (luas__word_is_object(f.key))
             keep(L, key);
-        if (is_object(f.value.type) && keep(L, value) && f.value.type == LUA_TTABLE)
+        if (luas__word_is_object(f.value) && keep(L, value) && f.value.type == LUA_TTABLE)
             note_module(L, value);
     }
     return n;
@@ -148,12 +111,11 @@ static int make_watch(lua_State *L)
     lua_newtable(L);
     note_all(L, d);
     watch *w = lua_newuserdatauv(L, sizeof *w + d->fields.len, 1);
+    w->class = &class;
     w->tables = d->tables;
     memcpy(w->counts, d->counts, sizeof w->counts);
     if (d->fields.len > 0)
         memcpy(w->fields, luas__buffer_bytes(&d->fields), d->fields.len);
-    luaL_newmetatable(L, WATCH);
-    lua_setmetatable(L, -2);
     lua_pushvalue(L, KEPT);
     lua_setiuservalue(L, -2, 1);
     lua_pushvalue(L, INNER);
@@ -178,26 +140,25 @@ int luas__table_watch(lua_State *L)
 
 /* ---- comparing ---- */
 
-static bool has_fields(lua_State *L, int table, const field *fields, int count)
+/* As luaL_checkudata, which takes longer than the comparison of a table. */
+static const watch *check_watch(lua_State *L)
 {
-    int n = 0, key = table + 1, value = table + 2;
-    for (lua_pushnil(L); lua_next(L, table) != 0; lua_settop(L, key), n++)
-        if (n == count || !equal(read_word(L, key), fields[n].key)
-            || !equal(read_word(L, value), fields[n].value))
-            return false;
-    return n == count;
+    const watch *w = lua_touserdata(L, 1);
+    if (w == NULL || lua_rawlen(L, 1) < sizeof *w || w->class != &class)
+        luaL_typeerror(L, 1, "luas.core.watch");
+    return w;
 }
 
 int luas__table_watch_same(lua_State *L)
 {
-    const watch *w = luaL_checkudata(L, 1, WATCH);
-    const field *fields = w->fields;
+    const watch *w = check_watch(L);
+    const luas__word_field *fields = w->fields;
     bool same = true;
     lua_getiuservalue(L, 1, 1);
     for (int i = 0; i < w->tables && same; i++) {
         lua_settop(L, 2);
         lua_rawgeti(L, 2, i + 1);
-        same = has_fields(L, 3, fields, w->counts[i]);
+        same = luas__word_are_fields(L, fields, w->counts[i]);
         fields += w->counts[i];
     }
     lua_pushboolean(L, same);

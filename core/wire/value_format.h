@@ -49,6 +49,10 @@
  *             of 8 bytes: the family of processes in which it holds
  *             (loaded.h), and the pointer; or its offset in the loaded library
  *             whose path follows. What a module has is a NAME instead.
+ *   KEPT      8 bytes, an unsigned big-endian integer: an object that the receiver
+ *             has inherited, by its number (settings.h); as an upvalue with the
+ *             index of one in its low 8 bits: shares that one. No object of the
+ *             message.
  *   STANDARD  a dotted name in ASCII: "print", "string.format", "io.stdout",
  *             or "(string)" for the metatable of strings.
  *
@@ -58,6 +62,8 @@
  *   globals     a map from names to values
  *   absent      an array of names that the host has no global for
  *   standard    an array of names whose value is the receiver's own global
+ *   settings    true: the root is a table of settings (settings.h) for the job's
+ *               tasks, in place of those before. May be missing
  *
  * The objects of root and of the values of globals (not that map nor the two arrays)
  * take the next numbers of the space. A reference to any of them, in this message
@@ -68,14 +74,15 @@
  * object that has not begun; an upvalue that is not there; an OBJECT whose
  * content is not an array or map, or whose class is not a table; an ext whose values do not fill it exactly;
  * nesting beyond WIRE_DEPTH. Unless told to trust the sender it refuses
- * FUNCTION, GLOBALS, NAME and STANDARD too, for bytecode can do anything.
+ * FUNCTION, GLOBALS, NAME, STANDARD and KEPT too, for bytecode can do anything.
  */
 #ifndef LUAS_VALUE_FORMAT_H
 #define LUAS_VALUE_FORMAT_H
 
 #define WIRE_EXTENSIONS(X) \
     X(SHARED, 1) X(REF, 2) X(OBJECT, 3) X(PACKED, 4) X(FUNCTION, 5) X(CELL, 6) \
-    X(GLOBALS, 7) X(SPACE, 8) X(NAME, 9) X(STANDARD, 10) X(UPVALUE, 11) X(LIGHT, 12)
+    X(GLOBALS, 7) X(SPACE, 8) X(NAME, 9) X(STANDARD, 10) X(UPVALUE, 11) X(LIGHT, 12) \
+    X(KEPT, 13)
 
 enum {
 #define WIRE_ENUM(name, value) WIRE_##name = value,

@@ -21,6 +21,7 @@
 #include "names.h"
 #include "orphan.h"
 #include "alloc_nursery.h"
+#include "settings.h"
 #include "space.h"
 #include "surroundings.h"
 #include "kept_hook.h"
@@ -52,6 +53,7 @@ typedef struct server {
     uint32_t again;             /* the attempts from AGAIN, for the next chunk */
     luas__surroundings *own, *around;   /* once init has run; for tasks from now on; NULL: not yet */
     int64_t surrounded;         /* the job whose tasks have had them; 0: none */
+    const void *settings;       /* the table of those that were entered; NULL: none */
 } server;
 
 /* ---- requests ---- */
@@ -268,6 +270,27 @@ static void surround(lua_State *L, server *s, int64_t job, int flags)
     lua_pushcclosure(L, raise_upvalue, 1);
 }
 
+/* What modules and the state have been set to in the host since this worker was forked. The space of
+   the job, whose tasks come next, is at the top; below it is the job's function, which is replaced
+   by one that raises if that is not possible. */
+static void enter_settings(lua_State *L, server *s)
+{
+    const luas__space *of_job = lua_touserdata(L, -1);
+    if (of_job == NULL || of_job->settings == s->settings)
+        return;
+    int space = lua_gettop(L), function = space - 1;
+    s->settings = of_job->settings;
+    lua_getiuservalue(L, space, SPACE_SETTINGS);
+    if (luas__settings_enter(L, space + 1)) {
+        luas__space_follow_globals(L, space);
+    } else {
+        lua_pushliteral(L, "a module has changed, and this worker lacks what has changed in it");
+        lua_pushcclosure(L, raise_upvalue, 1);
+        lua_replace(L, function);
+    }
+    lua_settop(L, space);
+}
+
 static void on_chunk(lua_State *L, server *s, luas__mp_reader *body)
 {
     int64_t job = read_int(L, body);
@@ -290,6 +313,8 @@ static void on_chunk(lua_State *L, server *s, luas__mp_reader *body)
     lua_rawgeti(L, entry, ENTRY_FUNCTION);
     surround(L, s, job, c->flags);
     lua_rawgeti(L, entry, ENTRY_SPACE);
+    if (!(c->flags & LUAS__JOB_INHERIT))
+        enter_settings(L, s);
     lua_rawgeti(L, entry, ENTRY_INPUTS);
     luas__task_run(L, c);
 }
@@ -436,6 +461,7 @@ static int become_worker(lua_State *L)
     lua_setfield(L, LUA_REGISTRYINDEX, LUAS__PROCESS_KEY);
     luas__names_snapshot(L);
     luas__encode_light_snapshot(L);
+    luas__settings_inherit(L);
     replace_exit(L);
     prepare_random(L);
     lua_newthread(L);

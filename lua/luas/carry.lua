@@ -101,12 +101,30 @@ local function restart(job)
     job:introduce()
 end
 
---- Are these modules in the workers as they are in the host now?
+-- Sends the job's tasks what lies behind the fields of these modules, and in the state, if it has
+-- changed since workers were forked. That may refer to more modules.
+local function settle(job, modules, changed)
+    local all, sent, known = {}, 0, true
+    for name in pairs(modules) do all[name] = true end
+    while known and #changed > sent do
+        local ok, met = job.handle:settle(changed, job.options.carry == "ship", all)
+        if not ok then return false end
+        sent = #changed
+        for name in pairs(met) do all[name] = true end
+        known, changed = watched.are_known(job.pool, all)
+    end
+    return known
+end
+
+--- Are these modules in the workers as they are in the host now? Or will they be for the job's
+--- tasks?
 ---@param job luas.job
 ---@param modules table<string, boolean>
 ---@return boolean
 function M.is_current(job, modules)
-    return watched.are_known(job.pool, modules) or job.options.carry == "ship"
+    local known, changed = watched.are_known(job.pool, modules)
+    if changed then known = known and settle(job, modules, changed) end
+    return known or job.options.carry == "ship"
 end
 
 -- Forks workers for this job now: all of them, if the others have nothing to do.
@@ -115,13 +133,13 @@ local function renew(job)
     if job.renewed ~= job.handle then await_room(job) end
     await_fed(job)
     job.renewed = job.handle
+    local known = watched.know_all()
     local n = job.alone and pool.size or max(1, min(pool.size, job.total or huge))
     local continues = goes_on(job)
     if when_possible(job, function(waits) return job.handle:renew(n, continues, waits) end) then
-        watched.note(pool)
-    else
-        watched.compare(pool)
+        watched.note(pool, known)
     end
+    watched.compare(pool)
 end
 
 --- Ships the function. Returns false, with the job unchanged, when the function must be

@@ -41,7 +41,7 @@ local kinds = {
             setmetatable({}, { __gc = function() n = n + 1; if n > 3 then tear() else arm() end end })
         end
         arm()
-        p:map(function() return ("x"):rep(1 << 18) end, items, { chunk = 1 })
+        for _ in p:imap(function() return ("x"):rep(1 << 18) end, items, { chunk = 1 }) do end
         assert(n > 3) ]],
     ["__luas_unpack"] = [[
         local Point = { __luas_pack = function(x) return x.n end }
