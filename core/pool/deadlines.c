@@ -213,6 +213,44 @@ static int64_t watch_exit(luas__pool *p, luas__worker *w, int64_t now)
     return INT64_MAX;
 }
 
+/* Is there a worker that could take what waits in others? */
+static bool has_idle(const luas__pool *p)
+{
+    for (int i = 0; i < p->nworkers; i++)
+        if (p->workers[i]->state == LUAS__WORKER_RUNNING && p->workers[i]->tasks.unanswered == 0)
+            return true;
+    return false;
+}
+
+/* Does the first unanswered task run? */
+static bool runs_first(const luas__worker *w)
+{
+    const luas__chunk *first = &w->tasks.chunks[0];
+    return luas__worker_tasks_started(w) - first->seq < first->count;
+}
+
+/*
+ * Finished results may wait in the ring behind a task that takes long; and a task behind it, for
+ * an idle worker. A worker that ends a long task writes to the pipe, and so does one that has
+ * begun. So once a task has run for some time, and all that came before is here, there is nothing
+ * to look for; and for idle workers less and less.
+ */
+static int64_t watch_waiting(const luas__pool *p, luas__worker *w, int64_t now)
+{
+    uint32_t started = luas__worker_tasks_started(w);
+    if (w->tasks.steady_since == 0 || w->tasks.steady_seq != started) {
+        w->tasks.steady_seq = started;
+        w->tasks.steady_since = now;
+    }
+    int64_t age = now - w->tasks.steady_since;
+    bool begins = p->options.has_init && !w->ready;
+    if (!begins && (age < 4 * TICK || luas__worker_is_ahead(w)))
+        return now + TICK;
+    if ((begins || runs_first(w)) && !has_idle(p))
+        return INT64_MAX;
+    return now + (age / 4 < TICK ? TICK : age / 4 < LUAS__SECOND ? age / 4 : LUAS__SECOND);
+}
+
 static int look_at(luas__pool *p, luas__worker *w, int64_t now, int64_t *next)
 {
     /* Messages for which there was no memory are still in link.in. */
@@ -220,12 +258,13 @@ static int look_at(luas__pool *p, luas__worker *w, int64_t now, int64_t *next)
     /* The host's stdout or stderr may take more again. */
     if (rc == 0)
         rc = luas__output_go_on(&w->output, &p->poller, luas__worker_key(w, LUAS__ON_OUTPUT));
-    /* Finished results may wait in the ring behind a long task. */
     if (w->tasks.unanswered > 1) {
         if (p->alarmed && rc == 0)
             rc = luas__receive_catch_up(p, w);
-        *next = earlier(*next, now + TICK);
-    } else if (w->tasks.unanswered == 1 && luas__worker_tasks_unstarted(w) == 1) {
+        if (w->tasks.nchunks > 0)
+            *next = earlier(*next, watch_waiting(p, w, now));
+    } else if (w->tasks.unanswered == 1 && luas__worker_tasks_unstarted(w) == 1
+               && has_idle(p)) {
         *next = earlier(*next, now + 4 * TICK); /* an idle one may be quicker */
     }
     if (w->child.watch < 0)

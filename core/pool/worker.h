@@ -100,6 +100,8 @@ typedef struct luas__worker {
     struct {                /* what it was sent and has not answered, in order */
         luas__chunk *chunks;    /* the first one, in `room` */
         int nchunks;
+        uint32_t steady_seq;    /* the task that was started last, when it was looked at, */
+        int64_t steady_since;   /* and since when (ns) it is that */
         luas__chunk *room;
         size_t cap_room;
         uint32_t unanswered;
