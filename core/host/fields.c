@@ -2,7 +2,10 @@
 #define _GNU_SOURCE
 #include "fields.h"
 
+#include <endian.h>
 #include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "array.h"
@@ -10,8 +13,6 @@
 #include "fail.h"
 #include "keeper.h"
 #include "text.h"
-
-#include <stdlib.h>
 
 #define FIELDS "luas.core.fields"
 
@@ -32,17 +33,41 @@ typedef struct fields {
     size_t count, cap;
 } fields;
 
-static bool is_space(char c)
+static inline bool is_space(char c)
 {
-    return c == ' ' || c == '\t' || c == '\n';
+    static const bool spaces[256] = {[' '] = true, ['\t'] = true, ['\n'] = true};
+    return spaces[(unsigned char)c];
+}
+
+/* The first byte of eight that is at most a space; 8: there is none. It is the lowest bit that
+   counts: bytes above it may be wrong. */
+static inline int first_low(const char *p)
+{
+    uint64_t word, ones = UINT64_MAX / 255;
+    memcpy(&word, p, sizeof word);
+    word = le64toh(word);
+    uint64_t low = (word - ones * (' ' + 1)) & ~word & ones * 128;
+    return low == 0 ? 8 : __builtin_ctzll(low) / 8;
+}
+
+static inline const char *word_end(const char *p, const char *end)
+{
+    while (end - p >= 8) {
+        int n = first_low(p);
+        p += n;
+        if (n < 8 && is_space(*p))
+            return p;
+        p += n < 8; /* another character */
+    }
+    while (p < end && !is_space(*p))
+        p++;
+    return p;
 }
 
 /* Each of these gives the next field and moves on to what follows it. */
-static field next_word(fields *f)
+static inline field next_word(fields *f)
 {
-    const char *from = f->at, *p = from;
-    while (p < f->end && !is_space(*p))
-        p++;
+    const char *from = f->at, *p = word_end(from, f->end);
     f->at = p;
     while (f->at < f->end && is_space(*f->at))
         f->at++;
@@ -85,7 +110,7 @@ static field next_field(fields *f)
 static void find(lua_State *L, fields *f, size_t n)
 {
     while (f->count < n && f->at != NULL) {
-        if (luas__array_reserve(&f->found, &f->cap, f->count + 1, sizeof *f->found) < 0)
+        if (f->count == f->cap && luas__array_reserve(&f->found, &f->cap, f->count + 1, sizeof *f->found) < 0)
             luas__fail(L, "not enough memory");
         f->found[f->count++] = next_field(f);
     }
@@ -124,6 +149,40 @@ static int push_field(lua_State *L, const fields *f, lua_Integer i)
     return 1;
 }
 
+/* ---- from the end ---- */
+
+static bool is_between(const fields *f, char c)
+{
+    return f->nsep == 0 ? is_space(c) : c == f->sep[0];
+}
+
+/* The field that ends before *end, which moves to before the separator in front of it; NULL: there
+   is none. Returns false when there is no field. */
+static bool previous(const fields *f, const char **end, field *found)
+{
+    const char *last = *end, *p;
+    while (f->nsep == 0 && last != NULL && last > f->line && is_space(last[-1]))
+        last--;
+    if (last == NULL || (f->nsep == 0 && last == f->line))
+        return false;
+    for (p = last; p > f->line && !is_between(f, p[-1]); p--)
+        ;
+    *found = (field){.from = (size_t)(p - f->line), .len = (size_t)(last - p)};
+    *end = p > f->line ? p - 1 : NULL;
+    return true;
+}
+
+/* A field near the end is found from there, if that is certain: a separator may overlap another
+   one, or be in quotes. */
+static bool find_from_end(const fields *f, lua_Integer back, field *found)
+{
+    const char *end = f->end > f->line ? f->end : NULL;
+    bool there = true;
+    while (there && back-- > 0)
+        there = previous(f, &end, found);
+    return there;
+}
+
 static lua_Integer number_of(lua_State *L)
 {
     lua_getiuservalue(L, 1, NAMES);
@@ -141,6 +200,14 @@ static int fields_index(lua_State *L)
     fields *f = lua_touserdata(L, 1);
     lua_Integer i = lua_isinteger(L, 2) ? lua_tointeger(L, 2)
         : lua_type(L, 2) == LUA_TSTRING ? number_of(L) : luaL_checkinteger(L, 2);
+    field last;
+    if (i < 0 && f->at != NULL && f->nsep <= 1 && !f->quotes) {
+        if (find_from_end(f, -i, &last))
+            lua_pushlstring(L, f->line + last.from, last.len);
+        else
+            lua_pushnil(L);
+        return 1;
+    }
     find(L, f, i < 0 ? SIZE_MAX : (size_t)i);
     return push_field(L, f, i);
 }

@@ -38,12 +38,32 @@ typedef struct printer {
     early *kept;            /* by their index, the last one first */
     size_t count, cap;
     int failed;             /* errno of the write that failed, or 0 */
+    size_t waiting;         /* bytes in `text`: a call of stdio for each line would cost more */
+    char text[1 << 14];
 } printer;
 
-static void put(printer *p, const char *bytes, size_t len)
+static void write_out(printer *p, const char *bytes, size_t len)
 {
     if (len > 0 && fwrite(bytes, 1, len, stdout) < len && p->failed == 0)
         p->failed = errno;
+}
+
+static void write_waiting(printer *p)
+{
+    write_out(p, p->text, p->waiting);
+    p->waiting = 0;
+}
+
+static void put(printer *p, const char *bytes, size_t len)
+{
+    if (len > sizeof p->text - p->waiting)
+        write_waiting(p);
+    if (len > sizeof p->text) {
+        write_out(p, bytes, len);
+        return;
+    }
+    memcpy(p->text + p->waiting, bytes, len);
+    p->waiting += len;
 }
 
 /* Writes one result: a list of one string. Others have nothing to write. */
@@ -159,7 +179,12 @@ static int core_printer(lua_State *L)
 {
     lua_settop(L, 2);
     printer *p = lua_newuserdatauv(L, sizeof *p, 1);
-    *p = (printer){.next = 1, .ordered = lua_toboolean(L, 2)};
+    p->count = p->cap = 0;
+    p->kept = NULL;
+    p->failed = 0;
+    p->waiting = 0;
+    p->next = 1;
+    p->ordered = lua_toboolean(L, 2);
     luaL_getmetatable(L, PRINTER);
     lua_setmetatable(L, -2);
     p->behind = luaL_checklstring(L, 1, &p->nbehind);
@@ -171,6 +196,7 @@ static int core_printer(lua_State *L)
 static int printer_flush(lua_State *L)
 {
     printer *p = luaL_checkudata(L, 1, PRINTER);
+    write_waiting(p);
     if (fflush(stdout) != 0 && p->failed == 0)
         p->failed = errno;
     return luaL_fileresult(L, p->failed == 0, NULL);
