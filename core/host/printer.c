@@ -267,11 +267,17 @@ static int core_each_record(lua_State *L)
 static int core_record(lua_State *L)
 {
     const luas__chunk_run *s = luas__task_running();
-    if (s == NULL || !s->is_text)
+    if (s == NULL)
         return 0;
-    lua_pushinteger(L, (lua_Integer)s->records.number);
-    lua_pushlstring(L, s->records.text.name, s->records.name_len);
-    return 2;
+    if (s->is_text) {
+        lua_pushinteger(L, (lua_Integer)s->records.number);
+        lua_pushlstring(L, s->records.text.name, s->records.name_len);
+    } else {
+        lua_pushinteger(L, s->index);
+        lua_pushnil(L);
+    }
+    lua_pushinteger(L, s->index);
+    return 3;
 }
 
 static void make_class(lua_State *L)

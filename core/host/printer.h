@@ -12,7 +12,8 @@
  *   each_record(text, sep, delimiter, number, f [, skipped])   f(record, number) for each
  *                                   record of a block but the first ones
  *   unreadable(path) -> message or nothing
- *   record() -> number, name   of the record that the running task has, or its first one
+ *   record() -> number, name, index     of the record that the running task has, or its first
+ *                                   one; of another input the index, nil, the index
  */
 #ifndef LUAS_PRINTER_H
 #define LUAS_PRINTER_H

@@ -37,6 +37,7 @@ typedef struct command {
     int workers; /* of -j; -1 when not given */
     bool ignore_environment, interactive, version, execute, help;
     bool is_shell; /* an option of shell.h is there: files follow, and no script */
+    bool is_rest; /* what follows is for that option */
     luas__reports reports;
 } command;
 
@@ -178,6 +179,9 @@ static void print_usage(void)
           "  --where EXPR   only those lines:                 luas --where '_:find\"ERROR\"' app.log\n"
           "  --count, --sum EXPR, --min, --max, --mean EXPR   of all lines, or for each key of\n"
           "  --by EXPR      sorted:                           luas --by 'F[3]' --count app.log\n"
+          "  --run CMD      a shell command for each line:    ls | luas --run 'gzip {}'\n"
+          "                 ({} {.} {/} {//} {/.} {#} as in GNU parallel)\n"
+          "  --args A B...  these instead of lines:           luas --run 'wc -l' --args *.txt\n"
           "  --map FILE     a Lua file that returns a function of a line, to print what it gives\n"
           "  --begin CODE   once in each worker, first; --end CODE once afterwards\n"
           "  -F SEP         what is between fields (else spaces); --csv, --tsv, --json: what lines are;\n"
@@ -258,6 +262,7 @@ static bool parse_option(command *cmd, int *i)
     if (taken == 0) {
         taken = luas__shell_parse(&cmd->is_shell, cmd->argv, i, &why);
     }
+    cmd->is_rest = taken == 2;
     if (taken != 0) {
         return taken > 0 || refuse(cmd, why, option);
     }
@@ -292,6 +297,9 @@ static bool parse(command *cmd)
             return false;
         }
         i++;
+        if (cmd->is_rest) {
+            break;
+        }
     }
     cmd->script = i < cmd->argc ? i : cmd->argc;
     return true;

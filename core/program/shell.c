@@ -10,7 +10,7 @@ static const struct option {
 } options[] = {
     {"-p", true}, {"-n", true}, {"-F", true}, {"-0", false},
     {"--where", true}, {"--by", true}, {"--count", false}, {"--sum", true}, {"--min", true}, {"--max", true},
-    {"--mean", true}, {"--begin", true}, {"--end", true}, {"--map", true},
+    {"--mean", true}, {"--begin", true}, {"--end", true}, {"--map", true}, {"--run", true}, {"--args", false},
     {"--csv", false}, {"--tsv", false}, {"--header", false}, {"--json", false},
     {"--unordered", false}, {"--block", true}, {"--record", true},
     {"--halt", true}, {"--retries", true}, {"--timeout", true},
@@ -65,7 +65,7 @@ int luas__shell_parse(bool *is_given, char **argv, int *i, const char **why)
         return -1;
     if (is_given != NULL)
         *is_given = true;
-    return 1;
+    return strcmp(o->name, "--args") == 0 ? 2 : 1;
 }
 
 /* Pushes the list of options before `end`: of each its name, and its argument. */

@@ -8,7 +8,7 @@
 #include <lua.h>
 #include <stdbool.h>
 
-/* As luas__reports_parse. With one of these options *is_given becomes true, unless it is NULL. */
+/* As luas__reports_parse; 2 for --args, which all other words follow. With one of these options *is_given becomes true, unless it is NULL. */
 int luas__shell_parse(bool *is_given, char **argv, int *i, const char **why);
 
 /* Pushes the function that does the work, and its arguments. Returns how many these are. It

@@ -62,7 +62,8 @@ end
 
 local readers = {
     ["-p"] = once "print", ["-n"] = once "run", ["--where"] = once "where", ["--by"] = once "by",
-    ["--begin"] = once "begin", ["--end"] = once "finish", ["--map"] = once "map",
+    ["--begin"] = once "begin", ["--end"] = once "finish", ["--map"] = once "map", ["--run"] = once "command",
+    ["--args"] = once "args",
     ["--csv"] = once "csv", ["--tsv"] = once "tsv", ["--header"] = once "header", ["--json"] = once "json",
     ["--unordered"] = once "unordered",
     ["--count"] = aggregate "count", ["--sum"] = aggregate "sum", ["--min"] = aggregate "min",
@@ -83,11 +84,11 @@ local readers = {
 -- What cannot be together.
 local function check(all)
     local does = 0
-    for _, field in ipairs { "print", "run", "map" } do does = does + (all[field] and 1 or 0) end
+    for _, field in ipairs { "print", "run", "map", "command" } do does = does + (all[field] and 1 or 0) end
     if #all.folds > 0 then does = does + 1 end
-    if does > 1 then refuse("only one of -p, -n, --map, and --count, --sum, --min, --max, --mean") end
+    if does > 1 then refuse("only one of -p, -n, --map, --run, and --count, --sum, --min, --max, --mean") end
     if does == 0 then
-        if not all.where then refuse("what is to be done? -p, -n, --where, --map, --count or --sum says it") end
+        if not all.where then refuse("what is to be done? -p, -n, --where, --run, --map, --count or --sum says it") end
         all.print = "true"
     end
     if all.by and #all.folds == 0 then refuse("--by needs one of --count, --sum, --min, --max, --mean") end
@@ -101,6 +102,8 @@ local function read_options(given)
     local all = { folds = {}, job = {} }
     for _, option in ipairs(given) do readers[option[1]](all, option[1], option[2]) end
     check(all)
+    -- A command that fails is an error.
+    if all.command and all.job.retries then all.job.retries = { n = all.job.retries, on = "any" } end
     if all.csv then all.sep, all.quotes = all.sep or ",", true end
     if all.tsv then all.sep = "\t" end
     if all.quotes and #all.sep > 1 then refuse("-F takes one character with --csv") end
@@ -139,7 +142,8 @@ end
 function Run:fail(o)
     self.failed = self.failed + 1
     if self.failed > MOST_TOLD then return end
-    local place = o.line and ("%s:%d: "):format(o.file, o.line) or o.file and ("%s: "):format(o.file) or ""
+    local place = o.line and ("%s:%d: "):format(o.file, o.line) or o.file and o.file .. ": "
+        or type(o.input) == "string" and o.input .. ": " or ""
     local attempts = (o.attempts or 1) > 1 and (" (%d attempts)"):format(o.attempts) or ""
     tell(place .. o.message .. attempts)
 end
@@ -151,7 +155,8 @@ end
 
 -- Prints what tasks give, in order or as it comes.
 local function print_results(self, f, source)
-    local job <close> = Job.start(self.pool.state, f, { source = source }, self.options, {})
+    local input = type(source) == "table" and { items = source, n = #source } or { source = source }
+    local job <close> = Job.start(self.pool.state, f, input, self.options, {})
     self.printer = tools.printer(self.behind, not self.all.unordered)
     local function take(o)
         if o.kind ~= "cancelled" then self:fail(o) end
@@ -216,9 +221,10 @@ end
 
 local function fold_all(self, sums, source)
     local texts = sources.texts(source)
-    local f = texts.how.whole and self.made.block or self.made.single
+    local whole = texts and texts.how.whole
+    local f = whole and self.made.block or self.made.single
     for index, values, failures in self.pool:imap_unordered(f, source, self.options) do
-        if texts.how.whole then
+        if whole then
             fold_block(self, sums, texts, index, values, failures)
         elseif values then
             merge(self, sums, values)
@@ -253,10 +259,25 @@ local function each_line(self, source, f)
         if not ok then
             if core.stopped(message) then error(message, 0) end
             local o = { message = tostring(message) }
-            o.file, o.line = texts:place(texts.given)
+            if texts then o.file, o.line = texts:place(texts.given) else o.input = record end
             self:fail(o)
         end
     end
+end
+
+-- A source of the lines or arguments, and what says where the last one is from.
+local function read_here(source)
+    local texts, at = sources.texts(source), 0
+    if texts then
+        return source, function()
+            local name, number = texts:place(texts.given)
+            return number, name, texts.given
+        end
+    end
+    return function()
+        at = at + 1
+        return source[at]
+    end, function() return at, nil, at end
 end
 
 local function run_here(self, source)
@@ -276,7 +297,7 @@ end
 
 -- Options for single lines need lines as tasks.
 local function takes_blocks(all)
-    return #all.folds > 0 and core.workers() ~= 0
+    return #all.folds > 0 and core.workers() ~= 0 and not all.args
         and not (all.job.timeout or all.job.retries or all.job.halt)
 end
 
@@ -316,16 +337,10 @@ end
 local function run(given, files)
     local all = read_options(given)
     local how = how_to_cut(all)
-    local source = well(lines.open, texts_of(files), how)
-    if core.workers() == 0 then
-        local texts = sources.texts(source)
-        all.record_of = function()
-            local name, number = texts:place(texts.given)
-            return number, name
-        end
-    end
+    local source = all.args and files or well(lines.open, texts_of(files), how)
+    if core.workers() == 0 then source, all.record_of = read_here(source) end
     local self <close> = setmetatable({
-        all = all, how = how, made = well(code.make, all), failed = 0, behind = all.run and "" or "\n",
+        all = all, how = how, made = well(code.make, all), failed = 0, behind = (all.run or all.command) and "" or "\n",
         options = options.merge(all.job, { on_error = "collect", carry = "inherit" }),
     }, Run)
     work(self, source)

@@ -3,6 +3,8 @@
 --- number as NR and the file's name as FILE; each costs something only where the code has its name.
 
 local core = require "luas.core"
+local later = require "luas.later"
+local shell_run = later.open "luas.shell_run"
 
 local tools = core.text_tools()
 local text_of, record_of, each_record = tools.text_of, tools.record, tools.each_record
@@ -341,6 +343,9 @@ function M.make(all)
     if all.map then
         all.mapped = assert(loadfile(all.map))()
         if type(all.mapped) ~= "function" then error(all.map .. " returns no function", 0) end
+    end
+    if all.command then
+        all.map, all.mapped = true, shell_run.runner(all.command, all.record_of or record_of, shell_run.is_tagged())
     end
     local made = { init = begin_function(all) }
     if #all.folds > 0 then
