@@ -56,6 +56,18 @@ describe("broadcast", function()
         assert.are.equal(3, distinct((p:broadcast(pid))))
     end)
 
+    it("gives what was printed in each worker, where that is captured", function()
+        for _, on_error in ipairs { "raise", "collect" } do
+            local p <close> = pool.new { workers = 2, output = "capture", on_error = on_error }
+            local results, n, failures, printed = p:broadcast(function(x)
+                print("seen", x)
+                return x
+            end, 5)
+            assert.are.same({ { 5, 5 }, 2, {} }, { results, n, failures })
+            assert.are.same({ "seen\t5\n", "seen\t5\n" }, printed)
+        end
+    end)
+
     it("ends when the pool has become smaller meanwhile", function()
         local p <close> = pool.new(4)
         local slow = p:map_async(nap, { 0.2, 0.2, 0.2, 0.2 })

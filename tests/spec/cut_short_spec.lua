@@ -104,6 +104,18 @@ for _, how in ipairs { { workers = 0 }, { workers = 2 }, { workers = 2, carry = 
             end)
         end
 
+        it("is left as it is where reduce's combine has it from another call", function()
+            for _, on_error in ipairs { "raise", "collect" } do
+                local ok, o = pcall(p.reduce, p, same, { 1, 2, 3, 4, 5 }, function(a, b)
+                    if b == 4 then p:map(same, failing(2)) end
+                    return a + b
+                end, 0, { timeout = 60, on_error = on_error }) -- so it is combined here
+                assert.is_false(ok)
+                assert.are.same({ 2, { 1, 2 }, {}, nil }, { o.n, o.results, o.failures, o.result })
+                assert.matches("^the source %(2 results kept%): ", tostring(o))
+            end
+        end)
+
         it("has its value of any type", function()
             for _, value in ipairs { { code = 5 }, 7, setmetatable({}, { __tostring = function() return "in words" end }) } do
                 local o = outcome_of(p.map, p, same, failing(3, value))

@@ -154,6 +154,17 @@ describe("bad input to", function()
         end
     end)
 
+    it("pool.resize takes a whole number of either kind", function()
+        local p <close> = pool.new(1)
+        for _, n in ipairs { 4.0, 2, 4096.0 } do
+            p:resize(n)
+            assert.are.equal("integer", math.type(p:size()))
+            assert.are.equal(n, p:size())
+        end
+        p:resize(2.0)
+        assert.are.equal(2, #p:broadcast(type, 1))
+    end)
+
     it("starmap and imap names the item, on the line of the call", function()
         local p <close> = pool.new(1)
         local function endless() return { coroutine.create(print) } end

@@ -29,6 +29,9 @@ local function options(verb, f)
     maybe(0.25, "retries", pick("1", "2", "{ n = 2 }", [[{ n = 1, on = "error" }]], [[{ n = 2, on = "any", delay = 0.001 }]],
         [[{ n = 1, on = function(o) return o.kind == "error" end }]]))
     maybe(0.1, "deadline", LONG)
+    maybe(0.15, "limit", pick("{ n = 1 }", "{ n = 2, key = type }", "{ rate = 5000 }",
+        "{ n = 3, rate = 9000, key = function(...) return (...) end }",
+        [[{ n = 1, key = function(x) if type(x) == "table" then error "no key" end return x end }]]))
     maybe(0.1, "halt", random(1, 4))
     maybe(0.15, "seed", random(-5, 1 << 40))
     maybe(0.1, "priority", random(-9, 9))
