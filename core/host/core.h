@@ -57,6 +57,8 @@
  *   P:trim() -> n                   workers without a task are told to exit: how many
  *   P:keep_time(boolean)            workers end when they have been idle, also while no
  *                                   call drives the pool
+ *   P:breed()                       forks a zygote of the host as it is now, which
+ *                                   forks the workers of shipped jobs from then on
  *   P:live([zygotes]) -> n          workers that are not ended yet; with true,
  *                                   one more where there may be further ones
  *                                   of what was kept at a job's submission

@@ -287,6 +287,20 @@ static int pool_step(lua_State *L)
     return 2;
 }
 
+/* Without room for one, pools that nobody has any more are collected. */
+static int pool_breed(lua_State *L)
+{
+    luas__pool *p = luas__handles_pool(L, 1)->pool;
+    luas__fork_point at = {.L = L, .pool = 1};
+    int rc = luas__pool_mother(p, &at);
+    if (luas__error_is_shortage(rc)) {
+        lua_gc(L, LUA_GCCOLLECT);
+        rc = luas__pool_mother(p, &at);
+    }
+    try(L, p, rc);
+    return 0;
+}
+
 static int pool_stop(lua_State *L)
 {
     luas__pool *p = luas__handles_pool(L, 1)->pool;
@@ -413,7 +427,7 @@ static int pool_forget(lua_State *L)
 static const luaL_Reg methods[] = {
     {"step", pool_step}, {"stop", pool_stop}, {"terminate", pool_terminate},
     {"close", pool_close_method}, {"resize", pool_resize}, {"trim", pool_trim},
-    {"keep_time", pool_keep_time}, {"live", pool_live},
+    {"keep_time", pool_keep_time}, {"breed", pool_breed}, {"live", pool_live},
     {"busy", pool_busy}, {"ended", pool_ended}, {"stats", pool_stats},
     {"fileno", pool_fileno}, {"wake", pool_wake}, {"forget", pool_forget},
     {"unwritten", pool_unwritten}, {NULL, NULL},

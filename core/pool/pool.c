@@ -164,6 +164,15 @@ void luas__pool_snapshot(luas__pool *p, luas__job *job, void *host)
     luas__state_unlock(p);
 }
 
+int luas__pool_mother(luas__pool *p, void *host)
+{
+    if (luas__state_lock(p) < 0)
+        return LUAS_EFOREIGN;
+    int rc = luas__spawner_mother(p, host);
+    luas__state_unlock(p);
+    return rc;
+}
+
 int luas__pool_live(luas__pool *p, bool with_zygotes)
 {
     if (luas__state_lock(p) < 0)

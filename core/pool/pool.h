@@ -83,6 +83,10 @@ bool luas__pool_make_room(luas__pool *p);
  */
 void luas__pool_snapshot(luas__pool *p, luas__job *job, void *host);
 
+/* Forks a zygote, which keeps the host as it is now. From then on it forks the workers, but for
+   those of luas__pool_inherit. If it dies the host does. Returns 0 or negative. */
+int luas__pool_mother(luas__pool *p, void *host);
+
 /* Cancels the job's tasks with an index from `from` to `to`. Tasks that run are asked to stop,
    and their workers are killed after the grace time. */
 int luas__pool_cancel(luas__pool *p, luas__job *job, uint64_t from, uint64_t to);

@@ -89,7 +89,7 @@ static luas__snapshot *make_mother(luas__pool *p)
 static luas__snapshot *find_mother(luas__pool *p)
 {
     luas__snapshot *k = luas__snapshots_mother(p);
-    if (k != NULL || p->options.bear == NULL || p->spawn.births > MOST_BIRTHS)
+    if (k != NULL || p->spawn.births > MOST_BIRTHS || (p->options.bear == NULL && !p->spawn.had_mother))
         return k;
     bool had_one = p->spawn.had_mother;
     while (k == NULL && p->spawn.births++ < MOST_BIRTHS)
@@ -351,16 +351,35 @@ static void drop_first(luas__pool *p)
     luas__snapshots_release(k);
 }
 
-void luas__spawner_zygote(luas__pool *p, const luas__job *job, void *host)
+static int keep_host(luas__pool *p, const luas__snapshot *as, void *host)
 {
     luas__snapshot *k = malloc(sizeof *k);
     if (k == NULL)
-        return;
-    *k = (luas__snapshot){.zygote = LUAS__ZYGOTE_INIT, .next = p->snapshots, .job = job,
-                          .id = job->snapshot.id, .definitions = job->ndefinitions};
+        return LUAS_ENOMEM;
+    *k = *as;
+    k->next = p->snapshots;
     if (luas__jobs_look_around(p) == 0)
         k->around = luas__surroundings_use(p->around);
     p->snapshots = k;
-    if (open_zygote(p, k, host) < 0)
+    int rc = open_zygote(p, k, host);
+    if (rc < 0)
         drop_first(p);
+    return rc;
+}
+
+void luas__spawner_zygote(luas__pool *p, const luas__job *job, void *host)
+{
+    (void)keep_host(p, &(luas__snapshot){.zygote = LUAS__ZYGOTE_INIT, .job = job,
+                        .id = job->snapshot.id, .definitions = job->ndefinitions}, host);
+}
+
+int luas__spawner_mother(luas__pool *p, void *host)
+{
+    int rc = keep_host(p, &(luas__snapshot){.zygote = LUAS__ZYGOTE_INIT}, host);
+    if (rc < 0)
+        return rc;
+    p->mother = p->snapshots;
+    p->spawn.births = MOST_BIRTHS; /* no other could be like it */
+    p->spawn.had_mother = true;
+    return 0;
 }

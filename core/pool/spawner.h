@@ -26,4 +26,8 @@ int luas__spawner_fork_pending(luas__pool *p, void *host);
    the job has no zygote. */
 void luas__spawner_zygote(luas__pool *p, const luas__job *job, void *host);
 
+/* Forks a zygote that keeps the host as it is now, and forks all workers that have no snapshot.
+   Returns 0 or negative. */
+int luas__spawner_mother(luas__pool *p, void *host);
+
 #endif

@@ -15,6 +15,19 @@ local IMAGES <const> = 8
 
 local M = {}
 
+--- How the job's function may get to workers: its option. Where workers are forked from a
+--- zygote they can only be sent something.
+---@param job luas.job
+---@return "auto"|"ship"|"inherit"|nil
+function M.how(job)
+    local how = job.options.carry
+    if not job.pool.ships_only then return how end
+    if how == "inherit" then
+        fail('carry = "inherit": the workers of this pool (start = "zygote") inherit nothing')
+    end
+    return "ship"
+end
+
 -- An inheriting job has workers of its own. A loop that submits such jobs must not fork
 -- without end. So a new one waits while too many are under way. Lazy jobs do not count:
 -- they wait for their consumer, and that may be the caller here.
@@ -107,7 +120,7 @@ local function settle(job, modules, changed)
     local all, sent, known = {}, 0, true
     for name in pairs(modules) do all[name] = true end
     while known and #changed > sent do
-        local ok, met = job.handle:settle(changed, job.options.carry == "ship", all)
+        local ok, met = job.handle:settle(changed, M.how(job) == "ship", all)
         if not ok then return false end
         sent = #changed
         for name in pairs(met) do all[name] = true end
@@ -124,7 +137,7 @@ end
 function M.is_current(job, modules)
     local known, changed = watched.are_known(job.pool, modules)
     if changed then known = known and settle(job, modules, changed) end
-    return known or job.options.carry == "ship"
+    return known or M.how(job) == "ship"
 end
 
 -- Forks workers for this job now: all of them, if the others have nothing to do.
@@ -147,7 +160,7 @@ end
 ---@param job luas.job
 ---@return boolean
 function M.ship(job)
-    local forced = job.options.carry == "ship"
+    local forced = M.how(job) == "ship"
     local ok, modules = job.handle:carry(job.f, forced)
     if not ok and forced then fail(("cannot ship the function: %s"):format(modules)) end
     local current = ok and M.is_current(job, modules)

@@ -90,7 +90,7 @@ function Job:introduce()
 end
 
 local function feed_all(self, items, n)
-    local most = self.options.carry ~= "ship" and INHERIT_BYTES or nil
+    local most = carry.how(self) ~= "ship" and INHERIT_BYTES or nil
     return self.handle:feed(items, 1, n, self.star, most)
 end
 
@@ -110,7 +110,7 @@ end
 -- Encodes the whole array before anything is dealt. If an item cannot be encoded, or the
 -- array is large, workers inherit it instead.
 local function start_array(self, items, n)
-    local how = self.options.carry
+    local how = carry.how(self)
     self.fed, self.exhausted, self.total = n, true, n
     local keys = self.options.limit and not self.is_call and limit.of_items(self, items, n)
     local shipped = how ~= "inherit" and (how == "ship" or not is_long(self, n)) and carry.ship(self)
@@ -138,7 +138,7 @@ local function start_array(self, items, n)
 end
 
 local function start_source(self)
-    if self.options.carry == "inherit" or not carry.ship(self) then
+    if carry.how(self) == "inherit" or not carry.ship(self) then
         carry.inherit(self, nil, huge)
     end
 end
@@ -258,7 +258,7 @@ local function ship_call(self, ...)
         if met then self.handle:submit() end
         self.handle:seal()
         return true
-    elseif not ok and self.options.carry == "ship" then
+    elseif not ok and carry.how(self) == "ship" then
         fail(met)
     end
     carry.unship(self)
@@ -279,7 +279,7 @@ end
 ---@param ... any
 ---@return luas.job        to be closed
 function Job.call(pool, f, options, async, ...)
-    if options.carry ~= "inherit" then
+    if options.carry ~= "inherit" or pool.ships_only then
         local policy = call_policy(pool, options)
         local self = setmetatable({
             pool = pool, f = f, options = options, handle = pool.core:job(policy), policy = policy,

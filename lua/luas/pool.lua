@@ -61,7 +61,7 @@ local callable, max = check.callable, math.max
 ---@field output "inherit"|"tag"|"capture"|nil  what becomes of what tasks print
 ---@field memory integer|string|nil      bytes that a worker may allocate ("200M")
 ---@field max_memory integer|string|nil  bytes above which a worker is replaced
----@field start "fork"|nil
+---@field start "fork"|"zygote"|nil  what workers are forked from: the script; or a zygote that pool.new forks, which has what the script has then: functions are only shipped
 ---@field keep_files boolean? workers keep the pipes and sockets that the script has open
 ---@field stats boolean?      have stats() give times as well
 ---@field report string?      a file for a report of all its jobs, .html or .json

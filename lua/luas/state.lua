@@ -32,6 +32,7 @@ local EXIT_TIMEOUT <const> = 10
 ---@field watching integer    how many
 ---@field listeners integer   how many have callbacks
 ---@field waits table         waits for one of some futures: a set
+---@field ships_only boolean? its workers inherit nothing from the script
 ---@field given_up boolean    its work is not waited for at the end of the script
 local State = {}
 State.__index = State
@@ -80,6 +81,10 @@ function State.new(given)
     }
     local self = State.over(engine, size)
     self.name, self.output = given.name, output
+    if given.start == "zygote" and size > 0 then
+        self.ships_only = true
+        engine:breed()
+    end
     if given.idle and given.idle < math.huge then engine:keep_time(true) end
     if core.run or options.listens(given) then
         observe.open(self, given)
