@@ -154,12 +154,12 @@ static int is(text t, const char *word)
     return t.len == strlen(word) && memcmp(t.bytes, word, t.len) == 0;
 }
 
-static void give_name(walk *w, text t)
+static void give_name(walk *w, text t, int is_written)
 {
     if (is(t, "_G") || is(t, "load") || is(t, "loadfile") || is(t, "dofile"))
         w->dynamic = 1;
     if (w->rc == 0)
-        w->rc = w->sink(w->context, t.bytes, t.len);
+        w->rc = w->sink(w->context, t.bytes, t.len, is_written);
 }
 
 static void give_all_constants(walk *w)
@@ -168,7 +168,7 @@ static void give_all_constants(walk *w)
     for (uint32_t i = 0; i < w->now.count; i++) {
         text t = take_constant(&r);
         if (is_identifier(t))
-            give_name(w, t);
+            give_name(w, t, 0);
     }
 }
 
@@ -194,7 +194,7 @@ static void give_field(walk *w, uint32_t instruction, const luas__upvalues *env)
     if (!luas__bytecode_has_upvalue(env, upvalue))
         return;
     if (name < w->now.count && w->now.named[name].bytes != NULL)
-        give_name(w, w->now.named[name]);
+        give_name(w, w->now.named[name], (instruction & 0x7f) == OP_SETTABUP);
     else
         w->dynamic = 1;
 }

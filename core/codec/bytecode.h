@@ -23,8 +23,9 @@ static inline int luas__bytecode_has_upvalue(const luas__upvalues *set, unsigned
     return set->bits[i / 64 % 4] >> i % 64 & 1;
 }
 
-/* Called with each name; a name may come more than once. Returns 0 to go on. */
-typedef int (*luas__bytecode_sink)(void *context, const char *name, size_t len);
+/* Called with each name; a name may come more than once. `is_written`: it is assigned to there.
+   Returns 0 to go on. */
+typedef int (*luas__bytecode_sink)(void *context, const char *name, size_t len, int is_written);
 
 /*
  * Returns 0 if these bytes are one complete dump of this version of Lua, with its sizes of

@@ -15,6 +15,7 @@ enum { ENTRIES = 256, SLOTS = 20 };
 typedef struct survey {
     lua_State *L;
     luas__space *space;
+    int at;                 /* the space */
     int names, objects;
     int queue, met;         /* the values that were met: in order, and as a set */
     lua_Integer queued;
@@ -126,9 +127,27 @@ static void visit_table(survey *s)
     }
 }
 
-static int meet_global(void *context, const char *name, size_t len)
+/* Records that the function assigns to this global. */
+static void note_written(survey *s, const char *name, size_t len)
+{
+    lua_State *L = s->L;
+    if (lua_getiuservalue(L, s->at, SPACE_WRITTEN) != LUA_TTABLE) {
+        lua_pop(L, 1);
+        lua_newtable(L);
+        lua_pushvalue(L, -1);
+        lua_setiuservalue(L, s->at, SPACE_WRITTEN);
+    }
+    lua_pushlstring(L, name, len);
+    lua_pushboolean(L, 1);
+    lua_rawset(L, -3);
+    lua_pop(L, 1);
+}
+
+static int meet_global(void *context, const char *name, size_t len, int is_written)
 {
     survey *s = context;
+    if (is_written)
+        note_written(s, name, len);
     lua_pushglobaltable(s->L);
     lua_pushlstring(s->L, name, len);
     lua_rawget(s->L, -2);
@@ -240,7 +259,7 @@ static int survey_all(lua_State *L)
 {
     enum { FUNCTION = 1, SPACE, LIMIT, CAPTURED, NAMES, OBJECTS, QUEUE, MET };
     luaL_checkstack(L, SLOTS, NULL);
-    survey s = {.L = L, .space = lua_touserdata(L, SPACE), .names = NAMES, .objects = OBJECTS,
+    survey s = {.L = L, .space = lua_touserdata(L, SPACE), .at = SPACE, .names = NAMES, .objects = OBJECTS,
                 .queue = QUEUE, .met = MET, .left = (int)lua_tointeger(L, LIMIT),
                 .captured = lua_touserdata(L, CAPTURED)};
     luas__names_push(L);

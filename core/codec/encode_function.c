@@ -41,8 +41,9 @@ typedef struct environment {
 } environment;
 
 /* A name that the sandbox itself has is no global. */
-static int want(void *context, const char *name, size_t len)
+static int want(void *context, const char *name, size_t len, int is_written)
 {
+    (void)is_written;
     const environment *env = context;
     if (env->sandbox != 0 && luas__encode_sandbox_has(env->e, env->sandbox, name, len))
         return 0;

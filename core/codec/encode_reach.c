@@ -88,8 +88,9 @@ static void visit_table(walk *w)
     }
 }
 
-static int meet_global(void *context, const char *name, size_t len)
+static int meet_global(void *context, const char *name, size_t len, int is_written)
 {
+    (void)is_written;
     walk *w = context;
     lua_pushlstring(w->e->L, name, len);
     luas__encode_define_push_global(w->e);

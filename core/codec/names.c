@@ -445,6 +445,11 @@ void luas__names_snapshot(lua_State *L)
     lua_rawsetp(L, LUA_REGISTRYINDEX, &snapshot_key);
 }
 
+void luas__names_push_snapshot(lua_State *L)
+{
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &snapshot_key);
+}
+
 int luas__names_inherited(lua_State *L, int name)
 {
     int top = lua_gettop(L);

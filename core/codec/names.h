@@ -61,6 +61,9 @@ int luas__names_is_class(lua_State *L, int table);
  */
 void luas__names_snapshot(lua_State *L);
 
+/* Pushes the snapshot, a table, or nil if there is none. */
+void luas__names_push_snapshot(lua_State *L);
+
 /* Does the global of that name (a string at `name`) still have the value from the snapshot? */
 int luas__names_inherited(lua_State *L, int name);
 

@@ -7,9 +7,10 @@
 
 #include "error.h"
 #include "keeper.h"
+#include "made_globals.h"
 #include "names.h"
 
-enum { USER_VALUES = 4 };
+enum { USER_VALUES = 5 };
 
 static const char type_key, environment_key, functions_key;
 
@@ -51,6 +52,8 @@ static bool write_carried(lua_State *L)
         lua_pushnil(L);
         lua_rawset(L, lua_upvalueindex(1));
     }
+    if (state != NAME_CARRIED)
+        (void)luas__made_globals_note(L, 2);
     return state == NAME_CARRIED;
 }
 

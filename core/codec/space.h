@@ -49,8 +49,9 @@ typedef struct luas__space {
 } luas__space;
 
 /* User values: number -> object; names (below); environment or nil; a worker's side: the settings for
-   tasks (settings.h) or nil. */
-enum { SPACE_OBJECTS = 1, SPACE_NAMES, SPACE_ENVIRONMENT, SPACE_SETTINGS };
+   tasks (settings.h) or nil; of a job that is inherited: a set of the globals that its functions assign
+   to, or nil. */
+enum { SPACE_OBJECTS = 1, SPACE_NAMES, SPACE_ENVIRONMENT, SPACE_SETTINGS, SPACE_WRITTEN };
 
 /*
  * The table of names: it has the names in order from 1, and each name as a key with its state. A

@@ -317,13 +317,27 @@ static int count_now(const luas__job *job, int workers, bool goes_on)
     return goes_on ? luas__cpus_count() : 0;
 }
 
+/* Removes the globals that the job's functions assign to from the set: they expect them to be nil. */
+static void forget_written(lua_State *L, int space, int set)
+{
+    int written = lua_gettop(L) + 1, name = written + 1;
+    if (lua_getiuservalue(L, space, SPACE_WRITTEN) == LUA_TTABLE)
+        for (lua_pushnil(L); lua_next(L, written) != 0; lua_settop(L, name)) {
+            lua_pushvalue(L, name);
+            lua_pushnil(L);
+            lua_rawset(L, set);
+        }
+    lua_settop(L, written - 1);
+}
+
 /* Arguments: job, function, inputs or nil, workers, whether the host goes on, whether it waits
-   for room: then nil if there is none, else true; whether they keep all descriptors. */
+   for room: then nil if there is none, else true; whether they keep all descriptors; nil, or a set of
+   globals that the workers lack, and others have made. */
 static int job_inherit(lua_State *L)
 {
     luas__job_handle *h = luas__job_handle_check(L);
     int workers = (int)luaL_checkinteger(L, 4);
-    lua_settop(L, 7);
+    lua_settop(L, 8);
     int space = luas__job_handle_space(L);
     luas__fd_set *captured = &h->job->captured;
     luas__class_scan(L, 2, space, LUAS__SURVEY, captured);
@@ -333,9 +347,11 @@ static int job_inherit(lua_State *L)
     luas__space_at(L, space)->inherited = 1;
     h->job->policy.flags |= LUAS__JOB_INHERIT;
     lua_getfield(L, LUA_REGISTRYINDEX, LUAS__CARRIED_KEY);
-    lua_createtable(L, 3, 0);
-    const int values[] = {2, space, 3};
-    for (int i = 0; i < 3; i++) {
+    lua_createtable(L, 4, 0);
+    if (lua_istable(L, 8))
+        forget_written(L, space, 8);
+    const int values[] = {2, space, 3, 8};
+    for (int i = 0; i < 4; i++) {
         lua_pushvalue(L, values[i]);
         lua_rawseti(L, -2, i + 1);
     }

@@ -407,6 +407,34 @@ static int pool_unwritten(lua_State *L)
     return 2;
 }
 
+/* Gives a set of the globals that workers have made and that the host lacks; or nil, if there are
+   none. */
+static int pool_made(lua_State *L)
+{
+    luas__pool *p = luas__handles_pool(L, 1)->pool;
+    size_t len = luas__pool_made(p, NULL, 0), at = 0;
+    bool lacks = false;
+    if (len == 0)
+        return 0;
+    char *names = lua_newuserdatauv(L, len, 0);
+    if (luas__pool_made(p, names, len) != len) /* there are more by now */
+        return pool_made(L);
+    lua_newtable(L);
+    lua_pushglobaltable(L);
+    for (; at < len; at += strlen(names + at) + 1) {
+        lua_pushstring(L, names + at);
+        bool has = lua_rawget(L, -2) != LUA_TNIL;
+        lua_pop(L, 1);
+        if (has)
+            continue;
+        lua_pushboolean(L, 1);
+        lua_setfield(L, -3, names + at);
+        lacks = true;
+    }
+    lua_pop(L, 1);
+    return lacks;
+}
+
 static int pool_wake(lua_State *L)
 {
     luas__pool *p = check_locked(L);
@@ -430,7 +458,7 @@ static const luaL_Reg methods[] = {
     {"keep_time", pool_keep_time}, {"breed", pool_breed}, {"live", pool_live},
     {"busy", pool_busy}, {"ended", pool_ended}, {"stats", pool_stats},
     {"fileno", pool_fileno}, {"wake", pool_wake}, {"forget", pool_forget},
-    {"unwritten", pool_unwritten}, {NULL, NULL},
+    {"unwritten", pool_unwritten}, {"made", pool_made}, {NULL, NULL},
 };
 
 static const luaL_Reg meta[] = {

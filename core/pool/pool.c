@@ -115,6 +115,7 @@ void luas__pool_close(luas__pool *p)
     luas__buffer_release(&p->health.why);
     luas__buffer_release(&p->health.payload);
     luas__buffer_release(&p->health.notes);
+    luas__buffer_release(&p->made);
     pthread_mutex_destroy(&p->lock);
     luas__fork_detect_close(&p->fork_detect);
     free(p);
@@ -206,6 +207,17 @@ int luas__pool_set_line(luas__pool *p, luas__line *line)
     luas__state_unlock(p);
     luas__line_drop(before);
     return 0;
+}
+
+size_t luas__pool_made(luas__pool *p, char *names, size_t room)
+{
+    if (luas__state_lock(p) < 0)
+        return 0;
+    size_t len = p->made.len;
+    if (len > 0 && len <= room)
+        memcpy(names, luas__buffer_bytes(&p->made), len);
+    luas__state_unlock(p);
+    return len;
 }
 
 int luas__pool_unwritten(luas__pool *p, size_t *waiting, uint64_t *written)

@@ -124,6 +124,10 @@ int64_t luas__pool_oldest_job(luas__pool *p);
    calls drive it; that is no failure. */
 int luas__pool_pump(luas__pool *p, luas__job *job);
 
+/* Writes the names of globals that workers have made since they were forked, a zero after each, if
+   there is `room`. Returns how many bytes these are. */
+size_t luas__pool_made(luas__pool *p, char *names, size_t room);
+
 /* The workers that have not ended; negative in a copy; and, if asked for, one more where there are zygotes. */
 int luas__pool_live(luas__pool *p, bool with_zygotes);
 

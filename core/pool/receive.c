@@ -10,7 +10,7 @@
 #include "starts.h"
 
 /* Each takes what a pipe holds, and more. */
-enum { MOST_LOOKS = 16 };
+enum { MOST_LOOKS = 16, MOST_MADE = 1 << 16 };
 
 static int take_outcome(luas__pool *p, luas__worker *w, int code, luas__mp_reader *body)
 {
@@ -86,6 +86,27 @@ static int take_progress(luas__worker *w, luas__mp_reader *body)
     return 0;
 }
 
+/* Keeps the name once, as far as there is room. */
+static int take_global(luas__pool *p, luas__mp_reader *body)
+{
+    luas__mp_token name;
+    if (luas__mp_read(body, &name) != 1 || (name.type != MP_STR && name.type != MP_BIN)
+        || memchr(name.bytes, 0, name.len) != NULL)
+        return LUAS_EPROTO;
+    const char *known = luas__buffer_bytes(&p->made);
+    for (size_t at = 0; at < p->made.len; at += strlen(known + at) + 1)
+        if (strlen(known + at) == name.len && memcmp(known + at, name.bytes, name.len) == 0)
+            return 0;
+    if (p->made.len + name.len + 1 > MOST_MADE)
+        return 0;
+    int rc = luas__buffer_reserve(&p->made, name.len + 1);
+    if (rc == 0) {
+        luas__buffer_append(&p->made, name.bytes, name.len);
+        luas__buffer_append(&p->made, "", 1);
+    }
+    return rc;
+}
+
 static int take_words(luas__pool *p, luas__worker *w, int64_t code, luas__mp_reader *body)
 {
     switch (code) {
@@ -99,6 +120,8 @@ static int take_words(luas__pool *p, luas__worker *w, int64_t code, luas__mp_rea
         return take_failure(p, w, body);
     case LUAS__MSG_PROGRESS:
         return take_progress(w, body);
+    case LUAS__MSG_GLOBAL:
+        return take_global(p, body);
     default:
         return LUAS_EPROTO;
     }

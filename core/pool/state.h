@@ -84,6 +84,7 @@ typedef struct luas__pool {
     luas__queue inherited;      /* jobs with tasks to deal, for workers of their own */
     int broadcasts;             /* how many unfinished jobs have a task for each worker */
     int64_t last_job;
+    luas__buffer made;          /* names of globals that workers have made, a zero after each */
     luas__surroundings *around; /* the host's when they were last looked at, or NULL */
     luas__worker **workers;     /* in the order in which they were prepared */
     int nworkers;

@@ -25,6 +25,8 @@
  *     ERROR   seq, [value, message, traceback, seconds]
  *     LARGE   at, length                in the worker's slot: such a frame's body
  *     PROGRESS seq, done, total, note   of the running task; a total of 0 is unknown
+ *     GLOBAL  name                      `init` or a task has made this global, which the
+ *                                       host did not have when the worker was forked
  *     READY                             init has run
  *     FAILED  message                   init has failed; the worker exits
  *
@@ -59,7 +61,7 @@ enum luas__message {
     LUAS__MSG_RUN, LUAS__MSG_RANGE, LUAS__MSG_FORGET, LUAS__MSG_STOP,
     LUAS__MSG_AGAIN, LUAS__MSG_AROUND, LUAS__MSG_RECORDS,
     LUAS__MSG_VALUE = 16, LUAS__MSG_ERROR, LUAS__MSG_READY, LUAS__MSG_FAILED, LUAS__MSG_LARGE,
-    LUAS__MSG_PROGRESS
+    LUAS__MSG_PROGRESS, LUAS__MSG_GLOBAL
 };
 
 enum luas__job_flags {

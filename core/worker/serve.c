@@ -17,6 +17,7 @@
 #include "codec.h"
 #include "describe.h"
 #include "alloc_limit.h"
+#include "made_globals.h"
 #include "mark.h"
 #include "names.h"
 #include "orphan.h"
@@ -92,7 +93,9 @@ static void set_inherited(lua_State *L, int64_t job, int entry)
         lua_rawgeti(L, -1, i);
         lua_rawseti(L, entry, i);
     }
-    lua_pop(L, 2);
+    if (lua_rawgeti(L, -1, ENTRY_INPUTS + 1) == LUA_TTABLE) /* globals that it lacks */
+        luas__made_globals_guard(L, lua_gettop(L));
+    lua_pop(L, 3);
 }
 
 /* Gives the entry a space of its own, if it has none or a shared one. */
@@ -366,9 +369,13 @@ static int serve_requests(lua_State *L)
     lua_pushvalue(L, 3);
     lua_newtable(L);
     lua_replace(L, 3); /* definitions; exit moved above it */
+    s->chunk.channel = s->channel;
+    s->chunk.made = luas__made_globals_count(L);
     if (lua_isfunction(L, 2)) {
         lua_pushvalue(L, 2);
         lua_call(L, 0, 0);
+        luas__made_globals_look(L);
+        luas__task_tell_made(L, &s->chunk);
         announce(L, s->channel);
     }
     luas__kept_hook_keep(L);

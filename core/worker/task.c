@@ -22,6 +22,7 @@
 #include "holds.h"
 #include "kept_hook.h"
 #include "list.h"
+#include "made_globals.h"
 #include "names_scan.h"
 #include "own_code.h"
 #include "traceback.h"
@@ -369,6 +370,36 @@ static void note_start(const luas__chunk_run *s)
     atomic_store_explicit(&s->channel->scoreboard->since, start, memory_order_relaxed);
 }
 
+void luas__task_tell_made(lua_State *L, luas__chunk_run *s)
+{
+    luas__buffer *reply = &s->channel->reply;
+    size_t mark, len;
+    s->told = *s->made;
+    for (; luas__made_globals_take(L); lua_pop(L, 1)) {
+        const char *name = lua_tolstring(L, -1, &len);
+        luas__task_check(L, luas__frame_begin(reply, LUAS__MSG_GLOBAL, &mark));
+        luas__task_check(L, luas__mp_write_string(reply, name, len));
+        luas__task_check(L, luas__channel_send(s->channel, mark));
+        luas__buffer_truncate(reply, 0);
+    }
+}
+
+/* In a worker of an inherited job the globals are the tasks' own, so all of them are looked at. */
+static __attribute__((noinline)) void look_for_made(lua_State *L, luas__chunk_run *s)
+{
+    if (s->flags & LUAS__JOB_INHERIT && is_last(s))
+        luas__made_globals_look(L);
+    if (*s->made != s->told)
+        luas__task_tell_made(L, s);
+}
+
+/* The same for what the task has made, before its outcome is sent: so who waits for that knows it. */
+LUAS__INLINE void tell_made(lua_State *L, luas__chunk_run *s)
+{
+    if (s->left == 0 || *s->made != s->told)
+        look_for_made(L, s);
+}
+
 /* Takes the next task off the chunk and claims it, before any code of the task runs. */
 static bool next_task(lua_State *L, luas__chunk_run *s)
 {
@@ -422,6 +453,7 @@ static int run_tasks(lua_State *L)
         lua_call(L, n, s->flags & LUAS__JOB_DISCARD ? 0 : LUA_MULTRET);
         restore_hook(L);
         leave_fork(EXIT_SUCCESS);
+        tell_made(L, s);
         give_back();
         if (!reply_scalar(L, s) && !reply_long_string(L, s))
             reply_value(L, s);
@@ -508,6 +540,7 @@ static void reply_raised(lua_State *L, luas__chunk_run *s, int space)
     luas__kept_hook_set(L);
     end_subprocesses(s);
     luas__buffer_truncate(&s->channel->reply, 0);
+    tell_made(L, s);
     luas__task_check(L, luas__channel_begin(s->channel, LUAS__MSG_ERROR, s->current, &mark));
     size_t body = s->channel->reply.len;
     lua_pushcfunction(L, encode_raised);

@@ -42,8 +42,13 @@ typedef struct luas__chunk_run {
     bool is_text;               /* the inputs are records */
     luas__records records;      /* of the chunk, and what is kept for the next one */
     bool has_looked;            /* it has looked for modules that its first tasks loaded */
+    const uint32_t *made;       /* how many globals tasks have made (made_globals.h) */
+    uint32_t told;              /* of how many the host knows */
     int most;                   /* KB of Lua's heap above which the worker should be replaced */
 } luas__chunk_run;
+
+/* Tells the host of globals that were made since it was told last. */
+void luas__task_tell_made(lua_State *L, luas__chunk_run *s);
 
 /* Registers a handler that notices forks: once, in the host, so that no worker has to do it. */
 void luas__task_watch_forks(void);

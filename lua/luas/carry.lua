@@ -100,7 +100,7 @@ function M.inherit(job, items, most)
     local workers, continues = max(1, min(pool.size, most)), goes_on(job)
     when_possible(job, function(waits)
         return job.handle:inherit(job.f, items, workers, continues, waits,
-            job.options.keep_files)
+            job.options.keep_files, pool.core:made())
     end)
     if shares then watched.compare(pool) end
     pool.carried.inherit = pool.carried.inherit + 1

@@ -151,6 +151,8 @@ end
 
 function Pool:forget() end
 
+function Pool:made() end
+
 function Pool:stats()
     local all = {}
     for _, name in ipairs { "tasks", "values", "errors", "timeouts", "crashes", "cancelled",
