@@ -52,8 +52,8 @@ local function tell_raised(row, raised)
     if show.is_outcome(raised) and raised.n then
         row("had", raised.n, raised.result)
         for i = 1, raised.n do
-            local o, v = raised.failures[i], (raised.results or {})[i]
-            if o ~= nil then row("outcome", i, o) elseif v ~= nil then row("value", i, v) end
+            local o, results = raised.failures[i], raised.results
+            if o ~= nil then row("outcome", i, o) elseif results then row("value", i, results[i]) end
         end
         raised.n, raised.result, raised.failures, raised.results = nil, nil, nil, nil
     end

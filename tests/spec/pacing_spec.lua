@@ -127,9 +127,9 @@ describe("limit", function()
 
     it("is of starts after init", function()
         local p <close> = pool.new { workers = 4, init = function() execute "sleep 0.2" end }
-        local starts = p:map(clock, range(4), { limit = { rate = 20 } })
+        local starts = p:map(clock, range(4), { limit = { rate = 10 } })
         table.sort(starts)
-        for i = 2, 4 do assert.is_true(starts[i] - starts[i - 1] > 0.025, starts[i] - starts[i - 1]) end
+        assert.is_true(starts[4] - starts[1] > 0.1, starts[4] - starts[1])
     end)
 
     it("is of tasks that wait for others without workers, too", function()
@@ -162,10 +162,10 @@ describe("limit", function()
             local p <close> = pool.new(workers)
             local slow = { rate = 10, key = is_even }
             local _, n, failed = p:map(function() end, range(20), { limit = slow, on_error = "collect", deadline = 0.05 })
-            assert.are.same({ 20, nil, nil, "cancelled", "cancelled" },
-                { n, failed[1] and failed[1].kind, failed[2] and failed[2].kind, failed[3].kind, failed[20].kind })
+            assert.are.same({ 20, "cancelled", "cancelled" }, { n, failed[3].kind, failed[20].kind })
             _, n, failed = p:map(error, range(20), { limit = slow, on_error = "collect", halt = 1 })
-            assert.are.same({ 20, "error", "cancelled" }, { n, failed[1].kind, failed[20].kind })
+            local raised = failed[1].kind == "error" and failed[1] or failed[2] -- they start together
+            assert.are.same({ 20, "error", "cancelled" }, { n, raised.kind, failed[20].kind })
             local before = clock()
             for _ in p:imap(function() end, pool.range(1, 100), { limit = slow }) do break end
             assert.is_true(clock() - before < 2)
