@@ -57,7 +57,7 @@ CALLS_UP = {
 
 # Other prefixes than luas__FILE_, and names without one.
 PREFIXES = {"msgpack": "luas__mp_"}
-NAMES = {"main", "luaopen_luas", "luas__now", "luas__now_coarse", "luas__seconds"}
+NAMES = {"main", "luaopen_luas", "luas__now", "luas__now_coarse", "luas__now_spent", "luas__seconds"}
 
 # Lines of a function, with its head: the most, what half of all may have, and nine of ten.
 MOST, MEDIAN, NINE_OF_TEN = 40, 10, 20

@@ -27,6 +27,14 @@ static inline int64_t luas__now_coarse(void)
     return (int64_t)t.tv_sec * LUAS__SECOND + t.tv_nsec;
 }
 
+/* What the CPU has spent on this thread. It stands while others have the CPU. */
+static inline int64_t luas__now_spent(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (int64_t)t.tv_sec * LUAS__SECOND + t.tv_nsec;
+}
+
 /* Seconds to nanoseconds. More than 30 years means for ever. */
 static inline int64_t luas__seconds(double s)
 {

@@ -76,6 +76,8 @@ int luas__encode_value(lua_State *L, int index, luas__buffer *out,
                        const luas__encode_options *options);
 
 typedef struct luas__carried {
+    int64_t budget; /* in: ns of the CPU that a long message may take, else it is LUAS_ETOOBIG; 0: any. Not
+                       for a function that uses globals which the host does not have */
     int dynamic;    /* it may use globals that its constants do not show */
     bool *held;     /* in: the result of luas__gc_hold, or NULL. A caller that looks at the function
                        afterwards must hold the collector */

@@ -1,5 +1,6 @@
 /* The stack of open containers, and the heads that are completed when one is closed. */
 #include "array.h"
+#include "clock.h"
 #include "encoder.h"
 #include "value_format.h"
 
@@ -7,14 +8,41 @@
    give them a short head. */
 enum { SLOTS = 20, EXT_HEAD = 6, MAP_HEAD = 5, SMALL = 255 };
 
+/* STEP: bytes from one look at the clock to the next; a message as short as that is not timed.
+   LEAST: ns that a scalar takes, about. */
+enum { STEP = 8 << 10, LEAST = 28 };
+
+int luas__container_pause(luas__encoder *e)
+{
+    size_t len = e->out->len;
+    if (len > e->most)
+        return LUAS_ETOOBIG;
+    int64_t now = luas__now_spent();
+    if (e->timed.at == 0) {
+        e->timed.at = now;
+        e->timed.len = len;
+    } else if ((double)(now - e->timed.at) / (double)(len - e->timed.len) * (double)(len - e->start)
+               > (double)e->budget) {
+        return LUAS_ETOOBIG;
+    }
+    e->pause = len + STEP < e->most ? len + STEP : e->most;
+    return 0;
+}
+
+int luas__container_is_long(const luas__encoder *e, uint64_t n)
+{
+    return e->budget > 0 && n > STEP && n * LEAST > (uint64_t)e->budget;
+}
+
 int luas__container_push(luas__encoder *e, const luas__container *f)
 {
     luas__scratch *s = e->scratch;
-    if (e->out->len > e->most)
-        return LUAS_ETOOBIG;
+    int rc = e->out->len > e->pause ? luas__container_pause(e) : 0;
+    if (rc < 0)
+        return rc;
     if (s->depth >= WIRE_DEPTH || !lua_checkstack(e->L, SLOTS))
         return LUAS_EDEEP;
-    int rc = s->depth < s->capacity ? 0
+    rc = s->depth < s->capacity ? 0
         : luas__array_reserve(&s->frames, &s->capacity, s->capacity + 1, sizeof *f);
     if (rc == 0)
         s->frames[s->depth++] = *f;

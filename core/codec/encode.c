@@ -294,7 +294,7 @@ static int prepare(luas__encoder *e, lua_State *L, luas__buffer *out, size_t sta
     e->out = out;
     e->start = start;
     e->limit = bounded(limit);
-    e->most = e->start + e->limit;
+    e->most = e->pause = e->start + e->limit;
     take_scratch(e, L);
     return 0;
 }
@@ -447,7 +447,7 @@ int luas__encode_definition(lua_State *L, int function, int space, luas__buffer 
                 luas__carried *info)
 {
     luas__encoder e = {.defining = 1, .defines = out, .modules = 1, .total = 1, .anchors = 1,
-                       .held = info->held, .kept = info->kept};
+                       .held = info->held, .kept = info->kept, .budget = info->budget};
     int rc = prepare(&e, L, out, out->len, limit, 1);
     if (rc < 0)
         return rc;

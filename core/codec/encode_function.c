@@ -40,6 +40,18 @@ typedef struct environment {
     int sandbox;        /* its index, if it stands before the globals; else 0 */
 } environment;
 
+/* A global that the host does not have is the worker's own. A fork of the host may lack it, so then
+   time does not decide. The name is at the top. */
+static void look_for_own(luas__encoder *e)
+{
+    luas__encode_define_push_global(e);
+    if (lua_isnil(e->L, -1)) {
+        e->budget = 0;
+        e->pause = e->most;
+    }
+    lua_pop(e->L, 1);
+}
+
 /* A name that the sandbox itself has is no global. */
 static int want(void *context, const char *name, size_t len, int is_written)
 {
@@ -48,6 +60,8 @@ static int want(void *context, const char *name, size_t len, int is_written)
     if (env->sandbox != 0 && luas__encode_sandbox_has(env->e, env->sandbox, name, len))
         return 0;
     lua_pushlstring(env->e->L, name, len);
+    if (env->e->budget > 0)
+        look_for_own(env->e);
     luas__space_want(env->e->L, SLOT_SPACE);
     return 0;
 }

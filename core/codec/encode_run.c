@@ -101,6 +101,7 @@ int luas__encode_run_define(luas__encoder *e)
     d.out = e->defines;
     d.start = d.out->len;
     d.most = d.start + d.limit;
+    d.pause = d.budget > 0 ? d.start : d.most;
     d.defining = 1;
     d.cells = 0;
     d.first = d.space->count;

@@ -43,8 +43,8 @@ static int put_elements(luas__encoder *e, luas__container *f)
             f->count = i;
             return rc < 0 ? rc : MIXED;
         }
-        if (e->out->len > e->most)
-            return LUAS_ETOOBIG;
+        if (e->out->len > e->pause && (rc = luas__container_pause(e)) < 0)
+            return rc;
         lua_pop(L, 1);
     }
     return i == f->limit ? DONE : NO_ARRAY;
@@ -75,8 +75,8 @@ int luas__encode_table_array(luas__encoder *e, luas__container *f)
         int rc = luas__scalar_put(L, -1, e->out, e->most);
         if (rc <= 0)
             return rc < 0 ? rc : ENCODE_ITEM;
-        if (e->out->len > e->most)
-            return LUAS_ETOOBIG;
+        if (e->out->len > e->pause && (rc = luas__container_pause(e)) < 0)
+            return rc;
         lua_pop(L, 1);
     }
     luas__container_close(e);
@@ -90,7 +90,7 @@ static int begin_array(luas__encoder *e, luas__container *f)
     if (n == 0 || n > UINT32_MAX || !is_last(e->L, f->base, n))
         return NO_ARRAY;
     /* Each element takes at least one byte: with too many there is no need to look. */
-    if (n > e->most || e->out->len > e->most - n)
+    if (n > e->most || e->out->len > e->most - n || luas__container_is_long(e, n))
         return LUAS_ETOOBIG;
     f->kind = CONTAINER_ARRAY;
     f->limit = (uint32_t)n;
@@ -129,8 +129,8 @@ static int put_pairs(luas__encoder *e, luas__container *f)
             f->phase = (unsigned char)phase;
             return rc < 0 ? rc : MIXED;
         }
-        if (e->out->len > e->most)
-            return LUAS_ETOOBIG;
+        if (e->out->len > e->pause && (rc = luas__container_pause(e)) < 0)
+            return rc;
         lua_pop(L, 1);
     }
     return DONE;

@@ -91,7 +91,12 @@ typedef struct luas__encoder {
     luas__buffer *out;
     luas__buffer *defines;
     size_t start, most;         /* offset of the message, and of its limit */
-    size_t limit;
+    size_t limit, pause;        /* pause: offset after which luas__container_pause looks again */
+    int64_t budget;             /* ns of the CPU that the message may take; 0: any */
+    struct {
+        int64_t at;             /* the CPU's time at the first pause, */
+        size_t len;             /* and the length then */
+    } timed;
     uint32_t objects, cells;
     int modules;                /* the names of modules are wanted */
     int unchanged;              /* the objects of the space are as the other end has them */
@@ -125,6 +130,11 @@ int luas__container_open(luas__encoder *e, luas__container_kind kind, int base);
 int luas__container_push(luas__encoder *e, const luas__container *f);
 /* Pops the innermost frame, which is done, and its slots. */
 void luas__container_close(luas__encoder *e);
+/* Call it when `out` has grown beyond `pause`. LUAS_ETOOBIG if the message is too long, or takes too
+   long. */
+int luas__container_pause(luas__encoder *e);
+/* Would `n` more scalars take too long? */
+int luas__container_is_long(const luas__encoder *e, uint64_t n);
 /* Writes the head of an ext whose length is not known yet; and completes it after the content. */
 int luas__container_ext_open(luas__encoder *e, int type, size_t *head);
 void luas__container_ext_close(luas__encoder *e, size_t head);

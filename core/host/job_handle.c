@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "clock.h"
 #include "cpus.h"
 #include "error.h"
 #include "codec.h"
@@ -17,6 +18,19 @@
 #include "space.h"
 
 #define POLICY "luas.core.policy"
+
+/*
+ * A function is also inherited if shipping it takes longer, as far as is known. Shipping: the host
+ * encodes it, and each worker decodes it in twice that time. Inheriting: what it has taken lately until
+ * all workers were at work, and a fifth of that for their end. Where nothing is known encoding has
+ * this many ns: inheriting once makes it known.
+ */
+#define UNKNOWN_BUDGET (LUAS__MS / 10)
+enum { DECODING = 2 };
+#define WITH_ENDS 1.2
+
+/* So often the same function is inherited before it is encoded again. */
+enum { TRY_AGAIN = 4 };
 
 /* ---- handles ---- */
 
@@ -237,15 +251,54 @@ static int carry_again(lua_State *L, luas__job_handle *h)
     return 2;
 }
 
+/* The ns that encoding may take for a job of so many workers; 0: any. The state of workers that `init`
+   has set up is theirs alone, so then time does not decide. */
+static int64_t encoding_budget(luas__pool *p, double workers)
+{
+    if (p->options.has_init)
+        return 0;
+    int64_t cost = luas__pool_inherit_cost(p);
+    double in_turn = workers / luas__state_cpus(p);
+    return cost == 0 ? UNKNOWN_BUDGET
+        : (int64_t)((double)cost * WITH_ENDS / (1 + DECODING * (in_turn > 1 ? in_turn : 1)));
+}
+
+/* Was the function at 2 too costly to ship, a few calls ago? */
+static bool was_costly(lua_State *L, int cache)
+{
+    lua_pushvalue(L, 2);
+    lua_Integer left = lua_rawget(L, cache) == LUA_TNUMBER ? lua_tointeger(L, -1) : 0;
+    lua_pop(L, 1);
+    if (left == 0)
+        return false;
+    lua_pushvalue(L, 2);
+    left > 1 ? lua_pushinteger(L, left - 1) : lua_pushnil(L);
+    lua_rawset(L, cache);
+    return true;
+}
+
+static void note_costly(lua_State *L)
+{
+    int cache = push_recalled(L);
+    lua_pushvalue(L, 2);
+    lua_pushinteger(L, TRY_AGAIN);
+    lua_rawset(L, cache);
+    lua_pop(L, 1);
+}
+
 /* Arguments as below, and the result of luas__gc_hold. */
 static int carry_anew(lua_State *L)
 {
     luas__job_handle *h = luas__job_handle_check(L);
     bool forced = lua_toboolean(L, 3);
-    luas__carried carried = {.held = lua_touserdata(L, 4)};
+    luas__carried carried = {.held = lua_touserdata(L, 5)};
+    if (!forced)
+        carried.budget = encoding_budget(h->pool->pool, lua_tonumber(L, 4));
     int space = luas__job_handle_space(L);
     luas__buffer_truncate(&h->bytes, 0);
     int rc = luas__encode_definition(L, 2, space, &h->bytes, forced ? 0 : LUAS__SHIP_LIMIT, &carried);
+    if (rc == LUAS_ETOOBIG && carried.budget != UNKNOWN_BUDGET)
+        note_costly(L);
     if (rc < 0)
         return rc == LUAS_EINTR ? lua_error(L) : luas__job_handle_refuse(L);
     if (carried.dynamic && !forced) {
@@ -267,24 +320,28 @@ static int carry_anew(lua_State *L)
     return 2;
 }
 
-/* Arguments: job, function, whether it must be shipped. Gives true and the
+/* Arguments: job, function, whether it must be shipped, for how many workers. Gives true and the
    modules it needs, or nil and why not. No finalizer changes what the function
    has between its message and the memo of that. */
 static int job_carry(lua_State *L)
 {
     luas__job_handle *h = luas__job_handle_check(L);
     luaL_checkany(L, 2);
-    lua_settop(L, 3);
+    lua_settop(L, 4);
     h->forgotten = h->pool->forgotten;
     int cache = push_recalled(L);
     if (luas__ship_cache_take(L, cache, 2))
         return carry_again(L, h);
-    lua_settop(L, 3);
+    if (!lua_toboolean(L, 3) && was_costly(L, cache)) {
+        lua_pushliteral(L, "it takes too long");
+        return luas__job_handle_refuse(L);
+    }
+    lua_settop(L, 4);
     bool held = luas__gc_hold(L);
     lua_pushcfunction(L, carry_anew);
     lua_insert(L, 1);
     lua_pushlightuserdata(L, &held);
-    int status = lua_pcall(L, 4, 2, 0);
+    int status = lua_pcall(L, 5, 2, 0);
     luas__gc_hold_end(L, held);
     return status == LUA_OK ? 2 : lua_error(L);
 }

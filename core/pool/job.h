@@ -98,6 +98,7 @@ typedef struct luas__job {
         uint32_t id;            /* workers forked from it can do the job; 0: any can */
         int workers;            /* how many such workers there should be */
         bool has_zygote;        /* the host goes on and changes: only a zygote is as it was */
+        int64_t begun_at;       /* ns; when its workers were asked for */
     } snapshot;
     luas__fd_set captured;      /* descriptors of the host that its own workers keep */
     struct {

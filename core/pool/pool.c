@@ -146,6 +146,16 @@ int luas__pool_inherit(luas__pool *p, luas__job *job, int workers, int now, void
     return rc;
 }
 
+int64_t luas__pool_inherit_cost(luas__pool *p)
+{
+    if (luas__state_lock(p) < 0)
+        return 0;
+    bool is_new = luas__now_coarse() - p->scaling.cost_seen_at < LUAS__SECOND;
+    int64_t cost = is_new ? p->scaling.inherit_cost : 0;
+    luas__state_unlock(p);
+    return cost;
+}
+
 bool luas__pool_make_room(luas__pool *p)
 {
     if (luas__state_lock(p) < 0)

@@ -71,6 +71,10 @@ int luas__pool_populate(luas__pool *p, void *host);
    child's main. */
 int luas__pool_inherit(luas__pool *p, luas__job *job, int workers, int now, void *host);
 
+/* What it has taken in the last second (ns) until workers forked for a job were at work on it; 0: not
+   known. It depends on the host's heap. */
+int64_t luas__pool_inherit_cost(luas__pool *p);
+
 /* Call it when luas__pool_inherit failed for want of processes, descriptors or memory. Tells
    half of the idle workers to end; the next steps notice that they have. Returns false when
    none will end. */

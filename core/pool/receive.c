@@ -20,7 +20,7 @@ static int take_outcome(luas__pool *p, luas__worker *w, int code, luas__mp_reade
         || body->end - body->at < (ptrdiff_t)w->tasks.chunks[0].job->seen.stamp)
         return LUAS_EPROTO;
     if (w->tasks.chunks[0].count == 1)
-        luas__settle_measure(w);
+        luas__settle_measure(p, w);
     int kind = code == LUAS__MSG_VALUE ? LUAS__KIND_VALUE : LUAS__KIND_ERROR;
     /* A task that was asked to stop, and then raised, has stopped as asked. If it sent a value
        it was faster, and the value counts. */

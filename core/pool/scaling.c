@@ -251,6 +251,7 @@ int luas__scaling_inherit(luas__pool *p, luas__job *job, int workers, int now, v
     luas__jobs_leave_workers(p, job);
     job->snapshot.id = ++p->spawn.last_snapshot;
     job->snapshot.workers = workers;
+    job->snapshot.begun_at = luas__now();
     luas__job_enqueue(job, &p->inherited);
     now = now < workers ? now : workers;
     luas__scaling_down(p, p->options.workers > now ? p->options.workers - now : 0);

@@ -99,14 +99,36 @@ int luas__settle_task(luas__pool *p, luas__worker *w, int kind, luas__mp_reader 
         : retry(p, w, &o, bytes, again == LUAS__RETRY_ASK_OWNER);
 }
 
-void luas__settle_measure(luas__worker *w)
+/* A worker that was forked so long after its snapshot was wanted replaces another one. */
+#define LATE (LUAS__SECOND / 20)
+
+/* Learns what it takes to have a job inherited: from the request for workers to the end of the last
+   worker's first chunk, without the `spent` time of that chunk. */
+static void measure_start(luas__pool *p, const luas__worker *w, const luas__job *job, int64_t spent)
+{
+    int64_t now = luas__now(), took = now - job->snapshot.begun_at - spent;
+    if (w->snapshot == 0 || w->snapshot != job->snapshot.id || w->process != NULL || took <= 0
+        || w->forked_at - job->snapshot.begun_at > LATE)
+        return;
+    if (p->scaling.cost_of != job->id)
+        p->scaling.cost_before = p->scaling.inherit_cost;
+    int64_t before = p->scaling.cost_before;
+    p->scaling.cost_of = job->id;
+    p->scaling.inherit_cost = before == 0 ? took : before + (took - before) / 3;
+    p->scaling.cost_seen_at = now;
+}
+
+void luas__settle_measure(luas__pool *p, luas__worker *w)
 {
     luas__job *job = w->tasks.chunks[0].job;
     uint64_t busy = (uint64_t)atomic_load_explicit(&w->scoreboard->busy, memory_order_acquire);
     uint64_t spent = busy - (uint64_t)w->tasks.busy;
+    bool is_first = w->tasks.busy == 0;
     w->tasks.busy = (int64_t)busy;
     if (spent > (uint64_t)luas__now_coarse())
         return; /* longer than the machine runs: somebody has written there */
+    if (is_first)
+        measure_start(p, w, job, (int64_t)spent);
     double each = (double)spent / w->tasks.chunks[0].size;
     job->pace.steady_ns += (each - job->pace.steady_ns) / 128;
     if (each > 0)
@@ -127,6 +149,6 @@ int luas__settle_values(luas__pool *p, luas__worker *w, uint32_t n, size_t len, 
         o.len -= c->job->seen.stamp;
     }
     if (c->count == n)
-        luas__settle_measure(w);
+        luas__settle_measure(p, w);
     return settle(p, w, &o, payload);
 }

@@ -8,7 +8,7 @@
 #include "state.h"
 
 /* Call it when the chunk at the front is done: learns how long its tasks take. */
-void luas__settle_measure(luas__worker *w);
+void luas__settle_measure(luas__pool *p, luas__worker *w);
 
 /* Settles the first task with an outcome of this kind and payload (or NULL). */
 int luas__settle_task(luas__pool *p, luas__worker *w, int kind, luas__mp_reader *payload, int status);

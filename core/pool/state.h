@@ -115,6 +115,8 @@ typedef struct luas__pool {
         int64_t lacks_since, lack_seen_at;  /* ns; how long a job has had to wait */
         int64_t room_asked_at;  /* ns; when idle workers were last told to end for one */
         bool asks_only;         /* the library's thread is scaling: it asks zygotes, forks not */
+        int64_t inherit_cost, cost_seen_at; /* ns; see luas__pool_inherit_cost */
+        int64_t cost_before, cost_of;       /* without the last job that it is of, and its id */
     } scaling;
     struct {
         uint32_t round;         /* counts the rounds of luas__concurrency_begin */

@@ -161,13 +161,14 @@ end
 ---@return boolean
 function M.ship(job)
     local forced = M.how(job) == "ship"
-    local ok, modules = job.handle:carry(job.f, forced)
+    local workers = job.single and 1 or min(job.pool.size, job.total or huge)
+    local ok, modules = job.handle:carry(job.f, forced, workers)
     if not ok and forced then fail(("cannot ship the function: %s"):format(modules)) end
     local current = ok and M.is_current(job, modules)
     if ok and not current and not job.single then
         job.pool.core:forget() -- a name in it may mean something else now
         restart(job)
-        ok = job.handle:carry(job.f)
+        ok = job.handle:carry(job.f, false, workers)
     end
     if not ok or (job.single and not current) then
         restart(job)
