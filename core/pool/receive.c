@@ -93,7 +93,7 @@ static int take_global(luas__pool *p, luas__mp_reader *body)
     if (luas__mp_read(body, &name) != 1 || (name.type != MP_STR && name.type != MP_BIN)
         || memchr(name.bytes, 0, name.len) != NULL)
         return LUAS_EPROTO;
-    const char *known = luas__buffer_bytes(&p->made);
+    const char *known = p->made.len > 0 ? luas__buffer_bytes(&p->made) : "";
     for (size_t at = 0; at < p->made.len; at += strlen(known + at) + 1)
         if (strlen(known + at) == name.len && memcmp(known + at, name.bytes, name.len) == 0)
             return 0;
