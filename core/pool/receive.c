@@ -47,8 +47,8 @@ static int take_values(luas__pool *p, luas__worker *w)
     return 1;
 }
 
-/* Takes in a FAILED. A worker whose init failed is useless. One whose exit function failed has
-   done its work. */
+/* Takes in a FAILED. A worker whose init failed is useless, and if it was told to stop by then
+   nobody wants it. One whose exit function failed has done its work. */
 static int take_failure(luas__pool *p, luas__worker *w, luas__mp_reader *body)
 {
     luas__mp_token words;
@@ -56,6 +56,8 @@ static int take_failure(luas__pool *p, luas__worker *w, luas__mp_reader *body)
         return LUAS_EPROTO;
     if (!w->told_to_stop)
         return luas__starts_failed(w, words.bytes, words.len);
+    if (p->options.has_init && !w->ready)
+        return 0;
     if (!p->health.exit_failed) /* others will most likely say the same */
         luas__state_note(p, "exit raised: ", words.bytes, words.len);
     p->health.exit_failed = true;

@@ -97,9 +97,11 @@ static void submit(run *r)
 static void cancel(run *r)
 {
     uint64_t number = 1 + chance((unsigned)r->submitted);
-    if (luas_cancel(r->pool, number) < 0)
-        fail("not cancelled", &r->calls[number]);
-    r->calls[number].cancelled = 1;
+    call *c = &r->calls[number];
+    int rc = luas_cancel(r->pool, number);
+    if (rc != (c->ended ? LUAS_ENOCALL : 0))
+        fail(rc == 0 ? "an outcome to come of a call that has ended" : luas_strerror(rc), c);
+    c->cancelled = 1;
 }
 
 /* What a call may end as: anybody's worker may be killed, or be stopped until its time is over. */

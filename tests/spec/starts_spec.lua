@@ -158,3 +158,18 @@ helpers.each_interpreter(function(by)
         ]], by))
     end)
 end)
+
+helpers.each_interpreter(function(by)
+    it("a worker that is told to end in its init is not said to have raised in exit (" .. by .. ")", function()
+        assert.are.equal("cancelled\njoined\n", helpers.output([[
+            local p = pool.new { workers = 1, init = function() os.execute "sleep 0.2" error "not now" end }
+            local future = p:apply_async(print)
+            p:step(0.05)
+            future:cancel()
+            print(select(2, pcall(future.get, future)).kind)
+            p:close()
+            p:join()
+            print "joined"
+        ]], by))
+    end)
+end)
