@@ -97,16 +97,17 @@ end)
 
 describe("a task that runs as the host is gone", function()
     it("ends, with what it has started, and what was written is there", function()
-        local n, status = lines(EIGHT .. [[
-            p:map_async(function() pcall(os.execute, "sleep 71") while true do pcall(error) end end, { 1, 2 })
+        local marker, pattern = helpers.sleep_marker()
+        local n, status = lines(EIGHT .. ([[
+            p:map_async(function() pcall(os.execute, "sleep %s") while true do pcall(error) end end, { 1, 2 })
             os.execute "sleep 0.1"
             os.execute("kill -9 " .. me)
-            os.execute "sleep 5" ]])
+            os.execute "sleep 5" ]]):format(marker))
         assert.are.same({ 8, 137 }, { n, status })
         for _ = 1, 100 do
-            if select(2, sh.run("pgrep -f 'sleep 7[1]'")) == 1 then break end
+            if select(2, sh.run(("pgrep -f '%s'"):format(pattern))) == 1 then break end
             helpers.sleep(0.02)
         end
-        assert.are.equal("", (sh.run("pgrep -f 'sleep 7[1]'")))
+        assert.are.equal("", (sh.run(("pgrep -f '%s'"):format(pattern))))
     end)
 end)

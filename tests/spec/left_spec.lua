@@ -4,12 +4,6 @@
 local helpers = require("tests.support.helpers")
 local sh = require("tests.support.shell")
 
--- A marker that no other process has in its arguments, and a pattern that does not find itself.
-local function markers()
-    local number = tonumber(sh.must "date +%s%N") % 1000000
-    return ("77.%06d"):format(number), ("sleep 7[7].%06d"):format(number)
-end
-
 local PRELUDE <const> = [[
         local me = process.current().pid
         local function idle(seconds) os.execute("sleep " .. seconds) end
@@ -60,7 +54,7 @@ for way, text in pairs(texts) do
             local task <const>, carry <const> = case[1], case[2]
             it(("is stopped: %s, %s"):format(task, carry), function()
                 helpers.each_interpreter(function(by)
-                    local marker, pattern = markers()
+                    local marker, pattern = helpers.sleep_marker()
                     local output = helpers.output(("local marker <const> = %q "):format(marker) .. PRELUDE
                         .. ("local kept, task, opts = {}, tasks.%s, { chunk = 1, carry = %q }\n"):format(task, carry)
                         .. text .. ([[
@@ -104,7 +98,7 @@ end)
 
 describe("at the prompt what Ctrl-C has left", function()
     it("is stopped, with the programs that it started", function()
-        local marker, pattern = markers()
+        local marker, pattern = helpers.sleep_marker()
         local path = os.tmpname()
         sh.write(path, ('pool.map(os.execute, { "sleep %s", "sleep %s" })\n'):format(marker, marker))
         local output = sh.run(([[
@@ -121,7 +115,7 @@ end)
 
 describe("what was left of a pool that a poll loop drives", function()
     it("is stopped by that loop", function()
-        local marker, pattern = markers()
+        local marker, pattern = helpers.sleep_marker()
         local output = helpers.output(("local marker <const> = %q "):format(marker) .. PRELUDE .. ([[
             local p = pool.new(2)
             p:fileno()

@@ -200,15 +200,16 @@ end)
 
 helpers.each_interpreter(function(by)
     it("what a nested worker has started ends with the task around it, under " .. by, function()
-        local output = helpers.output([[
+        local marker, pattern = helpers.sleep_marker()
+        local output = helpers.output(([[
             local p = pool.new { workers = 1, timeout = 0.5 }
             print(pcall(p.apply, p, function()
                 local inner = pool.new(1)
-                inner:apply_async(function() os.execute("exec sleep 61.25") end)
+                inner:apply_async(function() os.execute("exec sleep %s") end)
                 while true do pcall(function() while true do end end) end
             end))
             p:terminate()
-            os.execute "sleep 0.5; pgrep -f '[s]leep 61.25'; true"]], by)
+            os.execute "sleep 0.5; pgrep -f '%s'; true"]]):format(marker, pattern), by)
         assert.matches("timed out", output)
         assert.is_nil(output:find("\n%d+\n"), output)
     end)

@@ -123,6 +123,14 @@ function helpers.range(n)
     return t
 end
 
+--- Seconds that no other process sleeps for, as text, and a pattern for pgrep that finds who
+--- does, but not itself.
+---@return string, string
+function helpers.sleep_marker()
+    local number = tonumber(sh.must "date +%s%N") % 1000000
+    return ("77.%06d"):format(number), ("sleep 7[7].%06d"):format(number)
+end
+
 ---@param seconds number
 function helpers.sleep(seconds)
     os.execute(("sleep %g"):format(seconds))
