@@ -260,6 +260,7 @@ static const char *edit_line(editor *ed, int *length)
     memset(&ed->partial, 0, sizeof ed->partial);
     ed->dropped = false;
     take_signals(ed);
+    lib.el_set(ed->el, EL_PREP_TERM, 1); /* before the prompt is seen */
     const char *line = lib.el_gets(ed->el, length);
     give_signals_back(ed);
     uselocale(before);
@@ -393,6 +394,8 @@ static bool start(editor *ed)
         lib.el_set(ed->el, EL_GETCFN, read_key);
         lib.el_set(ed->el, EL_PROMPT_ESC, current_prompt, '\1');
         lib.el_set(ed->el, EL_HIST, lib.history, ed->history);
+        /* A key that sends a signal would throw away what is typed, and what we write just then. */
+        lib.el_set(ed->el, EL_SETTY, "-d", "+noflsh", NULL);
         bind_keys(ed->el);
     }
     uselocale(before);
