@@ -139,7 +139,14 @@ describe("the prompt on a terminal", function()
         keys("Enter")
     end
 
+    -- The last server may still be on its way out.
+    local function next_server()
+        sockets = (sockets or 0) + 1
+        server = "tmux -u -f /dev/null -S " .. shell.quote(dir .. "/tmux" .. sockets)
+    end
+
     local function start(environment, options)
+        next_server()
         local line = ("env -u TMUX -u NO_COLOR -u _PROMPT HOME=%s LUAS_HISTORY=%s %s %s %s; echo status $?; exec sleep 1000")
             :format(dir, history, environment or "", shell.quote(LUAS), options or "")
         tmux("new-session -d -x 80 -y 40 " .. shell.quote(line))
@@ -147,8 +154,7 @@ describe("the prompt on a terminal", function()
     end
 
     before_each(function()
-        sockets = (sockets or 0) + 1 -- the last server may still be on its way out
-        server = "tmux -u -f /dev/null -S " .. shell.quote(dir .. "/tmux" .. sockets)
+        next_server()
         history = dir .. "/state/luas/history"
     end)
 
