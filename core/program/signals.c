@@ -86,6 +86,13 @@ static int catcher_depth(lua_State *L)
     return 0;
 }
 
+static void raise_stopped(lua_State *L, lua_Debug *ar);
+
+static void set_hook(void)
+{
+    lua_sethook(stop.L, raise_stopped, LUA_MASKCALL | LUA_MASKRET | LUA_MASKLINE | LUA_MASKCOUNT, 1);
+}
+
 /*
  * Raises an error that insists again as soon as the pcall that caught it has returned. Until
  * then only closing values run, and these may finish.
@@ -100,11 +107,14 @@ static void raise_stopped(lua_State *L, lua_Debug *ar)
     if (stop.raised && luas__traceback_levels(L) >= stop.caught_at) {
         return;
     }
+    stop.raised = 1;
     stop.caught_at = stop.insists ? catcher_depth(L) : 0;
     if (stop.caught_at == 0) {
         lua_sethook(L, NULL, 0, 0);
     }
-    stop.raised = 1;
+    if (!stop.raised) { /* one more signal has come meanwhile */
+        set_hook();
+    }
     push_stopped(L);
     lua_error(L);
 }
@@ -124,7 +134,7 @@ static void request_stop(int signo)
     }
     stop.insists = stop.insists || signo == SIGTERM;
     stop.raised = 0;
-    lua_sethook(stop.L, raise_stopped, LUA_MASKCALL | LUA_MASKRET | LUA_MASKLINE | LUA_MASKCOUNT, 1);
+    set_hook();
 }
 
 /* Lua may not react to the first one, so a second one kills. */
@@ -153,10 +163,12 @@ static void request_stop_at_prompt(int signo)
     if (again && !stop.raised && now - stop.since > 1) {
         signal(signo, SIG_DFL);
         raise(signo);
-    } else if (!again || stop.raised) {
-        stop.insists = again;
-        stop.since = now;
-        request_stop(signo);
+    } else {
+        stop.insists = again; /* also of a first one that is still to be raised */
+        if (!again || stop.raised) {
+            stop.since = now;
+            request_stop(signo);
+        }
     }
 }
 
