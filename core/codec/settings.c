@@ -5,6 +5,8 @@
 #include <lualib.h>
 #include <string.h>
 
+#include "stop.h"
+
 static const char lists_key, inherited_key, mode_key, entered_key;
 
 /* ---- what a state has one of ---- */
@@ -34,11 +36,19 @@ static void push_sample(lua_State *L, int key)
     }
 }
 
+/* The mode in which an interpreter begins. Ours is generational, any other is taken for incremental. */
+static int first_mode(lua_State *L)
+{
+    int type = lua_getfield(L, LUA_REGISTRYINDEX, LUAS__STOPPED_KEY);
+    lua_pop(L, 1);
+    return type == LUA_TNIL ? LUA_GCINC : LUA_GCGEN;
+}
+
 /* Lua tells the mode only to who sets it, and a change takes a cycle. So this sets the mode that was
    there last, which changes nothing mostly. */
 static int collector_mode(lua_State *L, int *last)
 {
-    int guess = *last != 0 ? *last : LUA_GCINC;
+    int guess = *last != 0 ? *last : first_mode(L);
     int mode = lua_gc(L, guess, 0, 0, 0);
     if (mode >= 0 && mode != guess) /* negative in a finalizer */
         lua_gc(L, mode, 0, 0, 0);
