@@ -117,14 +117,14 @@ end
 -- Sends the job's tasks what lies behind the fields of these modules, and in the state, if it has
 -- changed since workers were forked. That may refer to more modules.
 local function settle(job, modules, changed)
-    local all, sent, known = {}, 0, true
+    local all, sent, known, anyway = {}, 0, true, M.how(job) == "ship"
     for name in pairs(modules) do all[name] = true end
-    while known and #changed > sent do
-        local ok, met = job.handle:settle(changed, M.how(job) == "ship", all)
+    while (known or anyway) and #changed > sent do
+        local ok, met = job.handle:settle(changed, anyway, all)
         if not ok then return false end
         sent = #changed
         for name in pairs(met) do all[name] = true end
-        known, changed = watched.are_known(job.pool, all)
+        known, changed = watched.are_known(job.pool, all, anyway)
     end
     return known
 end
@@ -135,9 +135,10 @@ end
 ---@param modules table<string, boolean>
 ---@return boolean
 function M.is_current(job, modules)
-    local known, changed = watched.are_known(job.pool, modules)
-    if changed then known = known and settle(job, modules, changed) end
-    return known or M.how(job) == "ship"
+    local anyway = M.how(job) == "ship"
+    local known, changed = watched.are_known(job.pool, modules, anyway)
+    if changed and (known or anyway) then known = settle(job, modules, changed) and known end
+    return known or anyway
 end
 
 -- Forks workers for this job now: all of them, if the others have nothing to do.

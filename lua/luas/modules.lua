@@ -32,7 +32,7 @@ end
 
 -- What the state has one of; and of that, what functions use that may use files.
 local STATE <const>, FILES <const> = "(state)", "(files)"
-local CHANGED <const> = "(changed)"
+local CHANGED <const>, ANYWAY <const>, UNKNOWN <const> = "(changed)", "(anyway)", "(unknown)"
 
 -- The library's own modules change all the time, the globals are carried with functions, and strings
 -- are looked at with the state.
@@ -100,7 +100,7 @@ function M.compare(pool)
     local known = pool.known
     if pool.libraries ~= core.libraries() then pool.libraries = nil end
     for name, module in pairs(known) do
-        if module.value and not unchanged(module, package.loaded[name]) then
+        if module.value and not pool.ships_only and not unchanged(module, package.loaded[name]) then
             known[name] = nil
         elseif module.baseline then
             core.note_changes(module.baseline)
@@ -134,7 +134,11 @@ end
 local function is_known(known, name, passed)
     local module = known[name]
     if passed[name] then return true end
-    if not unchanged(module, package.loaded[name]) then return false end
+    if not unchanged(module, package.loaded[name]) then
+        passed[UNKNOWN] = true
+        if not passed[ANYWAY] then return false end
+        if not module then return true end
+    end
     passed[name] = true
     if not standard[name] then passed[FILES] = true end
     return look_behind(known, module, passed)
@@ -156,12 +160,13 @@ end
 --- Are these modules in the workers as they are in the host?
 ---@param pool luas.poolstate
 ---@param modules table<string|table, boolean>  a set of their names, and of objects in them
+---@param anyway boolean?  the job is sent in any case: look at all of them
 ---@return boolean
 ---@return table? changed  baselines from which the modules, or the state, differ; nil: none
-function M.are_known(pool, modules)
+function M.are_known(pool, modules, anyway)
     if pool.size == 0 then return true end
-    if pool.core:live(true) == 0 then M.note(pool) end
-    local known, passed = pool.known, {}
+    if pool.core:live(true) == 0 and not pool.ships_only then M.note(pool) end
+    local known, passed = pool.known, { [ANYWAY] = anyway }
     if modules[LIBRARIES] and pool.libraries ~= core.libraries() then return false end
     if modules.package then modules = package.loaded end -- it may require any module
     for name in pairs(modules) do
@@ -170,7 +175,8 @@ function M.are_known(pool, modules)
         end
     end
     -- Strings have its methods without naming it.
-    return is_known(known, "string", passed) and is_state_known(known, passed), passed[CHANGED]
+    local all = is_known(known, "string", passed) and is_state_known(known, passed)
+    return all and not passed[UNKNOWN], passed[CHANGED]
 end
 
 return M

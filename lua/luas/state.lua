@@ -83,6 +83,7 @@ function State.new(given)
     self.name, self.output = given.name, output
     if given.start == "zygote" and size > 0 then
         self.ships_only = true
+        modules.note(self) -- what workers have: later changes are sent
         engine:breed()
     end
     if given.idle and given.idle < math.huge then engine:keep_time(true) end

@@ -143,6 +143,17 @@ helpers.each_interpreter(function(by)
                 print "ok"]], by))
         end)
 
+        it("workers that inherit nothing are sent what has changed since their zygote was forked", function()
+            assert.are.equal("2 2 3 9\n", helpers.output(script [[
+                local p <close> = pool.new { workers = 1, start = "zygote" }
+                M.set(2)
+                local first, again = p:apply(get), p:map(get, { 1 })[1]
+                M.field = 1 -- is not sent
+                M.set(3)
+                M.t().a = 9
+                print(first .. " " .. again .. " " .. p:apply(get) .. " " .. p:apply(a))]], by))
+        end)
+
         it("two pools have baselines of their own", function()
             assert.are.equal("3 3 4 4\n", (helpers.output(script [[
                 local p <close> = pool.new(1)
