@@ -5,6 +5,7 @@
 #include <dlfcn.h>
 #include <lauxlib.h>
 #include <lualib.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -94,9 +95,10 @@ int luas__embed_worker_main(const luas__embed_worker *w, luas__channel *channel)
 /* ---- the letter ---- */
 
 /* Host and zygote are the same program: so addresses of functions mean the same in both. After
-   it come the script's text, its name, the data for setup, and what is around the host. */
+   it come the data for setup, which is aligned for that, the script's text, its name, and what is
+   around the host. */
 typedef struct letter {
-    luas__bulk bulk;
+    _Alignas(max_align_t) luas__bulk bulk;
     luas_setup *setup;
     void *setup_data;
     size_t setup_size, text, name, around;  /* how many bytes */
@@ -112,11 +114,11 @@ static int write_letter(luas__buffer *out, const luas__embed_worker *w,
                 .shared = w->shared != NULL ? w->shared->arena.limit : 0};
     int rc = luas__buffer_append(out, &l, sizeof l);
     if (rc == 0)
+        rc = luas__buffer_append(out, w->setup_data, l.setup_size);
+    if (rc == 0)
         rc = luas__buffer_append(out, w->script.text, l.text);
     if (rc == 0)
         rc = luas__buffer_append(out, w->script.name, l.name);
-    if (rc == 0)
-        rc = luas__buffer_append(out, w->setup_data, l.setup_size);
     size_t before = out->len;
     if (rc == 0)
         rc = luas__quiet_compare(out, around);
@@ -185,12 +187,12 @@ static const letter *open_letter(int fd, luas__embed_worker *w)
     if (l == NULL || !is_here(l->setup))
         _exit(EXIT_FAILURE);
     const char *at = (const char *)(l + 1);
-    w->script = (luas__script){.text = at, .len = l->text, .name = at + l->text};
-    at += l->text + l->name;
     w->setup = l->setup;
     w->setup_size = l->setup_size;
     w->setup_data = l->setup_size > 0 ? (void *)(uintptr_t)at : l->setup_data;
-    enter(at + l->setup_size, l->around);
+    at += l->setup_size;
+    w->script = (luas__script){.text = at, .len = l->text, .name = at + l->text};
+    enter(at + l->text + l->name, l->around);
     return l;
 }
 
