@@ -32,6 +32,15 @@
  * scripts that are given descriptors by number. Before a fork the streams of stdio are flushed as
  * far as that does not wait for a thread or a reader; workers do not print what is left.
  *
+ * What forks: luas_prepare, or without it the first luas_pool_open; calls of luas_openlibs' modules;
+ * and where workers cannot come from a zygote (keep_files; two zygotes have died; another system
+ * than Linux with glibc) luas_pool_open, luas_submit, luas_submit_call, luas_map, luas_cancel,
+ * luas_next and luas_wait, in the thread that calls them. None of them takes a lock of the
+ * application's. A worker has /dev/null as stdin, and the application's stdout and stderr. It uses
+ * SIGUSR1, by which a call is stopped, and SIGUSR2 and SIGALRM for the end of the application; it
+ * ignores SIGTTOU, and leads a process group of its own. Handlers that the application has
+ * set are not in it.
+ *
  * A worker is not scheduled like the thread that opened the pool: FIFO, RR and DEADLINE
  * become OTHER (BATCH, IDLE and nice stay), its CPUs are those that the main thread had
  * when the library was loaded, and its stack has the usual size.
