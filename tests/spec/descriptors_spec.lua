@@ -213,6 +213,37 @@ helpers.each_interpreter(function(by)
     end)
 end)
 
+-- ---- the end of a job ----
+
+-- A job that captures the pipe; then the pipe is closed while the pool lives and nobody drives it.
+local ENDED = {
+    ["a map"] = "p:map(put, { 1, 2, 3 })",
+    ["a map with a task that crashed"] = [[
+        p:map(function(x) put(x) if x == 3 then os.exit(2) end end, pool.range(1, 8), { on_error = "collect", chunk = 1 })
+    ]],
+    ["a map with a task that raised"] = "pcall(p.map, p, function(x) put(x) error 'no' end, { 1, 2, 3 })",
+    ["a map with a task that took too long"] =
+        "pcall(p.map, p, function(x) put(x) while true do end end, { 1 }, { timeout = 0.1 })",
+    ["a future"] = "p:map_async(put, { 1, 2, 3 }):get()",
+    ["a call"] = "p:apply(put, 1)",
+    ["an iterator that was left"] = "for i in p:imap(put, pool.range(1, 100)) do if i == 3 then break end end",
+    ["a broadcast"] = "p:broadcast(put, 1)",
+    ["a process"] = "process.spawn(put, 1):result()",
+    ["a process that was killed"] = [[
+        local busy = process.spawn(function() put(1) while true do end end)
+        busy:kill()
+        busy:join()
+    ]],
+}
+
+helpers.each_interpreter(function(by)
+    for what, text in pairs(ENDED) do
+        it(("under %s a filter that was captured sees its end after %s"):format(by, what), function()
+            check(by, "local p = pool.new(2) local function put(x) out:write(x) return x end " .. text)
+        end)
+    end
+end)
+
 -- ---- the numbers ----
 
 -- A module that has a pipe: its functions go to workers by name.
@@ -286,6 +317,14 @@ helpers.each_interpreter(function(by)
                 assert.equal("kept", select(2, run(text .. " log.shut()")))
             end)
         end
+
+        it("a job that captures what nobody can look into keeps all that is open", function()
+            assert.equal("kept", select(2, run [[
+                local next_entry, folder = require "lfs".dir "/"
+                process.spawn(function() local held = folder log.put "kept" end):result()
+                log.shut()
+            ]]))
+        end)
 
         it("regular files stay open", function()
             assert.equal("abcdef", (run [[
@@ -364,4 +403,38 @@ helpers.each_interpreter(function(by)
             assert.equal("all within", output)
         end)
     end
+end)
+
+-- A process for each connection, which captures the connection: the usual server.
+local FORKING = [[
+    local ok, socket = pcall(require, "socket")
+    if not ok then io.write "no luasocket" return end
+    local server = assert(socket.bind("127.0.0.1", 0))
+    local _, port = server:getsockname()
+    local function connect()
+        local client = assert(socket.connect("127.0.0.1", port))
+        client:settimeout(5)
+        return client, assert(server:accept())
+    end
+    local client, connection = connect()
+    local other, closed = connect()
+    local p = process.spawn(function()
+        connection:send("hello\n")
+        local line = connection:receive()
+        connection:close()
+        return line
+    end)
+    connection:close()
+    closed:close()
+    io.write(select(2, other:receive()), " ", client:receive(), " ")
+    client:send("bye\n")
+    io.write(select(2, client:receive()), " ", p:result())
+]]
+
+helpers.each_interpreter(function(by)
+    it("under " .. by .. " a process has the connection that it captures and no other", function()
+        local output = helpers.output(FORKING, by)
+        if output == "no luasocket" then pending("needs luasocket") return end
+        assert.equal("closed hello closed bye", output)
+    end)
 end)

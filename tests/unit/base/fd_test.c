@@ -315,6 +315,26 @@ static void test_descriptors_that_find_no_room_are_missed(void)
     close(ends[1]);
 }
 
+/* ---- sets ---- */
+
+static void test_a_set_of_descriptors(void)
+{
+    static const int numbers[] = {0, 63, 64, 700};
+    luas__fd_set s = {.bits = NULL};
+    CHECK(!luas__fd_set_has(&s, 0) && luas__fd_set_next(&s, 0) == -1);
+    luas__fd_set_add(&s, -1);
+    CHECK_INT(luas__fd_set_count(&s), 0);
+    for (int i = 3; i >= 0; i--)
+        luas__fd_set_add(&s, numbers[i]);
+    luas__fd_set_add(&s, 64);
+    CHECK_INT(luas__fd_set_count(&s), 4);
+    for (int fd = 0, i = 0; (fd = luas__fd_set_next(&s, fd)) >= 0; fd++, i++)
+        CHECK_INT(fd, numbers[i]);
+    CHECK(!luas__fd_set_has(&s, 1) && !luas__fd_set_has(&s, 5000) && !s.is_partial);
+    luas__fd_set_release(&s);
+    CHECK_INT(luas__fd_set_count(&s), 0);
+}
+
 int main(void)
 {
     RUN(test_close_closes_once);
@@ -331,4 +351,5 @@ int main(void)
     RUN(test_messages_stay_apart_and_bring_descriptors);
     RUN(test_more_descriptors_than_are_wanted_are_refused);
     RUN(test_descriptors_that_find_no_room_are_missed);
+    RUN(test_a_set_of_descriptors);
 }
