@@ -9,9 +9,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
+
+#ifdef __linux__
+#include <linux/futex.h>
+#endif
 
 #include "clock.h"
 
@@ -87,16 +92,71 @@ void luas__procfs_kill_tree(int64_t since)
 #endif
 }
 
-size_t luas__procfs_rss(pid_t pid)
+/* Reads the beginning of a file of a process, as a string. */
+static void read_file(pid_t pid, const char *name, char *text, size_t size)
 {
-    char path[40], text[128];
-    snprintf(path, sizeof path, "/proc/%d/statm", (int)pid);
+    char path[40];
+    text[0] = '\0';
+    snprintf(path, sizeof path, "/proc/%d/%s", (int)pid, name);
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0)
-        return 0;
-    ssize_t n = read(fd, text, sizeof text - 1);
+        return;
+    ssize_t n = read(fd, text, size - 1);
     close(fd);
     text[n > 0 ? n : 0] = '\0';
+}
+
+/* ---- locks ---- */
+
+#if defined(__linux__) && defined(SYS_futex)
+/* Its folder has one for each thread. */
+static bool is_alone(pid_t pid)
+{
+    enum { OWN = 2, THREADS = 2 };
+    char path[40];
+    struct stat folder;
+    snprintf(path, sizeof path, "/proc/%d/task", (int)pid);
+    return stat(path, &folder) == 0 && folder.st_nlink <= OWN + THREADS;
+}
+
+/* The call waits until a word of this process's own is another than `value`, without a limit. In
+   locks 2 stands for one that is locked and awaited; a flag makes it 3 in those for readers and
+   writers. */
+static bool waits_for_lock(const unsigned long long call[4])
+{
+    unsigned long long operation = call[1] & ~(unsigned long long)FUTEX_CLOCK_REALTIME;
+    if (call[3] != 0)
+        return false;
+    return operation == (FUTEX_LOCK_PI | FUTEX_PRIVATE_FLAG)
+        || ((operation == (FUTEX_WAIT | FUTEX_PRIVATE_FLAG)
+             || operation == (FUTEX_WAIT_BITSET | FUTEX_PRIVATE_FLAG))
+            && ((uint32_t)call[2] == 2 || (uint32_t)call[2] == 3));
+}
+
+uint64_t luas__procfs_awaited_lock(pid_t pid)
+{
+    char text[256];
+    long number;
+    unsigned long long call[6], stack, at;
+    read_file(pid, "syscall", text, sizeof text);
+    if (sscanf(text, "%ld %llx %llx %llx %llx %llx %llx %llx %llx", &number, &call[0], &call[1],
+               &call[2], &call[3], &call[4], &call[5], &stack, &at) != 9
+        || number != SYS_futex || !waits_for_lock(call) || !is_alone(pid))
+        return 0;
+    return (call[0] ^ stack << 1 ^ at << 2) | 1;
+}
+#else
+uint64_t luas__procfs_awaited_lock(pid_t pid)
+{
+    (void)pid;
+    return 0;
+}
+#endif
+
+size_t luas__procfs_rss(pid_t pid)
+{
+    char text[128];
+    read_file(pid, "statm", text, sizeof text);
     unsigned long long size, resident, shared;
     if (sscanf(text, "%llu %llu %llu", &size, &resident, &shared) != 3 || shared > resident)
         return 0;

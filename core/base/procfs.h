@@ -19,6 +19,15 @@
  */
 void luas__procfs_kill_tree(int64_t since);
 
+/*
+ * Does this process, a child of ours, wait for a lock that no other thread of it can give back, as
+ * there is none (but for the one of orphan.h)? Returns 0, or a number for that wait: the same one
+ * as long as it lasts. It is known of locks of the GNU C library, and of others that count in the
+ * same way: unlocked, locked, awaited. Not of condition variables and semaphores, which the handler
+ * of a signal may yet change; and not where the system keeps us from looking.
+ */
+uint64_t luas__procfs_awaited_lock(pid_t pid);
+
 /* Resident bytes that the process shares with no other. 0 when they are not known, for
    example because it has ended. */
 size_t luas__procfs_rss(pid_t pid);

@@ -10,7 +10,7 @@
 #include "error.h"
 
 /* How a worker ended, in the outcome's fields and in words. */
-static void describe_end(luas_pool *p, int status, luas_outcome *out)
+static void describe_end(luas_pool *p, int status, bool hung, luas_outcome *out)
 {
     const char *format = "its worker ended, nobody knows how";
     int number = 0;
@@ -21,10 +21,12 @@ static void describe_end(luas_pool *p, int status, luas_outcome *out)
         format = "its worker was killed by signal %d";
         number = out->signal = WTERMSIG(status);
     }
+    if (hung)
+        format = "its worker was killed: " LUAS__HUNG_WORDS;
     snprintf(p->message, sizeof p->message, format, number);
 }
 
-static void describe(luas_pool *p, int status, luas_outcome *out)
+static void describe(luas_pool *p, int status, bool hung, luas_outcome *out)
 {
     out->message = p->message;
     switch (out->kind) {
@@ -37,7 +39,7 @@ static void describe(luas_pool *p, int status, luas_outcome *out)
                  (double)p->next_job->policy.timeout / 1e9);
         break;
     case LUAS_CRASH:
-        describe_end(p, status, out);
+        describe_end(p, status, hung, out);
         break;
     case LUAS_CANCELLED:
         out->message = "cancelled";
@@ -87,7 +89,7 @@ static int give(luas_pool *p, luas_outcome *out, luas__call *call)
                           .kind = (luas_kind)kind, .count = kind > LUAS__KIND_ERROR ? 0 : r->count,
                           .results = r->values, .traceback = r->traceback, .pid = o->pid,
                           .exitcode = -1, .took = o->took};
-    describe(p, o->status, out);
+    describe(p, o->status, o->hung, out);
     if (o->in_init) /* whatever the kind, in the words that came with it */
         out->message = r->message;
     *call = forget(p, out);

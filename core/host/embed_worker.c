@@ -17,6 +17,7 @@
 #include "error.h"
 #include "fd.h"
 #include "memfile.h"
+#include "orphan.h"
 #include "quiet.h"
 #include "serve.h"
 #include "task.h"
@@ -212,7 +213,7 @@ static void be_zygote(luas__zygote *own, int letter_fd, int bulk, int shared)
     luas__fd_close(&shared);
     if (luas__worker_wake(&channel, &wanted) < 0)
         _exit(EXIT_FAILURE);
-    _exit(run(&p, &channel));
+    luas__orphan_exit(run(&p, &channel));
 }
 
 int luas__embed_worker_prepare(void)

@@ -111,6 +111,7 @@ void luas__outcome_push(lua_State *L, const luas__outcome *o, const char *payloa
         set_integer(L, "worker", o->worker);
     }
     set_flag(L, "over_memory", o->over_memory);
+    set_flag(L, "hung", o->hung);
     set_flag(L, "init", o->in_init);
     set_flag(L, "expired", o->expired);
     set_flag(L, "input_is_cut", o->input_is_cut);

@@ -1,7 +1,7 @@
 /*
  * Tables for outcomes that are no value. lua/luas/outcome.lua makes its objects of them. Fields:
- * kind, index, count, attempts, pid, worker, exitcode, signal, took, over_memory, init, expired,
- * input; and for what the task raised: value, message, traceback.
+ * kind, index, count, attempts, pid, worker, exitcode, signal, took, over_memory, hung, init,
+ * expired, input; and for what the task raised: value, message, traceback.
  */
 #ifndef LUAS_OUTCOME_PUSH_H
 #define LUAS_OUTCOME_PUSH_H

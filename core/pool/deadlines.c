@@ -7,6 +7,7 @@
 
 #include "clock.h"
 #include "concurrency.h"
+#include "deadlock.h"
 #include "procfs.h"
 #include "reap.h"
 #include "receive.h"
@@ -276,6 +277,7 @@ static int look_at(luas__pool *p, luas__worker *w, int64_t now, int64_t *next)
     *next = earlier(*next, watch_deadline(p, w, now));
     *next = earlier(*next, luas__starts_watch(p, w, now));
     *next = earlier(*next, watch_exit(p, w, now));
+    *next = earlier(*next, luas__deadlock_watch(w, p->options.has_init && !w->ready, now));
     *next = earlier(*next, luas__rest_watch(p, w, now));
     return rc;
 }

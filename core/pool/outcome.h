@@ -25,6 +25,7 @@ typedef struct luas__outcome {
                            without a value, in a job that names inputs; else 0 */
     uint8_t kind;
     uint8_t over_memory : 1;    /* a crash: killed for passing its memory limit */
+    uint8_t hung : 1;   /* a crash: killed because it waited for ever for a lock (deadlock.h) */
     uint8_t input_is_cut : 1;   /* the input was large: it is text, of how it begins */
     uint8_t expired : 1;        /* it was cancelled at the job's deadline */
     uint8_t in_init : 1;        /* no worker could start that would have run it */
@@ -35,5 +36,8 @@ typedef struct luas__outcome {
     int32_t status;     /* a crash: as waitpid gives it, -1 when unknown */
     float took;         /* seconds that the task ran, where no payload says it */
 } luas__outcome;
+
+/* Of one that is `hung`. */
+#define LUAS__HUNG_WORDS "it hung in a lock that another thread held when it was forked"
 
 #endif

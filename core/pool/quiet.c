@@ -2,17 +2,15 @@
 #define _GNU_SOURCE
 #include "quiet.h"
 
-#include <locale.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-#include <sys/time.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "atfork.h"
 #include "descriptors.h"
 #include "error.h"
+#include "locks.h"
 #include "stack.h"
 
 /* The first trial may take so long (us), and later ones longer. */
@@ -64,39 +62,15 @@ typedef struct life {
     int trial;          /* us; 0: nobody could have held a lock */
 } life;
 
-static void limit_time(int us)
-{
-    setitimer(ITIMER_REAL, &(struct itimerval){.it_value = {.tv_usec = us}}, NULL);
-}
-
-/*
- * A thread of the host may have held a lock of the C library at the fork. fork() takes care of
- * those of malloc and stdio; others stay locked in the child for good. So these are tried: if
- * one is locked SIGALRM ends this process, and the host forks another.
- */
-static void try_locks(void)
-{
-    time_t now = time(NULL);
-    struct tm tm;
-    localtime_r(&now, &tm);
-    tm.tm_isdst = -1;
-    (void)mktime(&tm);
-    (void)random();
-    locale_t locale = newlocale(LC_ALL_MASK, "C", NULL);
-    if (locale != (locale_t)0)
-        freelocale(locale);
-    (void)setlocale(LC_ALL, NULL);
-    (void)wctomb(NULL, L'\0');
-}
-
 static void serve(void *argument)
 {
     life *l = argument;
     luas__zygote_request wanted;
     if (l->trial > 0) {
-        limit_time(l->trial);
-        try_locks();
-        limit_time(0);
+        luas__locks_set_alarm(l->trial);
+        luas__locks_try();
+        (void)random();
+        luas__locks_set_alarm(0);
     }
     luas__zygote_serve(&l->own, &wanted);
     luas__zygote z = LUAS__ZYGOTE_INIT;

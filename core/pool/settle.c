@@ -86,7 +86,7 @@ static float time_of(const luas__worker *w)
 int luas__settle_task(luas__pool *p, luas__worker *w, int kind, luas__mp_reader *payload, int status)
 {
     const luas__chunk *c = &w->tasks.chunks[0];
-    luas__outcome o = {.index = c->index, .count = 1, .kind = (uint8_t)kind, .over_memory = w->over_memory,
+    luas__outcome o = {.index = c->index, .count = 1, .kind = (uint8_t)kind, .over_memory = w->over_memory, .hung = w->lock.hangs && kind == LUAS__KIND_CRASH,
                        .attempts = (uint16_t)(c->attempts + 1), .worker = w->number,
                        .pid = w->pid, .status = status};
     const char *bytes = payload != NULL ? (const char *)payload->at : NULL;

@@ -18,6 +18,7 @@ typedef struct luas__snapshot {
     const luas__job *job;       /* NULL: the snapshot was ended */
     uint32_t id;
     int definitions;            /* how many of the job's definitions it has */
+    bool may_hang;              /* the host had threads: workers may hang in locks (deadlock.h) */
     luas__surroundings *around; /* what was around the host; or NULL */
 } luas__snapshot;
 

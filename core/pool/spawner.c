@@ -20,8 +20,9 @@
 
 enum { MOST_AT_ONCE = 64 };     /* signals are blocked during such a row of forks */
 
-/* How long the host waits for a worker to begin. A healthy one does at once. */
-#define LONGEST_BEGIN LUAS__SECOND
+/* A child that has not got ready after so long (us) hangs in a lock, or the machine is very busy: it
+   is forked again, after some times with twice as long, and so on. */
+enum { FIRST_TIME = 25000, ALIKE = 4, MOST_DOUBLED = 5, MOST_TRIES = 40 };
 
 /* ---- preparing ---- */
 
@@ -105,16 +106,17 @@ static luas__snapshot *find_mother(luas__pool *p)
 
 /* A zygote that failed is not asked again. */
 static int spawn_from_zygote(luas__pool *p, const luas__spawn_request *request,
-                             luas__job *snapshot_job, luas__zygote *zygote)
+                             luas__job *snapshot_job, luas__snapshot *kept)
 {
-    int rc = luas__worker_spawn(&p->workers[p->nworkers], &p->poller, request, zygote);
+    int rc = luas__worker_spawn(&p->workers[p->nworkers], &p->poller, request, &kept->zygote);
     if (rc < 0 && !luas__error_is_shortage(rc)) {
-        luas__zygote_end(zygote);
+        luas__zygote_end(&kept->zygote);
         return p->scaling.asks_only ? rc : luas__spawner_prepare(p, snapshot_job);
     }
     if (rc < 0)
         return rc;
     p->workers[p->nworkers]->snapshot_job = snapshot_job;
+    p->workers[p->nworkers]->lock.may_hang = kept->may_hang;
     note_spawn(p, p->workers[p->nworkers++]);
     return 0;
 }
@@ -134,7 +136,7 @@ int luas__spawner_prepare(luas__pool *p, luas__job *snapshot_job)
         .inherited_definitions = kept != NULL ? kept->definitions : definitions};
     if (kept != NULL) {
         request.around = kept->around;
-        return spawn_from_zygote(p, &request, snapshot_job, &kept->zygote);
+        return spawn_from_zygote(p, &request, snapshot_job, kept);
     }
     /* Nothing of the user's runs while a row of workers is prepared. */
     rc = p->spawn.pending == 0 ? luas__jobs_look_around(p) : 0;
@@ -160,7 +162,6 @@ typedef struct life {
 static void run_main(void *argument)
 {
     life *l = argument;
-    luas__orphan_watch(l->channel.in, l->channel.out, &l->channel.scoreboard->closes);
     luas__orphan_exit(l->pool->options.main(l->host, &l->channel));
 }
 
@@ -168,6 +169,12 @@ static void run_main(void *argument)
 static bool waits_for(const luas__pool *p, const luas__descriptors *found)
 {
     return p->options.keeping != LUAS__KEEP_ALL && luas__descriptors_matter(found);
+}
+
+/* So it does where the child may hang in a lock of another thread, before it begins. */
+static bool awaits_begin(const luas__pool *p, const luas__descriptors *found)
+{
+    return !found->is_alone || waits_for(p, found);
 }
 
 /* Gives up the descriptors of the host that are left when those of pools are closed. The child
@@ -194,7 +201,7 @@ static _Noreturn void live(luas__pool *p, const luas__worker *self,
     luas__atfork_abandon_all();
     luas__worker_become(self, &l.channel);
     give_up_descriptors(p, found, self->snapshot_job, host, (int[]){l.channel.in, l.channel.out});
-    if (waits_for(p, found))
+    if (awaits_begin(p, found))
         luas__scoreboard_begin(l.channel.scoreboard);
     luas__stack_run(run_main, &l);
 }
@@ -221,16 +228,23 @@ static void look(luas__descriptors *found)
     luas__fd_set_release(&own);
 }
 
+static long time_for(const luas__descriptors *found, int tries)
+{
+    int doubled = tries / ALIKE < MOST_DOUBLED ? tries / ALIKE : MOST_DOUBLED;
+    return found->is_alone ? 0 : (long)FIRST_TIME << doubled;
+}
+
 /* Between two forks the host writes to its stack and to no other memory; only the handlers
    (atfork.c) do. */
 static int fork_next(luas__pool *p, luas__descriptors *found, void *host, pid_t *pids,
-                     int most)
+                     int most, int tries)
 {
     luas__child_forks forks;
     int n = 0;
     luas__atfork_leave(p);
     look(found);
     luas__child_forks_begin(&forks);
+    forks.most = time_for(found, tries);
     for (int at = 0; n < most; at++, n++) {
         const luas__worker *w = next_to_fork(p, &at);
         pids[n] = luas__worker_fork(w, &forks);
@@ -244,31 +258,26 @@ static int fork_next(luas__pool *p, luas__descriptors *found, void *host, pid_t 
     return n;
 }
 
-/* Waits until the worker has given up the descriptors of the host: what the host closes next is
-   closed then. */
-static void await_begin(luas__worker *w)
+static void begin(luas__pool *p, luas__worker *w)
 {
-    int64_t end = luas__now() + LONGEST_BEGIN;
-    while (!luas__scoreboard_await_begin(w->scoreboard, 20 * LUAS__MS)
-           && luas__child_runs(&w->child) && luas__now() < end)
-        continue;
+    luas__worker_begin(w, &p->poller);
+    p->spawn.pending--;
+    note_spawn(p, w);
 }
 
-/* Forks up to `most` of them. Returns 0, or why there are fewer. */
-static int fork_some(luas__pool *p, void *host, int most)
+/* Forks up to `most` of them; those that hang stay to be forked. Returns 0, or why there are
+   fewer. */
+static int fork_some(luas__pool *p, void *host, int most, int tries)
 {
     pid_t pids[MOST_AT_ONCE];
-    luas__worker *forked[MOST_AT_ONCE];
     luas__descriptors found;
-    int n = fork_next(p, &found, host, pids, most);
-    for (int i = 0, at = 0; i < n; i++) {
-        forked[i] = next_to_fork(p, &at);
-        luas__worker_begin(forked[i], pids[i], &p->poller);
-        p->spawn.pending--;
-        note_spawn(p, forked[i]);
+    int n = fork_next(p, &found, host, pids, most, tries);
+    for (int i = 0, at = 0; i < n; i++, at++) {
+        luas__worker *w = next_to_fork(p, &at);
+        w->lock.may_hang = !found.is_alone;
+        if (luas__worker_adopt(w, pids[i], awaits_begin(p, &found)))
+            begin(p, w);
     }
-    for (int i = 0; i < n && waits_for(p, &found); i++)
-        await_begin(forked[i]);
     luas__descriptors_release(&found);
     return n < most ? (int)pids[n] : 0;
 }
@@ -291,8 +300,14 @@ static void give_up(luas__pool *p)
 int luas__spawner_fork_pending(luas__pool *p, void *host)
 {
     int rc = 0;
-    while (rc == 0 && p->spawn.pending > 0)
-        rc = fork_some(p, host, p->spawn.pending < MOST_AT_ONCE ? p->spawn.pending : MOST_AT_ONCE);
+    for (int tries = 0; rc == 0 && p->spawn.pending > 0; tries++) {
+        int before = p->spawn.pending;
+        rc = fork_some(p, host, before < MOST_AT_ONCE ? before : MOST_AT_ONCE, tries);
+        if (p->spawn.pending < before)
+            tries = 0;
+        else if (rc == 0 && tries >= MOST_TRIES)
+            rc = -EAGAIN;
+    }
     give_up(p);
     return rc;
 }
@@ -316,12 +331,14 @@ static _Noreturn void be_zygote(luas__pool *p, luas__snapshot *k, const luas__de
     luas__stack_run(run_main, &l);
 }
 
-static pid_t fork_zygote(luas__pool *p, luas__snapshot *k, luas__descriptors *found, void *host)
+static pid_t fork_zygote(luas__pool *p, luas__snapshot *k, luas__descriptors *found, void *host,
+                         int tries)
 {
     luas__child_forks forks;
     luas__atfork_leave(p);
     look(found);
     luas__child_forks_begin(&forks);
+    forks.most = time_for(found, tries);
     pid_t pid = luas__child_fork(&forks);
     if (pid == 0)
         be_zygote(p, k, found, host);
@@ -330,16 +347,23 @@ static pid_t fork_zygote(luas__pool *p, luas__snapshot *k, luas__descriptors *fo
     return pid;
 }
 
-static int open_zygote(luas__pool *p, luas__snapshot *k, void *host)
+/* Returns -EAGAIN, with nothing left behind, if it has hung. */
+static int open_zygote(luas__pool *p, luas__snapshot *k, void *host, int tries)
 {
     luas__descriptors found = LUAS__DESCRIPTORS_INIT;
     int rc = luas__zygote_prepare(&k->zygote);
     if (rc == 0)
-        rc = fork_zygote(p, k, &found, host);
-    if (rc > 0)
+        rc = fork_zygote(p, k, &found, host, tries);
+    if (rc > 0) {
         luas__zygote_begin(&k->zygote, rc);
-    if (rc > 0 && waits_for(p, &found))
-        luas__zygote_await(&k->zygote);
+        k->may_hang = !found.is_alone;
+        if (awaits_begin(p, &found))
+            luas__zygote_await(&k->zygote);
+        if (!found.is_alone && luas__child_reap(&k->zygote.child)) {
+            luas__zygote_close(&k->zygote);
+            rc = -EAGAIN;
+        }
+    }
     luas__descriptors_release(&found);
     return rc;
 }
@@ -361,7 +385,9 @@ static int keep_host(luas__pool *p, const luas__snapshot *as, void *host)
     if (luas__jobs_look_around(p) == 0)
         k->around = luas__surroundings_use(p->around);
     p->snapshots = k;
-    int rc = open_zygote(p, k, host);
+    int rc = -EAGAIN;
+    for (int tries = 0; rc == -EAGAIN && tries < MOST_TRIES; tries++)
+        rc = open_zygote(p, k, host, tries);
     if (rc < 0)
         drop_first(p);
     return rc;

@@ -16,6 +16,9 @@
 #define LONGEST_PAUSE (5 * LUAS__SECOND)
 enum { MOST_REFUSALS = 8, MOST_DOUBLED = 10 };
 
+/* One that hangs in a lock that was held at its fork may do so by accident, also the first. */
+enum { MOST_HANGS = 4 };
+
 /* ---- when to try ---- */
 
 static bool is_starting(const luas__worker *w)
@@ -90,6 +93,8 @@ static void describe_end(const luas__pool *p, const luas__worker *w, char *words
     int status = w->child.status;
     if (w->start.timed_out)
         snprintf(words, size, "timed out after %g s", (double)p->options.init_timeout / 1e9);
+    else if (w->lock.hangs)
+        snprintf(words, size, LUAS__HUNG_WORDS);
     else if (w->over_memory)
         snprintf(words, size, "it passed its memory limit");
     else if (status != -1 && WIFEXITED(status))
@@ -181,7 +186,7 @@ static int prepare_outcome(luas__pool *p, const luas__worker *w)
         return rc;
     }
     p->health.as = (luas__outcome){
-        .kind = kind_of(w), .in_init = 1, .over_memory = w->over_memory, .pid = w->pid,
+        .kind = kind_of(w), .in_init = 1, .over_memory = w->over_memory, .hung = w->lock.hangs, .pid = w->pid,
         .worker = w->number, .status = kind_of(w) == LUAS__KIND_CRASH ? w->child.status : 0,
         .len = (uint32_t)p->health.payload.len};
     return 0;
@@ -223,7 +228,7 @@ int luas__starts_ended(luas__pool *p, luas__worker *w)
     if (!w->start.counted)
         count_refusal(p);
     w->start.counted = true;
-    if (p->health.initialized && p->health.refusals < MOST_REFUSALS)
+    if (p->health.refusals < (w->lock.hangs ? MOST_HANGS : p->health.initialized ? MOST_REFUSALS : 0))
         return 0;
     if (!has_others(p, w, 0))
         return give_up_all(p, w);

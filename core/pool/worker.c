@@ -5,11 +5,17 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "clock.h"
 #include "error.h"
 #include "fd.h"
+#include "orphan.h"
+
+/* How long the host waits for a worker to begin. A healthy one does at once; one that hangs is killed
+   before. */
+#define LONGEST_BEGIN (2 * LUAS__SECOND)
 
 enum { FIRST_READ = 1 << 9, READ_SIZE = 1 << 16, READ_MOST = 4 << 20 };
 
@@ -169,17 +175,56 @@ pid_t luas__worker_fork(const luas__worker *w, const luas__child_forks *forks)
     return pid;
 }
 
-/* Without pidfds (`watch`) the end of the worker is noticed by the end of its pipe. */
-void luas__worker_begin(luas__worker *w, pid_t pid, luas__poller *poller)
+/* Waits until the worker has given up the descriptors of the host: what the host closes next is
+   closed then. */
+static bool await_begin(luas__worker *w)
 {
-    close_its_ends(w);
+    bool begun = false;
+    int64_t end = luas__now() + LONGEST_BEGIN;
+    while (!(begun = luas__scoreboard_await_begin(w->scoreboard, 5 * LUAS__MS))
+           && luas__child_runs(&w->child) && luas__now() < end)
+        continue;
+    return begun;
+}
+
+/* Where somebody else reaps, nobody may know how it ended. */
+static bool has_hung(int status)
+{
+    return status == -1 || (WIFSIGNALED(status) && WTERMSIG(status) == SIGALRM);
+}
+
+bool luas__worker_adopt(luas__worker *w, pid_t pid, bool waits)
+{
     luas__child_adopt(&w->child, pid);
     w->pid = pid;
+    if (!waits || await_begin(w) || !w->lock.may_hang)
+        return true;
+    if (!luas__child_reap(&w->child)) {
+        luas__child_signal_group(&w->child, SIGKILL);
+        luas__child_await(&w->child);
+    } else if (!has_hung(w->child.status)) {
+        return true;
+    }
+    luas__child_release(&w->child);
+    w->child = (luas__child)LUAS__CHILD_INIT;
+    w->pid = 0;
+    return false;
+}
+
+/* Without pidfds (`watch`) the end of the worker is noticed by the end of its pipe. */
+void luas__worker_begin(luas__worker *w, luas__poller *poller)
+{
+    close_its_ends(w);
     if (w->state == LUAS__WORKER_PREPARED)
         w->state = LUAS__WORKER_RUNNING;
     if (w->child.watch >= 0
         && luas__poller_add(poller, w->child.watch, 0, luas__worker_key(w, LUAS__ON_END)) < 0)
         luas__child_release(&w->child);
+}
+
+static void watch_host(const luas__channel *c)
+{
+    luas__orphan_watch(c->in, c->out, &c->scoreboard->closes);
 }
 
 void luas__worker_become(const luas__worker *w, luas__channel *channel)
@@ -188,6 +233,7 @@ void luas__worker_become(const luas__worker *w, luas__channel *channel)
     *channel = (luas__channel){.in = w->link.request_reader, .out = w->link.writer,
                                .worker = w->number, .scoreboard = w->scoreboard, .slot = w->slot};
     luas__output_become(prints);
+    watch_host(channel);
 }
 
 int luas__worker_spawn(luas__worker **worker, luas__poller *poller, const luas__spawn_request *birth,
@@ -202,8 +248,8 @@ int luas__worker_spawn(luas__worker **worker, luas__poller *poller, const luas__
             .number = w->number, .slot = w->slot, .in = w->link.request_reader, .out = w->link.writer,
             .scoreboard = scoreboard, .prints = {w->link.prints[0], w->link.prints[1]}});
     luas__fd_close(&scoreboard);
-    if (pid > 0)
-        luas__worker_begin(w, pid, poller);
+    if (pid > 0 && luas__worker_adopt(w, pid, false))
+        luas__worker_begin(w, poller);
     else if (rc == 0)
         luas__worker_close(w, poller);
     return pid > 0 ? 0 : pid;
@@ -215,7 +261,10 @@ int luas__worker_wake(luas__channel *channel, luas__zygote_request *d)
                                .scoreboard = luas__scoreboard_attach(d->scoreboard), .slot = d->slot};
     luas__fd_close(&d->scoreboard);
     luas__output_become(d->prints);
-    return channel->scoreboard == NULL ? LUAS_ENOMEM : 0;
+    if (channel->scoreboard == NULL)
+        return LUAS_ENOMEM;
+    watch_host(channel);
+    return 0;
 }
 
 static int watch_writable(luas__worker *w, luas__poller *poller, bool wanted)

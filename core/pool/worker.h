@@ -79,6 +79,12 @@ typedef struct luas__worker {
     bool counted;           /* its death has been counted against a job */
     bool retiring;          /* to be replaced: large, stuck, or its snapshot was changed */
     bool over_memory;       /* was killed for its memory */
+    struct {                /* deadlock.h */
+        bool may_hang;      /* its host had threads when it was forked */
+        bool hangs;         /* in a lock of theirs; it was killed for that */
+        uint64_t seen;      /* the wait that it was in when last looked at; 0: none */
+        int64_t look_at;    /* ns; when to look next; 0: nobody looks */
+    } lock;
     size_t resident;        /* its resident bytes when it was forked */
     luas__output output;    /* what its tasks print, unless it is inherited */
     luas__scoreboard *scoreboard;
@@ -162,7 +168,7 @@ typedef void luas__child_keeps(void *host, luas__fd_set *kept);
  *
  * By a fork of the host: 1. luas__worker_prepare makes everything but the process; the worker can
  * be given tasks from then on. 2. luas__worker_fork. 3. In the child luas__worker_become; in the
- * host luas__worker_begin, which may come after the forks of other workers.
+ * host luas__worker_adopt and luas__worker_begin, which may come after the forks of other workers.
  *
  * By a zygote: luas__worker_spawn does all of that in the host; the child calls
  * luas__worker_wake.
@@ -178,7 +184,12 @@ int luas__worker_prepare(luas__worker **worker, luas__poller *poller, const luas
    (A child that another thread forks at this moment has the scoreboard mapped, too, and does
    not use it.) */
 pid_t luas__worker_fork(const luas__worker *w, const luas__child_forks *forks);
-void luas__worker_begin(luas__worker *w, pid_t pid, luas__poller *poller);
+
+/* luas__worker_adopt returns false if the child hung in a lock before it began, where it may, and was
+   killed: the worker can be forked again. `waits`: the child says when it has begun, and this waits
+   for that, some seconds at most. Otherwise luas__worker_begin follows. */
+bool luas__worker_adopt(luas__worker *w, pid_t pid, bool waits);
+void luas__worker_begin(luas__worker *w, luas__poller *poller);
 
 /* In the child, after it has closed all other descriptors of the host. */
 void luas__worker_become(const luas__worker *w, luas__channel *channel);

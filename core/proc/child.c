@@ -17,6 +17,7 @@
 
 #include "cpus.h"
 #include "fd.h"
+#include "locks.h"
 #include "orphan.h"
 #include "scheduling.h"
 #include "streams.h"
@@ -90,6 +91,7 @@ void luas__child_forks_begin(luas__child_forks *f)
     sigset_t all;
     f->parent = getpid();
     f->count = 0;
+    f->most = 0;
     for (int s = 1; s < NSIG; s++)
         if (sigaction(s, NULL, &action) == 0 && action.sa_handler != SIG_DFL)
             f->handled[f->count++] = s;
@@ -114,11 +116,17 @@ pid_t luas__child_fork(const luas__child_forks *f)
     setpgid(0, 0);
     reset_signals(f);
     luas__orphan_expect(f->parent);
+    if (f->most > 0)
+        luas__locks_set_alarm(f->most);
     luas__scheduling_usual();
     luas__cpus_unbind();
     luas__streams_purge();
     empty_stdin();
     skip_exit_handlers();
+    if (f->most > 0) {
+        luas__locks_try();
+        luas__locks_set_alarm(0);
+    }
     return 0;
 }
 

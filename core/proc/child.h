@@ -33,6 +33,9 @@ typedef struct luas__child_forks {
     pid_t parent;
     sigset_t mask;          /* of the parent, before the forks */
     int lets_fork;          /* scheduling.h: the parent's thread may fork only until the end */
+    long most;              /* us; a child that takes longer to get ready is killed by SIGALRM, as
+                               it hangs in a lock (locks.h). 0: no limit. The caller may set it
+                               between begin and the first fork */
     int count;
     int handled[NSIG];      /* the `count` signals that the parent handles or ignores */
 } luas__child_forks;

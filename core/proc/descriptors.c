@@ -84,7 +84,8 @@ void luas__descriptors_look(luas__descriptors *d, luas__fd_set *own, int threads
     for (int fd = 0; fd <= STDERR_FILENO; fd++)
         if (fcntl(fd, F_GETFD) >= 0)
             luas__fd_set_add(own, fd);
-    if (!own->is_partial && is_alone(threads) && stat("/proc/self/fd", &folder) == 0
+    d->is_alone = is_alone(threads);
+    if (!own->is_partial && d->is_alone && stat("/proc/self/fd", &folder) == 0
         && folder.st_size > 0)
         find(d, own, (long)folder.st_size);
 }

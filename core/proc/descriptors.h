@@ -20,6 +20,7 @@
 /* What the host has open. If it has threads of its own it does not know that: another thread may
    open more before the fork. Then each child looks for itself, which takes longer. */
 typedef struct luas__descriptors {
+    bool is_alone;          /* the host has no threads but the library's */
     bool is_known;
     luas__fd_set others;    /* neither the library's, nor kept always */
     luas__fd_set files;     /* of those: regular files that are not locked, and the like */

@@ -20,6 +20,7 @@
 ---@field called_from string?  the place in the script of the call that raised it
 ---@field limit number?      of a timeout, or of what a deadline cancelled: the seconds
 ---@field over_memory boolean?  of a crash: it was killed for passing `memory`
+---@field hung boolean?     of a crash: it was killed because it waited for ever for a lock of the host's
 ---@field count integer?     more than 1: one of so many tasks from `index` on
 ---@field name string?       of a process: its name
 ---@field file string?       of a line or a block: where it is from
@@ -47,6 +48,8 @@ local signals = {
 local function how_it_ended(o)
     if o.over_memory then
         return "was killed because it passed its memory limit"
+    elseif o.hung then
+        return "hung in a lock that another thread held when it was forked"
     elseif o.signal then
         local name = signals[o.signal]
         return ("was killed by signal %d%s"):format(o.signal, name and " (" .. name .. ")" or "")
