@@ -347,7 +347,7 @@ static pid_t fork_zygote(luas__pool *p, luas__snapshot *k, luas__descriptors *fo
     return pid;
 }
 
-/* Returns -EAGAIN, with nothing left behind, if it has hung. */
+/* Returns LUAS_ETIMEDOUT, with nothing left behind, if it has hung. */
 static int open_zygote(luas__pool *p, luas__snapshot *k, void *host, int tries)
 {
     luas__descriptors found = LUAS__DESCRIPTORS_INIT;
@@ -361,7 +361,7 @@ static int open_zygote(luas__pool *p, luas__snapshot *k, void *host, int tries)
             luas__zygote_await(&k->zygote);
         if (!found.is_alone && luas__child_reap(&k->zygote.child)) {
             luas__zygote_close(&k->zygote);
-            rc = -EAGAIN;
+            rc = LUAS_ETIMEDOUT;
         }
     }
     luas__descriptors_release(&found);
@@ -385,8 +385,8 @@ static int keep_host(luas__pool *p, const luas__snapshot *as, void *host)
     if (luas__jobs_look_around(p) == 0)
         k->around = luas__surroundings_use(p->around);
     p->snapshots = k;
-    int rc = -EAGAIN;
-    for (int tries = 0; rc == -EAGAIN && tries < MOST_TRIES; tries++)
+    int rc = LUAS_ETIMEDOUT;
+    for (int tries = 0; rc == LUAS_ETIMEDOUT && tries < MOST_TRIES; tries++)
         rc = open_zygote(p, k, host, tries);
     if (rc < 0)
         drop_first(p);
