@@ -223,7 +223,8 @@ static const luaL_Reg functions[] = {
     {"tell", core_tell}, {"check", core_check}, {"call", core_call}, {"length", core_length},
     {"check_list", luas__feed_check_list}, {"report", luas__fail_report}, {"caller", core_caller},
     {"ends_alone", core_ends_alone}, {"at_end", core_at_end},
-    {"reporter", luas__fail_reporter}, {"called", core_called}, {"text_tools", luas__printer_tools}, {"joining", luas__share_joining}, {NULL, NULL},
+    {"reporter", luas__fail_reporter}, {"called", core_called}, {"text_tools", luas__printer_tools},
+    {"each_record", luas__printer_each_record}, {"joining", luas__share_joining}, {NULL, NULL},
 };
 
 static const luaL_Reg pool_methods[] = {{"job", luas__job_handle_new}, {NULL, NULL}};

@@ -238,7 +238,7 @@ static int core_text_of(lua_State *L)
     return 1;
 }
 
-static int core_each_record(lua_State *L)
+int luas__printer_each_record(lua_State *L)
 {
     size_t len, nsep;
     luas__text t = {.whole = false};
@@ -308,7 +308,7 @@ static int core_unreadable(lua_State *L)
 
 static const luaL_Reg functions[] = {
     {"unreadable", core_unreadable},
-    {"printer", core_printer}, {"text_of", core_text_of}, {"each_record", core_each_record},
+    {"printer", core_printer}, {"text_of", core_text_of}, {"each_record", luas__printer_each_record},
     {"record", core_record}, {"print", job_print}, {NULL, NULL},
 };
 

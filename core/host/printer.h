@@ -23,4 +23,7 @@
 /* core.text_tools() makes a table of these, and of those of fold.h, fields.h and text_handle.h. */
 int luas__printer_tools(lua_State *L);
 
+/* core.each_record is one of them: functions that are sent to workers name it. */
+int luas__printer_each_record(lua_State *L);
+
 #endif

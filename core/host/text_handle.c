@@ -170,6 +170,14 @@ static int text_place(lua_State *L)
     return 3;
 }
 
+static int text_take_blocks(lua_State *L)
+{
+    luas__cutter *c = check_open(L, 1);
+    c->text->whole = true;
+    c->block = (size_t)luaL_checkinteger(L, 2);
+    return 0;
+}
+
 /* The job takes over the ends, and the bytes. */
 static int feed_passage(luas__job_handle *h, luas__cutter *c, const luas__passage *p)
 {
@@ -200,7 +208,8 @@ static int job_cut(lua_State *L)
 }
 
 static const luaL_Reg methods[] = {
-    {"record", text_record}, {"ready", text_ready}, {"place", text_place}, {"close", text_close}, {NULL, NULL},
+    {"record", text_record}, {"ready", text_ready}, {"place", text_place},
+    {"take_blocks", text_take_blocks}, {"close", text_close}, {NULL, NULL},
 };
 
 static const luaL_Reg meta[] = {{"__gc", text_close}, {"__close", text_close}, {NULL, NULL}};

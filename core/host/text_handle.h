@@ -6,6 +6,7 @@
  *                                   nil, message
  *   T:ready() -> boolean            would reading not wait?
  *   T:place() -> name, number, byte     of the next record
+ *   T:take_blocks(size)             from now on it is a text of blocks
  *   T:close()
  *   cut(J, T, most) -> n, more [, message]   feeds the next passage, of at most so many records;
  *                                   after a signal none

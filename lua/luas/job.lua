@@ -28,8 +28,8 @@ local INHERIT_BYTES <const> = 16 << 20
 local ROOM <const> = 64 << 20
 -- By how many outcomes a lazy job may be ahead of its consumer, for each worker.
 local WINDOW <const> = 1024
--- The same for records of texts, of which only the places are kept.
-local TEXT_WINDOW <const> = 16384
+-- The most records of texts at first; then as many as this number of passages has, for each worker.
+local MOST_RECORDS <const>, PASSAGES <const> = 1 << 16, 8
 -- How many items are encoded at a time.
 local BATCH <const> = 4096
 
@@ -207,7 +207,7 @@ local function read_from(self, source)
     self.before = self.texts.given
     self.cuts = not self.star and self.pool.size > 0
         and not (self.options.limit and self.options.limit.key)
-    if self.cuts and not self.options.window then self.window = TEXT_WINDOW * self.pool.size end
+    if self.cuts and not self.options.window then self.window = MOST_RECORDS end
 end
 
 --- Starts a job of `f` over `items` (an array of `n`) or `source` (a function).
@@ -371,6 +371,14 @@ local function must_wait(self)
     return self.cuts and self.fed > self.taken and self.texts:waits()
 end
 
+-- A few passages are ahead of the workers: the host holds those of streams.
+local function pull_passage(self, most)
+    local fed = self.fed
+    pull(self, most)
+    local n = self.fed - fed
+    if n > 0 and not (self.options.window or self.async) then self.window = PASSAGES * n * self.pool.size end
+end
+
 --- Reads as much from the source as the window has room for, in batches. A batch grows only
 --- while the source is quick: so workers do not wait for a slow source. One that has waited
 --- lately is called for one task at a time. Returns at once for an array.
@@ -381,7 +389,7 @@ function Job:fill()
     local before = core.now()
     if self.ends and before >= self.ends then return self:finish() end
     if self.cuts then
-        if not must_wait(self) then pull(self, room) end
+        if not must_wait(self) then pull_passage(self, room) end
         return
     end
     local is_slow = self.slowness >= SLOW or self.reads < 2

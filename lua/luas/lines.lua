@@ -93,6 +93,7 @@ end
 -- A text is over. What unpacked it says whether it was whole.
 local function finish(self)
     local program, path = self.unpacked, self.list[self.at]
+    self.finished = self:lines_read()
     self.text:close()
     self.text, self.unpacked = nil, nil
     if not program then return nil end
@@ -118,14 +119,16 @@ local function read(self, step)
     return nil, message
 end
 
-local function record_of(text) return text:record() end
-
 --- The next record; nil at the end. Raises if it cannot be read.
 ---@return string?
 function Texts:next()
     local record, message
+    local function next_of(text)
+        if self.how.whole then self:note_block(text) end
+        return text:record()
+    end
     repeat
-        record, message = read(self, record_of)
+        record, message = read(self, next_of)
     until record ~= false -- a signal
     if message then error(message, 0) end
     if record ~= nil then self.given = self.given + 1 end
@@ -165,9 +168,10 @@ function Texts:note_block(text)
     local name, number, byte = text:place()
     local last = self.places[#self.places]
     if last.first == self.given + 1 then
-        last.byte, last.number = byte, number
+        last.byte, last.number, last.ordinal = byte, number, self.finished + number
     else
-        self.places[#self.places + 1] = { first = self.given + 1, name = last.name or name, number = number, byte = byte }
+        self.places[#self.places + 1] = { first = self.given + 1, name = last.name or name, number = number, byte = byte,
+            ordinal = self.finished + number }
     end
 end
 
@@ -177,9 +181,27 @@ function Texts:waits()
     return self.text ~= nil and not self.text:ready()
 end
 
---- Where a block is from.
+-- As many bytes of lines are taken together that are reduced. If a worker dies, all of them come
+-- back with the outcome.
+local REDUCED <const> = 1 << 19
+
+--- Has blocks from now on instead of lines.
+function Texts:take_blocks()
+    self.how.whole, self.how.block = true, self.how.block or REDUCED
+    if self.text then self.text:take_blocks(self.how.block) end
+end
+
+--- How many lines were read, of all texts.
+---@return integer
+function Texts:lines_read()
+    if not self.text then return self.finished end
+    local _, number = self.text:place()
+    return self.finished + number - 1
+end
+
+--- Where a block is from; its `ordinal` is its first line's number among all lines of all texts.
 ---@param i integer  its number among all that were given
----@return { name: string, number: integer, byte: integer }
+---@return { name: string, number: integer, byte: integer, ordinal: integer }
 function Texts:block(i)
     return self.places[find(self.places, i)]
 end
@@ -221,7 +243,7 @@ end
 ---@param how { sep: string?, block: integer?, whole: boolean?, delimiter: string?, header: (fun(record: string): string?)? }
 ---@return fun(): string?
 function M.open(list, how)
-    local texts = setmetatable({ list = list, at = 0, given = 0, places = {}, how = how }, Texts)
+    local texts = setmetatable({ list = list, at = 0, given = 0, finished = 0, places = {}, how = how }, Texts)
     local text, message = current(texts)
     if not text and message then error(message, 0) end
     return sources.of_texts(function() return texts:next() end, texts)

@@ -115,8 +115,9 @@ end
 local function name(o)
     local who = o.name or o.file and place(o) or (o.index and "task " .. o.index) or "the future"
     if o.index and (o.count or 1) > 1 then
-        who = ("%stasks %d to %d"):format(
-            o.kind == "cancelled" and "" or "one of ", o.index, o.index + o.count - 1)
+        local first, what = o.file and o.line or o.index, o.file and o.line and "lines" or "tasks"
+        who = ("%s%s %d to %d%s"):format(o.kind == "cancelled" and "" or "one of ", what, first,
+            first + o.count - 1, what == "lines" and " of " .. o.file or "")
     end
     if o.input == nil or o.name then return who end
     local input = inspect.inspect(o.input, { depth = 1 }):gsub("%s+", " ")
@@ -162,7 +163,7 @@ end
 function M.own_lines(traceback)
     local n = 1
     traceback = traceback:gsub("\n%s*luas/reduce%.lua:[^\n]*", "")
-    traceback = traceback:gsub("\n%s*%[C%]: in function 'luas%.core%.call'", "")
+    traceback = traceback:gsub("\n%s*%[C%]: in function 'luas%.core%.%l+_?%l*'", "")
     while n > 0 do traceback, n = traceback:gsub("\n%s*%[C%]: in %?$", "") end
     traceback = traceback:gsub("\n%s*%[C%]: in function 'xpcall'$", "")
     return traceback ~= "" and traceback or nil

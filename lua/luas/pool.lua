@@ -225,20 +225,19 @@ function Pool:reduce(f, source, combine, init, opts)
     local given = input(source, "reduce")
     local all = job_options(self, opts, "reduce", source)
     local collect = all.on_error == "collect"
-    local size = reduce.size(all, given.n, self:size())
+    local plan = reduce.plan(f, combine, given, all, self:size())
     local inner = options.merge(all, { on_error = "collect" })
-    if size > 1 then inner.chunk = 1 end
-    if size > 1 and inner.progress then
-        inner.progress = progress.scaled(inner.progress, size, given.n)
+    if plan.size > 1 then
+        inner.chunk = 1
+        inner.progress = inner.progress and progress.scaled(inner.progress, plan.size, given.n)
     end
     local view = setmetatable({ state = self.state, defaults = inner }, getmetatable(self))
     local total, started, failures = init, init ~= nil, {}
-    local parts, count, combining = source, nil, false
-    if size > 1 then parts, count = reduce.lists(given, size) end
+    local combining = false
     local function combine_all()
-        for k, ok, part in view:imap(reduce.task(f, combine, size), parts) do
+        for k, ok, part in view:imap(plan.task, plan.parts or source) do
             if not ok then
-                part = reduce.outcome(part, k, size, given.n)
+                part = plan.outcome(part, k)
                 if not collect then outcome.raise(part) end
                 failures[part.index] = part
             elseif started then
@@ -253,7 +252,7 @@ function Pool:reduce(f, source, combine, init, opts)
     local done, raised = pcall(combine_all)
     if not done then
         if outcome.is(raised) and raised.n and not combining then -- it is no verb's in combine
-            raised.n, raised.failures, raised.result = count and count() or raised.n, failures, total
+            raised.n, raised.failures, raised.result = plan.count and plan.count() or raised.n, failures, total
         end
         outcome.raise(raised)
     end

@@ -143,6 +143,54 @@ function M.task(f, combine, size)
     end
 end
 
+--- The same for a block of lines.
+---@param f function
+---@param combine fun(a: any, b: any): any
+---@param sep string
+---@return function
+function M.block_task(f, combine, sep)
+    return function(block)
+        local count, since, total, lines, input = 0, nil, nil, nil, nil
+        local function add(line)
+            count, since, input = count + 1, core.now(), line
+            local value = (core.call(f, line))
+            if count > 1 then total = core.call(combine, total, value) else total = value end
+        end
+        local ok, raised = xpcall(core.each_record, function(value)
+            lines = core.traceback(nil, 2)
+            return value
+        end, block, sep, nil, 1, add)
+        if ok then return true, total end
+        local fields = describe(raised, lines)
+        fields.index, fields.input, fields.took = count, input, core.now() - since
+        return false, fields
+    end
+end
+
+local function count_lines(text, sep)
+    local n = 0
+    core.each_record(text, sep, nil, 1, function() n = n + 1 end)
+    return n
+end
+
+--- Turns the outcome of a block, or its fields, into the outcome of a task.
+---@param o table
+---@param block { name: string, number: integer, ordinal: integer }
+---@param before integer  lines that were read before the call
+---@param sep string
+---@return luas.outcome
+function M.block_outcome(o, block, before, sep)
+    local died = outcome.is(o)
+    local nth = died and 1 or o.index
+    if died then
+        o.count = type(o.input) == "string" and not o.input_is_cut and count_lines(o.input, sep) or 1
+    end
+    o.index, o.file, o.line, o.byte = block.ordinal - before + nth - 1, block.name, block.number + nth - 1, nil
+    if not died then o = outcome.new(o) end
+    o.traceback = o.traceback and outcome.own_lines(o.traceback)
+    return o
+end
+
 --- Turns the outcome of list k, or its fields, into the outcome of a task.
 ---@param o table
 ---@param k integer
@@ -160,6 +208,43 @@ function M.outcome(o, k, size, n)
     end
     o.traceback = o.traceback and outcome.own_lines(o.traceback)
     return o
+end
+
+-- Lines of files are combined block by block, and workers read these.
+local function plan_blocks(f, combine, texts)
+    local before, given, sep = texts:lines_read(), texts.given, texts.how.sep or "\n"
+    texts:take_blocks()
+    return {
+        size = 1, task = M.block_task(f, combine, sep), count = function() return texts:lines_read() - before end,
+        outcome = function(o, k) return M.block_outcome(o, texts:block(given + k), before, sep) end,
+    }
+end
+
+---@class luas.reduceplan
+---@field size integer               how many items a part has, if it is a list
+---@field task function              of a part
+---@field parts function?            the source of parts, if it is not that of the call
+---@field count (fun(): integer)?    how many items were read
+---@field outcome fun(o: table, k: integer): luas.outcome   of a task, from that of part k
+
+--- How a call is done.
+---@param f function
+---@param combine fun(a: any, b: any): any
+---@param given {items: table?, n: integer?, source: function?}
+---@param options luas.joboptions
+---@param workers integer
+---@return luas.reduceplan
+function M.plan(f, combine, given, options, workers)
+    local size = M.size(options, given.n, workers)
+    local texts = given.source and sources.texts(given.source)
+    if texts and texts.how.whole then size = 1 end -- blocks are large enough
+    if texts and size > 1 and not options.chunk and not options.progress then
+        return plan_blocks(f, combine, texts)
+    end
+    local plan = { size = size, task = M.task(f, combine, size) }
+    if size > 1 then plan.parts, plan.count = M.lists(given, size) end
+    function plan.outcome(o, k) return M.outcome(o, k, size, given.n) end
+    return plan
 end
 
 return M

@@ -297,6 +297,51 @@ describe("with workers", function()
         end)
     end)
 
+    it("reduce names the line that fails, and the lines of a worker that died", function()
+        local function plus(a, b) return a + b end
+        with_file(numbers(100), function(one)
+            with_file(numbers(3000), function(two)
+                local lines = pool.lines { one, two }
+                lines()
+                assert.are.equal(3099, p:reduce(function() return 1 end, lines, plus))
+                local function reduced(bad)
+                    local rows = pool.lines({ one, two }, { block = 2000 })
+                    rows()
+                    local ok, o = pcall(p.reduce, p, function(line)
+                        if line:find "^line 777x" then bad() end
+                        return 1
+                    end, rows, plus)
+                    assert.is_false(ok)
+                    return o
+                end
+                local o = reduced(function() error "no" end)
+                assert.are.same({ 876, two, 777, 1, "error" }, { o.index, o.file, o.line, o.count, o.kind })
+                assert.is_truthy(o.input:find "^line 777x")
+                assert.is_nil(o.traceback:find("luas", 1, true))
+                o = reduced(function() os.exit(3) end)
+                assert.are.equal("crash", o.kind)
+                assert.is_true(o.line <= 777 and o.line + o.count > 777 and o.count < 200)
+                assert.are.equal(o.line + 99, o.index)
+                assert.is_truthy(tostring(o):find(("one of lines %d to %d of %s"):format(o.line, o.line + o.count - 1, two), 1, true))
+                local _, failures = p:reduce(function(line) return line:find "^line 777x" and error "no" or 1 end,
+                    pool.lines(two), plus, 0, { on_error = "collect" })
+                assert.are.equal(777, failures[777].line)
+            end)
+        end)
+    end)
+
+    it("reduce over blocks has one at a time", function()
+        with_file(numbers(3000), function(path)
+            local most = 0
+            local n = p:reduce(function(block) return #block end, pool.blocks(path, { block = 5000 }), function(a, b)
+                most = math.max(most, b)
+                return a + b
+            end, 0)
+            assert.are.equal(#numbers(3000), n)
+            assert.is_true(most < 6000)
+        end)
+    end)
+
     it("many lines need little memory", function()
         with_file(("x\n"):rep(400000), function(path)
             local before = collectgarbage "count"
