@@ -160,9 +160,9 @@ describe("an installation that was moved", function()
 
     -- Compiles an embedding example and runs it from the root of the tree, where
     -- the script that it names is.
-    local function embed(example, libraries)
-        return must(environment .. ("cc -std=gnu11 -Wall -Wextra -Werror -o %s %s %s && %s"):format(
-            quote(base .. "/" .. example), "scripts/embed/" .. example .. ".c", libraries,
+    local function embed(example, libraries, folder)
+        return must(environment .. ("cc -std=gnu11 -Wall -Wextra -Werror -o %s %s/%s.c %s && %s"):format(
+            quote(base .. "/" .. example), folder or "scripts/embed", example, libraries,
             quote(base .. "/" .. example)))
     end
 
@@ -207,7 +207,7 @@ describe("an installation that was moved", function()
         local old = base .. "/old"
         must(("mkdir %s && cp tests/support/luas-0.2.0.h %s/luas.h"):format(quote(old), quote(old)))
         assert.equal(must(quote(build .. "/embed/no_lua")),
-            embed("no_lua", ("-I%s $(pkg-config --libs luas)"):format(quote(old))))
+            embed("luas-0.2.0", ("-I%s $(pkg-config --libs luas)"):format(quote(old)), "tests/support"))
     end)
 
     it("is a CMake package", function()
