@@ -20,9 +20,11 @@ core.reporter(function(message) stderr:write("luas: ", message, "\n") end)
 
 ---@type table<luas.poolstate, boolean>
 local states = setmetatable({}, { __mode = "k" })
--- Those with asynchronous jobs, which the collector must not end.
+-- Those with asynchronous jobs, or with an `exit` to call here: the collector must not end these.
 ---@type table<luas.poolstate, boolean>
 local kept = {}
+local function has_exit(state) return state.size == 0 and state.core.exit ~= nil end
+
 -- The process that has waited.
 local waited
 
@@ -56,6 +58,7 @@ M.renew = core.sentinel
 function M.opened(state)
     core.at_end(at_end) -- a worker has not what was the host's
     states[state] = true
+    if has_exit(state) then kept[state] = true end
     state.given_up = core.in_finalizer()
     M.renew()
 end
@@ -66,7 +69,8 @@ end
 function M.submitted(state)
     if not kept[state] then
         for other in pairs(kept) do
-            if other.ended or other.owner ~= core.pid() or not finish.is_busy(other) then kept[other] = nil end
+            local is_over = other.ended or other.owner ~= core.pid()
+            if is_over or not (has_exit(other) or finish.is_busy(other)) then kept[other] = nil end
         end
         kept[state] = true
     end
