@@ -240,8 +240,10 @@ int luas__pool_unwritten(luas__pool *p, size_t *waiting, uint64_t *written)
         *waiting += p->sinks.of[i].text.len;
         *written += p->sinks.of[i].written;
     }
-    for (int i = 0; i < p->nworkers; i++)
-        *waiting += luas__output_waiting(&p->workers[i]->output);
+    for (int i = 0; i < p->nworkers; i++) {
+        const luas__worker *w = p->workers[i];
+        *waiting += luas__output_waiting(&w->output, w->tasks.unanswered == 0);
+    }
     luas__state_unlock(p);
     return 0;
 }

@@ -166,15 +166,15 @@ int luas__output_go_on(luas__output *o, luas__poller *poller, uint64_t key)
     return 0;
 }
 
-size_t luas__output_waiting(const luas__output *o)
+size_t luas__output_waiting(const luas__output *o, bool all)
 {
-    size_t all = 0;
+    size_t waiting = 0;
     for (int i = 0; i < 2; i++) {
         int there = 0;
-        if (o->rests[i] && ioctl(o->pipes[i], FIONREAD, &there) == 0 && there > 0)
-            all += (size_t)there;
+        if ((all || o->rests[i]) && ioctl(o->pipes[i], FIONREAD, &there) == 0 && there > 0)
+            waiting += (size_t)there;
     }
-    return all;
+    return waiting;
 }
 
 void luas__output_abandon(const luas__output *o, luas__fd_closing *closing)

@@ -53,8 +53,8 @@ int luas__output_read(luas__output *o, luas__poller *poller);
    full any more. */
 int luas__output_go_on(luas__output *o, luas__poller *poller, uint64_t key);
 
-/* How many bytes wait in pipes that rest. */
-size_t luas__output_waiting(const luas__output *o);
+/* How many bytes wait in pipes that rest, or in all of them. */
+size_t luas__output_waiting(const luas__output *o, bool all);
 
 /* Forgets what was kept of a task. */
 void luas__output_forget(luas__output *o);
