@@ -119,7 +119,7 @@ end
 local function settle(job, modules, changed)
     local all, sent, known, anyway = {}, 0, true, M.how(job) == "ship"
     for name in pairs(modules) do all[name] = true end
-    while (known or anyway) and #changed > sent do
+    while changed and (known or anyway) and #changed > sent do -- none where all workers have ended
         local ok, met = job.handle:settle(changed, anyway, all)
         if not ok then return false end
         sent = #changed
