@@ -171,18 +171,10 @@ static int open_pool(luas_pool **pool, const luas_options *o, luas__buffer *why)
     return 0;
 }
 
-/* Reads the options that the program knows. Returns false if it sets some that this library
-   does not know. */
 static bool read_options(luas_options *known, const luas_options *given)
 {
     *known = (luas_options){.size = sizeof *known};
-    if (given->size < offsetof(luas_options, script))
-        return false;
-    for (size_t i = sizeof *known; i < given->size; i++)
-        if (((const char *)given)[i] != 0)
-            return false;
-    memcpy(known, given, given->size < sizeof *known ? given->size : sizeof *known);
-    return true;
+    return luas__embed_read(known, sizeof *known, given, given->size, offsetof(luas_options, script));
 }
 
 static bool are_valid(const luas_options *o)

@@ -6,6 +6,8 @@
 #ifndef LUAS_EMBED_H
 #define LUAS_EMBED_H
 
+#include <string.h>
+
 #include "embed_calls.h"
 #include "embed_worker.h"
 #include "luas.h"
@@ -61,6 +63,20 @@ static inline bool luas__embed_has_outcome(const luas_pool *p)
     for (int i = 0; i < p->njobs && !has; i++)
         has = luas__job_has_taken(p->jobs[i].job) || p->jobs[i].job->output.inbox.len > 0;
     return has;
+}
+
+/* Copies what a program that was built with another header gives, as far as both know it. Returns
+   false if it has less than `least` bytes, or sets what is not known here. */
+static inline bool luas__embed_read(void *known, size_t size, const void *given, size_t given_size,
+                                    size_t least)
+{
+    if (given_size < least)
+        return false;
+    for (size_t i = size; i < given_size; i++)
+        if (((const char *)given)[i] != 0)
+            return false;
+    memcpy(known, given, given_size < size ? given_size : size);
+    return true;
 }
 
 /* Gives the job for calls with this policy: starts one if there is none. */

@@ -243,17 +243,10 @@ static int check(const luas_pool *p, const luas_call *c)
     return luas__embed_is_foreign(p) ? LUAS_EFOREIGN : p->pool->health.broken;
 }
 
-/* Takes what the program knows of the call; false if it asks for what is not known here. */
 static bool read_call(luas_call *known, const luas_call *given)
 {
     *known = (luas_call){.size = sizeof *known};
-    if (given->size < offsetof(luas_call, data))
-        return false;
-    for (size_t i = sizeof *known; i < given->size; i++)
-        if (((const char *)given)[i] != 0)
-            return false;
-    memcpy(known, given, given->size < sizeof *known ? given->size : sizeof *known);
-    return true;
+    return luas__embed_read(known, sizeof *known, given, given->size, offsetof(luas_call, data));
 }
 
 /* The header maps these names to functions that set the size. */
