@@ -191,17 +191,23 @@ describe("join", function()
     it("while a call waits for room to fork is refused, and the call is done", function()
         local p <close> = pool.new(1)
         local file <close>, refused = io.tmpfile(), nil
-        local function inherited()
-            os.execute "sleep 1"
+        -- The first ends while the last one waits for room, the others when the last one runs.
+        local first, last = os.tmpname(), os.tmpname()
+        local function awaits(path)
+            os.execute(("while [ -e %s ]; do sleep 0.02; done"):format(path))
             return io.type(file)
         end
-        local futures = {}
-        for i = 1, 8 do futures[i] = p:apply_async(inherited) end
+        local futures = { p:apply_async(function() return awaits(first) end) }
+        for i = 2, 8 do futures[i] = p:apply_async(function() return awaits(last) end) end
         futures[1]:on_done(function()
             p:close()
             refused = not pcall(p.join, p)
         end)
-        assert.are.equal("file", p:apply(inherited))
+        os.execute(("(sleep 1; rm %s) &"):format(first))
+        assert.are.equal("file", p:apply(function()
+            os.remove(last)
+            return io.type(file)
+        end))
         assert.is_true(refused)
         for i = 1, 8 do assert.are.equal("file", futures[i]:get(20)) end
     end)
