@@ -154,6 +154,22 @@ helpers.each_interpreter(function(by)
                 print(first .. " " .. again .. " " .. p:apply(get) .. " " .. p:apply(a))]], by))
         end)
 
+        it("where all workers end while it is packed, those that come next have what has changed", function()
+            assert.are.equal("9\n", helpers.output(script [[
+                local p <close> = pool.new(1)
+                p:apply(a)
+                local dying = p:apply_async(function() os.execute "sleep 0.1; kill -9 $PPID" end)
+                debug.getregistry().await = function() dying:wait(20) end -- where no task looks
+                M.replace(setmetatable({ a = 9 }, {
+                    __luas_pack = function(o)
+                        debug.getregistry().await()
+                        return o.a
+                    end,
+                    __luas_unpack = function(v) return { a = v } end,
+                }))
+                print(p:map(a, { 1 })[1])]], by))
+        end)
+
         it("two pools have baselines of their own", function()
             assert.are.equal("3 3 4 4\n", (helpers.output(script [[
                 local p <close> = pool.new(1)
