@@ -171,7 +171,7 @@ typedef struct luas_options {
 
 typedef enum luas_type {
     LUAS_NIL, LUAS_BOOLEAN, LUAS_INTEGER, LUAS_NUMBER, LUAS_STRING,
-    LUAS_OTHER              /* a table: see luas_value */
+    LUAS_OTHER              /* a table: see luas_value and luas_reader */
 } luas_type;
 
 /*
@@ -212,6 +212,70 @@ LUAS_API luas_value luas_integer(int64_t integer);
 LUAS_API luas_value luas_number(double number);
 LUAS_API luas_value luas_string(const char *string);
 LUAS_API luas_value luas_bytes(const char *bytes, size_t len);
+
+/*
+ * Writes tables, as arguments: 1. luas_writer_array() or luas_writer_map() begins one; 2.
+ * luas_writer_add() adds what is in it, in a map each key before its value; tables may be begun
+ * there, too; 3. luas_writer_end() ends it; 4. luas_writer_value() gives the value, and the
+ * writer can write another one. Nothing has to be checked before that: it tells what failed first.
+ * A writer belongs to no pool, and is used by one thread at a time.
+ */
+typedef struct luas_writer luas_writer;
+
+/* NULL without memory: the others may be called all the same. */
+LUAS_API luas_writer *luas_writer_new(void);
+LUAS_API void luas_writer_array(luas_writer *writer);
+LUAS_API void luas_writer_map(luas_writer *writer);
+
+/* Copies the value, which may be LUAS_OTHER: a table that was written or has come. */
+LUAS_API void luas_writer_add(luas_writer *writer, luas_value value);
+LUAS_API void luas_writer_end(luas_writer *writer);
+
+/*
+ * Returns 0, and in *value what was written since the last call. It is valid until
+ * luas_writer_free. Else *value is nil. LUAS_EINVAL: there is not one whole value, a key is nil
+ * or NaN, a LUAS_OTHER is not one value of MessagePack. LUAS_EDEEP: more than 1000 tables inside
+ * each other.
+ */
+LUAS_API int luas_writer_value(luas_writer *writer, luas_value *value);
+
+/* It may be NULL. */
+LUAS_API void luas_writer_free(luas_writer *writer);
+
+/*
+ * Reads a LUAS_OTHER, in place: what it points to must stay as it is meanwhile. 1.
+ * luas_reader_open(), which stands before the first value; 2. luas_reader_next() until it returns
+ * 0, or luas_reader_find(); 3. luas_reader_enter() goes into the table that came last, where these
+ * work in the same way, and luas_reader_leave() back; 4. luas_reader_close().
+ *
+ * Bytes that are no MessagePack give LUAS_EPROTO, and are never read beyond their end. Strings
+ * are valid until the reader is closed, with a zero after their end. Other values have
+ * the type LUAS_OTHER. A reader is used by one thread at a time.
+ */
+typedef struct luas_reader luas_reader;
+
+/* LUAS_EINVAL, with *reader NULL: it is no table. */
+LUAS_API int luas_reader_open(luas_reader **reader, const luas_value *value);
+
+/* How many values there are in the table where it is. */
+LUAS_API uint32_t luas_reader_count(const luas_reader *reader);
+
+/* Returns 1 and the next value; 0 at the end of the table. *key, unless `key` is NULL, gets its
+   key; of an array that is the index, from 1. A failure changes nothing. */
+LUAS_API int luas_reader_next(luas_reader *reader, luas_value *key, luas_value *value);
+
+/* Returns 1 and the value with this key; 0 and nil if there is none. What luas_reader_next gives
+   next does not depend on it. */
+LUAS_API int luas_reader_find(luas_reader *reader, const char *name, luas_value *value);
+
+/* LUAS_EINVAL: no table came last. LUAS_EDEEP: as for writers. */
+LUAS_API int luas_reader_enter(luas_reader *reader);
+
+/* LUAS_EINVAL: it is in no other table. */
+LUAS_API int luas_reader_leave(luas_reader *reader);
+
+/* It may be NULL. */
+LUAS_API void luas_reader_close(luas_reader *reader);
 
 typedef enum luas_kind {
     LUAS_VALUE, LUAS_ERROR, LUAS_TIMEOUT, LUAS_CRASH, LUAS_CANCELLED

@@ -8,54 +8,9 @@
 #include "clock.h"
 #include "embed.h"
 #include "error.h"
+#include "plain_value.h"
 
-/* ---- values ---- */
-
-luas_value luas_nil(void)
-{
-    return (luas_value){.type = LUAS_NIL};
-}
-
-luas_value luas_boolean(int boolean)
-{
-    return (luas_value){.type = LUAS_BOOLEAN, .as.boolean = boolean != 0};
-}
-
-luas_value luas_integer(int64_t integer)
-{
-    return (luas_value){.type = LUAS_INTEGER, .as.integer = integer};
-}
-
-luas_value luas_number(double number)
-{
-    return (luas_value){.type = LUAS_NUMBER, .as.number = number};
-}
-
-luas_value luas_string(const char *string)
-{
-    return luas_bytes(string, strlen(string));
-}
-
-luas_value luas_bytes(const char *bytes, size_t len)
-{
-    return (luas_value){.type = LUAS_STRING, .bytes = bytes, .len = len};
-}
-
-static int write_value(luas__buffer *b, const luas_value *v)
-{
-    if (v->type >= LUAS_STRING && v->bytes == NULL && v->len > 0)
-        return LUAS_EINVAL;
-    switch (v->type) {
-    case LUAS_NIL: return luas__mp_write_nil(b);
-    case LUAS_BOOLEAN: return luas__mp_write_bool(b, v->as.boolean);
-    case LUAS_INTEGER: return luas__mp_write_int(b, v->as.integer);
-    case LUAS_NUMBER: return luas__mp_write_double(b, v->as.number);
-    case LUAS_STRING: /* NULL with length 0 is an empty string */
-        return luas__mp_write_string(b, v->bytes != NULL ? v->bytes : "", v->len);
-    case LUAS_OTHER: return luas__buffer_append(b, v->bytes, v->len);
-    }
-    return LUAS_EINVAL;
-}
+/* ---- arguments ---- */
 
 /* Writes a task: the size of its arguments in five bytes, then the arguments: the name, the
    input if there is one, the others. */
@@ -68,9 +23,9 @@ static int write_call(luas__buffer *b, const luas_call *c, const luas_value *inp
     if (rc == 0)
         rc = luas__mp_write_string(b, c->name, strlen(c->name));
     if (rc == 0 && input != NULL)
-        rc = write_value(b, input);
+        rc = luas__plain_value_write(b, input);
     for (int i = 0; i < c->count && rc == 0; i++)
-        rc = write_value(b, &c->arguments[i]);
+        rc = luas__plain_value_write(b, &c->arguments[i]);
     size_t size = b->len - before;
     if (rc == 0 && size > UINT32_MAX)
         rc = LUAS_ETOOBIG;

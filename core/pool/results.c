@@ -7,6 +7,7 @@
 
 #include "array.h"
 #include "error.h"
+#include "plain_value.h"
 
 /* The text moves while it grows. So pointers into it are stored as offsets until everything is
    read. The empty string is at offset 0. */
@@ -30,20 +31,6 @@ static int keep_text(luas__results *r, const char **text, const char *bytes, siz
 
 /* ---- values ---- */
 
-/* Stores a value of one token, except for the bytes of a string. Returns 1, or 0 if the value
-   has more tokens. */
-static int set_scalar(luas_value *v, const luas__mp_token *t)
-{
-    switch (t->type) {
-    case MP_NIL: *v = (luas_value){.type = LUAS_NIL}; return 1;
-    case MP_BOOL: *v = (luas_value){.type = LUAS_BOOLEAN, .as.boolean = t->as.i != 0}; return 1;
-    case MP_INT: *v = (luas_value){.type = LUAS_INTEGER, .as.integer = t->as.i}; return 1;
-    case MP_DOUBLE: *v = (luas_value){.type = LUAS_NUMBER, .as.number = t->as.d}; return 1;
-    case MP_STR: case MP_BIN: *v = (luas_value){.type = LUAS_STRING, .len = t->len}; return 1;
-    default: return 0;
-    }
-}
-
 /* Makes the text from `from` on the value, as plain MessagePack. */
 static int set_plain(luas__results *r, luas_value *v, size_t from)
 {
@@ -53,7 +40,7 @@ static int set_plain(luas__results *r, luas_value *v, size_t from)
     luas__mp_token t;
     if (luas__mp_read(&in, &t) != 1)
         return LUAS_EPROTO;
-    if (!set_scalar(v, &t))
+    if (!luas__plain_value_set(v, &t))
         *v = (luas_value){.type = LUAS_OTHER, .bytes = offset(from), .len = r->text.len - from};
     else if (v->type == LUAS_STRING)
         v->bytes = offset((size_t)(t.bytes - bytes));
@@ -94,7 +81,7 @@ static int read_scalars(luas__results *r, const char *bytes, size_t len)
         return 0;
     int count = (int)t.len, rc = reserve_values(r, count);
     for (luas_value *v = r->values; rc == 0 && r->count < count; v++, r->count++) {
-        if (luas__mp_read(&in, &t) != 1 || !set_scalar(v, &t))
+        if (luas__mp_read(&in, &t) != 1 || !luas__plain_value_set(v, &t))
             return 0;
         if (v->type == LUAS_STRING)
             rc = keep_text(r, &v->bytes, t.bytes, t.len);
