@@ -554,7 +554,7 @@ LUAS_API int luas_shared_acquire(luas_object *lock, double seconds);
 /* -EPERM if the caller does not have the lock. */
 LUAS_API int luas_shared_release(luas_object *lock);
 
-/* Adds atomically, and returns the sum. */
+/* Adds atomically, and returns the sum; 0 if the object is no value. */
 LUAS_API int64_t luas_shared_add(luas_object *value, int64_t n);
 
 #ifdef __cplusplus

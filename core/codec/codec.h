@@ -55,6 +55,8 @@ typedef struct luas__encode_options {
     int plain;              /* for a reader without Lua (plain.h): tables and userdata with a
                                name are sent by value, classes become nil, and functions
                                cannot be sent */
+    const char *functions;  /* why functions cannot be sent, but for those of classes; NULL: they
+                               can */
     int foreign;            /* for processes that are no forks of this one, or of its host: light
                                userdata goes by name only */
 } luas__encode_options;

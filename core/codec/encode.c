@@ -333,8 +333,8 @@ static int encode_others(lua_State *L, int first, int count, int done, luas__buf
                          size_t start, const luas__encode_options *o)
 {
     luas__encoder fresh = {.defines = o->defines, .modules = o->modules != 0, .total = count,
-                           .offset = done, 
-                           .unchanged = o->unchanged, .plain = o->plain, .foreign = o->foreign,
+                           .offset = done, .unchanged = o->unchanged, .plain = o->plain,
+                           .foreign = o->foreign, .functions = o->functions,
                            .each = o->each}, e = fresh;
     size_t written = out->len;
     int rc = try_others(&e, L, first, out, start, o);

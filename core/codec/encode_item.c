@@ -383,12 +383,25 @@ static int open_userdata(luas__encoder *e)
     return rc < 0 ? rc : open_packed(e, number);
 }
 
+/* Is the value at the top a part of a class, and not of what was given? */
+static bool is_of_class(const luas__encoder *e)
+{
+    for (uint32_t i = 0; i < e->scratch->depth; i++) {
+        const luas__container *f = &e->scratch->frames[i];
+        if ((f->kind == CONTAINER_OBJECT || f->kind == CONTAINER_PACKED) && f->phase == PHASE_END)
+            return true;
+    }
+    return false;
+}
+
 static int open_function(luas__encoder *e)
 {
     uint32_t number;
     const void *address = lua_topointer(e->L, -1);
     if (e->plain)
         return luas__encode_path_unsent(e, "a function has no plain form");
+    if (e->functions != NULL && !is_of_class(e))
+        return luas__encode_path_unsent(e, "%s", e->functions);
     int rc = put_known(e, address);
     if (rc != 0)
         return rc < 0 ? rc : 0;

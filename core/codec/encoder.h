@@ -112,6 +112,7 @@ typedef struct luas__encoder {
     int refreshed;              /* the names are up to date */
     int described;              /* the message of the failure is at the top of the stack */
     int total, offset;          /* how many values, and how many before those of the first frame */
+    const char *functions;      /* as in luas__encode_options */
     const char *each;           /* what messages call a value; NULL: `value` */
     int rc;
 } luas__encoder;

@@ -155,11 +155,23 @@ int luas_shared_value(luas_shared *s, int64_t value, luas_object **object)
     return made(object, o, rc);
 }
 
+/* Gives up what came with the item that was got last: nobody can ask for it any more. */
+static void forget_item(luas_object *o)
+{
+    const uint64_t *ids = (const uint64_t *)(void *)luas__buffer_bytes(&o->ids);
+    if (o->ids.len > 0)
+        luas__arena_unkeep(&o->object, ids, (uint32_t)(o->ids.len / sizeof *ids));
+    luas__buffer_truncate(&o->item, 0);
+    luas__buffer_truncate(&o->ids, 0);
+}
+
 void luas_shared_drop(luas_object *o)
 {
     if (o == NULL)
         return;
     settle(o);
+    if (o->object.at != NULL && luas__arena_enter(o->object.arena) == 0)
+        forget_item(o);
     if (o->object.at != NULL)
         luas__arena_drop(&o->object);
     luas__buffer_release(&o->item);
@@ -202,7 +214,7 @@ int luas_shared_push(lua_State *L, const luas_object *o)
 
 static int64_t deadline_of(double seconds)
 {
-    return seconds < 0 ? INT64_MAX : seconds == 0 ? 0 : luas__now() + luas__seconds(seconds);
+    return seconds < 0 ? INT64_MAX : seconds > 0 ? luas__now() + luas__seconds(seconds) : 0;
 }
 
 /* The ns of the next slice; 0 or less: the time is over. */
@@ -274,8 +286,7 @@ int luas_shared_get(luas_object *o, luas_value *v, double seconds)
     int rc = check(o, LUAS__SHARED_QUEUE);
     if (rc < 0)
         return rc;
-    luas__buffer_truncate(&o->item, 0);
-    luas__buffer_truncate(&o->ids, 0);
+    forget_item(o);
     while ((rc = luas__shared_queue_get(&o->object, &o->item, &o->ids)) == 0
            || rc == LUAS_ETIMEDOUT) {
         if ((slice = slice_of(deadline)) <= 0)
@@ -314,5 +325,7 @@ int luas_shared_release(luas_object *o)
 
 int64_t luas_shared_add(luas_object *o, int64_t n)
 {
+    if (o->object.kind != LUAS__SHARED_VALUE)
+        return 0;
     return luas__shared_word_add(&o->object, 0, (luas__number){.i = n}).i;
 }

@@ -36,6 +36,11 @@ int luas__fail(lua_State *L, const char *format, ...)
     return lua_error(L);
 }
 
+int luas__fail_argument(lua_State *L, int argument, const char *verb, const char *reason)
+{
+    return luas__fail(L, "bad argument #%d to '%s' (%s)", argument, verb, reason);
+}
+
 /* Pushes what the script wants to be called, or nil. */
 static void push_own(lua_State *L)
 {

@@ -13,6 +13,10 @@ void luas__fail_push_caller(lua_State *L);
 /* Like luaL_error, with that line in front. */
 int luas__fail(lua_State *L, const char *format, ...);
 
+/* The same for an argument: `bad argument #1 to 'queue' (reason)`. luaL_argerror would name a line
+   of the library where a Lua function of its lies between. */
+int luas__fail_argument(lua_State *L, int argument, const char *verb, const char *reason);
+
 /* Registry: true where C has opened the library (luas_openlibs), and not `require`. */
 #define LUAS__OPENED_KEY "luas.opened"
 

@@ -127,8 +127,9 @@ int luas__share_check(lua_State *L, const luas__arena *a, int rc)
     if (rc >= 0)
         return rc;
     if (rc == LUAS_ENOMEM)
-        return luas__fail(L, "the shared memory is full (%d MB are in use)",
-                          (int)(luas__arena_used(a) >> 20));
+        return luas__fail(L, "no room for this in the shared memory (%I MB of at most %I are in use)",
+                          (LUAI_UACINT)(luas__arena_used(a) >> 20),
+                          (LUAI_UACINT)(luas__arena_limit(a) >> 20));
     if (rc == LUAS_ETOOBIG)
         return luas__fail(L, "this process holds too many locks and permits (%d)", LUAS__MOST_HELD);
     if (rc == LUAS_ECLOSED)
@@ -365,6 +366,38 @@ void luas__share_check_options(lua_State *L, int index, const char *what,
     for (lua_pushnil(L); lua_next(L, index) != 0; lua_pop(L, 1))
         if (!is_among(lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : NULL, names))
             refuse_option(L, what, names);
+}
+
+lua_Integer luas__share_whole(lua_State *L, int index, const char *verb, lua_Integer least,
+                              lua_Integer most)
+{
+    int is_whole;
+    lua_Integer n = lua_tointegerx(L, index, &is_whole);
+    if (is_whole && lua_type(L, index) == LUA_TNUMBER && n >= least && n <= most)
+        return n;
+    if (lua_type(L, index) == LUA_TNUMBER)
+        luaL_tolstring(L, index, NULL);
+    else
+        lua_pushstring(L, lua_isnoneornil(L, index) ? "no value" : luaL_typename(L, index));
+    const char *got = lua_tostring(L, -1);
+    if (most < INT32_MAX)
+        lua_pushfstring(L, "a whole number from %I to %I expected, got %s", (LUAI_UACINT)least,
+                        (LUAI_UACINT)most, got);
+    else
+        lua_pushfstring(L, "a whole number of at least %I expected, got %s", (LUAI_UACINT)least, got);
+    return luas__fail_argument(L, index, verb, lua_tostring(L, -1));
+}
+
+void luas__share_check_callable(lua_State *L, int index, const char *verb)
+{
+    if (lua_isfunction(L, index))
+        return;
+    if (luaL_getmetafield(L, index, "__call") == LUA_TNIL) {
+        lua_pushfstring(L, "function expected, got %s", lua_isnone(L, index) ? "no value"
+                        : luaL_typename(L, index));
+        luas__fail_argument(L, index - 1, verb, lua_tostring(L, -1));
+    }
+    lua_pop(L, 1);
 }
 
 static int64_t parse_bytes(const char *text)

@@ -37,7 +37,10 @@ int luas__share_lock_new(lua_State *L)
     luas__share_check_call(L, "lock");
     luas__share_check_options(L, 1, "shared.lock", options);
     if (lua_istable(L, 1)) {
-        lua_getfield(L, 1, "recursive");
+        int type = lua_getfield(L, 1, "recursive");
+        if (type != LUA_TNIL && type != LUA_TBOOLEAN)
+            luas__fail(L, "shared.lock: option 'recursive' must be a boolean, got %s",
+                       luaL_typename(L, -1));
         recursive = lua_toboolean(L, -1);
     }
     return luas__share_make(L, LUAS__SHARED_LOCK, make_lock, &recursive);
@@ -51,9 +54,7 @@ static int make_semaphore(luas__arena *a, luas__object *o, void *permits)
 int luas__share_lock_semaphore(lua_State *L)
 {
     luas__share_check_call(L, "semaphore");
-    lua_Integer n = luaL_checkinteger(L, 1);
-    luaL_argcheck(L, n >= 1 && n <= INT32_MAX, 1, "a whole number of at least 1 expected");
-    uint32_t permits = (uint32_t)n;
+    uint32_t permits = (uint32_t)luas__share_whole(L, 1, "semaphore", 1, INT32_MAX);
     return luas__share_make(L, LUAS__SHARED_SEMAPHORE, make_semaphore, &permits);
 }
 

@@ -81,8 +81,10 @@ int luas__share_meet_condition(lua_State *L)
     uint64_t lock = 0;
     luas__share_check_call(L, "condition");
     if (!lua_isnoneornil(L, 1)) {
-        const luas__share *l = luaL_checkudata(L, 1, luas__share_names[LUAS__SHARED_LOCK]);
-        lock = l->object.at != NULL ? l->object.id : 0;
+        const luas__share *l = luaL_testudata(L, 1, luas__share_names[LUAS__SHARED_LOCK]);
+        if (l == NULL)
+            return luas__fail_argument(L, 1, "condition", "a shared lock expected");
+        lock = luas__share_at(L, 1, LUAS__SHARED_LOCK)->object.id;
     }
     luas__share_make(L, LUAS__SHARED_CONDITION, make_condition, &lock);
     luas__share_find_lock(L, lua_touserdata(L, -1));
@@ -209,7 +211,7 @@ static int condition_wait_for(lua_State *L)
     int rc = 0, last;
     luas__death death;
     luas__share *s = condition_self(L);
-    luaL_checkany(L, 2);
+    luas__share_check_callable(L, 2, "wait_for");
     lua_settop(L, 3);
     luas__share_wait w = luas__share_wait_begin(L, &s->object, 3, "wait for a notice");
     while (!holds_now(L)) {
@@ -257,9 +259,7 @@ static int make_barrier(luas__arena *a, luas__object *o, void *n)
 int luas__share_meet_barrier(lua_State *L)
 {
     luas__share_check_call(L, "barrier");
-    lua_Integer n = luaL_checkinteger(L, 1);
-    luaL_argcheck(L, n >= 1 && n <= LUAS__SEATS, 1, "a whole number from 1 to 4096 expected");
-    uint32_t parties = (uint32_t)n;
+    uint32_t parties = (uint32_t)luas__share_whole(L, 1, "barrier", 1, LUAS__SEATS);
     return luas__share_make(L, LUAS__SHARED_BARRIER, make_barrier, &parties);
 }
 

@@ -44,11 +44,8 @@ int luas__share_queue_new(lua_State *L)
     lua_settop(L, 2);
     if (lua_istable(L, 1) && lua_isnil(L, 2))
         lua_insert(L, 1);
-    if (!lua_isnil(L, 1)) {
-        lua_Integer max = luaL_checkinteger(L, 1);
-        luaL_argcheck(L, max >= 1, 1, "a whole number of at least 1 expected");
-        m.max = (uint64_t)max;
-    }
+    if (!lua_isnil(L, 1))
+        m.max = (uint64_t)luas__share_whole(L, 1, "queue", 1, INT64_MAX);
     luas__share_check_options(L, 2, "shared.queue", options);
     if (lua_istable(L, 2))
         m.bytes = luas__share_bytes(L, 2, "shared.queue", "bytes", m.bytes);

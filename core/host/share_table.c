@@ -161,8 +161,11 @@ int luas__share_table_new(lua_State *L)
     luas__share_check_options(L, 1, "shared.table", options);
     if (lua_istable(L, 1)) {
         m.bytes = luas__share_bytes(L, 1, "shared.table", "bytes", m.bytes);
-        lua_getfield(L, 1, "file");
-        m.path = luaL_optstring(L, -1, NULL);
+        int type = lua_getfield(L, 1, "file");
+        if (type != LUA_TNIL && (type != LUA_TSTRING || lua_rawlen(L, -1) == 0))
+            luas__fail(L, "shared.table: option 'file' must be a path, got %s",
+                       luaL_tolstring(L, -1, NULL));
+        m.path = lua_tostring(L, -1);
     }
     luas__arena *a = luas__share_arena(L);
     luas__share *s = luas__share_new(L, LUAS__SHARED_TABLE);
@@ -172,7 +175,8 @@ int luas__share_table_new(lua_State *L)
         rc = make(a, &s->object, &m);
     }
     if (rc < 0)
-        luas__fail(L, "cannot make a shared table: %s", m.why != NULL ? m.why : luas_strerror(rc));
+        luas__fail(L, "cannot make a shared table%s%s: %s", m.path != NULL ? " of the file " : "",
+                   m.path != NULL ? m.path : "", m.why != NULL ? m.why : luas_strerror(rc));
     return 1;
 }
 
@@ -224,60 +228,13 @@ static int end(lua_State *L, const visit *v, int rc)
 
 /* ---- values ---- */
 
-static int refuse_function(lua_State *L)
-{
-    return luas__fail(L, "a function cannot be a value of a shared table%s",
-                      lua_tostring(L, -1)[0] != '\0' ? lua_tostring(L, -1) : "");
-}
-
-/* Each nested table is looked at once: `seen` has those that were. */
-static void look_for_functions(lua_State *L, int index, int seen, int depth)
-{
-    luaL_checkstack(L, LUA_MINSTACK, NULL);
-    index = lua_absindex(L, index);
-    if (lua_isfunction(L, index)) {
-        lua_pushliteral(L, "");
-        refuse_function(L);
-    }
-    if (!lua_istable(L, index) || depth == 0)
-        return;
-    lua_pushvalue(L, index);
-    if (lua_rawget(L, seen) != LUA_TNIL) {
-        lua_pop(L, 1);
-        return;
-    }
-    lua_pushvalue(L, index);
-    lua_pushboolean(L, 1);
-    lua_rawset(L, seen);
-    lua_pop(L, 1);
-    for (lua_pushnil(L); lua_next(L, index) != 0; lua_pop(L, 1)) {
-        if (lua_isfunction(L, -1)) {
-            lua_pushfstring(L, ": field '%s'", luaL_tolstring(L, -2, NULL));
-            refuse_function(L);
-        }
-        if (lua_istable(L, -1))
-            look_for_functions(L, -1, seen, depth - 1);
-    }
-}
-
-enum { MOST_DEPTH = 150 };
-
-static void check_value(lua_State *L, int index)
-{
-    if (!lua_istable(L, index) && !lua_isfunction(L, index))
-        return;
-    lua_newtable(L);
-    look_for_functions(L, index, lua_gettop(L), MOST_DEPTH);
-    lua_pop(L, 1);
-}
-
 /* Encodes a value into a scratch, which is pushed. Shared objects that it refers to live as
    long as the table. */
 static luas__bytes encode(lua_State *L, const luas__object *o, int index)
 {
-    luas__encode_options options = {.foreign = luas__shared_table_has_file(o)};
+    luas__encode_options options = {.foreign = luas__shared_table_has_file(o),
+                                    .functions = "a function cannot be a value of a shared table"};
     luas__arena *a = o->arena;
-    check_value(L, index);
     luas__share_scratch *s = luas__share_take_scratch(L);
     a->collects = true;
     int rc = luas__encode_value(L, index, &s->bytes, &options);
@@ -383,7 +340,7 @@ static int table_add(lua_State *L)
     lua_settop(L, 3);
     self(L);
     check_key(L, 2, &k);
-    luaL_checktype(L, 3, LUA_TNUMBER);
+    luaL_argexpected(L, lua_type(L, 3) == LUA_TNUMBER, 3, "number");
     visit v = begin(L, true);
     int top = lua_gettop(L);
     bool is_number = push_number(L, v.o, &k);
@@ -499,7 +456,7 @@ static int table_update(lua_State *L)
     key k;
     lua_settop(L, 3);
     check_key(L, 2, &k);
-    luaL_checkany(L, 3);
+    luas__share_check_callable(L, 3, "update");
     visit v = begin(L, true);
     lua_settop(L, 3);
     lua_pushvalue(L, lua_upvalueindex(1));
@@ -518,7 +475,7 @@ static int table_update(lua_State *L)
 /* t:atomically(f): all that f(t) does, or nothing; gives what f gives. */
 static int table_atomically(lua_State *L)
 {
-    luaL_checkany(L, 2);
+    luas__share_check_callable(L, 2, "atomically");
     lua_settop(L, 2);
     if (luas__shared_table_is_open(self(L)))
         return luas__fail(L, "'atomically' cannot be a part of another one");
@@ -564,7 +521,8 @@ static int next_pair(lua_State *L)
 
 static int table_pairs(lua_State *L)
 {
-    self(L);
+    check_not_updating(L, self(L));
+    lua_settop(L, 1);
     lua_pushvalue(L, lua_upvalueindex(1));
     lua_pushcclosure(L, next_pair, 1);
     lua_pushvalue(L, 1);

@@ -22,7 +22,8 @@ static void push_number(lua_State *L, luas__word_type t, luas__number n)
 
 static int refuse(lua_State *L, int index, luas__word_type t)
 {
-    return luas__fail(L, "%s cannot be a shared %s", luaL_tolstring(L, index, NULL),
+    return luas__fail(L, "%s cannot be a shared %s",
+                      lua_isnone(L, index) ? "no value" : luaL_tolstring(L, index, NULL),
                       luas__shared_word_type_name(t));
 }
 
@@ -33,11 +34,13 @@ static luas__number to_addend(lua_State *L, int index, luas__word_type t)
     int ok = 0;
     if (t == LUAS__BOOL)
         luas__fail(L, "a shared bool cannot be added to");
+    if (lua_type(L, index) != LUA_TNUMBER)
+        refuse(L, index, t);
     if (luas__shared_word_is_float(t)) {
-        n.f = luaL_checknumber(L, index);
+        n.f = lua_tonumber(L, index);
         return n;
     }
-    n.i = lua_type(L, index) == LUA_TNUMBER ? lua_tointegerx(L, index, &ok) : 0;
+    n.i = lua_tointegerx(L, index, &ok);
     if (!ok)
         refuse(L, index, t);
     return n;
@@ -51,13 +54,9 @@ static luas__number to_number(lua_State *L, int index, luas__word_type t)
         if (!lua_isboolean(L, index))
             refuse(L, index, t);
         n.i = lua_toboolean(L, index);
-    } else if (luas__shared_word_is_float(t)) {
-        if (lua_type(L, index) != LUA_TNUMBER)
-            refuse(L, index, t);
-        n.f = lua_tonumber(L, index);
     } else {
         n = to_addend(L, index, t);
-        if (!luas__shared_word_fits(t, n.i))
+        if (!luas__shared_word_is_float(t) && !luas__shared_word_fits(t, n.i))
             refuse(L, index, t);
     }
     return n;
@@ -79,7 +78,7 @@ static int make(luas__arena *a, luas__object *o, void *context)
 
 static luas__word_type check_type(lua_State *L, const char *what)
 {
-    const char *name = luaL_checkstring(L, 1);
+    const char *name = lua_type(L, 1) == LUA_TSTRING ? lua_tostring(L, 1) : luaL_typename(L, 1);
     luas__word_type t = luas__shared_word_type_of(name);
     if (t == LUAS__NO_TYPE)
         luas__fail(L, "%s: no type '%s' (there are: i8, i16, i32, i64, u8, u16, u32, f32, f64, "
@@ -105,9 +104,7 @@ int luas__share_word_array(lua_State *L)
 {
     luas__share_check_call(L, "array");
     measures m = {LUAS__SHARED_ARRAY, check_type(L, "shared.array"), 0};
-    lua_Integer n = luaL_checkinteger(L, 2);
-    luaL_argcheck(L, n >= 1, 2, "a whole number of at least 1 expected");
-    m.n = (uint64_t)n;
+    m.n = (uint64_t)luas__share_whole(L, 2, "array", 1, INT64_MAX);
     return luas__share_make(L, LUAS__SHARED_ARRAY, make, &m);
 }
 

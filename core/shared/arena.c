@@ -592,6 +592,11 @@ bool luas__arena_is_shared(const luas__object *o)
     return false;
 }
 
+uint64_t luas__arena_limit(const luas__arena *a)
+{
+    return a->head == NULL ? a->limit : a->head->limit;
+}
+
 uint64_t luas__arena_used(const luas__arena *a)
 {
     return a->head != NULL ? atomic_load(&a->head->used) : 0;

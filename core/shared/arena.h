@@ -157,8 +157,9 @@ void luas__arena_sweep(luas__arena *a, bool now);
 /* Does another living process have it, or may it be in a message? */
 bool luas__arena_is_shared(const luas__object *o);
 
-/* Bytes in use, and objects; for tests. */
+/* Bytes in use, the most that can be, and objects. */
 uint64_t luas__arena_used(const luas__arena *a);
+uint64_t luas__arena_limit(const luas__arena *a);
 uint32_t luas__arena_objects(const luas__arena *a);
 
 /* The seats of the arena, for words that belong to a process. */

@@ -42,6 +42,6 @@ static void load(void)
 const luas__lmdb *luas__lmdb_load(const char **why)
 {
     pthread_once(&once, load);
-    *why = reason;
+    *why = reason[0] == '\0' ? NULL : reason;
     return reason[0] == '\0' ? &functions : NULL;
 }

@@ -38,6 +38,7 @@ typedef struct luas__opened {
     MDB_txn *txn;
     MDB_dbi dbi;
     bool writes;
+    bool is_full;           /* the transaction cannot be completed: there was no room in it */
 } opened;
 
 static table *table_of(const luas__object *o)
@@ -324,6 +325,7 @@ int luas__shared_table_begin(const luas__object *o, bool writes, int64_t ns, con
             rc = failure(m, rc, why);
         }
         t->writes = writes;
+        t->is_full = false;
     }
     if (rc < 0)
         luas__robust_unlock(&table_of(o)->lock);
@@ -353,7 +355,7 @@ int luas__shared_table_end(const luas__object *o, bool keeps, const char **why)
         in.m->txn_abort(in.t->txn);
     in.t->txn = NULL;
     luas__robust_unlock(&table_of(o)->lock);
-    return rc == 0 ? 0 : failure(in.m, rc, why);
+    return rc == 0 ? 0 : in.t->is_full ? LUAS_ENOMEM : failure(in.m, rc, why);
 }
 
 static MDB_val to_val(luas__bytes b)
@@ -372,6 +374,14 @@ static int found(const luas__lmdb *m, int rc)
     return rc == 0 ? 1 : rc == MDB_NOTFOUND ? 0 : failure(m, rc, &why);
 }
 
+/* For a change: 0, or a failure. One for want of room ends the transaction, whoever hides it. */
+static int changed(inside *in, int rc)
+{
+    int result = found(in->m, rc);
+    in->t->is_full |= result == LUAS_ENOMEM;
+    return result < 0 ? result : 0;
+}
+
 int luas__shared_table_get(const luas__object *o, luas__bytes key, luas__bytes *value)
 {
     inside in = enter(o);
@@ -385,22 +395,20 @@ int luas__shared_table_put(const luas__object *o, luas__bytes key, luas__bytes v
 {
     inside in = enter(o);
     MDB_val k = to_val(key), v = to_val(value);
-    int rc = found(in.m, in.m->put(in.t->txn, in.t->dbi, &k, &v, 0));
-    return rc < 0 ? rc : 0;
+    return changed(&in, in.m->put(in.t->txn, in.t->dbi, &k, &v, 0));
 }
 
 int luas__shared_table_delete(const luas__object *o, luas__bytes key)
 {
     inside in = enter(o);
     MDB_val k = to_val(key);
-    return found(in.m, in.m->del(in.t->txn, in.t->dbi, &k, NULL));
+    return changed(&in, in.m->del(in.t->txn, in.t->dbi, &k, NULL));
 }
 
 int luas__shared_table_clear(const luas__object *o)
 {
     inside in = enter(o);
-    int rc = found(in.m, in.m->drop(in.t->txn, in.t->dbi, 0));
-    return rc < 0 ? rc : 0;
+    return changed(&in, in.m->drop(in.t->txn, in.t->dbi, 0));
 }
 
 int64_t luas__shared_table_count(const luas__object *o)
@@ -436,23 +444,44 @@ int luas__shared_table_find(const luas__object *o, luas__bytes key, bool after, 
 
 /* ---- saving ---- */
 
+/* The path that the copy gets in the end: of a link, what it leads to. What is there may be replaced
+   if it is an ordinary file. */
+static int find_target(const char *path, char *target, const char **why)
+{
+    struct stat s;
+    if (stat(path, &s) == 0 && !S_ISREG(s.st_mode)) {
+        *why = S_ISDIR(s.st_mode) ? "Is a directory" : "it is no ordinary file";
+        return LUAS_EINVAL;
+    }
+    if (realpath(path, target) != NULL)
+        return 0;
+    if (errno != ENOENT || strlen(path) >= PATH_MAX)
+        return -errno;
+    strcpy(target, path);
+    return 0;
+}
+
 int luas__shared_table_save(const luas__object *o, const char *path, const char **why)
 {
-    char beside[PATH_MAX];
-    int n = snprintf(beside, sizeof beside, "%s.%d", path, (int)getpid());
+    char target[PATH_MAX], beside[PATH_MAX];
+    *why = NULL;
+    int rc = find_target(path, target, why);
+    if (rc < 0)
+        return rc;
+    int n = snprintf(beside, sizeof beside, "%s.%d", target, (int)getpid());
     if (n < 0 || (size_t)n >= sizeof beside)
         return -ENAMETOOLONG;
-    unlink(beside);
-    int rc = luas__shared_table_begin(o, false, LUAS__SLICE, why);
+    rc = luas__shared_table_begin(o, false, LUAS__SLICE, why);
     if (rc < 0)
         return rc;
     inside in = enter(o);
+    unlink(beside);
     rc = in.m->env_copy(in.t->env, beside);
     const char *unused;
     luas__shared_table_end(o, false, &unused);
     if (rc != 0)
         rc = failure(in.m, rc, why);
-    else if (rename(beside, path) < 0)
+    else if (rename(beside, target) < 0)
         rc = -errno;
     if (rc < 0)
         unlink(beside);

@@ -1,6 +1,7 @@
 /* Atomic numbers of several widths. */
 #include "shared_word.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "error.h"
@@ -211,9 +212,12 @@ luas__number luas__shared_word_add(const luas__object *o, uint64_t i, luas__numb
     return number_of((luas__word_type)w->type, before + bits);
 }
 
+/* As a loop that reads, computes and exchanges needs it: what was read is what is there, NaN, too. */
 static bool are_same(luas__word_type t, luas__number a, luas__number b)
 {
-    return luas__shared_word_is_float(t) ? a.f == b.f : a.i == b.i;
+    if (!luas__shared_word_is_float(t))
+        return a.i == b.i;
+    return a.f == b.f || (isnan(a.f) && isnan(b.f));
 }
 
 bool luas__shared_word_exchange(const luas__object *o, uint64_t i, luas__number *expected,
@@ -223,7 +227,8 @@ bool luas__shared_word_exchange(const luas__object *o, uint64_t i, luas__number 
     luas__word_type t = (luas__word_type)w->type;
     char *at = luas__shared_word_bytes(o, i);
     uint64_t now = load_bits(w, at), bits = bits_of(t, n);
-    while (are_same(t, number_of(t, now), *expected))
+    luas__number wanted = number_of(t, bits_of(t, *expected)); /* an f32 has less digits */
+    while (are_same(t, number_of(t, now), wanted))
         if (exchange_bits(w, at, &now, bits))
             return true;
     *expected = number_of(t, now);

@@ -57,7 +57,7 @@ an item of 70000 bytes is too large for this queue: give it more than bytes = 65
 cannot put this: a coroutine cannot be sent
 the queue is closed
 'done' without an item that this process has got
-bad argument #1 to '?' (a whole number of at least 1 expected)
+bad argument #1 to 'queue' (a whole number of at least 1 expected, got 0)
 shared.queue: unknown option 'size' (there are: bytes)
 'queue' is a function of the module: write shared.queue(...) with a dot
 ]])
@@ -355,7 +355,7 @@ describe("a shared table", function()
 true -9223372036854775808 -1.5 2 3 10 inf a b	9	3.0
 nil	2	2.5	5.0
 nil	nil	false	SCRIPT:11: the function of 'update' cannot use the table itself
-false	SCRIPT:12: a function cannot be a value of a shared table: field 'g'
+false	SCRIPT:12: cannot set this: field "g": a function cannot be a value of a shared table
 false	SCRIPT:13: a key of a shared table cannot have more than 500 bytes
 0
 ]])

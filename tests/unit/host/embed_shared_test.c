@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <lauxlib.h>
 #include <lualib.h>
+#include <math.h>
 #include <unistd.h>
 
 #include "luas.h"
@@ -73,6 +74,9 @@ static void test_a_pool_and_its_application(void)
     CHECK_INT(luas_shared_release(lock), -EPERM);
     CHECK_INT(luas_shared_acquire(lock, 0), 1);
     CHECK_INT(luas_shared_put(lock, "x", 1, 0), LUAS_EINVAL);
+    CHECK_INT(luas_shared_add(lock, 1), 0); /* no number: left alone */
+    CHECK_INT(luas_shared_release(lock), 0);
+    CHECK_INT(luas_shared_get(out, &item, NAN), LUAS_ECLOSED);
     luas_pool_close(pool);
     luas_shared_drop(in);
     luas_shared_drop(out);
