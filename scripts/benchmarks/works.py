@@ -102,6 +102,19 @@ def shared(name, text, count, result, share, ratio):
                [within(MP, ratio)])
 
 
+SHIP, INHERIT = 'luas, carry = "ship"', 'luas, carry = "inherit"'
+
+
+def carried(name, entries, shipped):
+    """A row of who carries a captured table best, in which shipping does `shipped` of the work."""
+    return Row(f"carry_{name}", f"100 maps of 8 tasks over a captured table of {entries} entries", 100,
+               lambda n: n * 72 * (int(entries.replace(" ", "")) // 8),
+               [luas(f"carry_{name}_auto"), luas(f"carry_{name}_ship", SHIP, shipped),
+                luas(f"carry_{name}_inherit", INHERIT)],
+               [Target("at most 1.3 times the better of both ways",
+                       lambda of: of(LUAS) / min(of(SHIP), of(INHERIT)), 1.3, False)])
+
+
 LUAS_DEFAULT = "luas, default options"
 LUAS_C = "luas, from C"
 LUAS_WARM = "luas, pool already open"
@@ -150,6 +163,11 @@ ROWS = [
          *peers("captured", pool=1, executor=1, mce=1, piscina=1),
          Entry("multiprocessing.Pool, table sent", "pool", "captured_sent")],
         [faster(POOL, 5)]),
+    carried("10k", "10 000", 1), carried("30k", "30 000", 1), carried("1m", "1 000 000", 0.1),
+    Row("sandbox", "3000 calls, one after the other, of a function in an environment of its own",
+        3000, triangle,
+        [luas("sandbox"), luas("sandbox_none", "luas, the same in _G")],
+        [within("luas, the same in _G", 1.5)]),
     Row("cpu", "200 tasks of 1 to 50 ms of CPU time",
         200, lambda n: n,
         [luas("cpu"), Entry(IDEAL, "ideal", "cpu"),

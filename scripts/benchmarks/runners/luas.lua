@@ -60,7 +60,7 @@ end
 
 local function sum(list, n)
     local total = 0
-    for i = 1, n do total = total + list[i] end
+    for i = 1, n or #list do total = total + list[i] end
     return total
 end
 
@@ -180,6 +180,48 @@ function rows.captured_warm(n)
     local captured = table_of(1000000)
     return sum(mapped(function(i) return captured[i * 1000] end, integers(n)))
 end
+
+-- So many maps over a captured table, each of which has to get the table to the workers.
+local function carried(entries, carry, n)
+    local captured, items = table_of(entries), integers(8)
+    local function field(i) return captured[i * (entries // 8)] end
+    for _ = 1, 5 do pool.map(field, items, { carry = carry }) end
+    return timed(function()
+        local total = 0
+        for _ = 1, n do total = total + sum(pool.map(field, items, { carry = carry })) end
+        return total
+    end)
+end
+
+for size, entries in pairs { ["10k"] = 10000, ["30k"] = 30000, ["1m"] = 1000000 } do
+    for _, carry in ipairs { "auto", "ship", "inherit" } do
+        rows[("carry_%s_%s"):format(size, carry)] = function(n) return carried(entries, carry, n) end
+    end
+end
+
+-- A plugin that is called from its host.
+local PLUGIN <const> = [[
+    local function round(x) return math.floor(x + 0.5) end
+    function twice(x) return round(x) * 2 end
+    return function(x) return twice(x) // 2 end
+]]
+
+local function called(environment, n)
+    local f = assert(load(PLUGIN, "=plugin", "t", environment))()
+    for _ = 1, 3 do pool.map(f, integers(8), { chunk = 1 }) end
+    local forks = pool.stats().forks
+    local total = timed(function()
+        local total = 0
+        for i = 1, n do total = total + pool.apply(f, i) end
+        return total
+    end)
+    assert(pool.stats().forks == forks, "workers were forked")
+    return total
+end
+
+function rows.sandbox(n) return called(setmetatable({}, { __index = _G }), n) end
+
+function rows.sandbox_none(n) return called(_G, n) end
 
 function rows.cpu(n)
     warm_up(spin, { 0, 0, 0, 0 })
