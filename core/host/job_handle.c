@@ -257,10 +257,9 @@ static int64_t encoding_budget(luas__pool *p, double workers)
 {
     if (p->options.has_init)
         return 0;
-    int64_t cost = luas__pool_inherit_cost(p);
-    double in_turn = workers / luas__state_cpus(p);
-    return cost == 0 ? UNKNOWN_BUDGET
-        : (int64_t)((double)cost * WITH_ENDS / (1 + DECODING * (in_turn > 1 ? in_turn : 1)));
+    double cost = (double)luas__pool_inherit_cost(p), in_turn = workers / luas__state_cpus(p);
+    int64_t budget = (int64_t)(cost * WITH_ENDS / (1 + DECODING * (in_turn > 1 ? in_turn : 1)));
+    return budget > UNKNOWN_BUDGET ? budget : UNKNOWN_BUDGET;
 }
 
 /* Was the function at 2 too costly to ship, a few calls ago? */

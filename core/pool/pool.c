@@ -150,8 +150,8 @@ int64_t luas__pool_inherit_cost(luas__pool *p)
 {
     if (luas__state_lock(p) < 0)
         return 0;
-    bool is_new = luas__now_coarse() - p->scaling.cost_seen_at < LUAS__SECOND;
-    int64_t cost = is_new ? p->scaling.inherit_cost : 0;
+    int64_t age = luas__now_coarse() - p->scaling.cost_seen_at;
+    int64_t cost = p->scaling.inherit_cost / (1 + age / (LUAS__SECOND / 4));
     luas__state_unlock(p);
     return cost;
 }

@@ -71,8 +71,8 @@ int luas__pool_populate(luas__pool *p, void *host);
    child's main. */
 int luas__pool_inherit(luas__pool *p, luas__job *job, int workers, int now, void *host);
 
-/* What it has taken in the last second (ns) until workers forked for a job were at work on it; 0: not
-   known. It depends on the host's heap. */
+/* What it has taken lately (ns) until workers forked for a job were at work on it; 0: not known. It
+   depends on the host's heap: what was seen long ago is given as less, so that it is seen again. */
 int64_t luas__pool_inherit_cost(luas__pool *p);
 
 /* Call it when luas__pool_inherit failed for want of processes, descriptors or memory. Tells

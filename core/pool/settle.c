@@ -102,19 +102,39 @@ int luas__settle_task(luas__pool *p, luas__worker *w, int kind, luas__mp_reader 
 /* A worker that was forked so long after its snapshot was wanted replaces another one. */
 #define LATE (LUAS__SECOND / 20)
 
+/* Since when the worker was wanted for this job, of which it has done its first chunk. Those that a pool
+   begins with tell as much. 0: it is not known. */
+static int64_t wanted_since(const luas__pool *p, const luas__worker *w, const luas__job *job)
+{
+    if (w->process != NULL)
+        return 0;
+    if (w->snapshot == 0)
+        return p->scaling.cost_of == 0 || p->scaling.cost_of == job->id ? w->wanted_at : 0;
+    bool is_own = w->snapshot == job->snapshot.id && w->forked_at - job->snapshot.begun_at <= LATE;
+    return is_own ? job->snapshot.begun_at : 0;
+}
+
+/* What else the machine does makes it longer; and shipping too, which is known in time of the CPU. So
+   the short ones count most; and little of the first one, when nothing is warm. */
+static int64_t cost_after(int64_t before, int64_t took)
+{
+    if (before == 0)
+        return took / 3;
+    took = took < 4 * before ? took : 4 * before;
+    return took < before ? took : before + (took - before) / 4;
+}
+
 /* Learns what it takes to have a job inherited: from the request for workers to the end of the last
    worker's first chunk, without the `spent` time of that chunk. */
 static void measure_start(luas__pool *p, const luas__worker *w, const luas__job *job, int64_t spent)
 {
-    int64_t now = luas__now(), took = now - job->snapshot.begun_at - spent;
-    if (w->snapshot == 0 || w->snapshot != job->snapshot.id || w->process != NULL || took <= 0
-        || w->forked_at - job->snapshot.begun_at > LATE)
+    int64_t now = luas__now(), since = wanted_since(p, w, job), took = now - since - spent;
+    if (since == 0 || took <= 0)
         return;
     if (p->scaling.cost_of != job->id)
         p->scaling.cost_before = p->scaling.inherit_cost;
-    int64_t before = p->scaling.cost_before;
     p->scaling.cost_of = job->id;
-    p->scaling.inherit_cost = before == 0 ? took : before + (took - before) / 3;
+    p->scaling.inherit_cost = cost_after(p->scaling.cost_before, took);
     p->scaling.cost_seen_at = now;
 }
 

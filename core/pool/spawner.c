@@ -19,6 +19,7 @@
 #include "stack.h"
 
 enum { MOST_AT_ONCE = 64 };     /* signals are blocked during such a row of forks */
+enum { SHORT = 8 << 10 };       /* bytes that a worker has read and decoded in no time */
 
 /* A child that has not got ready after so long (us) hangs in a lock, or the machine is very busy: it
    is forked again, after some times with twice as long, and so on. */
@@ -146,6 +147,7 @@ int luas__spawner_prepare(luas__pool *p, luas__job *snapshot_job)
     rc = luas__worker_prepare(&p->workers[p->nworkers], &p->poller, &request);
     if (rc < 0)
         return rc;
+    p->workers[p->nworkers]->wanted_at = luas__now();
     p->workers[p->nworkers++]->snapshot_job = snapshot_job;
     p->spawn.pending++;
     return 0;
@@ -261,6 +263,8 @@ static int fork_next(luas__pool *p, luas__descriptors *found, void *host, pid_t 
 static void begin(luas__pool *p, luas__worker *w)
 {
     luas__worker_begin(w, &p->poller);
+    if (w->tasks.unanswered == 0 || w->link.out.len > SHORT)
+        w->wanted_at = 0;
     p->spawn.pending--;
     note_spawn(p, w);
 }

@@ -63,6 +63,7 @@ typedef struct luas__worker {
     bool told_to_stop;      /* kept after it has ended */
     bool ready;             /* init has run */
     int64_t forked_at;      /* ns */
+    int64_t wanted_at;      /* ns; when it was prepared, for tasks that it could begin at once; or 0 */
     struct {                /* rest.h: since when (ns) it has served no more than so many */
         int64_t since;
         uint64_t served;

@@ -214,6 +214,59 @@ static void test_closes_what_it_is_given(void)
         close(fd);
 }
 
+/* ---- what inheriting costs ---- */
+
+static void inherit(luas__pool *pool)
+{
+    luas__job *job = start_job(pool, &(luas__policy){.flags = LUAS__JOB_INHERIT});
+    CHECK_INT(luas__pool_inherit(pool, job, 1, 1, NULL), 0);
+    feed(pool, job, "echo", 1);
+    tally *t = finish(pool, job);
+    CHECK_INT(t->kinds[LUAS__KIND_VALUE], 1);
+    free(t);
+}
+
+static void test_the_first_workers_say_what_inheriting_costs(void)
+{
+    luas__pool *pool = open_pool(2, serve);
+    CHECK_INT(luas__pool_inherit_cost(pool), 0);
+    check_works(pool, 10);
+    CHECK(luas__pool_inherit_cost(pool) > 0);
+    luas__pool_close(pool);
+}
+
+static void test_those_that_have_waited_do_not(void)
+{
+    luas__pool *pool = open_pool(2, serve);
+    CHECK_INT(luas__pool_populate(pool, NULL), 0);
+    check_works(pool, 10);
+    CHECK_INT(luas__pool_inherit_cost(pool), 0);
+    luas__pool_close(pool);
+}
+
+static void test_one_that_takes_long_counts_little(void)
+{
+    luas__pool *pool = open_pool(2, serve);
+    pool->scaling.inherit_cost = 1000;
+    inherit(pool);
+    CHECK_INT(pool->scaling.inherit_cost, 1750);
+    pool->scaling.inherit_cost = INT64_MAX / 4;
+    inherit(pool);
+    CHECK(pool->scaling.inherit_cost < 100 * LUAS__SECOND);
+    luas__pool_close(pool);
+}
+
+static void test_a_cost_seen_long_ago_is_given_as_less(void)
+{
+    luas__pool *pool = open_pool(2, serve);
+    pool->scaling.inherit_cost = LUAS__SECOND;
+    pool->scaling.cost_seen_at = luas__now_coarse() - LUAS__SECOND;
+    CHECK(luas__pool_inherit_cost(pool) <= LUAS__SECOND / 5);
+    pool->scaling.cost_seen_at = luas__now_coarse();
+    CHECK(luas__pool_inherit_cost(pool) > LUAS__SECOND / 5);
+    luas__pool_close(pool);
+}
+
 int main(void)
 {
     RUN(test_each_has_its_own_and_no_more);
@@ -223,4 +276,8 @@ int main(void)
     RUN(test_where_descriptors_run_out);
     RUN(test_a_child_unmaps_what_it_shares_and_no_more);
     RUN(test_closes_what_it_is_given);
+    RUN(test_the_first_workers_say_what_inheriting_costs);
+    RUN(test_those_that_have_waited_do_not);
+    RUN(test_one_that_takes_long_counts_little);
+    RUN(test_a_cost_seen_long_ago_is_given_as_less);
 }
