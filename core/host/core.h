@@ -43,7 +43,7 @@
  *   core.isatty(fd) -> boolean      core.version: a string
  *   core.shared                     the module `shared` (share_open.h)
  *   core.each_record                printer.h
- *   core.text_tools() -> table      what few scripts need: text_handle.h, fields.h, printer.h
+ *   core.text_tools() -> table      what few scripts need: text_handle.h, tree_handle.h, fields.h, printer.h
  *
  *   P:job(policy or fields) -> J    start a job
  *   P:step([seconds [, again]]) -> happened, forked     drive once: did anything

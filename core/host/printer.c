@@ -20,6 +20,7 @@
 #include "task.h"
 #include "text.h"
 #include "text_handle.h"
+#include "tree_handle.h"
 
 #define PRINTER "luas.core.printer"
 
@@ -319,5 +320,6 @@ int luas__printer_tools(lua_State *L)
     luaL_setfuncs(L, luas__fold_functions, 0);
     luaL_setfuncs(L, luas__fields_functions, 0);
     luaL_setfuncs(L, luas__text_handle_functions, 0);
+    luaL_setfuncs(L, luas__tree_handle_functions, 0);
     return 1;
 }

@@ -20,7 +20,7 @@
 
 #include <lauxlib.h>
 
-/* core.text_tools() makes a table of these, and of those of fold.h, fields.h and text_handle.h. */
+/* core.text_tools() makes a table of these, and of those of fold.h, fields.h, text_handle.h and tree_handle.h. */
 int luas__printer_tools(lua_State *L);
 
 /* core.each_record is one of them: functions that are sent to workers name it. */

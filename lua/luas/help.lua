@@ -26,6 +26,7 @@ local texts = {
     ["pool.range"] = "pool.range(a, b [, step]) --> source\nA source of numbers, as for counts them.",
     ["pool.lines"] = "pool.lines(path | paths | file [, {block =, sep =}]) --> source\nA source of lines, which workers read themselves.",
     ["pool.blocks"] = "pool.blocks(path | paths | file [, {block =, sep =}]) --> source\nAs lines, many at a time.",
+    ["pool.files"] = "pool.files(path [, pattern | {pattern =, follow =}]) --> source\nA source of the names of all files below a folder.",
     ["pool.trim"] = "p:trim() --> n\nEnds the workers that have nothing to do.",
     ["pool.configure"] = "pool.configure(n | opts)\nWhat the default pool is to be like; before its first use.",
     ["pool.task"] = "pool.task.index, .attempt, .worker, .progress(done, total [, note])\nIn a task: which it is, and how far; elsewhere nil.",

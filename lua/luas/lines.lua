@@ -15,6 +15,8 @@ local M = {}
 ---@field sep string?             what ends a line (default "\n")
 ---@field block integer|string|nil  bytes that the host looks at together, and that a block has ("256K", default 1M)
 
+---@alias luas.files string|file*|(string|file*)[]|fun(): string?  a name, an open file, several, or a source of names
+
 local MOST_SEPARATOR <const> = 255
 
 local known = {
@@ -72,12 +74,20 @@ local function take_header(self, text)
     return message and ("%s: %s"):format(tostring(self.list[self.at]), message)
 end
 
+-- The next name of the list. A source that gives them may raise: then also why.
+local function next_name(self)
+    local ok, name = pcall(function() return self.list[self.at + 1] end)
+    if ok then return name end
+    if core.stopped(name) then error(name, 0) end
+    return nil, tostring(name)
+end
+
 -- The text that is read now: opens the next one where there is none. Nil after the last one, or
 -- if the next one cannot be opened: then also why.
 local function current(self)
     while not self.text do
-        local what = self.list[self.at + 1]
-        if not what then return nil end
+        local what, why = next_name(self)
+        if not what then return nil, why end
         self.at = self.at + 1
         local text, message = open(self, what)
         if not text then return nil, message end
@@ -221,16 +231,32 @@ function Texts:__close()
     if self.text then self.text:close() end
     if self.unpacked then self.unpacked:close() end
     self.text, self.unpacked, self.list = nil, nil, {}
+    if self.names then sources.close(self.names) end
 end
 
-local function is_file(v) return io.type(v) ~= nil end
+local function is_text(v)
+    return io.type(v) ~= nil or type(v) == "string" and not v:find "\0"
+end
+
+-- The names that a source gives, each when it is asked for.
+local function names_of(source)
+    local function read(list, i)
+        local name = source()
+        if name ~= nil and not is_text(name) then error("the source of files gives what is no file's name", 0) end
+        list[i] = name
+        return name
+    end
+    return setmetatable({}, { __index = read })
+end
 
 local function list_of(what, verb)
-    if type(what) == "string" or is_file(what) then return { what } end
-    check.argument(what, 1, verb, "string or table")
+    if type(what) == "function" then return names_of(what) end
+    if is_text(what) then return { what } end
+    check.argument(what, 1, verb, "string, table or function")
+    if type(what) == "string" then what = { what } end
     local list = {}
     for i, v in ipairs(what) do
-        if type(v) ~= "string" and not is_file(v) then
+        if not is_text(v) then
             check.fail(("bad argument #1 to '%s' (item %d is no file's name)"):format(verb, i))
         end
         list[i] = v
@@ -241,9 +267,11 @@ end
 --- A source of records. Raises a message if the first text cannot be opened.
 ---@param list (string|file*)[]
 ---@param how { sep: string?, block: integer?, whole: boolean?, delimiter: string?, header: (fun(record: string): string?)? }
+---@param names function?   the source that the list is read from
 ---@return fun(): string?
-function M.open(list, how)
-    local texts = setmetatable({ list = list, at = 0, given = 0, finished = 0, places = {}, how = how }, Texts)
+function M.open(list, how, names)
+    local texts = setmetatable({ list = list, at = 0, given = 0, finished = 0, places = {}, how = how,
+        names = names }, Texts)
     local text, message = current(texts)
     if not text and message then error(message, 0) end
     return sources.of_texts(function() return texts:next() end, texts)
@@ -253,7 +281,8 @@ local function source_of(verb, what, given, whole)
     local list = list_of(what, verb)
     options.check(known, given, "pool." .. verb)
     given = given or {}
-    local ok, source = pcall(M.open, list, { sep = given.sep, block = options.bytes(given.block), whole = whole })
+    local ok, source = pcall(M.open, list, { sep = given.sep, block = options.bytes(given.block), whole = whole },
+        type(what) == "function" and what or nil)
     if not ok then check.fail(source) end
     return source
 end
@@ -261,7 +290,7 @@ end
 --- A source of the lines of files: each task has one, without what ends it. The first file is
 --- opened at once, the others in their turn. A name that ends in .gz, .bz2, .xz, .zst or .lz4 is
 --- unpacked by that program. A file is read up to the size that it has when it is opened.
----@param what string|file*|(string|file*)[]
+---@param what luas.files
 ---@param opts luas.lineoptions?
 ---@return fun(): string?
 function M.lines(what, opts)
@@ -269,7 +298,7 @@ function M.lines(what, opts)
 end
 
 --- A source of blocks: runs of whole lines, with what ends them.
----@param what string|file*|(string|file*)[]
+---@param what luas.files
 ---@param opts luas.lineoptions?
 ---@return fun(): string?
 function M.blocks(what, opts)

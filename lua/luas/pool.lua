@@ -8,6 +8,7 @@ local inline = require "luas.inline"
 local Job = require "luas.job"
 local later = require "luas.later"
 local lazy = require "luas.lazy"
+local files = later.open "luas.files"
 local lines = later.open "luas.lines"
 local options = require "luas.options"
 local outcome = require "luas.outcome"
@@ -556,6 +557,7 @@ end
 M.iter, M.values, M.range = sources.iter, sources.values, sources.range
 M.lines = function(...) return lines.lines(...) end
 M.blocks = function(...) return lines.blocks(...) end
+M.files = function(...) return files.files(...) end
 M.wait_all = future.wait_all
 M.wait_any = future.wait_any
 

@@ -41,6 +41,15 @@ function M.over(source, inner)
     return source
 end
 
+--- Says what is to be closed when a source is not needed any more.
+---@param source function
+---@param closing any
+---@return function source
+function M.closing(source, closing)
+    made[source] = { closing = closing }
+    return source
+end
+
 --- Says that a source gives the records of texts.
 ---@param source function
 ---@param texts luas.texts
@@ -73,9 +82,7 @@ end
 ---@return fun(): any, ...
 function M.iter(f, state, control, closing)
     check.callable(f, "iter")
-    local source = read(f, state, control)
-    made[source] = { closing = closing }
-    return source
+    return M.closing(read(f, state, control), closing)
 end
 
 local function without_first(_, ...) return ... end

@@ -29,7 +29,7 @@ local function field(_, name)
 end
 
 local modules = {
-    pool = verbs("pool", [[apply apply_async blocks broadcast close configure cpus each fileno imap
+    pool = verbs("pool", [[apply apply_async blocks broadcast close configure cpus each fileno files imap
         imap_unordered iter join lines map map_async new range reduce resize size starmap starmap_async
         stats step terminate trim values wait_all wait_any with]]),
     process = verbs("process", "children current new parent pipe spawn"),
