@@ -119,56 +119,6 @@ LUAS_API void luas_openlibs(struct lua_State *L);
 
 /* ---- for an application without Lua ---- */
 
-typedef struct luas_pool luas_pool;
-
-typedef struct luas_event luas_event;
-typedef void luas_listener(void *data, const luas_event *event);
-
-/*
- * Makes a worker's state ready for the script: registers C functions, for example. All libraries
- * are open. Returns 0; with another result, or when it raises, the worker cannot start. It runs in
- * the worker, not in the application: what it changes there the application does not see.
- */
-typedef int luas_setup(struct lua_State *L, void *data);
-
-#define LUAS_INIT_TIMEOUT 60    /* seconds */
-
-typedef enum luas_retry { LUAS_RETRY_CRASHES, LUAS_RETRY_ERRORS, LUAS_RETRY_ANY } luas_retry;
-
-typedef struct luas_options {
-    size_t size;            /* of this struct; luas_pool_open sets it */
-    const char *script;     /* a Lua file that defines functions; each worker runs it once */
-    int workers;            /* 0: one for each CPU that this process may use */
-    double timeout;         /* seconds for a call; 0: none */
-    int retries;            /* further tries of a call that failed: see retry_on */
-    struct luas_shared *shared; /* the script's module `shared` makes its objects in this
-                               memory; NULL: each worker has memory of its own */
-    luas_listener *on_event;    /* is told what calls and workers do; or NULL */
-    void *event_data;       /* passed to on_event */
-    double init_timeout;    /* seconds that a worker may take to run the script, before it is
-                               killed; 0: LUAS_INIT_TIMEOUT; negative: no limit */
-    luas_retry retry_on;    /* after crashes and timeouts, errors, or any of these */
-    double retry_delay;     /* seconds before the first further try, */
-    double retry_factor;    /* by which the next pause is longer; 0: 2, */
-    double retry_max;       /* and the most; 0: 60. Up to a quarter is added by chance */
-    int keep_files;         /* 1: workers keep all descriptors that the application has open
-                               when they are forked, until they end: so the application forks
-                               them, and not the quiet process */
-    double idle;            /* seconds after which a worker that has had no call ends (luas_next or
-                               luas_wait sees to it); another is forked for the next call.
-                               0: none does */
-    const char *source;     /* the script's text instead of a file; then `script` is what
-                               messages call it ("=name"), or NULL */
-    size_t source_size;     /* of that; 0: it ends with a zero */
-    luas_setup *setup;      /* is called in each worker before the script; or NULL */
-    void *setup_data;       /* passed to setup */
-    size_t setup_size;      /* so many bytes of it are copied by luas_pool_open, and each worker has
-                               a copy. 0: the pointer itself is passed; what it points to must have
-                               been there at luas_prepare, and is as it was then */
-    char *why;              /* gets in words why luas_pool_open has failed; or NULL */
-    size_t why_size;        /* of that */
-} luas_options;
-
 typedef enum luas_type {
     LUAS_NIL, LUAS_BOOLEAN, LUAS_INTEGER, LUAS_NUMBER, LUAS_STRING,
     LUAS_OTHER              /* a table: see luas_value and luas_reader */
@@ -277,6 +227,84 @@ LUAS_API int luas_reader_leave(luas_reader *reader);
 /* It may be NULL. */
 LUAS_API void luas_reader_close(luas_reader *reader);
 
+typedef struct luas_pool luas_pool;
+
+typedef struct luas_event luas_event;
+typedef void luas_listener(void *data, const luas_event *event);
+
+/*
+ * Makes a worker's state ready for the script: registers C functions, for example. All libraries
+ * are open. Returns 0; with another result, or when it raises, the worker cannot start. It runs in
+ * the worker, not in the application: what it changes there the application does not see.
+ */
+typedef int luas_setup(struct lua_State *L, void *data);
+
+#define LUAS_INIT_TIMEOUT 60    /* seconds */
+
+/* What becomes of what workers print: it goes where the application's goes; or there, in whole lines
+   with the worker's name before them; or into outcomes; or to on_line. */
+typedef enum luas_output {
+    LUAS_OUTPUT_INHERIT, LUAS_OUTPUT_TAG, LUAS_OUTPUT_CAPTURE, LUAS_OUTPUT_LINES
+} luas_output;
+
+/* Is given a line that a worker has printed to stdout (0) or stderr (1): as it is, mostly with its
+   end. It is called inside calls on the pool, also luas_pool_close, and must not make such
+   calls itself. */
+typedef void luas_line(void *data, int worker, int stream, const char *line, size_t len);
+
+typedef enum luas_retry { LUAS_RETRY_CRASHES, LUAS_RETRY_ERRORS, LUAS_RETRY_ANY } luas_retry;
+
+typedef struct luas_options {
+    size_t size;            /* of this struct; luas_pool_open sets it */
+    const char *script;     /* a Lua file that defines functions; each worker runs it once */
+    int workers;            /* 0: one for each CPU that this process may use */
+    double timeout;         /* seconds for a call; 0: none */
+    int retries;            /* further tries of a call that failed: see retry_on */
+    struct luas_shared *shared; /* the script's module `shared` makes its objects in this
+                               memory; NULL: each worker has memory of its own */
+    luas_listener *on_event;    /* is told what calls and workers do; or NULL */
+    void *event_data;       /* passed to on_event */
+    double init_timeout;    /* seconds that a worker may take to run the script, before it is
+                               killed; 0: LUAS_INIT_TIMEOUT; negative: no limit */
+    luas_retry retry_on;    /* after crashes and timeouts, errors, or any of these */
+    double retry_delay;     /* seconds before the first further try, */
+    double retry_factor;    /* by which the next pause is longer; 0: 2, */
+    double retry_max;       /* and the most; 0: 60. Up to a quarter is added by chance */
+    int keep_files;         /* 1: workers keep all descriptors that the application has open
+                               when they are forked, until they end: so the application forks
+                               them, and not the quiet process */
+    double idle;            /* seconds after which a worker that has had no call ends (luas_next or
+                               luas_wait sees to it); another is forked for the next call.
+                               0: none does */
+    const char *source;     /* the script's text instead of a file; then `script` is what
+                               messages call it ("=name"), or NULL */
+    size_t source_size;     /* of that; 0: it ends with a zero */
+    luas_setup *setup;      /* is called in each worker before the script; or NULL */
+    void *setup_data;       /* passed to setup */
+    size_t setup_size;      /* so many bytes of it are copied by luas_pool_open, and each worker has
+                               a copy. 0: the pointer itself is passed; what it points to must have
+                               been there at luas_prepare, and is as it was then */
+    char *why;              /* gets in words why luas_pool_open has failed; or NULL */
+    size_t why_size;        /* of that */
+    int count;              /* of arguments */
+    const luas_value *arguments;    /* of the script: what is `...` there. They are copied */
+    const char *init;       /* names a function that each worker calls after the script; or NULL */
+    const char *exit;       /* another one, which a worker calls when it is told to end; or NULL */
+    double exit_timeout;    /* seconds that a worker has from then on; 0: no limit */
+    uint64_t max_tasks;     /* after so many calls a worker is replaced; 0: never */
+    uint64_t memory;        /* bytes that a worker may have: Lua raises an error when there would be
+                               more, and the worker is killed if it has them all the same; 0: no
+                               limit */
+    uint64_t max_memory;    /* bytes from which on a worker is replaced after its call; 0: none */
+    luas_output output;
+    luas_line *on_line;     /* with LUAS_OUTPUT_LINES, and only then */
+    void *line_data;        /* passed to on_line */
+    const char *name;       /* of workers, for people: in tags, messages and for scripts; NULL:
+                               "worker" */
+    double grace;           /* seconds that a call has when it is told to stop, before its worker is
+                               killed; 0: half a second; negative: none */
+} luas_options;
+
 typedef enum luas_kind {
     LUAS_VALUE, LUAS_ERROR, LUAS_TIMEOUT, LUAS_CRASH, LUAS_CANCELLED
 } luas_kind;
@@ -299,6 +327,9 @@ typedef struct luas_outcome {
     void *data;             /* these three are the call's: see luas_call */
     const char *label;      /* "" if it has none */
     uint64_t position;      /* of its input in luas_map, from 0; else 0 */
+    const char *printed;    /* with LUAS_OUTPUT_CAPTURE: what the call printed, a zero after its
+                               end; of more than 1 MB the middle is left out */
+    size_t printed_size;    /* of that; 0: nothing */
 } luas_outcome;
 
 typedef enum luas_event_type {
@@ -380,7 +411,8 @@ static inline int luas_pool_open_sized(luas_pool **pool, const luas_options *opt
 #define luas_pool_open luas_pool_open_sized
 
 /*
- * Submits a call of the script's global function `name`. *call, unless `call` is NULL, gets
+ * Submits a call of the script's function `name`, which may be `mod.f`: that is looked for in the
+ * table that the script has returned, in the module `mod` if that is loaded, and in globals. *call, unless `call` is NULL, gets
  * its number; numbers count from 1. The arguments are copied. On failure nothing was
  * submitted. If the script has no such function the outcome of the call is an error.
  */
@@ -394,7 +426,7 @@ typedef void luas_receiver(void *data, const luas_outcome *outcome);
 /* A call with everything that it can have. What is 0 or NULL is as for luas_submit. */
 typedef struct luas_call {
     size_t size;            /* of this struct; the functions that take it set it */
-    const char *name;       /* of the script's global function */
+    const char *name;       /* of the script's function: see luas_submit */
     int count;
     const luas_value *arguments;
     void *data;             /* comes back with the outcome; the library does not look at it */
@@ -452,6 +484,54 @@ LUAS_API int luas_cancel(luas_pool *pool, uint64_t call);
    calls want them. */
 LUAS_API int luas_pool_trim(luas_pool *pool);
 
+/* From now on there are at most so many workers; 0: as luas_options.workers. Others are forked when
+   calls want them, and end when they have no call. */
+LUAS_API int luas_resize(luas_pool *pool, int workers);
+
+/*
+ * From now on calls begin in workers that have run another script: that of the options, with what
+ * they say of arguments, setup, init, exit and why. What else they say is ignored. Workers
+ * end when they have done the calls that they have begun; calls that have not begun go to the new
+ * ones. On failure everything is as before: as for luas_pool_open the script cannot be read or
+ * does not compile. That it fails when workers run it is seen later, as there.
+ */
+LUAS_API int luas_reload(luas_pool *pool, const luas_options *options);
+
+static inline int luas_reload_sized(luas_pool *pool, const luas_options *options)
+{
+    luas_options sized = *options;
+    sized.size = sizeof sized;
+    return luas_reload(pool, &sized);
+}
+#define luas_reload luas_reload_sized
+
+/*
+ * Before the end: submits return LUAS_ECLOSED from now on. Waits at most `seconds` until all calls
+ * have an outcome. Returns 1 when they have, else 0, or as luas_wait. The outcomes wait
+ * for luas_next; what has none is cancelled by luas_pool_close.
+ */
+LUAS_API int luas_drain(luas_pool *pool, double seconds);
+
+/* What a pool has done so far. */
+typedef struct luas_figures {
+    size_t size;            /* of this struct; luas_stats sets it */
+    uint64_t tasks;         /* calls with an outcome; of these */
+    uint64_t values, errors, timeouts, crashes, cancelled;
+    uint64_t forks, retries, chunks, steals;    /* chunks: calls went to workers so many times;
+                               steals: they were taken from one for another */
+    uint64_t pending;       /* calls whose outcome luas_next has not given yet */
+    int workers, busy;      /* that live; of these: have calls */
+} luas_figures;
+
+LUAS_API int luas_stats(luas_pool *pool, luas_figures *figures);
+
+static inline int luas_stats_sized(luas_pool *pool, luas_figures *figures)
+{
+    figures->size = sizeof *figures;
+    return luas_stats(pool, figures);
+}
+#define luas_stats luas_stats_sized
+
 /* A descriptor that is readable whenever luas_next has something to do. The pool closes
    it. */
 LUAS_API int luas_pool_fd(const luas_pool *pool);
@@ -487,7 +567,7 @@ LUAS_API uint64_t luas_pending(const luas_pool *pool);
 LUAS_API const char *luas_pool_why(const luas_pool *pool);
 
 /* Ends the workers, also those with running calls, and frees the pool; it may be NULL. That
-   takes no longer than a second or so, in which workers flush their files. In a
+   takes no longer than a second or so, in which workers call their exit function and flush their files. In a
    child that the application has forked it only closes descriptors. */
 LUAS_API void luas_pool_close(luas_pool *pool);
 

@@ -16,6 +16,7 @@
 #include "embed_events.h"
 #include "embed_shared.h"
 #include "error.h"
+#include "pool_options.h"
 #include "quiet.h"
 #include "task.h"
 
@@ -27,15 +28,15 @@
 static int worker_main(void *host, luas__channel *channel)
 {
     const luas_pool *p = host;
-    return luas__embed_worker_main(&p->worker, channel);
+    return luas__embed_worker_main(&p->kit, channel);
 }
 
 /* The state of a worker is new: nothing in it knows a descriptor of the application. */
 static void keep(void *host, luas__fd_set *kept)
 {
     const luas_pool *p = host;
-    if (p->worker.shared != NULL)
-        luas__fd_set_add(kept, p->worker.shared->arena.fd);
+    if (p->kit.shared != NULL)
+        luas__fd_set_add(kept, p->kit.shared->arena.fd);
 }
 
 /* ---- opening and closing ---- */
@@ -48,16 +49,18 @@ void luas_pool_close(luas_pool *p)
         luas__pool_abandon(p->pool, NULL);
         return;
     }
+    if (p->pool != NULL && luas__embed_kit_has_exit(&p->kit))
+        (void)luas__pool_stop(p->pool);
     if (p->pool != NULL)
         luas__pool_close(p->pool);
     if (p->is_quiet)
         luas__quiet_drop();
     luas__results_release(&p->results);
-    luas__buffer_release(&p->script);
+    luas__buffer_release(&p->printed);
+    luas__embed_kit_release(&p->kit);
     luas__embed_calls_release(&p->calls);
     free(p->jobs);
     free(p->label);
-    free(p->setup_data);
     free(p);
 }
 
@@ -65,7 +68,8 @@ static int start_job(luas_pool *p, const luas_options *o)
 {
     luas__job *job;
     p->policy = (luas__policy){
-        .timeout = luas__seconds(o->timeout), .grace = LUAS__SECOND / 2,
+        .timeout = luas__seconds(o->timeout),
+        .grace = o->grace > 0 ? luas__seconds(o->grace) : o->grace < 0 ? 0 : LUAS__SECOND / 2,
         .retries = o->retries,
         .retry = {
             .on = (enum luas__retry_on)o->retry_on, .delay = luas__seconds(o->retry_delay),
@@ -87,76 +91,37 @@ static int listen(luas_pool *p, const luas_options *o)
     return rc;
 }
 
-/* In ns; 0: no limit. */
-static int64_t init_timeout(const luas_options *o)
+/* Workers that keep the application's files are forked by it. Where no quiet process can be had
+   all workers are. */
+static int open_engine(luas_pool *p, luas__pool_options *options, const luas_options *o)
 {
-    return o->init_timeout == 0 ? LUAS__SECOND * LUAS_INIT_TIMEOUT
-        : o->init_timeout < 0 || isinf(o->init_timeout) ? 0 : luas__seconds(o->init_timeout);
+    luas__task_watch_forks();
+    p->is_quiet = !o->keep_files && luas__embed_worker_hold() == 0;
+    options->bear = p->is_quiet ? luas__embed_worker_bear : NULL;
+    options->bearer = &p->kit;
+    return luas__pool_open(&p->pool, options);
 }
 
-/* What an application gives by its size is copied: each worker gets it as it is now. */
-static int read_setup(luas_pool *p, const luas_options *o)
+static luas__pool_options standard(const luas_options *o)
 {
-    p->worker.setup = o->setup;
-    p->worker.setup_data = o->setup_data;
-    p->worker.setup_size = o->setup_size;
-    if (o->setup_size == 0)
-        return 0;
-    p->worker.setup_data = p->setup_data = malloc(o->setup_size);
-    if (p->setup_data == NULL)
-        return LUAS_ENOMEM;
-    memcpy(p->setup_data, o->setup_data, o->setup_size);
-    return 0;
+    return (luas__pool_options){
+        .workers = luas__cpus_count(), .main = worker_main, .label = "worker",
+        .has_init = true, .init_timeout = LUAS__SECOND * LUAS_INIT_TIMEOUT,
+        .keeping = o->keep_files ? LUAS__KEEP_ALL : LUAS__KEEP_NONE, .keeps = keep,
+        .hear = o->output == LUAS_OUTPUT_LINES ? o->on_line : NULL, .hearer = o->line_data,
+    };
 }
-
-static int read_script(luas_pool *p, const luas_options *o, luas__buffer *why)
-{
-    luas__script *s = &p->worker.script;
-    int rc = o->source == NULL ? luas__embed_script_read(s, &p->script, o->script)
-        : luas__embed_script_copy(s, &p->script, o->source,
-                                  o->source_size > 0 ? o->source_size : strlen(o->source),
-                                  o->script != NULL ? o->script : o->source);
-    if (rc < 0 && rc > LUAS_EFIRST && o->script != NULL)
-        (void)luas__buffer_append(why, o->script, strlen(o->script) + 1);
-    return rc < 0 ? rc : luas__embed_script_check(s, why);
-}
-
-static luas_pool *new_pool(const luas_options *o)
+static int open_pool(luas_pool **pool, const luas_options *o, luas__buffer *why)
 {
     luas_pool *p = calloc(1, sizeof *p);
     if (p == NULL)
-        return NULL;
-    p->worker.shared = o->shared;
-    return p;
-}
-
-/* Workers that keep the application's files are forked by it. Where no quiet process can be had
-   all workers are. */
-static int open_engine(luas_pool *p, const luas_options *o)
-{
-    luas__pool_options options = {
-        .workers = o->workers > 0 ? o->workers : luas__cpus_count(),
-        .main = worker_main, .has_init = true, .init_timeout = init_timeout(o),
-        .keeping = o->keep_files ? LUAS__KEEP_ALL : LUAS__KEEP_NONE, .keeps = keep,
-        .idle = o->idle > 0 ? luas__seconds(o->idle) : 0,
-    };
-    luas__task_watch_forks();
-    p->is_quiet = !o->keep_files && luas__embed_worker_hold() == 0;
-    options.bear = p->is_quiet ? luas__embed_worker_bear : NULL;
-    options.bearer = &p->worker;
-    return luas__pool_open(&p->pool, &options);
-}
-
-static int open_pool(luas_pool **pool, const luas_options *o, luas__buffer *why)
-{
-    luas_pool *p = new_pool(o);
-    if (p == NULL)
         return LUAS_ENOMEM;
-    int rc = read_setup(p, o);
+    luas__pool_options options = standard(o);
+    int rc = luas__pool_options_take(o, &options);
     if (rc == 0)
-        rc = read_script(p, o, why);
+        rc = luas__embed_kit_read(&p->kit, o, why);
     if (rc == 0)
-        rc = open_engine(p, o);
+        rc = open_engine(p, &options, o);
     if (rc == 0)
         rc = listen(p, o);
     if (rc == 0)
@@ -171,26 +136,30 @@ static int open_pool(luas_pool **pool, const luas_options *o, luas__buffer *why)
     return 0;
 }
 
-static bool read_options(luas_options *known, const luas_options *given)
-{
-    *known = (luas_options){.size = sizeof *known};
-    return luas__embed_read(known, sizeof *known, given, given->size, offsetof(luas_options, script));
-}
-
 static bool are_valid(const luas_options *o)
 {
-    return (o->script != NULL || o->source != NULL) && o->workers >= 0 && o->timeout >= 0 && o->retries >= 0
-        && (unsigned)o->retry_on <= LUAS_RETRY_ANY && o->retry_delay >= 0;
+    return (o->script != NULL || o->source != NULL) && o->timeout >= 0 && o->retries >= 0
+        && (unsigned)o->retry_on <= LUAS_RETRY_ANY && o->retry_delay >= 0 && !isnan(o->grace)
+        && o->count >= 0 && (o->count == 0 || o->arguments != NULL)
+        && (o->setup_size == 0 || o->setup_data != NULL)
+        && (o->output == LUAS_OUTPUT_LINES) == (o->on_line != NULL);
 }
 
-/* `words` are what is known beside the code: for an error of the system the file's name. */
-static int say_why(const luas_options *o, int rc, const luas__buffer *words)
+bool luas__embed_read_options(luas_options *known, const luas_options *given)
 {
+    *known = (luas_options){.size = sizeof *known};
+    return luas__embed_read(known, sizeof *known, given, given->size, offsetof(luas_options, script))
+        && are_valid(known);
+}
+
+void luas__embed_say_why(const luas_options *o, int rc, const luas__buffer *words)
+{
+    if (rc >= 0)
+        return;
     const char *more = words->len > 0 ? luas__buffer_bytes(words) : "";
     const char *code = rc == LUAS_ESCRIPT && words->len > 0 ? "" : luas_strerror(rc);
     if (o->why != NULL && o->why_size > 0)
         snprintf(o->why, o->why_size, "%s%s%s", more, *more != '\0' && *code != '\0' ? ": " : "", code);
-    return rc;
 }
 
 int luas_pool_open(luas_pool **pool, const luas_options *given)
@@ -198,11 +167,8 @@ int luas_pool_open(luas_pool **pool, const luas_options *given)
     luas_options options;
     luas__buffer words = LUAS__BUFFER_INIT;
     *pool = NULL;
-    if (!read_options(&options, given))
-        return LUAS_EINVAL;
-    int rc = are_valid(&options) ? open_pool(pool, &options, &words) : LUAS_EINVAL;
-    if (rc < 0)
-        say_why(&options, rc, &words);
+    int rc = luas__embed_read_options(&options, given) ? open_pool(pool, &options, &words) : LUAS_EINVAL;
+    luas__embed_say_why(&options, rc, &words);
     luas__buffer_release(&words);
     return rc;
 }
@@ -214,11 +180,6 @@ int luas_prepare(void)
 }
 
 /* ---- the pool itself ---- */
-
-int luas_pool_trim(luas_pool *p)
-{
-    return luas__embed_is_foreign(p) ? LUAS_EFOREIGN : luas__pool_trim(p->pool);
-}
 
 int luas_pool_fd(const luas_pool *p)
 {

@@ -27,15 +27,15 @@ struct luas_pool {
     size_t cap_jobs;
     int looked_at;          /* the job whose outcomes were taken last */
     luas__calls calls;      /* those without an outcome */
-    luas__embed_worker worker;  /* what each of them needs */
-    luas__buffer script;    /* its text and name */
-    void *setup_data;       /* the copy, or NULL */
+    luas__embed_kit kit;    /* what each worker needs */
     bool is_quiet;          /* has a share in the quiet process */
     luas__outcome next;     /* `count` calls from `index` on of next_job are next */
     luas__job *next_job;
     const char *payload;    /* of these */
     luas__results results;  /* of the last outcome */
     char *label;            /* of that, or NULL */
+    luas__buffer printed;   /* by that */
+    bool is_drained;        /* no calls are taken any more */
     char message[80];       /* for an outcome without a message */
     int failure;            /* the last result of luas_next, if negative */
     luas_receiver *receive; /* or NULL */
@@ -78,6 +78,16 @@ static inline bool luas__embed_read(void *known, size_t size, const void *given,
     memcpy(known, given, given_size < size ? given_size : size);
     return true;
 }
+
+/* Copies the options, and checks them: as luas_pool_open. */
+bool luas__embed_read_options(luas_options *known, const luas_options *given);
+
+/* If this is a failure: writes it where the options want it. `words` are what is known beside the code: for an
+   error of the system the file's name. */
+void luas__embed_say_why(const luas_options *options, int rc, const luas__buffer *words);
+
+/* Deals and forks, so that calls are under way at once. A failure here comes again in luas_next. */
+void luas__embed_submit_hurry(luas_pool *p);
 
 /* Gives the job for calls with this policy: starts one if there is none. */
 int luas__embed_submit_job(luas_pool *p, const luas__policy *policy, luas__job **job);

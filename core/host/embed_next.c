@@ -76,6 +76,20 @@ static luas__call forget(luas_pool *p, luas_outcome *out)
     return call;
 }
 
+/* What the call printed lies behind its payload. */
+static int keep_printed(luas_pool *p, luas_outcome *out)
+{
+    luas__buffer_truncate(&p->printed, 0);
+    int rc = luas__buffer_append(&p->printed, p->payload + p->next.len, p->next.printed);
+    if (rc == 0)
+        rc = luas__buffer_append(&p->printed, "", 1);
+    if (rc < 0)
+        return rc;
+    out->printed = luas__buffer_bytes(&p->printed);
+    out->printed_size = p->next.printed;
+    return 0;
+}
+
 static int give(luas_pool *p, luas_outcome *out, luas__call *call)
 {
     const luas__outcome *o = &p->next;
@@ -89,6 +103,9 @@ static int give(luas_pool *p, luas_outcome *out, luas__call *call)
                           .kind = (luas_kind)kind, .count = kind > LUAS__KIND_ERROR ? 0 : r->count,
                           .results = r->values, .traceback = r->traceback, .pid = o->pid,
                           .exitcode = -1, .took = o->took};
+    int rc = keep_printed(p, out);
+    if (rc < 0)
+        return try_again(p, rc);
     describe(p, o->status, o->hung, out);
     if (o->in_init) /* whatever the kind, in the words that came with it */
         out->message = r->message;

@@ -158,10 +158,9 @@ static int feed(luas_pool *p, luas__job *job, load *l, uint64_t *first)
     return 0;
 }
 
-/* Deals and forks, so that calls are under way at once. A failure here will come again in
-   luas_next. An outcome that comes during this makes no further event: so the descriptor is
-   made readable for an application that polls it. */
-static void get_going(luas_pool *p)
+/* An outcome that comes during this makes no further event: so the descriptor is made readable for an
+   application that polls it. */
+void luas__embed_submit_hurry(luas_pool *p)
 {
     while (luas__pool_step(p->pool, 0, p) > 0 && !luas__embed_has_outcome(p))
         continue;
@@ -186,7 +185,7 @@ static int submit(luas_pool *p, const luas_call *c, const luas_value *inputs, ui
         return rc;
     if (first != NULL)
         *first = number;
-    get_going(p);
+    luas__embed_submit_hurry(p);
     return 0;
 }
 
@@ -195,7 +194,7 @@ static int check(const luas_pool *p, const luas_call *c)
     if (c->name == NULL || c->count < 0 || (c->count > 0 && c->arguments == NULL)
         || !(c->timeout >= 0 || c->timeout < 0) || (unsigned)c->retry_on > LUAS_RETRY_ANY)
         return LUAS_EINVAL;
-    return luas__embed_is_foreign(p) ? LUAS_EFOREIGN : p->pool->health.broken;
+    return luas__embed_is_foreign(p) ? LUAS_EFOREIGN : p->is_drained ? LUAS_ECLOSED : p->pool->health.broken;
 }
 
 static bool read_call(luas_call *known, const luas_call *given)
@@ -244,7 +243,7 @@ int luas_cancel(luas_pool *p, uint64_t number)
     for (int i = 0; i < p->njobs; i++)
         if (p->jobs[i].job->id == (id > 0 ? id : 1))
             rc = luas__pool_cancel(p->pool, p->jobs[i].job, index, index);
-    get_going(p);
+    luas__embed_submit_hurry(p);
     return rc;
 }
 

@@ -3,8 +3,6 @@
 #include "pool_handle.h"
 
 #include <lauxlib.h>
-#include <math.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "clock.h"
@@ -13,6 +11,7 @@
 #include "handles.h"
 #include "inline_call.h"
 #include "names.h"
+#include "pool_options.h"
 #include "serve.h"
 #include "share.h"
 #include "ship_cache.h"
@@ -98,23 +97,6 @@ static luas__pool *check_locked(lua_State *L)
     return p;
 }
 
-static int64_t option_integer(lua_State *L, const char *name, int64_t standard)
-{
-    lua_getfield(L, 1, name);
-    int64_t value = luaL_optinteger(L, -1, standard);
-    lua_pop(L, 1);
-    return value;
-}
-
-/* In ns; 0: none, or endless. */
-static int64_t option_seconds(lua_State *L, const char *name)
-{
-    lua_getfield(L, 1, name);
-    double s = luaL_optnumber(L, -1, 0);
-    lua_pop(L, 1);
-    return isinf(s) ? 0 : luas__seconds(s);
-}
-
 static bool option_given(lua_State *L, const char *name)
 {
     bool given = lua_getfield(L, 1, name) != LUA_TNIL;
@@ -122,34 +104,14 @@ static bool option_given(lua_State *L, const char *name)
     return given;
 }
 
-static luas__output_mode option_output(lua_State *L)
-{
-    static const char *const modes[] = {"inherit", "tag", "capture", NULL};
-    lua_getfield(L, 1, "output");
-    int mode = luaL_checkoption(L, -1, "inherit", modes);
-    lua_pop(L, 1);
-    return (luas__output_mode)mode;
-}
-
 static luas__pool_options read_options(lua_State *L)
 {
     luas__pool_options options = {
-        .workers = (int)option_integer(L, "workers", 1),
-        .main = worker_main,
+        .workers = 1, .main = worker_main, .label = "worker", .keeps = keep,
         .keeping = option_given(L, "keep_files") ? LUAS__KEEP_ALL : LUAS__KEEP_FILES,
-        .keeps = keep,
         .has_init = option_given(L, "init"),
-        .init_timeout = option_seconds(L, "init_timeout"),
-        .idle = option_seconds(L, "idle"),
-        .max_tasks = (uint64_t)option_integer(L, "max_tasks", 0),
-        .memory = (size_t)option_integer(L, "memory", 0),
-        .max_memory = (size_t)option_integer(L, "max_memory", 0),
-        .exit_timeout = option_seconds(L, "exit_timeout"),
     };
-    options.output = option_output(L);
-    lua_getfield(L, 1, "name");
-    snprintf(options.label, sizeof options.label, "%s", luaL_optstring(L, -1, "worker"));
-    lua_pop(L, 1);
+    luas__pool_options_read(L, 1, &options);
     return options;
 }
 
@@ -373,10 +335,9 @@ static int pool_stats(lua_State *L)
     luas__stats s = p->stats;
     luas__state_unlock(p);
     const struct { const char *name; uint64_t value; } fields[] = {
-        {"tasks", s.tasks}, {"values", s.values}, {"errors", s.errors},
-        {"timeouts", s.timeouts}, {"crashes", s.crashes}, {"cancelled", s.cancelled},
-        {"forks", s.forks}, {"retries", s.retries}, {"chunks", s.chunks},
-        {"steals", s.steals},
+#define FIELD(name) {#name, s.name},
+        LUAS__STATS(FIELD)
+#undef FIELD
     };
     lua_createtable(L, 0, 12);
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {

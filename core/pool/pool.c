@@ -53,6 +53,8 @@ int luas__pool_open(luas__pool **pool, const luas__pool_options *options)
     p->options = *options;
     p->poller = (luas__poller)LUAS__POLLER_INIT;
     p->sinks = (luas__sinks)LUAS__SINKS_INIT;
+    p->sinks.hear = options->hear;
+    p->sinks.hearer = options->hearer;
     p->bulk = (luas__bulk)LUAS__BULK_INIT;
     pthread_mutex_init(&p->lock, NULL);
     int rc = open_known(p);

@@ -35,15 +35,23 @@ typedef struct luas__pool_options {
     int64_t init_timeout;       /* ns that this may take; 0: no limit */
     uint64_t max_tasks;         /* a worker is replaced after so many; 0: never */
     luas__output_mode output;
+    luas__output_hear *hear;    /* is given their lines, instead of the host's stdout; or NULL */
+    void *hearer;               /* passed to it */
     char label[40];             /* names workers in tags */
     size_t memory;              /* bytes above which a worker is killed; 0: none */
     size_t max_memory;          /* bytes above which it is replaced when idle */
     int64_t exit_timeout;       /* ns that a worker has to end when it is told to; 0: no limit */
 } luas__pool_options;
 
+/* They have the same names in scripts, and in luas.h. */
+#define LUAS__STATS(X) \
+    X(tasks) X(values) X(errors) X(timeouts) X(crashes) X(cancelled) \
+    X(forks) X(retries) X(chunks) X(steals)
+
 typedef struct luas__stats {
-    uint64_t tasks, values, errors, timeouts, crashes, cancelled;
-    uint64_t forks, retries, chunks, steals;
+#define LUAS__STATS_FIELD(name) uint64_t name;
+    LUAS__STATS(LUAS__STATS_FIELD)
+#undef LUAS__STATS_FIELD
 } luas__stats;
 
 /* Counts the tasks that an outcome is of. */

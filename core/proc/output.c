@@ -29,6 +29,7 @@ int luas__output_open(luas__output *o, luas__output_mode mode, const char *label
 {
     *o = (luas__output)LUAS__OUTPUT_INIT;
     o->mode = mode;
+    o->worker = number;
     ends[0] = ends[1] = -1;
     if (mode == LUAS__OUTPUT_INHERIT)
         return 0;
@@ -66,6 +67,15 @@ void luas__output_become(int ends[2])
 
 /* ---- passing on ---- */
 
+static void pass(luas__output *o, int i, const char *line, size_t len)
+{
+    luas__sinks *s = o->sinks;
+    if (s->hear != NULL)
+        s->hear(s->hearer, o->worker, i, line, len);
+    else
+        luas__sink_add(&s->of[i], o->tag, line, len);
+}
+
 static void pass_whole_lines(luas__output *o, int i, bool all)
 {
     luas__buffer *text = &o->text[i];
@@ -75,7 +85,7 @@ static void pass_whole_lines(luas__output *o, int i, bool all)
         size_t len = end != NULL ? (size_t)(end - line) + 1 : text->len;
         if (end == NULL && !all && len < LONGEST_LINE)
             return;
-        luas__sink_add(&o->sinks->of[i], o->tag, line, len);
+        pass(o, i, line, len);
         luas__buffer_consume(text, len);
     }
 }

@@ -25,13 +25,14 @@ typedef struct luas__output {
     int pipes[2];           /* the ends to read from; -1: none; [1] only for tags */
     bool rests[2];          /* its sink is full: it is not read, and the poller ignores it */
     luas__buffer text[2];   /* text that was read and not yet passed on */
+    int worker;             /* its number */
     size_t mark, cut;       /* the place in text[0] where bytes were left out; how many */
     char tag[64];
     luas__sinks *sinks;     /* where text is passed on to */
 } luas__output;
 
 #define LUAS__OUTPUT_INIT {LUAS__OUTPUT_INHERIT, {-1, -1}, {false, false}, \
-                           {LUAS__BUFFER_INIT, LUAS__BUFFER_INIT}, 0, 0, "", NULL}
+                           {LUAS__BUFFER_INIT, LUAS__BUFFER_INIT}, 0, 0, 0, "", NULL}
 
 /* The most bytes that are kept of what a task prints. Of more, the first and the last
    LUAS__OUTPUT_END bytes are kept, with a line between them that tells how much there was. */

@@ -26,13 +26,19 @@ typedef struct luas__sink {
     size_t left_out;        /* bytes left out since the last line that was kept */
 } luas__sink;
 
+/* Takes a line that a worker has printed to its stdout (0) or stderr (1), with its end if it has one.
+   The pool's lock is held. */
+typedef void luas__output_hear(void *hearer, int worker, int stream, const char *line, size_t len);
+
 typedef struct luas__sinks {
     luas__sink of[2];       /* stdout, stderr */
+    luas__output_hear *hear;    /* takes the lines instead; or NULL */
+    void *hearer;
     luas__line *line;       /* on a terminal text goes above it; NULL: there is none */
 } luas__sinks;
 
 #define LUAS__SINKS_INIT {{{1, -1, false, false, LUAS__BUFFER_INIT, 0, 0}, \
-                           {2, -1, false, false, LUAS__BUFFER_INIT, 0, 0}}, NULL}
+                           {2, -1, false, false, LUAS__BUFFER_INIT, 0, 0}}, NULL, NULL, NULL}
 
 /* The poller's key for of[i]: those of workers are larger. */
 #define LUAS__SINK_KEY(i) ((uint64_t)(i))

@@ -17,6 +17,7 @@
 #include "codec.h"
 #include "describe.h"
 #include "alloc_limit.h"
+#include "by_name.h"
 #include "made_globals.h"
 #include "mark.h"
 #include "names.h"
@@ -73,12 +74,10 @@ static int push_entry(lua_State *L, int64_t job)
     return lua_gettop(L);
 }
 
-/* Calls the global function that the first argument names. */
+/* Calls the function that the first argument names. */
 static int call_by_name(lua_State *L)
 {
-    const char *name = luaL_checkstring(L, 1);
-    if (lua_getglobal(L, name) != LUA_TFUNCTION)
-        return luaL_error(L, "no function '%s' in the script", name);
+    luas__by_name_push(L, luaL_checkstring(L, 1));
     lua_replace(L, 1);
     lua_call(L, lua_gettop(L) - 1, LUA_MULTRET);
     return lua_gettop(L);
