@@ -186,7 +186,7 @@ void luas__share_leave(lua_State *L)
 luas__share *luas__share_new(lua_State *L, luas__shared_kind kind)
 {
     luas__share *s = lua_newuserdatauv(L, sizeof *s, LUAS__SHARE_UPDATING);
-    *s = (luas__share){.object = {.at = NULL}};
+    *s = (luas__share){.name = luas__share_names[kind]};
     luaL_setmetatable(L, luas__share_names[kind]);
     luas__handles_keep(L);
     push_box(L); /* so the arena lives as long as the object */

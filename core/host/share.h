@@ -44,6 +44,7 @@ enum { LUAS__SHARE_ARENA = 1, LUAS__SHARE_UPDATING };
 
 /* Empty at first. Its class is that of the object's kind. */
 typedef struct luas__share {
+    const char *name;       /* its class: luas__handles_check looks here first */
     luas__object object;
     luas__object lock;      /* the lock of a condition, or none */
 } luas__share;
