@@ -5,6 +5,7 @@
 #include "codec.h"
 #include "error.h"
 #include "fail.h"
+#include "gc_hold.h"
 #include "share.h"
 #include "share_wait.h"
 #include "shared_queue.h"
@@ -194,27 +195,31 @@ static int push_large(lua_State *L)
     return 1;
 }
 
-/* A long string is copied only once, straight from the queue. The collector is stopped until
-   the queue is released, because it may run other code. */
-static bool get_large(lua_State *L, const luas__object *o)
+/* A long string is copied only once, straight from the queue. The collector is held until
+   the queue is released, because it may run other code. Returns false for what is no string. */
+static bool take_large(lua_State *L, const luas__object *o, const large *l)
 {
-    large l;
-    if (!luas__shared_queue_peek(o, LARGE, &l.bytes, &l.len))
-        return false;
-    bool is_string = l.bytes[0] == (char)0xc6, runs = lua_gc(L, LUA_GCISRUNNING);
+    bool is_string = l->bytes[0] == (char)0xc6, held = luas__gc_hold(L);
     int rc = LUA_OK;
     if (is_string) {
-        lua_gc(L, LUA_GCSTOP);
         lua_pushcfunction(L, push_large);
-        lua_pushlightuserdata(L, &l);
+        lua_pushlightuserdata(L, (void *)(uintptr_t)l);
         rc = lua_pcall(L, 1, 1, 0);
-        if (runs)
-            lua_gc(L, LUA_GCRESTART);
     }
     luas__shared_queue_take(o, is_string && rc == LUA_OK);
+    luas__gc_hold_end(L, held);
     if (rc != LUA_OK)
         lua_error(L);
     return is_string;
+}
+
+/* Tries to get an item. Returns 2 if that was a long string, which it pushes; otherwise like
+   luas__shared_queue_get. */
+static int try_get(lua_State *L, const luas__object *o, luas__share_scratch *s)
+{
+    large l = {.len = LARGE};
+    int rc = luas__shared_queue_get_or_peek(o, &s->bytes, &s->ids, &l.bytes, &l.len);
+    return rc != 2 || take_large(L, o, &l) ? rc : luas__shared_queue_get(o, &s->bytes, &s->ids);
 }
 
 /* The next item of the queue `o`; `seconds` is an index. */
@@ -222,22 +227,14 @@ static int get(lua_State *L, const luas__object *o, int seconds)
 {
     int rc;
     luas__share_wait w = luas__share_wait_begin(L, o, seconds, "wait for an item");
-    if (get_large(L, o))
-        return 1;
     luas__share_scratch *s = luas__share_take_scratch(L);
     int scratch = lua_gettop(L);
-    while ((rc = luas__shared_queue_get(o, &s->bytes, &s->ids)) != 1) {
-        if (rc == LUAS_ECLOSED || (rc < 0 && rc != LUAS_ETIMEDOUT))
-            break;
-        bool was_empty = rc == 0; /* otherwise other getters were in the way, for a whole slice */
+    while ((rc = try_get(L, o, s)) == 0 || rc == LUAS_ETIMEDOUT) {
+        /* A timeout: other getters were in the way, for a whole slice. */
+        bool was_empty = rc == 0;
         rc = was_empty ? luas__shared_queue_await_item(o, luas__share_wait_slice(&w)) : 0;
-        if (was_empty && luas__shared_queue_has_item(o)) {
-            if (get_large(L, o)) {
-                luas__share_return_scratch(L, scratch);
-                return 1;
-            }
+        if (was_empty && luas__shared_queue_has_item(o))
             continue;
-        }
         if (!luas__share_wait_on(&w, rc)) {
             rc = LUAS_ETIMEDOUT;
             break;
@@ -246,6 +243,8 @@ static int get(lua_State *L, const luas__object *o, int seconds)
     if (rc == 1)
         return push_item(L, o, scratch);
     luas__share_return_scratch(L, scratch);
+    if (rc == 2)
+        return 1;
     if (rc == LUAS_ECLOSED || rc == LUAS_ETIMEDOUT)
         return give_none(L, rc == LUAS_ECLOSED ? "closed" : "timeout");
     return luas__share_check(L, o->arena, rc);

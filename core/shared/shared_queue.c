@@ -269,54 +269,49 @@ static void append_out(const luas__object *o, uint64_t at, luas__buffer *to, uin
     to->len += len;
 }
 
-static int get(const luas__object *o, luas__buffer *out, luas__buffer *ids)
+/* Where an item may be peeked at: from so many bytes on, and then what it is. */
+typedef struct view {
+    const char *bytes;
+    size_t len;
+} view;
+
+/* Is the record an item to peek at? It begins at `at`. */
+static bool peek(const luas__object *o, const record *r, uint64_t at, view *v)
+{
+    uint64_t size = queue_of(o)->size, offset = (at + sizeof *r) % size;
+    if (v == NULL || r->nids != 0 || r->len < v->len || offset + r->len > size)
+        return false;
+    *v = (view){ring_of(o) + offset, r->len};
+    return true;
+}
+
+/* With the lock held: takes the item, which ends there. */
+static void take(const luas__object *o, uint64_t end)
+{
+    queue *q = queue_of(o);
+    count_taken(o, 1);
+    commit(&q->got, end, q->got.count + 1);
+}
+
+/* With the lock held. Returns as luas__shared_queue_get_or_peek. */
+static int get(const luas__object *o, luas__buffer *out, luas__buffer *ids, view *v)
 {
     queue *q = queue_of(o);
     record r;
     if (atomic_load(&q->got.at) == atomic_load(&q->put.at))
         return 0;
     uint64_t head = read_record(o, &r), ids_len = r.nids * sizeof(uint64_t);
+    if (peek(o, &r, head, v))
+        return 2;
     if (luas__buffer_reserve(out, r.len) < 0 || luas__buffer_reserve(ids, ids_len) < 0)
         return LUAS_ENOMEM;
     append_out(o, head + sizeof r, ids, ids_len);
     append_out(o, head + sizeof r + ids_len, out, r.len);
-    count_taken(o, 1);
-    commit(&q->got, head + round_up(sizeof r + ids_len + r.len, ALIGN), q->got.count + 1);
+    take(o, head + round_up(sizeof r + ids_len + r.len, ALIGN));
     return 1;
 }
 
-bool luas__shared_queue_peek(const luas__object *o, size_t least, const char **bytes, size_t *len)
-{
-    queue *q = queue_of(o);
-    record r;
-    if (atomic_load(&q->got.at) == atomic_load(&q->put.at) || lock(&q->got) < 0)
-        return false;
-    if (atomic_load(&q->got.at) != atomic_load(&q->put.at)) {
-        uint64_t at = read_record(o, &r) + sizeof r;
-        *bytes = ring_of(o) + at % q->size;
-        *len = r.len;
-        if (r.nids == 0 && r.len >= least && at % q->size + r.len <= q->size)
-            return true;
-    }
-    luas__robust_unlock(&q->got.lock);
-    return false;
-}
-
-void luas__shared_queue_take(const luas__object *o, bool takes)
-{
-    queue *q = queue_of(o);
-    record r;
-    if (takes) {
-        uint64_t head = read_record(o, &r);
-        count_taken(o, 1);
-        commit(&q->got, head + round_up(sizeof r + r.len, ALIGN), q->got.count + 1);
-    }
-    luas__robust_unlock(&q->got.lock);
-    if (takes)
-        luas__bell_ring(&q->room);
-}
-
-int luas__shared_queue_get(const luas__object *o, luas__buffer *out, luas__buffer *ids)
+static int get_or_view(const luas__object *o, luas__buffer *out, luas__buffer *ids, view *v)
 {
     queue *q = queue_of(o);
     bool closed = atomic_load(&q->closed) != 0; /* nothing comes after that */
@@ -325,11 +320,43 @@ int luas__shared_queue_get(const luas__object *o, luas__buffer *out, luas__buffe
     int rc = lock(&q->got);
     if (rc < 0)
         return rc;
-    rc = get(o, out, ids);
+    rc = get(o, out, ids, v);
+    if (rc == 2)
+        return rc;
     luas__robust_unlock(&q->got.lock);
     if (rc == 1)
         luas__bell_ring(&q->room);
     return rc == 0 && closed ? LUAS_ECLOSED : rc;
+}
+
+int luas__shared_queue_get(const luas__object *o, luas__buffer *out, luas__buffer *ids)
+{
+    return get_or_view(o, out, ids, NULL);
+}
+
+int luas__shared_queue_get_or_peek(const luas__object *o, luas__buffer *out, luas__buffer *ids,
+                                   const char **bytes, size_t *len)
+{
+    view v = {.len = *len};
+    int rc = get_or_view(o, out, ids, &v);
+    if (rc == 2) {
+        *bytes = v.bytes;
+        *len = v.len;
+    }
+    return rc;
+}
+
+void luas__shared_queue_take(const luas__object *o, bool takes)
+{
+    queue *q = queue_of(o);
+    record r;
+    if (takes) {
+        uint64_t head = read_record(o, &r);
+        take(o, head + round_up(sizeof r + r.len, ALIGN));
+    }
+    luas__robust_unlock(&q->got.lock);
+    if (takes)
+        luas__bell_ring(&q->room);
 }
 
 /* ---- waiting ---- */

@@ -47,10 +47,11 @@ int luas__shared_queue_put(const luas__object *o, const luas__queue_item *item);
    */
 int luas__shared_queue_get(const luas__object *o, luas__buffer *out, luas__buffer *ids);
 
-/* The same without a copy, for an item of at least `least` bytes that refers to no object and
-   is in one piece. If it returns true the bytes are valid until luas__shared_queue_take. Other
+/* The same, but an item of at least `*len` bytes that refers to no object and is in one piece is not
+   copied. Then it returns 2, and *bytes and *len are valid until luas__shared_queue_take. Other
    getters wait until then. */
-bool luas__shared_queue_peek(const luas__object *o, size_t least, const char **bytes, size_t *len);
+int luas__shared_queue_get_or_peek(const luas__object *o, luas__buffer *out, luas__buffer *ids,
+                                   const char **bytes, size_t *len);
 void luas__shared_queue_take(const luas__object *o, bool takes);
 
 /* Is there an item, or is the queue closed? */

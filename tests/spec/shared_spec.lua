@@ -160,6 +160,17 @@ describe("what is shared", function()
         print(memory() - before < 2000, descriptors() - open <= 6) -- what is garbage by now goes later
     ]], "true\ttrue\n")
 
+    each("leaves no more garbage than other strings do", [[
+        local q, item = shared.queue(), ("x"):rep(1 << 20)
+        local putter = process.spawn(function() for _ = 1, 60 do q:put(item) end end)
+        local most = 0
+        for _ = 1, 60 do
+            q:get()
+            most = math.max(most, collectgarbage "count")
+        end
+        print(most < 8000 or most, putter:join())
+    ]], "true\ttrue\n")
+
     each("works in tasks of a pool without workers, and never waits for ever", [[
         local p <close> = pool.new(0)
         local q, l, e = shared.queue(), shared.lock(), shared.event()
