@@ -80,11 +80,21 @@ const luas__outcome *luas__retries_asked(luas__pool *p, luas__job *job, const ch
     return luas__job_asked(job, payload);
 }
 
+/* Forgets that the task waits for an answer. */
+static void let_go(luas__job *job, uint64_t index)
+{
+    const luas__range *held = luas__held_for_good(&job->input.held, index);
+    if (held != NULL)
+        luas__held_remove(&job->input.held, held);
+}
+
+/* It is let go before the job may halt, which cancels all that are held. */
 static int settle(luas__pool *p, luas__job *job, const luas__outcome *o, const char *payload)
 {
     int rc = luas__job_settle_asked(job, o, payload);
     if (rc < 0)
         return rc;
+    let_go(job, o->index);
     luas__state_count(&p->stats, o);
     if (luas__events_wanted(&p->events))
         luas__events_unbegun(p, job, 1, o->kind);
@@ -96,6 +106,14 @@ static int settle(luas__pool *p, luas__job *job, const luas__outcome *o, const c
     return 0;
 }
 
+static int start_again(luas__pool *p, luas__job *job, luas__range task)
+{
+    int rc = luas__retries_again(p, job, task);
+    if (rc == 0)
+        let_go(job, task.first);
+    return rc;
+}
+
 static int answer(luas__pool *p, luas__job *job, bool again)
 {
     const char *payload;
@@ -103,11 +121,7 @@ static int answer(luas__pool *p, luas__job *job, bool again)
     const luas__range *held = o != NULL ? luas__held_for_good(&job->input.held, o->index) : NULL;
     if (held == NULL)
         return 0; /* it was cancelled */
-    luas__range task = *held;
-    int rc = again && !job->closed ? luas__retries_again(p, job, task) : settle(p, job, o, payload);
-    if (rc == 0 && (held = luas__held_for_good(&job->input.held, task.first)) != NULL)
-        luas__held_remove(&job->input.held, held);
-    return rc;
+    return again && !job->closed ? start_again(p, job, *held) : settle(p, job, o, payload);
 }
 
 int luas__retries_answer(luas__pool *p, luas__job *job, bool again)

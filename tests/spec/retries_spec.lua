@@ -78,6 +78,24 @@ for _, workers in ipairs { 0, 2 } do
                     "error 3 3 503 Service Unavailable" }, seen)
             end)
 
+            it("leave each task one outcome where a function says no and the job halts", function()
+                for round = 1, 8 do
+                    local i = 0
+                    local function source()
+                        i = i + 1
+                        if i <= 6 then return i end
+                    end
+                    local _, n, failed = p:map(failures.error, round % 2 == 0 and source or range(6), {
+                        halt = 2, chunk = 1, on_error = "collect", carry = carry,
+                        retries = { n = 1, on = function() return false end },
+                    })
+                    assert.is_true(n >= 2)
+                    for index = 1, n do
+                        assert.are.same({ index, index }, { failed[index].index, failed[index].input })
+                    end
+                end
+            end)
+
             it("come after pauses that grow", function()
                 local before = clock()
                 assert.are.same({ 3, 3, 3 }, (try("error", { on = "error", delay = 0.1 })))
