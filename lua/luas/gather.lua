@@ -1,7 +1,7 @@
 --- How a verb takes the outcomes of all tasks: map, starmap, each, broadcast and their futures.
 
 local core = require "luas.core"
-local inline = require "luas.inline"
+local due = require "luas.due"
 local outcome = require "luas.outcome"
 
 local min = math.min
@@ -64,7 +64,7 @@ end
 
 -- In a task there is nobody who could use what the call has had.
 local function is_in_task()
-    return core.worker() ~= nil or inline.depth() > 0
+    return core.worker() ~= nil or due.level() > 0
 end
 
 --- Takes all outcomes of a job.

@@ -741,8 +741,4 @@ local function task()
     return { index = here.index, attempt = here.attempts, worker = 0, progress = function() end }
 end
 
---- How many tasks run here, one inside the other.
----@return integer
-local function depth() return #stack end
-
-return { new = new, task = task, depth = depth }
+return { new = new, task = task }

@@ -2,9 +2,9 @@
 
 local check = require "luas.check"
 local core = require "luas.core"
+local due = require "luas.due"
 local future = require "luas.future"
 local gather = require "luas.gather"
-local inline = require "luas.inline"
 local Job = require "luas.job"
 local later = require "luas.later"
 local lazy = require "luas.lazy"
@@ -12,7 +12,7 @@ local files = later.open "luas.files"
 local lines = later.open "luas.lines"
 local options = require "luas.options"
 local outcome = require "luas.outcome"
-local reduce = require "luas.reduce"
+local reduce = later.open "luas.reduce"
 local sources = require "luas.sources"
 local State = require "luas.state"
 local progress = later.open "luas.progress"
@@ -81,7 +81,7 @@ local M = {}
 local function present(self)
     local state = self.state
     local pid = core.pid()
-    if state.owner == pid and (state.size == 0 or inline.depth() <= state.depth) then return state end
+    if state.owner == pid and (state.size == 0 or due.level() <= state.depth) then return state end
     if not state.here or state.here.owner ~= pid then state.here = State.new { workers = 0, output = state.output } end
     return state.here
 end

@@ -6,8 +6,8 @@ local core = require "luas.core"
 local due = require "luas.due"
 local ending = require "luas.ending"
 local future = require "luas.future"
-local inline = require "luas.inline"
 local later = require "luas.later"
+local inline = later.open "luas.inline"
 local modules = require "luas.modules"
 local options = require "luas.options"
 local observe = later.open "luas.observe"
@@ -43,7 +43,7 @@ State.__index = State
 ---@return luas.poolstate
 function State.over(engine, size)
     local self = setmetatable({
-        core = engine, size = size, owner = core.pid(), depth = inline.depth(), known = {}, images = {},
+        core = engine, size = size, owner = core.pid(), depth = due.level(), known = {}, images = {},
         watched = {}, watching = 0, listeners = 0, waits = {},
         kept = { jobs = {}, n = 0, most = 64 }, carried = { ship = 0, inherit = 0 },
         futures = setmetatable({}, { __mode = "k" }), lazy = setmetatable({}, { __mode = "k" }),

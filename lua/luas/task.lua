@@ -2,7 +2,7 @@
 
 local check = require "luas.check"
 local core = require "luas.core"
-local inline = require "luas.inline"
+local inline = require("luas.later").open "luas.inline"
 
 local known
 
