@@ -7,9 +7,10 @@ Times are noise on a busy machine; instructions are the same again, so what a
 change adds to every task shows here. Valgrind counts them, for two lengths of
 each work: the difference is what a task takes, with the script's own making of
 its input. Fails where that is more than the limit: what was counted when it was
-set, and MORE of it, for other compilers and processors, and for a host that looks
-for results more often (in the row "ones" at every tenth task instead of every
-twentieth). Who makes a task cheaper sets it anew.
+set, and MORE of it, for other compilers and processors. On a busy machine the host
+wakes for fewer results at a time, which costs it up to a fifth more: so what is over
+its limit is counted again, TRIES times in all, and the least is taken. Who makes a
+task cheaper sets the limit anew.
 
 Two costs come without tasks: a start, with nothing but the interpreter and with
 the library opened by a first verb; and, where each task has a worker of its own,
@@ -28,6 +29,7 @@ FEW, MANY = 2000, 8000
 # Where a worker's own work begins: before that it is a copy of its host.
 SERVE = "luas__serve"
 MORE = 0.1
+TRIES = 3
 
 # Of a task, in the host and in the worker.
 LIMITS = {
@@ -42,7 +44,7 @@ LIMITS = {
 # Of a start, without what the dynamic linker does.
 STARTS = {
     "x=1": 840000,
-    "pool.cpus()": 6500000,
+    "pool.cpus()": 5700000,
 }
 
 # Of all that the host does for so many tasks, each with a worker of its own.
@@ -91,10 +93,21 @@ def verdict(good):
     return "ok" if good else "MORE THAN BEFORE"
 
 
-def check_task(luas, row, limits):
+def a_task(luas, row):
     few, many = taken(luas, row, FEW), taken(luas, row, MANY)
-    host, worker = [(b - a) / (MANY - FEW) for a, b in zip(few, many)]
-    good = all(n <= (1 + MORE) * limit for n, limit in zip((host, worker), limits))
+    return [(b - a) / (MANY - FEW) for a, b in zip(few, many)]
+
+
+def within(counts, limits):
+    return all(n <= (1 + MORE) * limit for n, limit in zip(counts, limits))
+
+
+def check_task(luas, row, limits):
+    counts = a_task(luas, row)
+    for _ in range(TRIES - 1):
+        if not within(counts, limits):
+            counts = [min(pair) for pair in zip(counts, a_task(luas, row))]
+    good, (host, worker) = within(counts, limits), counts
     print(f"{row:10} host {host:6.0f} (of {limits[0]:4})  worker {worker:6.0f} "
           f"(of {limits[1]:4})  {verdict(good)}")
     return good
