@@ -77,8 +77,10 @@ LUAS_API int luas_version(void);
 LUAS_API const char *luas_version_string(void);
 
 
+/* What functions return, LUAS_E...: not to be taken for kinds of outcomes, LUAS_ERROR and
+   LUAS_TIMEOUT among them. */
 #define LUAS_EFIRST (-10000)
-#define LUAS_ERRORS(X) \
+#define LUAS_CODES(X) \
     X(LUAS_ENOMEM,    -10000, "not enough memory") \
     X(LUAS_EINVAL,    -10001, "invalid argument") \
     X(LUAS_EPROTO,    -10002, "malformed message") \
@@ -93,10 +95,10 @@ LUAS_API const char *luas_version_string(void);
     X(LUAS_ESCRIPT,   -10011, "the script does not compile") \
     X(LUAS_ENOCALL,   -10012, "no such call without an outcome")
 
-enum luas_error {
-#define LUAS_ERROR_ENUM(name, value, text) name = value,
-    LUAS_ERRORS(LUAS_ERROR_ENUM)
-#undef LUAS_ERROR_ENUM
+enum luas_code {
+#define LUAS_CODE_ENUM(name, value, text) name = value,
+    LUAS_CODES(LUAS_CODE_ENUM)
+#undef LUAS_CODE_ENUM
     LUAS_ELAST = -10013
 };
 

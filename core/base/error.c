@@ -8,7 +8,7 @@ const char *luas_strerror(int code)
 {
     switch (code) {
 #define CASE(name, value, text) case name: return text;
-    LUAS_ERRORS(CASE)
+    LUAS_CODES(CASE)
 #undef CASE
     }
     if (code >= 0)

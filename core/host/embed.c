@@ -111,6 +111,7 @@ static luas__pool_options standard(const luas_options *o)
         .hear = o->output == LUAS_OUTPUT_LINES ? o->on_line : NULL, .hearer = o->line_data,
     };
 }
+
 static int open_pool(luas_pool **pool, const luas_options *o, luas__buffer *why)
 {
     luas_pool *p = calloc(1, sizeof *p);
