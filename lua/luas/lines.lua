@@ -15,6 +15,8 @@ local M = {}
 ---@field sep string?             what ends a line (default "\n")
 ---@field block integer|string|nil  bytes that the host looks at together, and that a block has ("256K", default 1M)
 
+---@field local_files boolean?     every machine that has workers has the files at these paths (default: this one has)
+
 ---@alias luas.files string|file*|(string|file*)[]|fun(): string?  a name, an open file, several, or a source of names
 
 local MOST_SEPARATOR <const> = 255
@@ -23,6 +25,7 @@ local known = {
     sep = function(v)
         return type(v) == "string" and #v >= 1 and #v <= MOST_SEPARATOR, "a text of 1 to 255 bytes"
     end,
+    local_files = function(v) return type(v) == "boolean", "a boolean" end,
     block = function(v)
         local bytes = options.bytes(v)
         return bytes ~= nil and bytes >= 1, 'a size of at least 1: bytes, or text such as "256K"'
@@ -277,10 +280,20 @@ function M.open(list, how, names)
     return sources.of_texts(function() return texts:next() end, texts)
 end
 
+-- An open file is the host's alone.
+local function check_paths(list, verb)
+    for i = 1, #list do
+        if type(list[i]) ~= "string" then
+            check.fail(("pool.%s: local_files is about files that have a path, not about an open file"):format(verb))
+        end
+    end
+end
+
 local function source_of(verb, what, given, whole)
     local list = list_of(what, verb)
     options.check(known, given, "pool." .. verb)
     given = given or {}
+    if given.local_files then check_paths(list, verb) end
     local ok, source = pcall(M.open, list, { sep = given.sep, block = options.bytes(given.block), whole = whole },
         type(what) == "function" and what or nil)
     if not ok then check.fail(source) end
