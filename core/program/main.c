@@ -25,6 +25,7 @@
 #include "shell.h"
 #include "signals.h"
 #include "traceback.h"
+#include "usage.h"
 
 #define EXIT_USAGE 2
 #define MAX_WORKERS 4096
@@ -156,43 +157,6 @@ static void push_prompt(lua_State *L)
 }
 
 /* ---- The command line ----------------------------------------------------- */
-
-static void print_usage(void)
-{
-    fputs("usage: luas [options] [script [args]]\n"
-          "Run a Lua script, with the modules pool, process and shared as globals.\n"
-          "Options:\n"
-          "  -e stat   execute string 'stat'\n"
-          "  -i        enter interactive mode after executing 'script'\n"
-          "  -j N      workers of a pool that says no number; 0 runs every task in the script itself\n"
-          "  -l mod    require library 'mod' into global 'mod'\n"
-          "  -l g=mod  require library 'mod' into global 'g'\n"
-          "  -v        show version information (also --version)\n"
-          "  -E        ignore environment variables\n"
-          "  -W        turn warnings on\n"
-          "  --bar     show progress; --report FILE, --trace FILE, --joblog FILE write what was done\n"
-          "  --tag     have lines that tasks print say whose they are (--output tag, capture or inherit)\n"
-          "One-liners: luas [options] [files], else over stdin. `_` is the line, F[i] its fields, NR its\n"
-          "number, FILE its file's name.\n"
-          "  -p EXPR        print the values for each line:   luas -p 'F[1], #_' access.log\n"
-          "  -n CODE        run it for each line; what it prints comes out in the lines' order\n"
-          "  --where EXPR   only those lines:                 luas --where '_:find\"ERROR\"' app.log\n"
-          "  --count, --sum EXPR, --min, --max, --mean EXPR   of all lines, or for each key of\n"
-          "  --by EXPR      sorted:                           luas --by 'F[3]' --count app.log\n"
-          "  --run CMD      a shell command for each line:    ls | luas --run 'gzip {}'\n"
-          "                 ({} {.} {/} {//} {/.} {#} as in GNU parallel)\n"
-          "  --args A B...  these instead of lines:           luas --run 'wc -l' --args *.txt\n"
-          "  --map FILE     a Lua file that returns a function of a line, to print what it gives\n"
-          "  --begin CODE   once in each worker, first; --end CODE once afterwards\n"
-          "  -F SEP         what is between fields (else spaces); --csv, --tsv, --json: what lines are;\n"
-          "  --header       the first line has names: luas --csv --header -p 'F.name' people.csv\n"
-          "  --record SEP   what ends a line; -0: a NUL byte; --block SIZE; --unordered\n"
-          "  --halt N, --retries N, --timeout S               for lines that fail\n"
-          "  -h        show this help\n"
-          "  --        stop handling options\n"
-          "  -         stop handling options and execute stdin\n",
-          stdout);
-}
 
 /* Prints one line. Returns false, for the parser to return. */
 static bool refuse(const command *cmd, const char *format, const char *detail)
@@ -546,7 +510,7 @@ int main(int argc, char **argv)
         return EXIT_USAGE;
     }
     if (cmd.help) {
-        print_usage();
+        luas__usage_print();
         return EXIT_SUCCESS;
     }
     if (cmd.version && !cmd.interactive) {

@@ -1,5 +1,5 @@
 # cmake --install: the program, the library with its header, pkg-config file
-# and CMake package, the Lua module, the man page, the READMEs. All of it may be moved.
+# and CMake package, the Lua module, the man page, the READMEs, completion for shells. All of it may be moved.
 
 set(cmake_dir ${CMAKE_INSTALL_LIBDIR}/cmake/luas)
 set(packaging ${PROJECT_SOURCE_DIR}/scripts/packaging)
@@ -12,6 +12,10 @@ install(FILES lua/README.md DESTINATION ${CMAKE_INSTALL_DOCDIR}/lua)
 if(LUAS_PROGRAM)
     install(TARGETS luas_program RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
     install(FILES scripts/luas.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
+    install(FILES scripts/completion/luas.bash RENAME luas
+        DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions)
+    install(FILES scripts/completion/_luas
+        DESTINATION ${CMAKE_INSTALL_DATADIR}/zsh/site-functions)
 endif()
 
 if(LUAS_LIBRARY)
