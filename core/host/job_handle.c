@@ -168,7 +168,7 @@ static luas__policy read_policy(lua_State *L)
             .factor = number_field(L, "retry_factor", 1),
         },
         .chunk = (uint32_t)number_field(L, "chunk", 0),
-        .halt = count_field(L, "halt"),
+        .halt = {.n = count_field(L, "halt"), .percent = number_field(L, "halt_percent", 0)},
         .priority = (int32_t)number_field(L, "priority", 0),
         .room = (size_t)number_field(L, "room", 0),
     };
@@ -176,6 +176,7 @@ static luas__policy read_policy(lua_State *L)
         | flag_field(L, "discard", LUAS__JOB_DISCARD) | flag_field(L, "each", LUAS__JOB_EACH)
         | flag_field(L, "async", LUAS__JOB_ASYNC) | flag_field(L, "stamped", LUAS__JOB_STAMPED)
         | flag_field(L, "names", LUAS__JOB_NAMES);
+    p.halt.now = flag_field(L, "halt_now", 1);
     p.seed = seed_field(L, &p.flags);
     if (p.timeout > 0)
         p.flags |= LUAS__JOB_TIMED;

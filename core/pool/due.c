@@ -17,7 +17,7 @@ static int release(luas__job *job, const luas__range *task)
 
 static int expire(luas__pool *p, luas__job *job)
 {
-    job->expired = true;
+    job->expired = !job->halt.stops;
     int rc = luas__cancel_tasks(p, job, 0, UINT64_MAX);
     if (rc == 0)
         job->wake.deadline = 0;

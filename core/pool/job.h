@@ -61,7 +61,11 @@ typedef struct luas__policy {
     } retry;
     luas__limit_policy limit;   /* all zero: none */
     uint32_t chunk;         /* tasks a frame; 0: adapted to their time */
-    uint32_t halt;          /* failures after which no more is dealt; 0: none */
+    struct {
+        uint32_t n;         /* failures after which no more is dealt; 0: none */
+        double percent;     /* or so many of a hundred tasks */
+        bool now;           /* what runs then is stopped */
+    } halt;
     int32_t priority;       /* higher is dealt first */
     size_t room;            /* bytes of outcomes that may wait; 0: no limit */
     int flags;              /* LUAS__JOB_* */
@@ -147,6 +151,10 @@ typedef struct luas__job {
         int64_t deadline;       /* ns; 0: none, or it has passed */
     } wake;
     bool expired;               /* its deadline has passed */
+    struct {
+        bool reached;           /* too many tasks have failed */
+        bool stops;             /* so those that run are to be stopped */
+    } halt;
     int process_status;         /* LUAS__JOB_PROCESS: how its worker ended */
     atomic_bool process_gone;   /* that worker has ended, and its outcome is there */
 } luas__job;

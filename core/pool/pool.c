@@ -13,6 +13,7 @@
 #include "deadlines.h"
 #include "drive.h"
 #include "error.h"
+#include "halt.h"
 #include "jobs.h"
 #include "pump.h"
 #include "receive.h"
@@ -354,6 +355,7 @@ int luas__pool_feed_records(luas__pool *p, luas__job *job, const luas__passage *
     luas__wakes_set_limit(p, job);
     if (rc == 0 && job->expired)
         luas__cancel_tasks(p, job, 0, UINT64_MAX); /* without memory it is done in vain */
+    luas__halt_look(p, job);
     luas__state_unlock(p);
     return rc;
 }
@@ -366,6 +368,7 @@ int luas__pool_feed_inherited(luas__pool *p, luas__job *job, uint64_t count)
     luas__wakes_set_limit(p, job);
     if (rc == 0 && job->expired)
         luas__cancel_tasks(p, job, 0, UINT64_MAX);
+    luas__halt_look(p, job);
     luas__state_unlock(p);
     return rc;
 }
@@ -393,6 +396,7 @@ void luas__pool_seal(luas__pool *p, luas__job *job)
     if (luas__state_lock(p) < 0)
         return;
     job->input.sealed = true;
+    luas__halt_look(p, job);
     if (luas__job_finished(job))
         luas__jobs_done(p, job);
     luas__state_unlock(p);

@@ -3,6 +3,7 @@
 #include "retries.h"
 
 #include "clock.h"
+#include "halt.h"
 #include "jobs.h"
 #include "queue.h"
 #include "wakes.h"
@@ -98,8 +99,7 @@ static int settle(luas__pool *p, luas__job *job, const luas__outcome *o, const c
     luas__state_count(&p->stats, o);
     if (luas__events_wanted(&p->events))
         luas__events_unbegun(p, job, 1, o->kind);
-    if (job->policy.halt > 0 && job->output.failures >= job->policy.halt)
-        luas__jobs_cancel(p, job, 0, UINT64_MAX, false);
+    luas__halt_look(p, job);
     if (luas__job_finished(job))
         luas__jobs_done(p, job);
     p->progress++;

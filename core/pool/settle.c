@@ -4,6 +4,7 @@
 
 #include "clock.h"
 #include "error.h"
+#include "halt.h"
 #include "jobs.h"
 #include "retries.h"
 #include "wakes.h"
@@ -16,13 +17,6 @@ static luas__buffer *captured(luas__pool *p, luas__worker *w)
         return NULL;
     luas__output_read(&w->output, &p->poller);
     return w->output.mode == LUAS__OUTPUT_CAPTURE ? &w->output.text[0] : NULL;
-}
-
-/* Stops dealing after too many failures. If memory is short for that, the job does more tasks
-   than it should; the outcome that led here is settled all the same. */
-static void halt(luas__pool *p, luas__job *job)
-{
-    luas__jobs_cancel(p, job, 0, UINT64_MAX, false);
 }
 
 static int settle(luas__pool *p, luas__worker *w, const luas__outcome *o, const char *payload)
@@ -44,8 +38,7 @@ static int settle(luas__pool *p, luas__worker *w, const luas__outcome *o, const 
     job->failed_starts = 0;
     w->deadline.stop_seq = 0;
     p->progress++;
-    if (job->policy.halt > 0 && job->output.failures >= job->policy.halt)
-        halt(p, job);
+    luas__halt_look(p, job);
     if (luas__job_finished(job))
         luas__jobs_done(p, job);
     return 0;

@@ -16,6 +16,7 @@ local heap = require "luas.heap"
 local later = require "luas.later"
 local inspect = later.open "luas.inspect"
 local outcome = require "luas.outcome"
+local halt = later.open "luas.halt"
 local held = later.open "luas.held"
 local lost = later.open "luas.lost"
 local refusal = later.open "luas.refusal"
@@ -295,6 +296,7 @@ local function push(self, arguments)
     self.pool.jobs[self] = true
     if self.lanes then turns.add(task) else self:enqueue(task) end
     if self.expired then self:expire() end
+    if self.halted then self:look_at_failures() end
 end
 
 -- Why the arguments of an item cannot be sent; nil if they can.
@@ -361,6 +363,7 @@ end
 
 function Job:seal()
     self.sealed = true
+    self:look_at_failures()
     self:leave_if_done()
 end
 
@@ -600,7 +603,15 @@ end
 
 function Job:count_failure()
     self.failures = self.failures + 1
-    if self.policy.halt and self.failures >= self.policy.halt then self:cancel_queued() end
+    self:look_at_failures()
+end
+
+-- What runs meanwhile is the task that failed, and those that wait for it.
+function Job:look_at_failures()
+    local policy = self.policy
+    if not (policy.halt or policy.halt_percent) then return end
+    self.halted = self.halted or halt.is_due(policy, self.failures, self.fed, self.sealed)
+    if self.halted then self:cancel_queued() end
 end
 
 function Job:run()

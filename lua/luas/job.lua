@@ -9,6 +9,7 @@ local fail = require("luas.check").fail
 local later = require "luas.later"
 local outcome = require "luas.outcome"
 local sources = require "luas.sources"
+local halt = later.open "luas.halt"
 local limit = later.open "luas.limit"
 local observe = later.open "luas.observe"
 local progress = later.open "luas.progress"
@@ -62,13 +63,14 @@ end
 local function policy(options, how, names)
     local all = {
         timeout = options.timeout, deadline = options.deadline, grace = options.grace, chunk = options.chunk,
-        halt = options.halt, seed = options.seed, priority = options.priority,
+        seed = options.seed, priority = options.priority,
         star = how.star, discard = how.discard, process = how.process,
         each = how.each, async = how.async, room = how.lazy and ROOM or nil,
         stamped = options.progress or options.report, names = names, retries = options.retries,
     }
     if type(options.retries) == "table" then retry.add(all, options.retries) end
     if options.limit then limit.add(all, options.limit) end
+    if options.halt then halt.add(all, options.halt) end
     return all
 end
 
@@ -465,11 +467,11 @@ function Job:finish_meter()
     if self.meter then self.meter:finish() end
 end
 
--- Stops reading the source after `halt` failures, and when no worker can start.
+-- Stops reading the source after too many failures, and when no worker can start.
 local function note_failure(self, o)
     if o.kind == "cancelled" then return end
     self.failed = self.failed + 1
-    if o.init or self.options.halt and self.failed >= self.options.halt then self:finish() end
+    if o.init or self.policy.halt and self.failed >= self.policy.halt then self:finish() end
 end
 
 -- What an outcome of several tasks says of one of them.

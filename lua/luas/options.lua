@@ -3,6 +3,7 @@
 
 local fail = require("luas.check").fail
 local later = require "luas.later"
+local halt = later.open "luas.halt"
 local limit = later.open "luas.limit"
 local retry = later.open "luas.retry"
 
@@ -111,6 +112,13 @@ local function limits(v)
     return ok, LIMIT, wrong_field(v, name)
 end
 
+local HALT <const> = 'a whole number of at least 1, a part of all tasks ("5%"), or a table {n = one of these, now = true}'
+
+local function halts(v)
+    local ok, name = halt.is_valid(v)
+    return ok, HALT, wrong_field(v, name)
+end
+
 --- As many workers may a pool have.
 M.MOST_WORKERS = 4096
 
@@ -125,7 +133,7 @@ M.job = {
     limit = limits,
     on_error = one_of("raise", "collect"),
     on_interrupt = one_of("raise", "drain"),
-    halt = whole(1),
+    halt = halts,
     seed = integer,
     priority = whole(-1000000, 1000000),
     progress = progress,

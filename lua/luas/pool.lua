@@ -33,6 +33,10 @@ local callable, max = check.callable, math.max
 ---@field rate number?     tasks of a key that start in a second
 ---@field key function?    called with a task's arguments; by default all have one key. nil: no limit
 
+---@class luas.halt
+---@field n integer|string    failures, or how many of all tasks ("5%")
+---@field now boolean?        stop the tasks that run then
+
 ---@class luas.joboptions
 ---@field chunk integer?      tasks that travel together (default: by their time)
 ---@field window integer?     how far a lazy verb reads ahead of its consumer
@@ -42,7 +46,7 @@ local callable, max = check.callable, math.max
 ---@field retries integer|luas.retries|nil  further starts of a task that failed
 ---@field on_error "raise"|"collect"|nil
 ---@field on_interrupt "raise"|"drain"|nil  whether Ctrl-C stops what runs, or lets it end
----@field halt integer?       stop dealing after so many failures
+---@field halt integer|string|luas.halt|nil  begin no more tasks after so many failures, or so many of all ("5%")
 ---@field seed integer?       math.random in task i starts from (seed, i)
 ---@field limit luas.limit?  how many tasks run at a time, and start in a second
 ---@field priority integer?   higher goes first (default 0)

@@ -4,6 +4,7 @@
 
 local code = require "luas.shell_code"
 local core = require "luas.core"
+local halt = require "luas.halt"
 local Job = require "luas.job"
 local lines = require "luas.lines"
 local options = require "luas.options"
@@ -60,6 +61,17 @@ local function aggregate(kind)
     end
 end
 
+-- As GNU parallel has it: when, and after how many failures.
+local function halt_of(name, text)
+    if text == "never" then return nil end
+    local when, count = text:match "^(%l+),fail=(.*)$"
+    count = count or text
+    local n = halt.percent(count) and count or math.tointeger(tonumber(count))
+    local given = n and { n = n, now = when == "now" }
+    if given and halt.is_valid(given) and (not when or when == "now" or when == "soon") then return given end
+    refuse("%s takes failures (3) or a part of all lines (10%%), also with soon,fail= or now,fail= in front, not '%s'", name, text)
+end
+
 local readers = {
     ["-p"] = once "print", ["-n"] = once "run", ["--where"] = once "where", ["--by"] = once "by",
     ["--begin"] = once "begin", ["--end"] = once "finish", ["--map"] = once "map", ["--run"] = once "command",
@@ -78,7 +90,7 @@ local readers = {
     end,
     ["--timeout"] = function(all, name, value) all.job.timeout = positive(name, value) end,
     ["--retries"] = function(all, name, value) all.job.retries = whole(name, value, 0) end,
-    ["--halt"] = function(all, name, value) all.job.halt = whole(name, value, 1) end,
+    ["--halt"] = function(all, name, value) all.job.halt = halt_of(name, value) end,
 }
 
 -- What cannot be together.
@@ -251,46 +263,22 @@ end
 
 -- ---- without workers (-j 0) ----
 
--- Everything in this process, line by line.
-local function each_line(self, source, f)
-    local texts = sources.texts(source)
-    for record in source do
-        local ok, message = pcall(f, record)
-        if not ok then
-            if core.stopped(message) then error(message, 0) end
-            local o = { message = tostring(message) }
-            if texts then o.file, o.line = texts:place(texts.given) else o.input = record end
-            self:fail(o)
-        end
-    end
-end
-
--- A source of the lines or arguments, and what says where the last one is from.
-local function read_here(source)
-    local texts, at = sources.texts(source), 0
-    if texts then
-        return source, function()
-            local name, number = texts:place(texts.given)
-            return number, name, texts.given
-        end
-    end
+-- Says where the line of the running task is from.
+local function place_of(source)
+    local texts, task = sources.texts(source), require("luas.task", true)
     return function()
-        at = at + 1
-        return source[at]
-    end, function() return at, nil, at end
+        local index = task().index
+        local name, number = nil, index
+        if texts then name, number = texts:place(index) end
+        return number, name, index
+    end
 end
 
-local function run_here(self, source)
-    local sums, made = {}, self.made
-    if made.init then made.init() end
-    if made.single then
-        each_line(self, source, function(record) merge(self, sums, made.single(record)) end)
-        return report(self, sums)
-    end
-    each_line(self, source, function(record)
-        local text = made.line(record)
+local function print_here(self, f, source)
+    for _, text, o in self.pool:imap(f, source, self.options) do
         if text then io.stdout:write(text, self.behind) end
-    end)
+        if o and o.kind ~= "cancelled" then self:fail(o) end
+    end
 end
 
 -- ---- from start to end ----
@@ -321,24 +309,24 @@ local function well(f, ...)
 end
 
 local function finish(self)
-    if self.all.finish then code.compile("--end", self.all.finish)() end
+    if self.all.finish then code.finish(self.all.finish) end
     if self.failed > MOST_TOLD then tell(("and %d more"):format(self.failed - MOST_TOLD)) end
     if self.failed > 0 then tell(("%d failed"):format(self.failed)) end
     return self.failed > 0 and 1 or 0
 end
 
 local function work(self, source)
-    if core.workers() == 0 then return run_here(self, source) end
     self.pool = pool.new { init = self.made.init }
     if self.made.single then return report(self, fold_results(self, source)) end
-    print_results(self, self.made.line, source)
+    local print_all = core.workers() == 0 and print_here or print_results
+    print_all(self, self.made.line, source)
 end
 
 local function run(given, files)
     local all = read_options(given)
     local how = how_to_cut(all)
     local source = all.args and files or well(lines.open, texts_of(files), how)
-    if core.workers() == 0 then source, all.record_of = read_here(source) end
+    if core.workers() == 0 then all.record_of = place_of(source) end
     local self <close> = setmetatable({
         all = all, how = how, made = well(code.make, all), failed = 0, behind = (all.run or all.command) and "" or "\n",
         options = options.merge(all.job, { on_error = "collect", carry = "inherit" }),

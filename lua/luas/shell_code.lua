@@ -104,14 +104,26 @@ local function taken()
     return text
 end
 
--- The script's own globals: this module has others.
+-- The script's own globals: this module has others. Gives what undoes it.
 local function redirect()
     local globals = load "return _G" ()
+    local print_before, write_before = globals.print, globals.io.write
     globals.print = keep_line
     globals.io.write = function(...)
         keep(...)
         return io.stdout
     end
+    return function() globals.print, globals.io.write = print_before, write_before end
+end
+
+-- Without workers this process has run the code of lines.
+local undo
+
+--- Runs the code for the end.
+---@param text string
+function M.finish(text)
+    if undo then undo() end
+    M.compile("--end", text)()
 end
 
 -- ---- the text of the functions ----
@@ -330,7 +342,7 @@ local function begin_function(all)
     local begin = all.begin and M.compile("--begin", all.begin)
     return function()
         if begin then begin() end
-        if all.run then redirect() end
+        if all.run then undo = redirect() end
     end
 end
 

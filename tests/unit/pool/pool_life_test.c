@@ -194,7 +194,7 @@ static void test_drop_stops_what_runs(void)
 static void test_halts_after_so_many_failures(void)
 {
     luas__pool *pool = open_pool(1, serve);
-    luas__job *job = start_job(pool, &(luas__policy){.halt = 3, .chunk = 1});
+    luas__job *job = start_job(pool, &(luas__policy){.halt.n = 3, .chunk = 1});
     feed(pool, job, "x", 100);
     tally *t = finish(pool, job);
     CHECK(t->kinds[LUAS__KIND_ERROR] >= 3 && t->kinds[LUAS__KIND_ERROR] < 20);
