@@ -24,15 +24,16 @@ const char *const luas__share_names[] = {
 /* A larger scratch buffer, in bytes, is not kept for later. */
 enum { KEPT = 4 << 20 };
 
-/* Each object that came in a message counts like so many KB. When the objects have the weight
-   of the worker's heap, a collection looks for garbage among them. */
-enum { WEIGHT = 64 };
+/* Each object that is new in a worker counts like so many KB. When the objects have the weight
+   of the worker's heap, a collection looks for garbage among them. Where memory is scarce every
+   process does that after so FEW. */
+enum { WEIGHT = 64, FEW = 16 };
 
 /* The shared memory of a state: a userdata in its registry. */
 typedef struct box {
     luas__arena arena;      /* the first member: handles use the box as an arena */
     luas__buffer input;     /* the input of the running task, if it had to be encoded */
-    int met;                /* how many objects came in messages since the last collection */
+    int met;                /* how many objects are new since the last collection */
     bool has_task;          /* a task runs in the host */
 } box;
 
@@ -195,12 +196,14 @@ luas__share *luas__share_new(lua_State *L, luas__shared_kind kind)
 }
 
 static void settle(lua_State *L, luas__arena *a);
+static void weigh(lua_State *L, box *b);
 
 int luas__share_make(lua_State *L, luas__shared_kind kind, luas__share_maker *make, void *context)
 {
     luas__arena *a = luas__share_arena(L);
     luas__share *s = luas__share_new(L, kind);
     settle(L, a);
+    weigh(L, (box *)a);
     int rc = make(a, &s->object, context);
     if (rc == LUAS_ENOMEM) {
         lua_gc(L, LUA_GCCOLLECT);
@@ -267,7 +270,9 @@ static int object_pack(lua_State *L)
    that tasks have left. */
 static void weigh(lua_State *L, box *b)
 {
-    if (b->arena.is_root || ++b->met * WEIGHT < lua_gc(L, LUA_GCCOUNT))
+    bool is_due = luas__arena_is_scarce(&b->arena) ? ++b->met >= FEW
+        : !b->arena.is_root && ++b->met * WEIGHT >= lua_gc(L, LUA_GCCOUNT);
+    if (!is_due)
         return;
     b->met = 0;
     lua_gc(L, LUA_GCCOLLECT);
@@ -429,9 +434,24 @@ uint64_t luas__share_bytes(lua_State *L, int index, const char *what, const char
 
 /* ---- scratch ---- */
 
+static uint32_t count_ids(const luas__share_scratch *s)
+{
+    return (uint32_t)(s->ids.len / sizeof(uint64_t));
+}
+
+static void empty_scratch(luas__share_scratch *s)
+{
+    if (s->packs != NULL)
+        luas__arena_release(s->packs, luas__share_ids(s), count_ids(s));
+    s->packs = NULL;
+    luas__buffer_truncate(&s->bytes, 0);
+    luas__buffer_truncate(&s->ids, 0);
+}
+
 static int release_scratch(lua_State *L)
 {
     luas__share_scratch *s = lua_touserdata(L, 1);
+    empty_scratch(s);
     luas__buffer_release(&s->bytes);
     luas__buffer_release(&s->ids);
     s->is_finalized = true;
@@ -464,8 +484,7 @@ luas__share_scratch *luas__share_take_scratch(lua_State *L)
 void luas__share_return_scratch(lua_State *L, int index)
 {
     luas__share_scratch *s = lua_touserdata(L, index);
-    luas__buffer_truncate(&s->bytes, 0);
-    luas__buffer_truncate(&s->ids, 0);
+    empty_scratch(s);
     if (s->bytes.cap > KEPT)
         luas__buffer_release(&s->bytes);
     index = lua_absindex(L, index);
@@ -473,6 +492,25 @@ void luas__share_return_scratch(lua_State *L, int index)
     lua_pushvalue(L, index);
     lua_setiuservalue(L, -2, BOX_SCRATCH);
     lua_pop(L, 1);
+}
+
+int luas__share_encode(lua_State *L, int index, luas__arena *a, luas__share_scratch *s,
+                       const luas__encode_options *options)
+{
+    uint32_t before = a->npacked; /* __luas_pack of an object may put others somewhere */
+    bool collected = a->collects;
+    a->collects = true;
+    int rc = luas__encode_value(L, index, &s->bytes, options);
+    a->collects = collected;
+    uint32_t n = a->npacked - before;
+    a->npacked = before;
+    if (luas__buffer_append(&s->ids, (const char *)(a->packed + before), n * sizeof *a->packed) < 0) {
+        luas__arena_release(a, a->packed + before, n);
+        lua_pushstring(L, luas_strerror(LUAS_ENOMEM));
+        return LUAS_ENOMEM;
+    }
+    s->packs = a;
+    return rc;
 }
 
 /* ---- who it is ---- */

@@ -105,6 +105,7 @@ uint64_t luas__share_bytes(lua_State *L, int index, const char *what, const char
    between it is garbage. */
 typedef struct luas__share_scratch {
     luas__buffer bytes, ids;
+    luas__arena *packs;     /* of the objects that it has references to, by ids; NULL: it has none */
     bool is_finalized;      /* its finalizer was called, while the state is being closed */
 } luas__share_scratch;
 
@@ -114,6 +115,12 @@ static inline const uint64_t *luas__share_ids(const luas__share_scratch *s)
 }
 
 luas__share_scratch *luas__share_take_scratch(lua_State *L);   /* pushes it */
+
+/* Appends the encoding of the value at `index`, and the ids of the objects that it refers to: they
+   live until the scratch is returned. Returns 0, or negative and pushes why. */
+struct luas__encode_options;
+int luas__share_encode(lua_State *L, int index, luas__arena *a, luas__share_scratch *s,
+                       const struct luas__encode_options *options);
 void luas__share_return_scratch(lua_State *L, int index);
 
 /* Records who this process is, for others who find a lock that it held. */

@@ -72,22 +72,11 @@ static luas__queue_item value_item(lua_State *L, int index, luas__arena *a)
 {
     luas__encode_options options = {0};
     luas__share_scratch *s = luas__share_take_scratch(L);
-    uint32_t before = a->npacked;
-    bool collected = a->collects;
-    a->collects = true;
-    int rc = luas__encode_value(L, index, &s->bytes, &options);
-    a->collects = collected;
-    uint32_t n = a->npacked - before;
-    a->npacked = collected ? a->npacked : 0;
-    if (rc == 0 && n > 0)
-        rc = luas__buffer_append(&s->ids, a->packed + before, n * sizeof *a->packed);
-    if (rc == LUAS_ENOMEM && s->bytes.len > 0)
-        lua_pushstring(L, luas_strerror(rc));
-    if (rc < 0)
+    if (luas__share_encode(L, index, a, s, &options) < 0)
         luas__fail(L, "cannot put this: %s", lua_tostring(L, -1));
     return (luas__queue_item){.bytes = luas__buffer_bytes(&s->bytes), .len = s->bytes.len,
                               .ids = luas__share_ids(s),
-                              .nids = n};
+                              .nids = (uint32_t)(s->ids.len / sizeof(uint64_t))};
 }
 
 static int refuse_put(lua_State *L, const luas__object *o, const luas__queue_item *item, int rc)

@@ -236,16 +236,12 @@ static luas__bytes encode(lua_State *L, const luas__object *o, int index)
                                     .functions = "a function cannot be a value of a shared table"};
     luas__arena *a = o->arena;
     luas__share_scratch *s = luas__share_take_scratch(L);
-    a->collects = true;
-    int rc = luas__encode_value(L, index, &s->bytes, &options);
-    a->collects = false;
-    uint32_t n = a->npacked;
-    a->npacked = 0;
-    if (rc < 0)
+    if (luas__share_encode(L, index, a, s, &options) < 0)
         luas__fail(L, "cannot set this: %s", lua_tostring(L, -1));
+    uint32_t n = (uint32_t)(s->ids.len / sizeof(uint64_t));
     if (n > 0 && luas__shared_table_has_file(o))
         luas__fail(L, "cannot set this: what processes share cannot be kept in a file");
-    luas__share_check(L, a, luas__arena_keep(o, a->packed, n));
+    luas__share_check(L, a, luas__arena_keep(o, luas__share_ids(s), n));
     return (luas__bytes){.at = luas__buffer_bytes(&s->bytes), .len = s->bytes.len};
 }
 

@@ -86,6 +86,7 @@ static void free_entry(luas__arena *a, uint32_t i)
     atomic_store(&e->packed_at, 0);
     memset(e->keepers, 0, sizeof e->keepers);
     e->stays = 0;
+    atomic_fetch_sub(&a->head->reserved, e->size);
     atomic_store(&e->state, ENTRY_FREE);
     push_free(a, i);
 }
@@ -96,18 +97,20 @@ static void rebuild(luas__arena *a)
     luas__arena_head *h = a->head;
     memset(h->free, 0, sizeof h->free);
     h->objects = 0;
-    uint64_t used = 0;
+    uint64_t used = 0, reserved = 0;
     for (uint32_t i = 1; i <= h->made; i++) {
         luas__entry *e = luas__arena_head_entry(a, i);
-        if (atomic_load(&e->state) == ENTRY_USED)
+        if (atomic_load(&e->state) == ENTRY_USED) {
             h->objects++;
-        else if (atomic_load(&e->state) == ENTRY_CHANGING)
+            reserved += e->size;
+        } else if (atomic_load(&e->state) == ENTRY_CHANGING)
             free_entry(a, i);
         else
             push_free(a, i);
         used += atomic_load(&e->charged);
     }
     atomic_store(&h->used, used);
+    atomic_store(&h->reserved, reserved);
 }
 
 static int lock(luas__arena *a)
@@ -384,6 +387,7 @@ static int make(luas__arena *a, luas__shared_kind kind, uint64_t size, uint64_t 
     atomic_store(&e->generation, generation != 0 ? generation : 1);
     set_owner(a, e);
     a->head->objects++;
+    atomic_fetch_add(&a->head->reserved, e->size);
     atomic_store(&e->state, ENTRY_USED);
     return i;
 }
@@ -503,9 +507,17 @@ int luas__arena_pack(const luas__object *o)
         if (rc < 0)
             return rc;
         a->packed[a->npacked++] = o->id;
+        luas__arena_retain(o);
+        return 0;
     }
     atomic_store(&entry_of(o)->packed_at, luas__now_coarse());
     return 0;
+}
+
+void luas__arena_release(luas__arena *a, const uint64_t *ids, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++)
+        luas__arena_drop(&(luas__object){.arena = a, .at = (char *)a->head, .id = ids[i]});
 }
 
 /* The keeper's place in the entry, or one that is free, or NULL. */
@@ -590,6 +602,12 @@ bool luas__arena_is_shared(const luas__object *o)
             && luas__seat_is_taken(&luas__arena_seats(a)[i]))
             return true;
     return false;
+}
+
+bool luas__arena_is_scarce(const luas__arena *a)
+{
+    const luas__arena_head *h = a->head;
+    return atomic_load(&h->reserved) > h->size / 4 || atomic_load(&h->used) > h->limit / 4;
 }
 
 uint64_t luas__arena_limit(const luas__arena *a)

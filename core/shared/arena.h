@@ -18,7 +18,7 @@
  * be; the next process that takes the lock rebuilds them.
  *
  * An object that was packed into a message lives until the host says that no such message
- * is under way (luas__arena_settle), or as long as another object keeps it.
+ * is under way (luas__arena_settle). One in a queue or table lives as long as that keeps it.
  *
  * Threads must not share an arena: each has one of its own, by luas__arena_join.
  */
@@ -140,8 +140,11 @@ bool luas__arena_has(const luas__object *o);
 int luas__arena_charge(const luas__object *o, int64_t bytes);
 void luas__arena_discard(const luas__object *o, uint64_t from, uint64_t len);
 
-/* Call it when the id of the object goes into a message. */
+/* Call it when the id of the object goes into a message; or, while the arena `collects`, into
+   something that will keep it. Until that does this process has a reference of its own to each of the
+   `packed`, which it drops by luas__arena_release. */
 int luas__arena_pack(const luas__object *o);
+void luas__arena_release(luas__arena *a, const uint64_t *ids, uint32_t count);
 
 /* luas__arena_keep: these objects live at least as long as `keeper`. Returns 0 or negative. Each
    call is undone by one of luas__arena_unkeep. */
@@ -161,6 +164,9 @@ bool luas__arena_is_shared(const luas__object *o);
 uint64_t luas__arena_used(const luas__arena *a);
 uint64_t luas__arena_limit(const luas__arena *a);
 uint32_t luas__arena_objects(const luas__arena *a);
+
+/* Is so much of it in use that garbage of any process may be in the way of others? */
+bool luas__arena_is_scarce(const luas__arena *a);
 
 /* The seats of the arena, for words that belong to a process. */
 static inline luas__seat *luas__arena_seats(const luas__arena *a)

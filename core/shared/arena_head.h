@@ -33,6 +33,7 @@ typedef struct luas__arena_head {
     uint32_t made;                  /* entries that have a block: 1 to this */
     uint32_t objects;
     uint64_t bump;                  /* where the next new block comes */
+    _Atomic uint64_t reserved;      /* the sizes of the blocks of all objects */
     uint32_t free[LUAS__CLASSES];   /* lists of entries, by the power of two of the size */
     uint32_t sweep_at;              /* the number of objects that makes a sweep worth it */
     int64_t swept;                  /* coarse ns */

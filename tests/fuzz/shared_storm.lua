@@ -1,7 +1,7 @@
 -- Processes that share something are killed about every millisecond: nothing may
 -- be damaged, come twice, or hang.
 --
---   luas tests/shared_storm.lua [SECONDS [SEED [KIND...]]]
+--   luas tests/fuzz/shared_storm.lua [SECONDS [SEED [KIND...]]]
 --
 -- For so long in all, over these kinds, one after another; each with processes that
 -- are spawned, with workers of a pool, and with those that a zygote forks, which got
@@ -152,9 +152,31 @@ function kinds.barrier(faults, progress)
     return act, function() return "" end
 end
 
+-- Each adds to the sum and to a number of its own: they differ by what the killed were about to add.
+function kinds.number(faults, progress)
+    local sum, own, float = shared.value "i64", shared.array("i32", PARTIES), shared.value "f64"
+    local function act(party)
+        local mine = party % PARTIES + 1
+        while true do
+            local before = sum:get()
+            if sum:add(1) <= before then faults:add(1) end
+            own:add(mine, 1)
+            float:add(0.5)
+            progress:add(1)
+        end
+    end
+    return act, function(kills)
+        local all = 0
+        for i = 1, PARTIES do all = all + own[i] end
+        for _, n in ipairs { all, math.tointeger(float:get() * 2) } do
+            if sum:get() < n or sum:get() - n > kills + PARTIES then complain("number: %d and %d", sum:get(), n) end
+        end
+        return ("%d in all, %d of them told"):format(sum:get(), all)
+    end
+end
+
 -- Two keys that are written together are always the same.
-function kinds.table(faults, progress)
-    local t = shared.table()
+local function of_table(t, faults, progress)
     local function act()
         while true do
             t:atomically(function(t)
@@ -171,6 +193,42 @@ function kinds.table(faults, progress)
         if t:get("a") ~= t:get("b") then complain("table: halves differ") end
         return ("%d keys"):format(t:count())
     end
+end
+
+function kinds.table(faults, progress) return of_table(shared.table(), faults, progress) end
+
+-- An ordinary file, with the locks of LMDB.
+function kinds.file(faults, progress)
+    local path = os.tmpname()
+    os.remove(path)
+    local act, look = of_table(shared.table { file = path }, faults, progress)
+    return act, function()
+        local said = look()
+        os.remove(path)
+        os.remove(path .. "-lock")
+        return said
+    end
+end
+
+-- Objects are made, handed on in a queue and dropped: what the killed had goes, too.
+function kinds.objects(faults, progress)
+    local q = shared.queue(20)
+    local function act()
+        while true do
+            local inner = math.random(2) == 1 and shared.queue() or shared.array("i64", 2000)
+            if inner.put then inner:put("inside") else inner[2000] = 7 end
+            q:put({ inner }, 0)
+            local item = q:get(0)
+            local other = item and item[1]
+            if other and other.get then
+                if other:get(0) ~= "inside" then faults:add(1) end
+            elseif other and other[2000] ~= 7 then
+                faults:add(1)
+            end
+            progress:add(1)
+        end
+    end
+    return act, function() return "" end
 end
 
 -- ---- those who are killed ----

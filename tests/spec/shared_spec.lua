@@ -160,6 +160,37 @@ describe("what is shared", function()
         print(memory() - before < 2000, descriptors() - open <= 6) -- what is garbage by now goes later
     ]], "true\ttrue\n")
 
+    each("is freed though another process runs on, and lives until it is in a queue", [[
+        local q, stop = shared.queue(), shared.event()
+        local long = process.spawn(function() stop:wait() end)
+        for _ = 1, 2500 do -- more than there are places for
+            q:put { shared.queue() }
+            q:get()
+        end
+        local Maker = {
+            __luas_pack = function()
+                local made = shared.queue()
+                made:put "made"
+                return made
+            end,
+            __luas_unpack = function(made) return made end,
+        }
+        q:put(setmetatable({}, Maker))
+        collectgarbage() collectgarbage()
+        stop:set()
+        print(q:get():get(0), long:join())
+    ]], "made\ttrue\n")
+
+    each("makes room for others, though it is garbage where it is", [[
+        local p <close> = pool.new(2)
+        print(p:map(function()
+            for _ = 1, 1500 do shared.queue() end
+            return true
+        end, { 1, 2 }, { chunk = 1 })[2])
+        for _ = 1, 1500 do shared.queue() end
+        print(p:apply(function() return shared.queue():count() end))
+    ]], "true\n0\n")
+
     each("leaves no more garbage than other strings do", [[
         local q, item = shared.queue(), ("x"):rep(1 << 20)
         local putter = process.spawn(function() for _ = 1, 60 do q:put(item) end end)
