@@ -8,6 +8,7 @@
 #include "codec.h"
 #include "fail.h"
 #include "job_handle.h"
+#include "job_outcomes.h"
 #include "outcome_push.h"
 #include "retries.h"
 #include "gc_pause.h"
@@ -59,7 +60,7 @@ static const luas__outcome *next_outcome(lua_State *L, luas__job_handle *h, cons
     if (h->reading)
         luas__fail(L, "these results are being read already");
     const luas__outcome *o = luas__pool_take(h->pool->pool, h->job)
-        ? luas__job_next(h->job, payload) : NULL;
+        ? luas__job_outcomes_next(h->job, payload) : NULL;
     if (o != NULL && o->printed > 0) {
         begin_reading(h);
         keep_printed(L, o, *payload);
@@ -133,7 +134,7 @@ static int keep_run(lua_State *L, luas__job_handle *h, int space, luas__outcome 
 {
     const char *payload;
     uint32_t len;
-    while ((payload = luas__job_next_value(h->job, &o->index, &len)) != NULL) {
+    while ((payload = luas__job_outcomes_next_value(h->job, &o->index, &len)) != NULL) {
         ++*taken;
         if (luas__decode_number(L, payload, len)) { /* runs no code of the user */
             lua_rawseti(L, 2, (lua_Integer)o->index);

@@ -10,6 +10,7 @@
 
 #include "embed_calls.h"
 #include "embed_worker.h"
+#include "job_outcomes.h"
 #include "luas.h"
 #include "pool.h"
 #include "results.h"
@@ -61,7 +62,7 @@ static inline bool luas__embed_has_outcome(const luas_pool *p)
 {
     bool has = p->next.count > 0;
     for (int i = 0; i < p->njobs && !has; i++)
-        has = luas__job_has_taken(p->jobs[i].job) || p->jobs[i].job->output.inbox.len > 0;
+        has = luas__job_outcomes_has_taken(p->jobs[i].job) || p->jobs[i].job->output.inbox.len > 0;
     return has;
 }
 

@@ -8,6 +8,7 @@
 #include "clock.h"
 #include "embed.h"
 #include "error.h"
+#include "job_outcomes.h"
 
 /* How a worker ended, in the outcome's fields and in words. */
 static void describe_end(luas_pool *p, int status, bool hung, luas_outcome *out)
@@ -120,7 +121,7 @@ static bool find_next(luas_pool *p)
     for (int i = 1; i <= p->njobs; i++) {
         int at = (p->looked_at + i) % p->njobs;
         luas__job *job = p->jobs[at].job;
-        const luas__outcome *o = luas__pool_take(p->pool, job) ? luas__job_next(job, &p->payload) : NULL;
+        const luas__outcome *o = luas__pool_take(p->pool, job) ? luas__job_outcomes_next(job, &p->payload) : NULL;
         if (o == NULL)
             continue;
         p->next = *o;

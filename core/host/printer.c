@@ -15,6 +15,7 @@
 #include "fields.h"
 #include "fold.h"
 #include "job_handle.h"
+#include "job_outcomes.h"
 #include "msgpack.h"
 #include "outcome_push.h"
 #include "task.h"
@@ -164,7 +165,7 @@ static int job_print(lua_State *L)
     uint64_t before = p->next;
     const luas__outcome *o = NULL;
     const char *payload;
-    while (luas__pool_take(h->pool->pool, h->job) && (o = luas__job_next_run(h->job, &payload)) != NULL) {
+    while (luas__pool_take(h->pool->pool, h->job) && (o = luas__job_outcomes_next_run(h->job, &payload)) != NULL) {
         luas__job_handle_try(L, h, take(p, o, payload, h->job->seen.stamp));
         if (o->kind != LUAS__KIND_VALUE)
             break;

@@ -10,6 +10,7 @@
 #include "figures.h"
 #include "fail.h"
 #include "job_handle.h"
+#include "job_inputs.h"
 #include "mp_text.h"
 #include "item_text.h"
 #include "joblog.h"
@@ -267,7 +268,7 @@ static int job_name(lua_State *L)
     h->ends = malloc((n > 0 ? n : 1) * sizeof *h->ends);
     int rc = h->ends == NULL ? LUAS_ENOMEM : put_names(L, h, n);
     if (rc == 0 && (rc = luas__state_lock(p)) == 0) {
-        rc = luas__job_name_inputs(h->job, &h->bytes, h->ends, n);
+        rc = luas__job_inputs_name(h->job, &h->bytes, h->ends, n);
         luas__state_unlock(p);
     }
     if (rc == 0)

@@ -4,12 +4,13 @@
 
 #include "cancel.h"
 #include "clock.h"
+#include "job_inputs.h"
 #include "wakes.h"
 
 /* A held task becomes pending. */
 static int release(luas__job *job, const luas__range *task)
 {
-    int rc = luas__job_again(job, *task);
+    int rc = luas__job_inputs_again(job, *task);
     if (rc == 0)
         luas__held_remove(&job->input.held, task);
     return rc;
@@ -31,7 +32,7 @@ static int wake(luas__pool *p, luas__job *job, int64_t now)
     while (rc == 0 && (task = luas__held_due(&job->input.held, now)) != NULL)
         rc = release(job, task);
     if (job->input.limit != NULL)
-        luas__job_release_due(job);
+        luas__job_inputs_release_due(job);
     if (rc == 0 && job->wake.deadline != 0 && job->wake.deadline <= now)
         rc = expire(p, job);
     luas__wakes_set(p, job);

@@ -6,6 +6,7 @@
 
 #include "clock.h"
 #include "error.h"
+#include "job_inputs.h"
 #include "snapshots.h"
 #include "state.h"
 
@@ -141,7 +142,7 @@ void luas__events_dealt(luas__pool *p, const luas__worker *w, const luas__job *j
 const char *luas__events_input(const luas__pool_event *e, size_t *len)
 {
     *len = e->input_len;
-    return e->source != NULL ? luas__job_input(e->source, e->index, len) : e->input;
+    return e->source != NULL ? luas__job_inputs_of(e->source, e->index, len) : e->input;
 }
 
 static void keep_pace(luas__job *job, const luas__pool_event *e)

@@ -1,11 +1,11 @@
 /*
- * A job: one function, its inputs, how they are dealt, and the outcomes that have come and
- * that nobody has taken yet. A job moves no bytes itself: the pool deals from it and settles
- * into it.
+ * A job: one function, its inputs, how they are dealt (job_inputs.h), and the outcomes that have
+ * come and that nobody has taken yet (job_outcomes.h). A job moves no bytes itself: the pool deals
+ * from it and settles into it.
  *
  * The owner: 1. luas__job_new; 2. feeds batches of encoded inputs, or says how many inputs the
- * workers have inherited; 3. seals the job, and the pool does its part; 4. luas__job_swap, and
- * reads the outcomes; 5. luas__job_free, once no worker has a task of it. The pool's lock
+ * workers have inherited; 3. seals the job, and the pool does its part; 4. luas__job_outcomes_swap,
+ * and reads the outcomes; 5. luas__job_free, once no worker has a task of it. The pool's lock
  * guards all of it but `taken`.
  *
  * The process may fork while the pool's thread is working, and the child cannot lock its copy
@@ -161,6 +161,7 @@ typedef struct luas__job {
 
 luas__job *luas__job_new(const luas__policy *policy);
 void luas__job_free(luas__job *j);
+void luas__job_free_batch(luas__batch *b);
 
 /* Moves the job from its list to the end of another one; NULL: to no list. */
 void luas__job_move(luas__job *j, luas__job_list *list);
@@ -179,130 +180,18 @@ static inline luas__job *luas__job_in(luas__queue_node *place)
     return (luas__job *)(void *)place;
 }
 
+/* Call it after every change that can change the answer of luas__job_ready. */
+void luas__job_requeue(luas__job *j);
+
 /* Call it when nobody wants its outcomes any more. No further task is dealt. */
 void luas__job_close(luas__job *j);
 
 /* Has it tasks that may be dealt? */
 bool luas__job_ready(const luas__job *j);
 
-/* Adds tasks. The job takes over the bytes and the malloc'ed offsets; on failure
-   (LUAS_ENOMEM) the caller keeps them. */
-int luas__job_feed(luas__job *j, luas__buffer *bytes, size_t *ends, uint32_t count);
-
-/* The same, for the records of a passage, which take the place of the encoded arguments. The bytes
-   are empty if they are in a file. */
-int luas__job_feed_records(luas__job *j, const luas__passage *of, luas__buffer *bytes, size_t *ends,
-                           uint32_t count);
-
-/* Adds tasks whose inputs the workers have inherited. */
-int luas__job_feed_inherited(luas__job *j, uint64_t count);
-
-/* As luas__job_return, for a task that has run and is to be started again. */
-int luas__job_again(luas__job *j, luas__range task);
-
-/* Of a job with a limit: a task has run so far; the time of some may have come. */
-void luas__job_has_run(luas__job *j, uint64_t index);
-void luas__job_release_due(luas__job *j);
-
-/* Makes room, so that the next `extra` calls of luas__job_return cannot fail. */
-int luas__job_reserve(luas__job *j, size_t extra);
-
-/* Puts tasks back to where they were. */
-int luas__job_return(luas__job *j, luas__range range);
-
-/* Takes up to `most` consecutive pending tasks, all from one batch (NULL: inherited), for the
-   worker with this serial (0: for any). Skips tasks that failed on that worker. Returns false
-   when no others are pending. */
-bool luas__job_take(luas__job *j, uint32_t worker, uint32_t most, luas__range *range,
-                    luas__batch **batch);
-
-/* Takes pending tasks among the `count` ones from `first` on: the first of them and those
-   that follow it in the same batch. Returns false when none is pending. */
-bool luas__job_take_within(luas__job *j, uint64_t first, uint64_t count, luas__range *range,
-                           luas__batch **batch);
-
-/* The batch of a task that is not settled; NULL: its input is inherited. */
-luas__batch *luas__job_batch(luas__job *j, uint64_t index);
-
-/* Where the inputs of some tasks of a batch begin, and their bytes. */
-size_t luas__job_batch_range(const luas__batch *b, uint64_t first, uint64_t count, size_t *len);
-
-/* The encoded inputs of some tasks of a batch, or their records, if no file has them. */
-const char *luas__job_batch_bytes(const luas__batch *b, uint64_t first, uint64_t count, size_t *len);
-
-/* Gives names to inherited inputs, in the form in which inputs are fed. Takes the bytes over,
-   and fails, like luas__job_feed. */
-int luas__job_name_inputs(luas__job *j, luas__buffer *bytes, size_t *ends, uint32_t count);
-
-/* The input of a task that is not settled: MessagePack of its arguments, or of the name of its
-   inherited input; NULL when unknown. Valid until the next call. */
-const char *luas__job_input(luas__job *j, uint64_t index, size_t *len);
-
-/* Makes room, so that luas__job_settle cannot fail for the next outcome. */
-int luas__job_reserve_outcome(luas__job *j, const luas__outcome *o, const luas__buffer *printed);
-
-/* Records an outcome, with what the task printed (NULL: not captured). It may be for several
-   tasks: ones that were cancelled, or whose values are framed. On LUAS_ENOMEM nothing has
-   changed. */
-int luas__job_settle(luas__job *j, const luas__outcome *o, const char *payload,
-                     const luas__buffer *printed);
-
-/* Each pending task with an index between `from` and `to` has this outcome, with an index, a
-   count and attempts of its own. */
-int luas__job_end_pending(luas__job *j, uint64_t from, uint64_t to, const luas__outcome *as,
-                          const char *payload);
-
 bool luas__job_finished(const luas__job *j);
-
-/* Frees the memory that a finished job no longer needs: its outcomes may wait for long. */
-void luas__job_trim(luas__job *j);
-
-/* Keeps an outcome on which the owner has to decide, with all that luas__job_settle would keep. */
-int luas__job_ask(luas__job *j, const luas__outcome *o, const char *payload, const luas__buffer *printed);
-
-/* The owner takes those that were kept. It must have used up those that it took before. */
-void luas__job_swap_asked(luas__job *j);
-
-/* The owner: the first of those that it took, until it is answered; or NULL. */
-const luas__outcome *luas__job_asked(luas__job *j, const char **payload);
-
-/* Makes it the outcome of its task. On LUAS_ENOMEM nothing has changed. */
-int luas__job_settle_asked(luas__job *j, const luas__outcome *o, const char *payload);
-
-/* The first of those that were taken is used up. */
-void luas__job_answered(luas__job *j);
 
 /* Do more outcomes wait than the policy has room for? */
 bool luas__job_full(const luas__job *j);
-
-/* The owner: swaps the inbox and the taken buffer, of which everything must have been read. */
-void luas__job_swap(luas__job *j);
-
-/* The owner: are there outcomes that were taken and not yet read? */
-bool luas__job_has_taken(const luas__job *j);
-
-/* Gives the seconds between start and end of a task, from the stamp that follows its payload;
-   0 in a job that is not stamped. */
-float luas__job_took(const luas__job *j, const char *stamp);
-
-/* The owner: reads the next taken outcome, if it is one of a run of framed values, without the
-   cost of luas__job_next; else returns NULL. */
-static inline const char *luas__job_next_value(luas__job *j, uint64_t *index, uint32_t *len)
-{
-    if (j->output.framed == 0)
-        return NULL;
-    j->output.framed--;
-    *index = ++j->output.value.index;
-    const char *value = luas__frame_next_value(&j->output.frames, len);
-    *len -= j->seen.stamp;
-    return value;
-}
-
-/* The owner: as the next one, but framed values come together, as their frames. */
-const luas__outcome *luas__job_next_run(luas__job *j, const char **payload);
-
-/* The owner: reads the next taken outcome; NULL when there is none left. *payload is valid
-   until the next call. Framed values come one by one. */
-const luas__outcome *luas__job_next(luas__job *j, const char **payload);
 
 #endif

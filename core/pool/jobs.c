@@ -6,6 +6,8 @@
 #include <string.h>
 
 #include "clock.h"
+#include "job_inputs.h"
+#include "job_outcomes.h"
 #include "snapshots.h"
 #include "wakes.h"
 
@@ -117,7 +119,7 @@ void luas__jobs_done(luas__pool *p, luas__job *job)
     if (job->done)
         return;
     luas__wakes_forget(p, job);
-    luas__job_trim(job);
+    luas__job_outcomes_trim(job);
     job->done = true; /* last: a forked child that sees it may read the inbox */
     luas__snapshots_end(p, job);
     luas__jobs_stop_pumping(p, job);
@@ -196,12 +198,12 @@ void luas__jobs_free_all(luas__pool *p)
 
 /* ---- cancelling ---- */
 
-/* As luas__job_end_pending, and counts. */
+/* As luas__job_outcomes_end_pending, and counts. */
 static int end_pending(luas__pool *p, luas__job *job, uint64_t from, uint64_t to,
                        const luas__outcome *as, const char *payload)
 {
     uint64_t settled = job->output.settled;
-    int rc = luas__job_end_pending(job, from, to, as, payload);
+    int rc = luas__job_outcomes_end_pending(job, from, to, as, payload);
     luas__outcome of_all = *as;
     of_all.count = job->output.settled - settled;
     luas__state_count(&p->stats, &of_all);
@@ -250,11 +252,11 @@ static int give_again(luas__pool *p, luas__worker *w, const luas__chunk *had)
     luas__job *job = had->job;
     luas__range range;
     luas__batch *batch;
-    int rc = luas__job_reserve(job, 2 + (size_t)p->spawn.pending); /* it may come back */
-    while (rc == 0 && luas__job_take_within(job, had->index, had->count, &range, &batch)) {
+    int rc = luas__job_inputs_reserve(job, 2 + (size_t)p->spawn.pending); /* it may come back */
+    while (rc == 0 && luas__job_inputs_take_within(job, had->index, had->count, &range, &batch)) {
         rc = luas__worker_tasks_give(w, job, range, batch);
         if (rc < 0)
-            luas__job_return(job, range);
+            luas__job_inputs_return(job, range);
     }
     return rc;
 }

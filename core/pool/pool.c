@@ -14,6 +14,8 @@
 #include "drive.h"
 #include "error.h"
 #include "halt.h"
+#include "job_inputs.h"
+#include "job_outcomes.h"
 #include "jobs.h"
 #include "pump.h"
 #include "receive.h"
@@ -351,7 +353,7 @@ int luas__pool_feed_records(luas__pool *p, luas__job *job, const luas__passage *
 {
     if (luas__state_lock(p) < 0)
         return LUAS_EFOREIGN;
-    int rc = luas__job_feed_records(job, of, bytes, ends, count);
+    int rc = luas__job_inputs_feed_records(job, of, bytes, ends, count);
     luas__wakes_set_limit(p, job);
     if (rc == 0 && job->expired)
         luas__cancel_tasks(p, job, 0, UINT64_MAX); /* without memory it is done in vain */
@@ -364,7 +366,7 @@ int luas__pool_feed_inherited(luas__pool *p, luas__job *job, uint64_t count)
 {
     if (luas__state_lock(p) < 0)
         return LUAS_EFOREIGN;
-    int rc = luas__job_feed_inherited(job, count);
+    int rc = luas__job_inputs_feed_inherited(job, count);
     luas__wakes_set_limit(p, job);
     if (rc == 0 && job->expired)
         luas__cancel_tasks(p, job, 0, UINT64_MAX);
@@ -404,13 +406,13 @@ void luas__pool_seal(luas__pool *p, luas__job *job)
 
 bool luas__pool_take(luas__pool *p, luas__job *job)
 {
-    if (luas__job_has_taken(job))
+    if (luas__job_outcomes_has_taken(job))
         return true;
     if (luas__state_lock(p) == 0) {
-        luas__job_swap(job);
+        luas__job_outcomes_swap(job);
         luas__state_unlock(p);
     } else if (!job->posting) {
-        luas__job_swap(job);
+        luas__job_outcomes_swap(job);
     }
     return job->output.taken.len > 0;
 }

@@ -46,7 +46,7 @@ void luas__pool_drop(luas__pool *p, luas__job *job);
 /* Adds a definition. Every worker gets it before any task that is fed after this call. */
 int luas__pool_define(luas__pool *p, luas__job *job, const char *bytes, size_t len);
 
-/* As luas__job_feed and luas__job_feed_inherited. */
+/* As luas__job_inputs_feed and luas__job_inputs_feed_inherited. */
 int luas__pool_feed(luas__pool *p, luas__job *job, luas__buffer *bytes, size_t *ends,
                     uint32_t count);
 int luas__pool_feed_records(luas__pool *p, luas__job *job, const luas__passage *of,
@@ -105,7 +105,7 @@ int luas__pool_start_no_more(luas__pool *p, luas__job *job);
  */
 int luas__pool_step(luas__pool *p, int64_t timeout, void *host);
 
-/* Makes outcomes ready for luas__job_next. Returns false when there are none. In a copy these
+/* Makes outcomes ready for luas__job_outcomes_next. Returns false when there are none. In a copy these
    are the outcomes that were complete at the fork. */
 bool luas__pool_take(luas__pool *p, luas__job *job);
 

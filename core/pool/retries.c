@@ -4,6 +4,8 @@
 
 #include "clock.h"
 #include "halt.h"
+#include "job_inputs.h"
+#include "job_outcomes.h"
 #include "jobs.h"
 #include "queue.h"
 #include "wakes.h"
@@ -48,7 +50,7 @@ static int64_t pause_before(const luas__job *job, luas__range task)
 
 int luas__retries_again(luas__pool *p, luas__job *job, luas__range task)
 {
-    int rc = job->policy.retry.delay == 0 ? luas__job_again(job, task)
+    int rc = job->policy.retry.delay == 0 ? luas__job_inputs_again(job, task)
         : luas__held_add(&job->input.held, task, luas__now() + pause_before(job, task));
     luas__wakes_set(p, job);
     p->stats.retries += rc == 0;
@@ -64,7 +66,7 @@ int luas__retries_ask(luas__job *job, const luas__outcome *o, const char *payloa
     int rc = luas__held_add(&job->input.held, task, LUAS__HELD_FOR_GOOD);
     if (rc < 0)
         return rc;
-    rc = luas__job_ask(job, o, payload, printed);
+    rc = luas__job_outcomes_ask(job, o, payload, printed);
     if (rc < 0)
         luas__held_remove(&job->input.held, luas__held_for_good(&job->input.held, o->index));
     return rc;
@@ -75,10 +77,10 @@ const luas__outcome *luas__retries_asked(luas__pool *p, luas__job *job, const ch
     if (job->output.asked.taken.len == 0) {
         if (luas__state_lock(p) < 0)
             return NULL;
-        luas__job_swap_asked(job);
+        luas__job_outcomes_swap_asked(job);
         luas__state_unlock(p);
     }
-    return luas__job_asked(job, payload);
+    return luas__job_outcomes_asked(job, payload);
 }
 
 /* Forgets that the task waits for an answer. */
@@ -92,7 +94,7 @@ static void let_go(luas__job *job, uint64_t index)
 /* It is let go before the job may halt, which cancels all that are held. */
 static int settle(luas__pool *p, luas__job *job, const luas__outcome *o, const char *payload)
 {
-    int rc = luas__job_settle_asked(job, o, payload);
+    int rc = luas__job_outcomes_settle_asked(job, o, payload);
     if (rc < 0)
         return rc;
     let_go(job, o->index);
@@ -117,7 +119,7 @@ static int start_again(luas__pool *p, luas__job *job, luas__range task)
 static int answer(luas__pool *p, luas__job *job, bool again)
 {
     const char *payload;
-    const luas__outcome *o = luas__job_asked(job, &payload);
+    const luas__outcome *o = luas__job_outcomes_asked(job, &payload);
     const luas__range *held = o != NULL ? luas__held_for_good(&job->input.held, o->index) : NULL;
     if (held == NULL)
         return 0; /* it was cancelled */
@@ -130,7 +132,7 @@ int luas__retries_answer(luas__pool *p, luas__job *job, bool again)
         return LUAS_EFOREIGN;
     int rc = answer(p, job, again);
     if (rc == 0)
-        luas__job_answered(job);
+        luas__job_outcomes_answered(job);
     luas__state_unlock(p);
     return rc;
 }

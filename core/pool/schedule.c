@@ -7,6 +7,7 @@
 #include "clock.h"
 #include "concurrency.h"
 #include "error.h"
+#include "job_inputs.h"
 #include "wakes.h"
 
 #define CHUNK_TIME (LUAS__MS / 2)
@@ -142,15 +143,15 @@ static int give(luas__pool *p, luas__worker *w, luas__job *job)
     uint32_t size = chunk_size(p, job);
     luas__range range;
     luas__batch *batch;
-    int rc = luas__job_reserve(job, 1 + (size_t)p->spawn.pending); /* if forks fail, these
+    int rc = luas__job_inputs_reserve(job, 1 + (size_t)p->spawn.pending); /* if forks fail, these
                                                                       ranges come back */
-    if (rc < 0 || !luas__job_take(job, whom_to_avoid(p, w, job),
-                                  size < most ? size : (uint32_t)most, &range, &batch))
+    if (rc < 0 || !luas__job_inputs_take(job, whom_to_avoid(p, w, job),
+                                         size < most ? size : (uint32_t)most, &range, &batch))
         return rc;
     bool joins = job->pace.concurrency > 0 && !luas__concurrency_has(w, job);
     rc = luas__worker_tasks_give(w, job, range, batch);
     if (rc < 0) {
-        luas__job_return(job, range);
+        luas__job_inputs_return(job, range);
         return rc;
     }
     job->pace.slots_left -= joins;

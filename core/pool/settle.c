@@ -5,6 +5,7 @@
 #include "clock.h"
 #include "error.h"
 #include "halt.h"
+#include "job_outcomes.h"
 #include "jobs.h"
 #include "retries.h"
 #include "wakes.h"
@@ -23,11 +24,11 @@ static int settle(luas__pool *p, luas__worker *w, const luas__outcome *o, const 
 {
     luas__job *job = w->tasks.chunks[0].job;
     luas__buffer *text = captured(p, w);
-    int rc = job->seen.stamp > 0 ? luas__job_reserve_outcome(job, o, text) : 0;
+    int rc = job->seen.stamp > 0 ? luas__job_outcomes_reserve(job, o, text) : 0;
     if (rc == 0 && job->seen.stamp > 0)
         rc = luas__events_ended(p, w, o, payload, false); /* while the inputs are there */
     if (rc == 0)
-        rc = luas__job_settle(job, o, payload, text);
+        rc = luas__job_outcomes_settle(job, o, payload, text);
     if (rc < 0)
         return rc;
     luas__state_count(&p->stats, o);
@@ -85,7 +86,7 @@ int luas__settle_task(luas__pool *p, luas__worker *w, int kind, luas__mp_reader 
     const char *bytes = payload != NULL ? (const char *)payload->at : NULL;
     if (payload != NULL)
         o.len = (uint32_t)(payload->end - payload->at) - c->job->seen.stamp;
-    o.took = payload == NULL ? time_of(w) : luas__job_took(c->job, bytes + o.len);
+    o.took = payload == NULL ? time_of(w) : luas__job_outcomes_took(c->job, bytes + o.len);
     o.expired = kind == LUAS__KIND_CANCELLED && c->job->expired;
     enum luas__retry again = luas__retries_decide(c->job, kind, c->attempts);
     return again == LUAS__RETRY_NOT ? settle(p, w, &o, bytes)

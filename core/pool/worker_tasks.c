@@ -6,6 +6,7 @@
 
 #include "array.h"
 #include "clock.h"
+#include "job_inputs.h"
 
 static luas__known_job *find_job(const luas__worker *w, const luas__job *job)
 {
@@ -111,7 +112,7 @@ static int surround(luas__worker *w, const luas__job *job, const luas__batch *ba
 static int send_records(luas__buffer *out, const luas__chunk *c, const luas__batch *b)
 {
     const luas__text *text = b->of.text;
-    size_t len, from = luas__job_batch_range(b, c->index, c->count, &len);
+    size_t len, from = luas__job_inputs_range(b, c->index, c->count, &len);
     const int64_t place[] = {text->fd >= 0 ? getpid() : 0, text->fd, (int64_t)text->device, (int64_t)text->inode,
                              (int64_t)(b->of.from + from), (int64_t)len,
                              (int64_t)(b->of.number + (c->index - b->first)),
@@ -135,7 +136,7 @@ static int send_inputs(luas__buffer *out, const luas__chunk *c, const luas__batc
         return 0;
     if (batch->of.text != NULL)
         return send_records(out, c, batch);
-    const char *bytes = luas__job_batch_bytes(batch, c->index, c->count, &len);
+    const char *bytes = luas__job_inputs_bytes(batch, c->index, c->count, &len);
     return luas__buffer_append(out, bytes, len);
 }
 
@@ -275,7 +276,7 @@ static void return_last(luas__worker *w, uint32_t started)
 {
     luas__chunk *c = &w->tasks.chunks[w->tasks.nchunks - 1];
     uint32_t back = after(c, started), kept = c->count - back;
-    luas__job_return(c->job, (luas__range){.first = c->index + kept, .count = back,
+    luas__job_inputs_return(c->job, (luas__range){.first = c->index + kept, .count = back,
                                            .attempts = c->attempts});
     luas__known_job *known = find_job(w, c->job);
     if (known != NULL)
@@ -290,7 +291,7 @@ static void return_last(luas__worker *w, uint32_t started)
 int luas__worker_tasks_revoke(luas__worker *w)
 {
     for (int i = 0; i < w->tasks.nchunks; i++) {
-        int rc = luas__job_reserve(w->tasks.chunks[i].job, (size_t)w->tasks.nchunks);
+        int rc = luas__job_inputs_reserve(w->tasks.chunks[i].job, (size_t)w->tasks.nchunks);
         if (rc < 0)
             return rc; /* nothing was revoked */
     }
@@ -308,7 +309,7 @@ void luas__worker_tasks_answered(luas__worker *w, uint32_t n)
 {
     luas__chunk *c = &w->tasks.chunks[0];
     for (uint32_t i = 0; c->job->input.limit != NULL && i < n; i++)
-        luas__job_has_run(c->job, c->index + i);
+        luas__job_inputs_has_run(c->job, c->index + i);
     c->index += n;
     c->seq += n;
     c->count -= n;

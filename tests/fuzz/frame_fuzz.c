@@ -8,6 +8,8 @@
 #define _GNU_SOURCE
 #include <stdlib.h>
 
+#include "job_inputs.h"
+#include "job_outcomes.h"
 #include "pool.h"
 #include "reap.h"
 #include "receive.h"
@@ -42,7 +44,7 @@ static luas__job *add_job(luas__pool *p, luas__worker *w, int retries)
     luas__batch *batch;
     MUST(job != NULL && luas__pool_start(p, job) == 0);
     MUST(luas__pool_feed_inherited(p, job, TASKS) == 0);
-    while (luas__job_take(job, w->serial, CHUNK, &range, &batch))
+    while (luas__job_inputs_take(job, w->serial, CHUNK, &range, &batch))
         MUST(luas__worker_tasks_give(w, job, range, batch) == 0);
     return job;
 }
@@ -78,7 +80,7 @@ static void check_outcomes(luas__pool *p, luas__job *job)
     const luas__outcome *o;
     const char *payload;
     if (luas__pool_take(p, job))
-        while ((o = luas__job_next(job, &payload)) != NULL) {
+        while ((o = luas__job_outcomes_next(job, &payload)) != NULL) {
             MUST(o->count == 1 && o->index >= 1 && o->index <= TASKS && !seen[o->index]);
             seen[o->index] = true;
             outcomes++;

@@ -13,6 +13,7 @@
 
 #include "clock.h"
 #include "error.h"
+#include "job_outcomes.h"
 #include "pool.h"
 #include "testing.h"
 
@@ -309,7 +310,7 @@ static inline void take_outcomes(luas__pool *pool, luas__job *job, tally *t)
     const luas__outcome *o;
     const char *payload;
     while (luas__pool_take(pool, job))
-        while ((o = luas__job_next(job, &payload)) != NULL)
+        while ((o = luas__job_outcomes_next(job, &payload)) != NULL)
             count_outcome(t, o);
 }
 

@@ -1,4 +1,5 @@
 /* Cancelling some tasks leaves all others where they were. */
+#include "job_outcomes.h"
 #include "pool_testing.h"
 
 /* What it was sent waits in it for a while. */
@@ -91,7 +92,7 @@ static void test_order_within_a_worker(void)
         const luas__outcome *o;
         const char *payload;
         CHECK(luas__pool_step(pool, LUAS__SECOND, NULL) >= 0);
-        while (luas__pool_take(pool, job) && (o = luas__job_next(job, &payload)) != NULL) {
+        while (luas__pool_take(pool, job) && (o = luas__job_outcomes_next(job, &payload)) != NULL) {
             total += o->count;
             if (o->kind != LUAS__KIND_VALUE)
                 continue;

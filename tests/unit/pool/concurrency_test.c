@@ -3,6 +3,7 @@
 
 #include "clock.h"
 #include "concurrency.h"
+#include "job_inputs.h"
 #include "pool_testing.h"
 
 enum { WORKERS = 64, CPUS = 2, MANY = 256 * WORKERS };
@@ -20,7 +21,7 @@ static luas__job *start_heard(luas__pool *p, const luas__policy *policy, uint64_
                               double steady_ns)
 {
     luas__job *job = start_job(p, policy);
-    CHECK_INT(luas__job_feed_inherited(job, count), 0);
+    CHECK_INT(luas__job_inputs_feed_inherited(job, count), 0);
     job->pace.steady_ns = steady_ns;
     job->pace.heard_at = INT64_MAX / 2;
     return job;

@@ -5,6 +5,7 @@
  */
 #define _GNU_SOURCE
 #include "copy_testing.h"
+#include "job_outcomes.h"
 #include "pool_testing.h"
 
 /* Runs in a copy that was made while somebody worked on the pool. */
@@ -90,10 +91,10 @@ static bool has_three(luas__pool *pool, luas__job *job)
     const luas__outcome *o;
     const char *payload;
     for (uint64_t i = 1; i <= 3; i++)
-        if (!luas__pool_take(pool, job) || (o = luas__job_next(job, &payload)) == NULL
+        if (!luas__pool_take(pool, job) || (o = luas__job_outcomes_next(job, &payload)) == NULL
             || o->index != i || o->len != 4 || memcmp(payload, "echo", 4) != 0)
             return false;
-    return luas__job_next(job, &payload) == NULL && !luas__pool_take(pool, job);
+    return luas__job_outcomes_next(job, &payload) == NULL && !luas__pool_take(pool, job);
 }
 
 static bool has_none(luas__pool *pool, luas__job *job)
@@ -162,7 +163,7 @@ static void test_what_was_coming_is_left_alone(void)
 static bool has_ended(luas__pool *pool, luas__job *job)
 {
     const char *payload;
-    const luas__outcome *o = luas__pool_take(pool, job) ? luas__job_next(job, &payload) : NULL;
+    const luas__outcome *o = luas__pool_take(pool, job) ? luas__job_outcomes_next(job, &payload) : NULL;
     return job->process_gone && WIFSIGNALED(job->process_status)
         && WTERMSIG(job->process_status) == SIGKILL && luas__pool_process(pool, job) == 0
         && o != NULL && o->kind == LUAS__KIND_CRASH;

@@ -1,5 +1,7 @@
 /* A job deals every task and has exactly one outcome for each. */
 #include "job.h"
+#include "job_outcomes.h"
+#include "job_inputs.h"
 
 #include "error.h"
 #include "frame.h"
@@ -24,7 +26,7 @@ static void feed(luas__job *job, uint32_t count)
         CHECK_INT(luas__buffer_append(&bytes, text, (size_t)n), 0);
         ends[i] = bytes.len;
     }
-    CHECK_INT(luas__job_feed(job, &bytes, ends, count), 0);
+    CHECK_INT(luas__job_inputs_feed(job, &bytes, ends, count), 0);
     CHECK(bytes.data == NULL);
 }
 
@@ -32,7 +34,7 @@ static int settle(luas__job *job, uint64_t index, int kind, const char *payload)
 {
     luas__outcome o = {.index = index, .count = 1, .kind = (uint16_t)kind,
                        .len = (uint32_t)strlen(payload)};
-    return luas__job_settle(job, &o, payload, NULL);
+    return luas__job_outcomes_settle(job, &o, payload, NULL);
 }
 
 /* Tasks from..to have these values: their indices, in decimal. */
@@ -49,7 +51,7 @@ static int settle_values(luas__job *job, uint64_t from, uint64_t to)
     }
     luas__outcome o = {.index = from, .count = to - from + 1, .kind = LUAS__KIND_VALUE,
                        .framed = 1, .len = (uint32_t)frames.len};
-    int rc = luas__job_settle(job, &o, luas__buffer_bytes(&frames), NULL);
+    int rc = luas__job_outcomes_settle(job, &o, luas__buffer_bytes(&frames), NULL);
     luas__buffer_release(&frames);
     return rc;
 }
@@ -65,17 +67,17 @@ static void test_values_settled_together_are_read_one_by_one(void)
     CHECK_INT(settle_values(job, 14, 20), 0);
     CHECK_INT(job->output.settled, 20);
     CHECK_INT(job->input.nbatches, 0);
-    luas__job_swap(job);
+    luas__job_outcomes_swap(job);
     for (uint64_t i = 1; i <= 20; i++) {
-        CHECK(luas__job_has_taken(job));
-        CHECK((o = luas__job_next(job, &payload)) != NULL);
+        CHECK(luas__job_outcomes_has_taken(job));
+        CHECK((o = luas__job_outcomes_next(job, &payload)) != NULL);
         CHECK(o->index == i && o->count == 1 && !o->framed);
         char text[24];
         int n = snprintf(text, sizeof text, "%" PRIu64, i);
         CHECK(o->len == (uint32_t)n && memcmp(payload, text, (size_t)n) == 0);
     }
-    CHECK(!luas__job_has_taken(job));
-    CHECK(luas__job_next(job, &payload) == NULL);
+    CHECK(!luas__job_outcomes_has_taken(job));
+    CHECK(luas__job_outcomes_next(job, &payload) == NULL);
     luas__job_free(job);
 }
 
@@ -89,12 +91,12 @@ static void test_dealt_in_order(void)
     static const uint64_t firsts[] = {1, 5, 9, 11, 15, 19};
     static const uint64_t counts[] = {4, 4, 2, 4, 4, 2};
     for (int i = 0; i < 6; i++) {
-        CHECK(luas__job_take(job, 1, 4, &range, &batch));
+        CHECK(luas__job_inputs_take(job, 1, 4, &range, &batch));
         CHECK_INT(range.first, firsts[i]);
         CHECK_INT(range.count, counts[i]); /* never from two batches */
         CHECK_INT(batch->first, i < 3 ? 1 : 11);
     }
-    CHECK(!luas__job_take(job, 1, 4, &range, &batch));
+    CHECK(!luas__job_inputs_take(job, 1, 4, &range, &batch));
     luas__job_free(job);
 }
 
@@ -105,12 +107,12 @@ static void test_batches_hold_the_bytes_of_their_tasks(void)
     luas__batch *batch;
     size_t len;
     feed(job, 12);
-    CHECK(luas__job_take(job, 1, 12, &range, &batch));
-    CHECK_BYTES(luas__job_batch_bytes(batch, 1, 1, &len), "1", 1);
+    CHECK(luas__job_inputs_take(job, 1, 12, &range, &batch));
+    CHECK_BYTES(luas__job_inputs_bytes(batch, 1, 1, &len), "1", 1);
     CHECK_INT(len, 1);
-    CHECK_BYTES(luas__job_batch_bytes(batch, 9, 3, &len), "91011", 5);
+    CHECK_BYTES(luas__job_inputs_bytes(batch, 9, 3, &len), "91011", 5);
     CHECK_INT(len, 5);
-    luas__job_batch_bytes(batch, 1, 12, &len);
+    luas__job_inputs_bytes(batch, 1, 12, &len);
     CHECK_INT(len, 9 + 6);
     luas__job_free(job);
 }
@@ -121,17 +123,17 @@ static void test_returned_tasks_go_first_and_elsewhere(void)
     luas__range range;
     luas__batch *batch;
     feed(job, 3);
-    CHECK(luas__job_take(job, 1, 1, &range, &batch));
+    CHECK(luas__job_inputs_take(job, 1, 1, &range, &batch));
     range.avoid = 1;
     range.attempts = 1;
-    CHECK_INT(luas__job_return(job, range), 0);
-    CHECK(luas__job_take(job, 1, 1, &range, &batch));
+    CHECK_INT(luas__job_inputs_return(job, range), 0);
+    CHECK(luas__job_inputs_take(job, 1, 1, &range, &batch));
     CHECK_INT(range.first, 2);
-    CHECK(luas__job_take(job, 2, 5, &range, &batch));
+    CHECK(luas__job_inputs_take(job, 2, 5, &range, &batch));
     CHECK_INT(range.first, 1);
     CHECK_INT(range.count, 1);
     CHECK_INT(range.attempts, 1);
-    CHECK(luas__job_take(job, 1, 5, &range, &batch));
+    CHECK(luas__job_inputs_take(job, 1, 5, &range, &batch));
     CHECK_INT(range.first, 3);
     CHECK_INT(job->input.waiting, 0);
     luas__job_free(job);
@@ -144,12 +146,12 @@ static void test_returned_tasks_are_where_they_were(void)
     luas__batch *batch;
     feed(job, 10);
     for (int i = 0; i < 3; i++)
-        CHECK(luas__job_take(job, 1, 2, &ranges[i], &batch));
+        CHECK(luas__job_inputs_take(job, 1, 2, &ranges[i], &batch));
     static const int returned[] = {2, 0, 1};
     for (int i = 0; i < 3; i++)
-        CHECK_INT(luas__job_return(job, ranges[returned[i]]), 0);
+        CHECK_INT(luas__job_inputs_return(job, ranges[returned[i]]), 0);
     for (uint64_t first = 1; first < 7; first += 2) {
-        CHECK(luas__job_take(job, 1, 10, &range, &batch));
+        CHECK(luas__job_inputs_take(job, 1, 10, &range, &batch));
         CHECK(range.first == first && range.count == 2);
     }
     luas__job_free(job);
@@ -165,12 +167,12 @@ static void test_any_can_be_cancelled_alone(void)
     for (int i = 0; i < TASKS; i++)
         feed(job, 1);
     for (uint64_t i = 2; i <= TASKS; i += 2)
-        CHECK_INT(luas__job_end_pending(job, i, i, &(luas__outcome){.kind = LUAS__KIND_CANCELLED}, NULL), 0);
+        CHECK_INT(luas__job_outcomes_end_pending(job, i, i, &(luas__outcome){.kind = LUAS__KIND_CANCELLED}, NULL), 0);
     CHECK_INT(job->input.pending.count, TASKS / 2);
-    CHECK_INT(luas__job_end_pending(job, 7, 5, &(luas__outcome){.kind = LUAS__KIND_CANCELLED}, NULL), 0); /* none */
+    CHECK_INT(luas__job_outcomes_end_pending(job, 7, 5, &(luas__outcome){.kind = LUAS__KIND_CANCELLED}, NULL), 0); /* none */
     CHECK_INT(job->input.waiting, TASKS / 2);
     for (uint64_t i = 1; i <= TASKS; i += 2) {
-        CHECK(luas__job_take(job, 1, 10, &range, &batch));
+        CHECK(luas__job_inputs_take(job, 1, 10, &range, &batch));
         CHECK(range.first == i && range.count == 1 && batch->first == i);
         CHECK_INT(settle(job, i, LUAS__KIND_VALUE, "x"), 0);
     }
@@ -187,7 +189,7 @@ static void test_a_batch_is_freed_when_all_of_it_is_settled(void)
     const luas__batch *second = job->input.batches[1].batch;
     luas__range range;
     luas__batch *batch;
-    while (luas__job_take(job, 1, 1, &range, &batch))
+    while (luas__job_inputs_take(job, 1, 1, &range, &batch))
         continue;
     CHECK_INT(settle(job, 1, LUAS__KIND_VALUE, "x"), 0);
     CHECK_INT(settle(job, 3, LUAS__KIND_VALUE, "x"), 0);
@@ -209,22 +211,22 @@ static void test_outcomes_are_read_as_they_were_settled(void)
     luas__job *job = new_job(0);
     const char *payload;
     char text[64];
-    CHECK_INT(luas__job_feed_inherited(job, 50), 0);
+    CHECK_INT(luas__job_inputs_feed_inherited(job, 50), 0);
     for (uint64_t i = 1; i <= 50; i++) {
         memset(text, 'a', sizeof text);
         text[i] = '\0';
         CHECK_INT(settle(job, i, LUAS__KIND_VALUE, text), 0);
     }
-    CHECK(luas__job_next(job, &payload) == NULL);
-    luas__job_swap(job);
+    CHECK(luas__job_outcomes_next(job, &payload) == NULL);
+    luas__job_outcomes_swap(job);
     for (uint64_t i = 1; i <= 50; i++) {
-        const luas__outcome *o = luas__job_next(job, &payload);
+        const luas__outcome *o = luas__job_outcomes_next(job, &payload);
         CHECK(o != NULL);
         CHECK_INT(o->index, i);
         CHECK_INT(o->len, i);
         CHECK_INT(payload[i - 1], 'a');
     }
-    CHECK(luas__job_next(job, &payload) == NULL);
+    CHECK(luas__job_outcomes_next(job, &payload) == NULL);
     luas__job_free(job);
 }
 
@@ -233,12 +235,12 @@ static void test_full_when_too_much_waits(void)
     luas__job *job = new_job(1000);
     char text[101] = {0};
     memset(text, 'x', 100);
-    CHECK_INT(luas__job_feed_inherited(job, 100), 0);
+    CHECK_INT(luas__job_inputs_feed_inherited(job, 100), 0);
     uint64_t i = 0;
     for (; !luas__job_full(job); i++)
         CHECK_INT(settle(job, i + 1, LUAS__KIND_VALUE, text), 0);
     CHECK(i > 1 && i < 11);
-    luas__job_swap(job);
+    luas__job_outcomes_swap(job);
     CHECK(!luas__job_full(job));
     luas__job_free(job);
 }
@@ -274,15 +276,15 @@ static void test_a_job_is_queued_while_it_has_tasks_to_deal(void)
     CHECK(!is_in(&q, job));
     feed(job, 2);
     CHECK(is_in(&q, job));
-    CHECK(luas__job_take(job, 0, 2, &range, &batch));
+    CHECK(luas__job_inputs_take(job, 0, 2, &range, &batch));
     CHECK(!is_in(&q, job));
-    CHECK_INT(luas__job_return(job, range), 0);
+    CHECK_INT(luas__job_inputs_return(job, range), 0);
     CHECK(is_in(&q, job));
     luas__job_enqueue(job, &other);
     CHECK(is_in(&other, job) && luas__queue_first(&q) == NULL);
-    CHECK_INT(luas__job_end_pending(job, 0, UINT64_MAX, &(luas__outcome){.kind = LUAS__KIND_CANCELLED}, NULL), 0);
+    CHECK_INT(luas__job_outcomes_end_pending(job, 0, UINT64_MAX, &(luas__outcome){.kind = LUAS__KIND_CANCELLED}, NULL), 0);
     CHECK(!is_in(&other, job));
-    CHECK_INT(luas__job_feed_inherited(job, 1), 0);
+    CHECK_INT(luas__job_inputs_feed_inherited(job, 1), 0);
     CHECK(is_in(&other, job));
     luas__job_close(job);
     CHECK(!is_in(&other, job));
@@ -298,7 +300,7 @@ static void test_a_full_job_is_not_queued(void)
     for (uint64_t i = 1; is_in(&q, job); i++)
         CHECK_INT(settle(job, i, LUAS__KIND_VALUE, "some bytes of it"), 0);
     CHECK(luas__job_full(job));
-    luas__job_swap(job);
+    luas__job_outcomes_swap(job);
     CHECK(is_in(&q, job));
     luas__job_free(job);
     CHECK(luas__queue_first(&q) == NULL);
@@ -349,7 +351,7 @@ static void model_feed(model *m)
         return;
     memset(m->state + m->job->input.fed + 1, PENDING, count);
     if (m->job->input.fed > MOST / 2)
-        CHECK_INT(luas__job_feed_inherited(m->job, count), 0);
+        CHECK_INT(luas__job_inputs_feed_inherited(m->job, count), 0);
     else
         feed(m->job, count);
 }
@@ -368,7 +370,7 @@ static void model_take(model *m)
     luas__batch *batch;
     uint32_t worker = 1 + draw(&m->random, 3);
     uint32_t most = 1 + draw(&m->random, 12);
-    if (!luas__job_take(m->job, worker, most, &r, &batch))
+    if (!luas__job_inputs_take(m->job, worker, most, &r, &batch))
         return;
     CHECK(r.count > 0 && r.count <= most && r.avoid != worker);
     if (batch != NULL)
@@ -392,7 +394,7 @@ static void model_return(model *m)
     luas__range r = drop_held(m);
     r.avoid = draw(&m->random, 4);
     r.attempts++;
-    CHECK_INT(luas__job_return(m->job, r), 0);
+    CHECK_INT(luas__job_inputs_return(m->job, r), 0);
     move(m, r, DEALT, PENDING);
 }
 
@@ -419,7 +421,7 @@ static void model_cancel(model *m)
     uint64_t from = draw(&m->random, MOST + 10), to = from + draw(&m->random, 30);
     if (draw(&m->random, 50) == 0)
         to = UINT64_MAX;
-    CHECK_INT(luas__job_end_pending(m->job, from, to, &(luas__outcome){.kind = LUAS__KIND_CANCELLED}, NULL), 0);
+    CHECK_INT(luas__job_outcomes_end_pending(m->job, from, to, &(luas__outcome){.kind = LUAS__KIND_CANCELLED}, NULL), 0);
     for (uint64_t i = from > 0 ? from : 1; i <= to && i <= m->job->input.fed; i++)
         if (m->state[i] == PENDING)
             m->state[i] = SETTLED;
@@ -429,8 +431,8 @@ static void model_read(model *m)
 {
     const luas__outcome *o;
     const char *payload;
-    luas__job_swap(m->job);
-    while ((o = luas__job_next(m->job, &payload)) != NULL) {
+    luas__job_outcomes_swap(m->job);
+    while ((o = luas__job_outcomes_next(m->job, &payload)) != NULL) {
         CHECK(o->count > 0 && o->index + o->count - 1 <= m->job->input.fed);
         move(m, (luas__range){.first = o->index, .count = o->count}, SETTLED, READ);
     }

@@ -1,5 +1,6 @@
 /* Every task ends exactly once, whatever its worker does. */
 #define _GNU_SOURCE
+#include "job_outcomes.h"
 #include "pool_testing.h"
 
 static void test_opens_and_closes_without_work(void)
@@ -310,7 +311,7 @@ static void test_a_slow_consumer_is_not_flooded(void)
         CHECK(job->output.inbox.len < 30 * SIZE);
         const char *payload;
         if (luas__pool_take(pool, job))
-            for (const luas__outcome *o; (o = luas__job_next(job, &payload)) != NULL;)
+            for (const luas__outcome *o; (o = luas__job_outcomes_next(job, &payload)) != NULL;)
                 count_outcome(t, o);
     }
     luas__pool_drop(pool, job);

@@ -1,5 +1,6 @@
 /* Workers that fail before they are of use. */
 #define _GNU_SOURCE
+#include "job_outcomes.h"
 #include "pool_testing.h"
 
 /* How often a worker was to start, and whether it fails at that; shared. */
@@ -122,7 +123,7 @@ static void check_outcome(luas__pool *pool, luas__job *job, uint64_t tasks, int 
     uint64_t seen = 0;
     for (bool waits = false; seen < tasks; waits = true) {
         CHECK(!waits || luas__pool_step(pool, LUAS__SECOND, NULL) >= 0);
-        while (luas__pool_take(pool, job) && (o = luas__job_next(job, &payload)) != NULL) {
+        while (luas__pool_take(pool, job) && (o = luas__job_outcomes_next(job, &payload)) != NULL) {
             seen += o->count;
             CHECK(o->kind == kind && o->in_init);
             CHECK(memmem(payload, o->len, words, strlen(words)) != NULL);

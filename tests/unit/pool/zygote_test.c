@@ -11,6 +11,7 @@
 #include <poll.h>
 
 #include "fd.h"
+#include "job_outcomes.h"
 
 static int era; /* of the host: what a worker has of it is what it was at the fork */
 
@@ -313,7 +314,7 @@ static eras take_eras(luas__pool *pool, luas__job *job)
     int64_t end = luas__now() + 60 * LUAS__SECOND;
     for (uint64_t total = 0; total < job->input.fed;) {
         while (luas__pool_take(pool, job))
-            while ((o = luas__job_next(job, &payload)) != NULL) {
+            while ((o = luas__job_outcomes_next(job, &payload)) != NULL) {
                 e.crashes += o->kind == LUAS__KIND_CRASH;
                 e.large += o->len > 1000000;
                 if (o->kind == LUAS__KIND_VALUE)
