@@ -32,10 +32,11 @@ FLOORS = {
     "proc": ["wire", "base"],
     "shared": ["proc", "wire", "base"],
     "pool": ["proc", "wire", "base"],
+    "cluster": ["base"],
     "codec": ["wire", "base"],
     "worker": ["codec", "shared", "proc", "wire", "base"],
-    "host": ["worker", "codec", "pool", "shared", "proc", "wire", "base"],
-    "program": ["host", "worker", "codec", "pool", "shared", "proc", "wire", "base"],
+    "host": ["cluster", "worker", "codec", "pool", "shared", "proc", "wire", "base"],
+    "program": ["host", "cluster", "worker", "codec", "pool", "shared", "proc", "wire", "base"],
 }
 
 # The pointers to functions in structs, and who is called.

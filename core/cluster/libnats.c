@@ -1,0 +1,47 @@
+/* Loading libnats. */
+#include "libnats.h"
+
+#include <dlfcn.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Shared by all threads of the process. Never changed once it is filled. */
+static luas__libnats functions;
+static char reason[256];
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+static void *open_library(void)
+{
+    static const char *const names[] = {"libnats.so.3.4", "libnats.so", "libnats.dylib"};
+    void *library = NULL;
+    for (size_t i = 0; library == NULL && i < sizeof names / sizeof *names; i++)
+        library = dlopen(names[i], RTLD_NOW | RTLD_LOCAL);
+    return library;
+}
+
+static void load(void)
+{
+    void *library = open_library(), *address;
+    if (library == NULL) {
+        snprintf(reason, sizeof reason, "a cluster needs the library libnats, which cannot be loaded "
+                 "(Debian's package is libnats3.4: apt-get install libnats3.4)");
+        return;
+    }
+#define LOAD(result, name, arguments) \
+    address = dlsym(library, #name); \
+    if (address == NULL) { \
+        snprintf(reason, sizeof reason, "this libnats has no " #name); \
+        return; \
+    } \
+    memcpy(&functions.name, &address, sizeof address);
+    LUAS__NATS(LOAD)
+#undef LOAD
+}
+
+const luas__libnats *luas__libnats_load(const char **why)
+{
+    pthread_once(&once, load);
+    *why = reason;
+    return reason[0] == '\0' ? &functions : NULL;
+}

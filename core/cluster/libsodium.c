@@ -1,0 +1,49 @@
+/* Loading libsodium. */
+#include "libsodium.h"
+
+#include <dlfcn.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+
+/* Shared by all threads of the process. Never changed once it is filled. */
+static luas__libsodium functions;
+static char reason[256];
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+static void *open_library(void)
+{
+    static const char *const names[] = {"libsodium.so.23", "libsodium.so.26", "libsodium.so", "libsodium.dylib"};
+    void *library = NULL;
+    for (size_t i = 0; library == NULL && i < sizeof names / sizeof *names; i++)
+        library = dlopen(names[i], RTLD_NOW | RTLD_LOCAL);
+    return library;
+}
+
+static void load(void)
+{
+    void *library = open_library(), *address;
+    if (library == NULL) {
+        snprintf(reason, sizeof reason, "the key of a cluster needs the library libsodium, which cannot be "
+                 "loaded (Debian's package is libsodium23: apt-get install libsodium23)");
+        return;
+    }
+#define LOAD(result, name, arguments) \
+    address = dlsym(library, #name); \
+    if (address == NULL) { \
+        snprintf(reason, sizeof reason, "this libsodium has no " #name); \
+        return; \
+    } \
+    memcpy(&functions.name, &address, sizeof address);
+    LUAS__SODIUM(LOAD)
+#undef LOAD
+    if (functions.sodium_init() < 0)
+        snprintf(reason, sizeof reason, "libsodium does not start");
+}
+
+const luas__libsodium *luas__libsodium_load(const char **why)
+{
+    pthread_once(&once, load);
+    *why = reason;
+    return reason[0] == '\0' ? &functions : NULL;
+}
