@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "cluster_handle.h"
 #include "cpus.h"
 #include "fail.h"
 #include "handles.h"
@@ -88,6 +89,13 @@ static int core_worker(lua_State *L)
     lua_getfield(L, LUA_REGISTRYINDEX, LUAS__PROCESS_KEY);
     lua_getfield(L, LUA_REGISTRYINDEX, LUAS__WORKER_NAME_KEY);
     return 3;
+}
+
+/* What the program was told of a cluster: a table, or nil. */
+static int core_cluster(lua_State *L)
+{
+    lua_getfield(L, LUA_REGISTRYINDEX, "luas.cluster");
+    return 1;
 }
 
 /* The workers that the program's -j asks for, or nil. */
@@ -213,7 +221,7 @@ static const luaL_Reg functions[] = {
     {"pool", luas__pool_handle_new}, {"policy", luas__job_handle_policy},
     {"cpus", core_cpus}, {"parent", core_parent}, {"worker", core_worker}, {"task", core_task},
     {"task_seq", core_task_seq}, {"libraries", core_libraries},
-    {"workers", core_workers}, {"now", core_now}, {"sleep", core_sleep}, {"isatty", core_isatty},
+    {"workers", core_workers}, {"cluster", core_cluster}, {"now", core_now}, {"sleep", core_sleep}, {"isatty", core_isatty},
     {"guard", luas__inline_call}, {"stop", luas__inline_call_stop},
     {"stopped", luas__inline_call_stopped}, {"describe", luas__inline_call_describe}, {"try", luas__inline_call_try},
     {"traceback", core_traceback},
@@ -223,7 +231,7 @@ static const luaL_Reg functions[] = {
     {"tell", core_tell}, {"check", core_check}, {"call", core_call}, {"length", core_length},
     {"check_list", luas__feed_check_list}, {"report", luas__fail_report}, {"caller", core_caller},
     {"ends_alone", core_ends_alone}, {"at_end", core_at_end},
-    {"reporter", luas__fail_reporter}, {"called", core_called}, {"text_tools", luas__printer_tools},
+    {"reporter", luas__fail_reporter}, {"called", core_called}, {"text_tools", luas__printer_tools}, {"cluster_tools", luas__cluster_handle_tools},
     {"each_record", luas__printer_each_record}, {"joining", luas__share_joining}, {NULL, NULL},
 };
 

@@ -36,6 +36,7 @@
  *   core.task_seq() -> number           of the task that runs here: not the last one's; 0
  *                                   between tasks, and in a host
  *   core.workers() -> n or nil      that the program's -j asks for
+ *   core.cluster() -> table or nil  what the program's command line says of a cluster: cluster, key, ca, nkey
  *   core.now() -> seconds           of a clock that only goes forward
  *   core.sleep(seconds)             or until a signal comes
  *   core.joining([pid])             this process waits for that one's end, however
@@ -44,6 +45,7 @@
  *   core.shared                     the module `shared` (share_open.h)
  *   core.each_record                printer.h
  *   core.text_tools() -> table      what few scripts need: text_handle.h, tree_handle.h, fields.h, printer.h
+ *   core.cluster_tools() -> table   what pools over many machines need: cluster_handle.h, cluster_pack.h
  *
  *   P:job(policy or fields) -> J    start a job
  *   P:step([seconds [, again]]) -> happened, forked     drive once: did anything

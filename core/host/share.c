@@ -107,6 +107,13 @@ void luas__share_prepare(lua_State *L)
         make_box(L); /* a failure is reported when something is shared */
 }
 
+void luas__share_refuse(lua_State *L, bool refuses)
+{
+    box *b = find_box(L);
+    if (b != NULL)
+        b->arena.refuses = refuses;
+}
+
 void luas__share_rest(lua_State *L)
 {
     box *b = find_box(L);
@@ -256,6 +263,9 @@ static int object_pack(lua_State *L)
     luas__share *s = lua_touserdata(L, 1);
     if (s->object.at == NULL)
         return luaL_error(L, "it is gone");
+    if (s->object.arena->refuses)
+        return luaL_error(L, "%s: other machines do not have this machine's memory",
+                          luas__share_names[s->object.kind]);
     if (!is_entered(s->object.arena))
         enter(L, (box *)s->object.arena);
     if (luas__arena_pack(&s->object) < 0)

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "alloc_huge.h"
+#include "cluster.h"
 #include "core.h"
 #include "fail.h"
 #include "luas.h"
@@ -40,6 +41,7 @@ typedef struct command {
     bool is_shell; /* an option of shell.h is there: files follow, and no script */
     bool is_rest; /* what follows is for that option */
     luas__reports reports;
+    luas__cluster cluster;
 } command;
 
 /* ---- Running Lua ---------------------------------------------------------- */
@@ -226,6 +228,9 @@ static bool parse_option(command *cmd, int *i)
     if (taken == 0) {
         taken = luas__shell_parse(&cmd->is_shell, cmd->argv, i, &why);
     }
+    if (taken == 0) {
+        taken = luas__cluster_parse(&cmd->cluster, cmd->argv, i, &why);
+    }
     cmd->is_rest = taken == 2;
     if (taken != 0) {
         return taken > 0 || refuse(cmd, why, option);
@@ -295,6 +300,7 @@ static void open_state(lua_State *L, const command *cmd)
         lua_pushinteger(L, cmd->workers);
         lua_setfield(L, LUA_REGISTRYINDEX, "luas.workers");
     }
+    luas__cluster_note(L, &cmd->cluster);
     lua_pushlightuserdata(L, (void *)cmd);
     lua_pushcclosure(L, tell, 1);
     lua_setfield(L, LUA_REGISTRYINDEX, LUAS__REPORT_KEY);
@@ -354,7 +360,8 @@ static int run_options(lua_State *L, const command *cmd)
         char option = cmd->argv[i][1];
         const char *why;
         if (luas__reports_parse(NULL, cmd->argv, &i, &why) != 0
-            || luas__shell_parse(NULL, cmd->argv, &i, &why) != 0) {
+            || luas__shell_parse(NULL, cmd->argv, &i, &why) != 0
+            || luas__cluster_parse(NULL, cmd->argv, &i, &why) != 0) {
             continue;
         }
         if (option == 'W') {
@@ -399,10 +406,9 @@ static int run_script(lua_State *L, const command *cmd)
     return report(L, cmd, status);
 }
 
-/* One-liners over the lines of files. */
-static int run_shell(lua_State *L, const command *cmd)
+/* Runs the function below nargs arguments, which gives an exit status and a message or nil. */
+static int run_tool(lua_State *L, const command *cmd, int nargs)
 {
-    int nargs = luas__shell_push(L, cmd->argv, cmd->script);
     int code = report(L, cmd, run(L, nargs, 2));
 
     if (code != EXIT_SUCCESS) {
@@ -414,6 +420,12 @@ static int run_shell(lua_State *L, const command *cmd)
     }
     lua_pop(L, 2);
     return code;
+}
+
+/* One-liners over the lines of files. */
+static int run_shell(lua_State *L, const command *cmd)
+{
+    return run_tool(L, cmd, luas__shell_push(L, cmd->argv, cmd->script));
 }
 
 /* When there is nothing else to run: the prompt on a terminal, otherwise stdin as a script. */
@@ -436,6 +448,9 @@ static int run_command(lua_State *L, const command *cmd)
     int code = cmd->ignore_environment ? EXIT_SUCCESS : run_init(L, cmd);
     if (code == EXIT_SUCCESS) {
         code = run_options(L, cmd);
+    }
+    if (code == EXIT_SUCCESS && luas__cluster_is_command(&cmd->cluster)) {
+        return run_tool(L, cmd, luas__cluster_push(L, &cmd->cluster));
     }
     if (code == EXIT_SUCCESS && cmd->is_shell) {
         return run_shell(L, cmd);

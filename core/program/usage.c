@@ -64,11 +64,22 @@ static const char commands[] =
     "  --timeout S    seconds for a line\n"
     "  --retries N    how often it is tried again\n"
     "  --halt N|N%    begin no more after so many failures, or so many of all; now,fail=N stops what runs\n"
-    "    luas --timeout 60 --retries 2 --halt 10% --run './fetch {}' urls\n";
+    "    luas --timeout 60 --retries 2 --halt 10% --run './fetch {}' urls\n"
+    "\n";
+
+static const char machines[] =
+    "Use many machines, by a NATS server with JetStream.\n"
+    "  --cluster URL  pools that say no number of workers use the agents there\n"
+    "  --agent URL    be one of these, with -j N workers; --name NAME  what it is called\n"
+    "  --agents URL   list them\n"
+    "  --make-key FILE, --key FILE    who has not this key is not let in\n"
+    "  --ca FILE      certificates that the server is known by; --nkey FILE  the seed of this user's nkey\n"
+    "    luas --cluster nats://127.0.0.1:4222 script.lua\n";
 
 void luas__usage_print(void)
 {
     fputs(scripts, stdout);
     fputs(lines, stdout);
     fputs(commands, stdout);
+    fputs(machines, stdout);
 }

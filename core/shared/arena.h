@@ -88,6 +88,7 @@ typedef struct luas__arena {
     uint32_t npacked;
     size_t cap_packed;
     bool collects;
+    bool refuses;           /* objects are not to be packed: the message leaves this machine */
 } luas__arena;
 
 #define LUAS__ARENA_INIT {.fd = -1}

@@ -23,7 +23,8 @@ function M.how(job)
     local how = job.options.carry
     if not job.pool.ships_only then return how end
     if how == "inherit" then
-        fail('carry = "inherit": the workers of this pool (start = "zygote") inherit nothing')
+        fail(('carry = "inherit": the workers of this pool (%s) inherit nothing'):format(
+            job.pool.remote and "cluster" or 'start = "zygote"'))
     end
     return "ship"
 end

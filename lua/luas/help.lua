@@ -17,7 +17,7 @@ local texts = {
     ["pool.starmap_async"] = "pool.starmap_async(f, arglists [, opts]) --> future\nAs starmap, without waiting.",
     ["pool.broadcast"] = "pool.broadcast(f, ...) --> results, n\nOne call in each worker.",
     ["pool.with"] = "pool.with(opts) --> pool\nThe same pool with other job options: pool.with{timeout = 2}:apply(f, x)",
-    ["pool.new"] = "pool.new([n | opts]) --> pool\nA pool of one's own, with the same verbs as methods.",
+    ["pool.new"] = "pool.new([n | opts]) --> pool\nA pool of one's own, with the same verbs as methods; with cluster = \"nats://host:4222\" on other machines.",
     ["pool.stats"] = "pool.stats() --> table\nCounts of tasks, outcomes and forks; times where something listens.",
     ["pool.wait_all"] = "pool.wait_all(futures [, seconds]) --> boolean\nWaits until all have ended.",
     ["pool.wait_any"] = "pool.wait_any(futures [, seconds]) --> future, place\nWaits until one has ended.",

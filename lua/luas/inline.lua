@@ -32,6 +32,7 @@ Pool.__index = Pool
 
 local Job = {}
 Job.__index = Job
+Pool.Job = Job
 
 -- Seconds of work after which a job lets others of its priority go first.
 local TURN <const> = 0.01
@@ -45,6 +46,7 @@ local stack = {}
 -- The task that runs. However its call ends, the task has one outcome in the end.
 local Task = {}
 Task.__index = Task
+Pool.Task = Task
 
 -- Jobs that a running task has submitted go first, because the task may wait for them. Then
 -- higher priorities go first, then the job whose turn it is.
@@ -59,14 +61,15 @@ end
 --- host as it is then.
 ---@param given {init: function?, exit: function?}
 ---@return table
-local function new(given)
+---@param class table?  Pool, or what is derived of it
+local function new(given, class)
     local self = setmetatable({
         jobs = {}, -- a set of those that have tasks and are not done
         waiting = heap.new(goes_before), running = {}, counts = {}, last_id = 0, last_turn = 0,
         ended_ids = {}, first_ended = 1, last_ended = 0,
         init = given.init, exit = given.exit, name = given.name,
         init_timeout = given.init_timeout ~= math.huge and given.init_timeout or nil,
-    }, Pool)
+    }, class or Pool)
     return self
 end
 
@@ -82,7 +85,7 @@ function Pool:job(policy)
         outcomes = {}, taken = 0, posted = 0, fed = 0, failures = 0,
         open = {}, -- tasks without an outcome, by their index
         lanes = (policy.limit_n or policy.limit_interval) and {}, noted = 0,
-    }, Job)
+    }, self.Job)
     return job
 end
 
@@ -288,9 +291,9 @@ function Job:enqueue(task)
     self.pool.waiting:add(self)
 end
 
-local function push(self, arguments)
+function Job:push(arguments)
     local index = self.fed + 1
-    local task = setmetatable({ job = self, index = index, arguments = arguments, attempts = 0 }, Task)
+    local task = setmetatable({ job = self, index = index, arguments = arguments, attempts = 0 }, self.pool.Task)
     self.open[index] = task
     self.fed = index
     self.pool.jobs[self] = true
@@ -299,9 +302,13 @@ local function push(self, arguments)
     if self.halted then self:look_at_failures() end
 end
 
--- Why the arguments of an item cannot be sent; nil if they can.
-local function why_unsent(index, arguments)
-    local message = core.check(unpack(arguments, 1, arguments.n))
+--- Why these arguments cannot be sent; nil if they can.
+function Job:refusal(arguments)
+    return core.check(unpack(arguments, 1, arguments.n))
+end
+
+local function why_unsent(self, index, arguments)
+    local message = self:refusal(arguments)
     return message and ("item %d%s%s"):format(index, message:find(": ", 1, true) and ", " or ": ", message)
 end
 
@@ -309,9 +316,9 @@ end
 function Job:feed(items, first, last, star)
     for i = first, last do
         local arguments = star and unpack_item(items[i], i) or pack(items[i])
-        local why = self.forced and why_unsent(i, arguments)
+        local why = self.forced and why_unsent(self, i, arguments)
         if why then return false, why end
-        push(self, arguments)
+        self:push(arguments)
     end
     return true
 end
@@ -321,14 +328,15 @@ function Job:feed_inherited(n)
 end
 
 function Job:call(...)
-    local why = self.forced and core.check(...)
+    local arguments = pack(...)
+    local why = self.forced and self:refusal(arguments)
     if why then return false, why end
-    push(self, pack(...))
+    self:push(arguments)
     return true
 end
 
-local function check_item(index, arguments)
-    local why = why_unsent(index, arguments)
+local function check_item(self, index, arguments)
+    local why = why_unsent(self, index, arguments)
     if why then check.fail(why) end
 end
 
@@ -340,8 +348,8 @@ local function pull_one(self, source, index, star, indexed)
     if self.dropped or self.pool.closed or arguments[1] == nil then return false end
     if indexed then arguments = pack(unpack(arguments, 2, arguments.n)) end
     if star then arguments = spread_list(arguments, index) end
-    check_item(index, arguments)
-    push(self, arguments)
+    check_item(self, index, arguments)
+    self:push(arguments)
     return true
 end
 
@@ -752,4 +760,4 @@ local function task()
     return { index = here.index, attempt = here.attempts, worker = 0, progress = function() end }
 end
 
-return { new = new, task = task }
+return { new = new, task = task, Pool = Pool, Job = Job, Task = Task }

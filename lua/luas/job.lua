@@ -207,7 +207,7 @@ local function read_from(self, source)
     self.texts = sources.texts(source)
     if not self.texts then return end
     self.before = self.texts.given
-    self.cuts = not self.star and self.pool.size > 0
+    self.cuts = not self.star and self.pool.size > 0 and not self.pool.remote
         and not (self.options.limit and self.options.limit.key)
     if self.cuts and not self.options.window then self.window = MOST_RECORDS end
 end
@@ -244,7 +244,7 @@ end
 local policies = setmetatable({}, { __mode = "k" })
 
 local function call_policy(pool, options)
-    if pool.size == 0 then return policy(options, {}, true) end
+    if pool.size == 0 or pool.remote then return policy(options, {}, true) end
     local ready = policies[options]
     if not ready then
         ready = core.policy(policy(options, {}, true))

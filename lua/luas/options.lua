@@ -78,6 +78,11 @@ local function path(v)
     return type(v) == "string" and v ~= "", "a file's name"
 end
 
+local function url(v)
+    local is_url = type(v) == "string" and (v:find "^nats://." or v:find "^tls://.") ~= nil
+    return is_url, "a server, such as nats://host:4222", type(v) == "string" and "another text" or nil
+end
+
 local EVERY <const> = "true, a function, or a table {every = seconds}"
 
 local function progress(v)
@@ -155,6 +160,11 @@ M.pool = {
     max_memory = size,
     start = one_of("fork", "zygote"),
     keep_files = kind("boolean"),
+    cluster = url,
+    key = path,
+    ca = path,
+    nkey = path,
+    lost_after = seconds,
     stats = kind("boolean"),
     trace = path,
     joblog = path,

@@ -20,6 +20,8 @@
 ---@field called_from string?  the place in the script of the call that raised it
 ---@field limit number?      of a timeout, or of what a deadline cancelled: the seconds
 ---@field over_memory boolean?  of a crash: it was killed for passing `memory`
+---@field machine string?   over a cluster: the agent that had it
+---@field machine_lost string?  of a crash: what became of that machine
 ---@field hung boolean?     of a crash: it was killed because it waited for ever for a lock of the host's
 ---@field count integer?     more than 1: one of so many tasks from `index` on
 ---@field name string?       of a process: its name
@@ -96,6 +98,7 @@ end
 local describe = {
     error = raised,
     crash = function(o)
+        if o.machine_lost then return ("its machine %s %s"):format(o.machine, o.machine_lost) end
         if o.worker == 0 then return how_it_ended(o) end
         return ("%s %s (%s)"):format(o.name and "it" or "its worker", how_it_ended(o), where(o))
     end,
@@ -162,7 +165,7 @@ end
 ---@return string?
 function M.own_lines(traceback)
     local n = 1
-    traceback = traceback:gsub("\n%s*luas/reduce%.lua:[^\n]*", "")
+    traceback = traceback:gsub("\n%s*luas/reduce%.lua:[^\n]*", ""):gsub("\n%s*luas/cluster_task%.lua:[^\n]*", "")
     traceback = traceback:gsub("\n%s*%[C%]: in function 'luas%.core%.%l+_?%l*'", "")
     while n > 0 do traceback, n = traceback:gsub("\n%s*%[C%]: in %?$", "") end
     traceback = traceback:gsub("\n%s*%[C%]: in function 'xpcall'$", "")

@@ -68,6 +68,11 @@ local callable, max = check.callable, math.max
 ---@field max_memory integer|string|nil  bytes above which a worker is replaced
 ---@field start "fork"|"zygote"|nil  what workers are forked from: the script; or a zygote that pool.new forks, which has what the script has then: functions are only shipped
 ---@field keep_files boolean? workers keep the pipes and sockets that the script has open
+---@field cluster string?     the server of a cluster, "nats://host:4222": its agents do the work
+---@field key string?         for a cluster: the file of its key (luas --make-key)
+---@field ca string?          for a cluster: a file with the certificates that its server is known by
+---@field nkey string?        for a cluster: a file with the seed of this user's nkey
+---@field lost_after number?  for a cluster: seconds without a sign of life after which a machine is lost (default 10)
 ---@field stats boolean?      have stats() give times as well
 ---@field report string?      a file for a report of all its jobs, .html or .json
 ---@field trace string?       a file for Chrome trace events
@@ -510,7 +515,7 @@ local function new(given)
     return setmetatable({ state = State.new(given), defaults = defaults }, methods)
 end
 
---- Opens a pool of one's own. Its workers are forked when tasks want them. Without
+--- Opens a pool of one's own. With `cluster` its workers are those of other machines. Its workers are forked when tasks want them. Without
 --- a number it has as many as -j or LUAS_JOBS say; without these, one for each CPU.
 ---@param n_or_options integer|luas.pooloptions|nil
 ---@return luas.pool

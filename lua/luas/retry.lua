@@ -70,7 +70,7 @@ function M.listen(job, describe)
     local on, pool = job.options.retries.on, job.pool
     if type(on) ~= "function" then return end
     local function ask(fields) return decide(on, describe(job, fields)) end
-    if pool.size == 0 then
+    if pool.size == 0 or pool.remote then
         job.policy.decide = ask
     else
         pool.deciders = pool.deciders or {}

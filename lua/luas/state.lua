@@ -13,6 +13,7 @@ local options = require "luas.options"
 local observe = later.open "luas.observe"
 local progress = later.open "luas.progress"
 local retry = later.open "luas.retry"
+local cluster = later.open "luas.cluster"
 
 local getenv = os and os.getenv or function() end
 
@@ -32,6 +33,7 @@ local EXIT_TIMEOUT <const> = 10
 ---@field watching integer    how many
 ---@field listeners integer   how many have callbacks
 ---@field waits table         waits for one of some futures: a set
+---@field remote boolean?    its workers are on other machines
 ---@field ships_only boolean? its workers inherit nothing from the script
 ---@field given_up boolean    its work is not waited for at the end of the script
 local State = {}
@@ -65,10 +67,37 @@ function State.usual_size()
         options.MOST_WORKERS, text))
 end
 
+-- The cluster that the pool is to use: the one of its options; else the one of the program, or of the
+-- environment, unless the number of its workers is given or this is a task.
+local function cluster_of(given)
+    local named = core.cluster()
+    local key = given.key or named and named.key or getenv "LUAS_KEY"
+    if given.cluster then return { url = given.cluster, key = key, ca = given.ca, nkey = given.nkey } end
+    if given.workers or core.worker() then return nil end
+    local url = named and named.cluster or getenv "LUAS_CLUSTER"
+    return url and url ~= "" and { url = url, key = key, ca = given.ca or named and named.ca,
+        nkey = given.nkey or named and named.nkey } or nil
+end
+
+-- Opens a pool over other machines.
+local function new_remote(given, named)
+    local engine = cluster.new(given, named)
+    local self = State.over(engine, engine:slots())
+    self.name, self.output, self.remote, self.ships_only = given.name, engine.output, true, true
+    engine.state = self
+    if core.run or options.listens(given) then
+        observe.open(self, given)
+        ending.renew()
+    end
+    return self
+end
+
 --- Opens a pool with these options, which have been checked.
 ---@param given luas.pooloptions
 ---@return luas.poolstate
 function State.new(given)
+    local named = cluster_of(given)
+    if named then return new_remote(given, named) end
     local size = math.tointeger(given.workers or State.usual_size())
     local output = given.output or core.run and core.run.output
     local engine = size == 0 and inline.new(given) or core.pool {

@@ -21,6 +21,7 @@ end
 return function()
     local index, attempt, worker, own = core.task()
     if not index then return inline.task() end
+    if core.far then index, attempt = core.far.index, core.far.attempt end -- of another machine's job
     if not known or known.own ~= own or known.index ~= index then
         known = new(index, attempt, worker, own)
     end

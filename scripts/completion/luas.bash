@@ -4,21 +4,22 @@
 _luas_arguments()
 {
     case $1 in
-        --report | --trace | --joblog | --map) echo @ ;;
+        --report | --trace | --joblog | --map | --key | --make-key | --ca | --nkey) echo @ ;;
         --output) echo inherit tag capture ;;
         --halt) echo 1 10% soon,fail=1 now,fail=1 never ;;
         --block) echo 64K 256K 1M 8M ;;
         --record) echo '\\n\\n' ;;
         -j) echo 0 1 2 4 8 "$(nproc 2>/dev/null)" ;;
         -e | -l | -p | -n | -F | --where | --by | --sum | --min | --max | --mean | --begin | --end | --run \
-            | --retries | --timeout) echo ;;
+            | --retries | --timeout | --cluster | --agent | --agents | --name) echo ;;
         *) return 1 ;;
     esac
 }
 
 _luas_options='-e -i -j -l -v -E -W -h --help --version --bar --report --trace --joblog --output --tag
     -p -n --where --map --begin --end --unordered --count --sum --min --max --mean --by
-    -F --csv --tsv --header --json --record -0 --block --run --args --timeout --retries --halt'
+    -F --csv --tsv --header --json --record -0 --block --run --args --timeout --retries --halt
+    --cluster --agent --agents --name --make-key --key --ca --nkey'
 
 # Is the word under the cursor still one of luas's, and not the script's or one of --args?
 _luas_is_option()

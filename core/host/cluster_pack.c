@@ -1,0 +1,192 @@
+/* Encoding and decoding for other machines. */
+#include "cluster_pack.h"
+
+#include "codec.h"
+#include "error.h"
+#include "fail.h"
+#include "handles.h"
+#include "luas.h"
+#include "msgpack.h"
+#include "names_scan.h"
+#include "share.h"
+#include "space.h"
+
+#define SCRATCH "luas.core.scratch"
+
+/* Buffers of one call: the bytes, and define messages that they need. */
+typedef struct scratch {
+    luas__buffer bytes, defines;
+} scratch;
+
+static int release(lua_State *L)
+{
+    scratch *s = lua_touserdata(L, 1);
+    luas__buffer_release(&s->bytes);
+    luas__buffer_release(&s->defines);
+    return 0;
+}
+
+static scratch *push_scratch(lua_State *L)
+{
+    scratch *s = lua_newuserdatauv(L, sizeof *s, 0);
+    *s = (scratch){.bytes = LUAS__BUFFER_INIT, .defines = LUAS__BUFFER_INIT};
+    if (luaL_newmetatable(L, SCRATCH)) {
+        lua_pushcfunction(L, release);
+        lua_setfield(L, -2, "__gc");
+    }
+    lua_setmetatable(L, -2);
+    luas__handles_keep(L);
+    return s;
+}
+
+/* Runs a function of this file, which has a scratch behind its arguments, while what does not leave
+   the machine is refused. */
+static int call_refusing(lua_State *L, lua_CFunction f)
+{
+    int n = lua_gettop(L);
+    luaL_checkstack(L, n + LUA_MINSTACK, NULL);
+    scratch *s = push_scratch(L);
+    lua_pushcfunction(L, f);
+    for (int i = 1; i <= n + 1; i++)
+        lua_pushvalue(L, i);
+    luas__share_refuse(L, true);
+    int status = lua_pcall(L, n + 1, LUA_MULTRET, 0);
+    luas__share_refuse(L, false);
+    luas__buffer_release(&s->bytes);
+    luas__buffer_release(&s->defines);
+    return status == LUA_OK ? lua_gettop(L) - n - 1 : lua_error(L);
+}
+
+/* With a message at the top. */
+static int give_reason(lua_State *L, int rc)
+{
+    if (rc == LUAS_EINTR)
+        return lua_error(L);
+    lua_pushnil(L);
+    lua_insert(L, -2);
+    return 2;
+}
+
+static void push_bytes(lua_State *L, const luas__buffer *b)
+{
+    lua_pushlstring(L, b->len > 0 ? luas__buffer_bytes(b) : "", b->len);
+}
+
+/* Arguments: the value, the scratch. */
+static int define(lua_State *L)
+{
+    scratch *s = lua_touserdata(L, 2);
+    luas__carried carried = {.budget = 0};
+    luas__space_new(L, 0);
+    int rc = luas__encode_definition(L, 1, 3, &s->bytes, 0, &carried);
+    if (rc < 0)
+        return give_reason(L, rc);
+    push_bytes(L, &s->bytes);
+    lua_pushvalue(L, 3);
+    return 2;
+}
+
+static int cluster_define(lua_State *L)
+{
+    luaL_checkany(L, 1);
+    lua_settop(L, 1);
+    return call_refusing(L, define);
+}
+
+/* Arguments: space or nil, whether it is unchanged, values, scratch. */
+static int pack(lua_State *L)
+{
+    int at = lua_gettop(L), n = at - 3;
+    scratch *s = lua_touserdata(L, at);
+    bool has_space = !lua_isnil(L, 1);
+    luas__encode_options options = {
+        .space = has_space ? 1 : 0, .defines = has_space ? &s->defines : NULL, .unchanged = lua_toboolean(L, 2),
+        .foreign = 1,
+    };
+    if (n > 0)
+        luas__names_scan_for(L, 3);
+    int rc = luas__encode(L, 3, n, &s->bytes, &options);
+    if (rc < 0)
+        return give_reason(L, rc);
+    push_bytes(L, &s->bytes);
+    push_bytes(L, &s->defines);
+    return 2;
+}
+
+static int cluster_pack(lua_State *L)
+{
+    luaL_checkany(L, 2);
+    return call_refusing(L, pack);
+}
+
+/* Arguments: a worker's space or nil, values, scratch. */
+static int pack_plain(lua_State *L)
+{
+    int at = lua_gettop(L);
+    scratch *s = lua_touserdata(L, at);
+    luas__encode_options options = {.space = lua_isnil(L, 1) ? 0 : 1, .each = "result", .foreign = 1};
+    int rc = luas__encode(L, 2, at - 2, &s->bytes, &options);
+    if (rc < 0)
+        return give_reason(L, rc);
+    push_bytes(L, &s->bytes);
+    return 1;
+}
+
+static int cluster_pack_plain(lua_State *L)
+{
+    luaL_checkany(L, 1);
+    return call_refusing(L, pack_plain);
+}
+
+/* Reads the define messages of one string, and replaces the value at `root` by that of the first. */
+static int read_defines(lua_State *L, int space, const char *bytes, size_t len, bool is_first)
+{
+    luas__mp_reader r = {(const unsigned char *)bytes, (const unsigned char *)bytes + len};
+    while (r.at < r.end) {
+        const char *from = (const char *)r.at;
+        int rc = luas__mp_skip(&r);
+        if (rc == 0)
+            rc = luas__decode_define(L, space, from, (size_t)((const char *)r.at - from));
+        else
+            lua_pushstring(L, luas_strerror(rc));
+        if (rc < 0)
+            return rc;
+        if (is_first)
+            return 0;
+        lua_pop(L, 1);
+    }
+    return 0;
+}
+
+static int cluster_open(lua_State *L)
+{
+    int n = lua_gettop(L), space = n + 1;
+    luaL_checkstring(L, 1);
+    luas__space_new(L, 1);
+    for (int i = 1; i <= n; i++) {
+        size_t len;
+        const char *bytes = luaL_checklstring(L, i, &len);
+        int rc = read_defines(L, space, bytes, len, i == 1);
+        if (rc < 0)
+            return give_reason(L, rc);
+    }
+    return 2;
+}
+
+static int cluster_unpack(lua_State *L)
+{
+    size_t len;
+    const char *bytes = luaL_checklstring(L, 3, &len);
+    lua_settop(L, 3);
+    int n = luas__decode(L, bytes, len, lua_isnil(L, 1) ? 0 : 1, lua_toboolean(L, 2) ? LUAS__FUNCTIONS : 0);
+    if (n < 0)
+        return give_reason(L, n);
+    lua_pushinteger(L, n);
+    lua_insert(L, 4);
+    return n + 1;
+}
+
+const luaL_Reg luas__cluster_pack_functions[] = {
+    {"define", cluster_define}, {"pack", cluster_pack}, {"open", cluster_open},
+    {"pack_plain", cluster_pack_plain}, {"unpack", cluster_unpack}, {NULL, NULL},
+};

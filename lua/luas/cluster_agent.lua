@@ -1,0 +1,489 @@
+--- An agent: takes chunks of other machines' jobs from the server of a cluster, and runs them in a pool of
+--- its own (luas --agent). It never reads what tasks are given and give: its workers do (cluster_task.lua),
+--- and so nothing that a task does can harm it.
+---
+--- A chunk that came is asked for at its host, which says yes once. Then its code is fetched, if it is new,
+--- and it runs. Its outcomes are sent until the host says that it has them.
+
+local core = require "luas.core"
+local names = require "luas.cluster_names"
+local pools = require "luas.pool"
+local task = require "luas.cluster_task"
+
+local min, max = math.min, math.max
+
+-- Seconds: for which a pull stays at the server; between questions that are not answered; until a host that
+-- nobody finds is given up.
+local PULL <const>, AGAIN <const>, GIVE_UP <const> = 5, 1, 60
+
+-- How many jobs' codes are kept, and closures of them.
+local KEPT <const> = 64
+
+local Agent = {}
+Agent.__index = Agent
+
+---@class luas.agentoptions
+---@field url string      of the server, with the name of the pool as its path
+---@field workers integer?
+---@field key string?     a file
+---@field ca string?
+---@field nkey string?
+---@field name string?    what hosts call it
+
+local function host_name()
+    local file = io.open "/proc/sys/kernel/hostname"
+    local name = file and file:read "l"
+    if file then file:close() end
+    return name or os.getenv "HOSTNAME" or "agent"
+end
+
+-- The pool, and the zygote of its workers, come first: a process with a connection has threads.
+local function new(given)
+    local workers = given.workers or core.workers() or core.cpus()
+    if workers == 0 then return nil, "an agent needs workers: -j 0 has none" end
+    local name = given.name or host_name()
+    local pool = pools.new { workers = workers, start = "zygote", output = "capture" }
+    pool:map(function() end, { 1 }) -- it can fork
+    local link, prefix, stream = names.connect {
+        url = given.url, key = given.key, ca = given.ca, nkey = given.nkey, name = "luas agent " .. name,
+    }
+    if not link then
+        pool:terminate()
+        return nil, prefix
+    end
+    local tools = core.cluster_tools()
+    local self = setmetatable({
+        pool = pool, link = link, prefix = prefix, stream = stream, tools = tools, name = name, slots = workers,
+        id = tools.random(), count = 0, pulls = 0, pulled = 0, chunks = {}, active = 0, asked = {},
+        codes = {}, codes_n = 0, hosts = {}, lonely = {}, since = os.time(), lost_after = names.LOST_AFTER,
+        reconnects = 0, next_pull = 0, next_beat = 0, done = 0, run = nil,
+    }, Agent)
+    link:listen(link:inbox() .. ".>", "_")
+    link:listen(prefix .. "c", "c")
+    link:listen(prefix .. "d." .. names.hex(self.id), "d")
+    return self
+end
+
+-- ---- signs of life ----
+
+function Agent:say(leaves)
+    self.count = self.count + 1
+    local body = self.tools.pack(nil, false, {
+        name = self.name, slots = self.slots, free = max(0, self.slots - self.active), lua = self.tools.lua,
+        pid = core.pid(), since = self.since, done = self.done, running = self.active, leaves = leaves,
+    })
+    self.link:send(self.prefix .. "a", nil, names.PRESENCE, 0, self.id, self.count, body)
+end
+
+-- Hosts that were heard of lately say after how long a machine is lost: the shortest time counts.
+local LATELY <const> = 20
+
+function Agent:follow(run, lost_after)
+    local now, shortest = core.now(), nil
+    self.hosts[run] = { lost_after = lost_after, at = now }
+    for other, host in pairs(self.hosts) do
+        if now - host.at > LATELY then
+            self.hosts[other] = nil
+        else
+            shortest = min(shortest or host.lost_after, host.lost_after)
+        end
+    end
+    self.lost_after = shortest or names.LOST_AFTER
+    self.next_beat = min(self.next_beat, now + self.lost_after / 4)
+end
+
+-- The server is told of all chunks that it must not give to others, and hosts that the agent lives.
+function Agent:beat(now)
+    if now < self.next_beat then return end
+    self.next_beat = now + max(0.05, self.lost_after / 4)
+    self:say()
+    for _, chunk in pairs(self.chunks) do
+        if chunk.ack ~= "" then self.link:post(chunk.ack, nil, "+WPI") end
+    end
+end
+
+-- ---- chunks come ----
+
+local function key_of(run, token) return names.hex(run) .. names.hex(token) end
+
+local function ask(self, chunk)
+    chunk.asked = core.now()
+    self.link:send(chunk.desk, ("%s.G.%d"):format(self.link:inbox(), chunk.nonce), names.CLAIM, chunk.run,
+        self.id, chunk.token, (">i8"):pack(chunk.nonce) .. self.tools.lua)
+end
+
+-- It has no place here any more.
+local function forget(self, chunk)
+    if self.chunks[chunk.key] ~= chunk then return end
+    self.chunks[chunk.key] = nil
+    self.asked[chunk.nonce] = nil
+    if chunk.state ~= "done" then self.active = self.active - 1 end
+    if chunk.blob then self.link:drop(chunk.blob) end
+end
+
+local function give_back(self, chunk, seconds)
+    self.link:post(chunk.ack, nil, ('-NAK {"delay":%d}'):format(math.floor(seconds * 1e9)))
+    forget(self, chunk)
+end
+
+local function refuse(self, chunk)
+    self.link:post(chunk.ack, nil, "+TERM")
+    forget(self, chunk)
+end
+
+local function on_task(self, run, token, body, ack)
+    self.pulls = max(0, self.pulls - 1)
+    local key = key_of(run, token)
+    local chunk = self.chunks[key]
+    if chunk then -- the server has given it twice
+        chunk.ack = ack
+        self.link:post(ack, nil, "+WPI")
+        return
+    end
+    local n, info = self.tools.unpack(nil, false, body)
+    if n ~= 1 or type(info) ~= "table" then return self.link:post(ack, nil, "+TERM") end
+    chunk = { key = key, run = run, token = token, ack = ack, info = info, nonce = self.tools.random(),
+        desk = self.prefix .. "h." .. names.hex(run), state = "asked", since = core.now() }
+    if type(info.lost_after) == "number" then self:follow(run, info.lost_after) end
+    self.chunks[key], self.asked[chunk.nonce] = chunk, chunk
+    self.active = self.active + 1
+    ask(self, chunk)
+end
+
+-- Nobody answers for the run of a chunk: its host is connecting again, or has ended.
+local function on_nobody(self, chunk)
+    if chunk.state ~= "asked" then return end
+    local now = core.now()
+    local since = self.lonely[chunk.run] or now
+    self.lonely[chunk.run] = since
+    if now - since > GIVE_UP then return refuse(self, chunk) end
+    give_back(self, chunk, min(2, self.lost_after))
+end
+
+-- ---- what they need ----
+
+local function fetch(self, chunk, blob)
+    local want = { run = chunk.run, me = self.id, blob = blob, nonce = self.tools.random(), parts = {}, got = 0 }
+    chunk.want = want
+    self.asked[want.nonce] = chunk
+    names.get(self.link, chunk.desk, want)
+end
+
+local function keep_code(self, key, parts)
+    if self.codes_n >= KEPT then self.codes, self.codes_n = {}, 0 end
+    self.codes[key], self.codes_n = { key = key, parts = parts }, self.codes_n + 1
+end
+
+local function code_key(chunk, blob) return names.hex(chunk.run) .. names.hex(blob) end
+
+-- What of the codes that a chunk needs is not here; nil if all is.
+local function missing(self, chunk)
+    for _, name in ipairs { "init", "code" } do
+        local blob = chunk.info[name]
+        if blob and not self.codes[code_key(chunk, blob)] then return blob end
+    end
+end
+
+-- A chunk whose host ends meanwhile is of no use to anybody.
+local function prepare(self, chunk)
+    chunk.want = nil
+    if chunk.info.blob then return fetch(self, chunk, chunk.info.blob) end
+    local blob = missing(self, chunk)
+    if blob then return fetch(self, chunk, blob) end
+    self:start(chunk)
+end
+
+-- Everything of a blob is there: it is the chunk's own body, or code.
+local function take_blob(self, chunk, bytes)
+    local blob, values = chunk.want.blob, nil
+    if chunk.info.blob == blob then
+        local n, info = self.tools.unpack(nil, false, bytes)
+        if n ~= 1 or type(info) ~= "table" or info.blob then return refuse(self, chunk) end
+        chunk.info = info
+    else
+        values = table.pack(self.tools.unpack(nil, false, bytes))
+        if not values[1] then return refuse(self, chunk) end
+        keep_code(self, code_key(chunk, blob), table.move(values, 2, values.n, 1, {}))
+    end
+    prepare(self, chunk)
+end
+
+local function on_part(self, body)
+    local nonce = names.nonce(body)
+    local chunk = self.asked[nonce]
+    local want = chunk and chunk.want
+    if not want or want.nonce ~= nonce then return end
+    local bytes = names.part(want, body)
+    if bytes == nil then return names.get(self.link, chunk.desk, want) end
+    self.asked[nonce] = nil
+    if bytes == false then return refuse(self, chunk) end
+    take_blob(self, chunk, bytes)
+end
+
+local function on_grant(self, body)
+    local chunk = self.asked[names.nonce(body)]
+    if not chunk or chunk.state ~= "asked" or #body < 9 then return end
+    self.asked[chunk.nonce], self.lonely[chunk.run] = nil, nil
+    local verdict = body:byte(9)
+    if verdict == names.OTHER_LUA then
+        self:tell_other_lua(body:sub(10))
+        return give_back(self, chunk, AGAIN)
+    elseif verdict ~= names.YES then
+        return refuse(self, chunk)
+    end
+    chunk.state = "given"
+    prepare(self, chunk)
+end
+
+function Agent:tell_other_lua(lua)
+    if self.told_lua == lua then return end
+    self.told_lua = lua
+    core.report(("a host has %s, and this agent %s: nothing of it is run"):format(lua, self.tools.lua))
+end
+
+-- ---- running them ----
+
+-- Workers that had another run's tasks have its init and globals: others are forked for this one.
+local function renew_workers(self, run)
+    if self.run == run then return end
+    for _, chunk in pairs(self.chunks) do
+        if chunk.state == "runs" then return end
+    end
+    if self.run then self.pool:trim() end
+    self.run = run
+end
+
+local function bound(self, chunk)
+    local info = chunk.info
+    local code = self.codes[code_key(chunk, info.code)]
+    local init = info.init and self.codes[code_key(chunk, info.init)] or nil
+    local key = ("%s %s %s"):format(init and init.key, info.seed, info.discard)
+    code.bound = code.bound or {}
+    code.bound[key] = code.bound[key] or task.bind(code, init, info.seed, info.discard)
+    return code.bound[key]
+end
+
+local function arguments_of(info)
+    local lists = {}
+    for i, bytes in ipairs(info.arguments) do lists[i] = { info.indices[i], info.attempts[i], bytes } end
+    return lists
+end
+
+function Agent:start(chunk)
+    local info = chunk.info
+    renew_workers(self, chunk.run)
+    chunk.state, chunk.begun = "runs", core.now()
+    chunk.beside = self.active
+    chunk.future = self.pool:starmap_async(bound(self, chunk), arguments_of(info),
+        { on_error = "collect", timeout = info.timeout, grace = info.grace })
+    chunk.future:on_done(function() chunk.is_over = true end)
+    self.ended = true
+end
+
+-- What the host is told of a task that has no value.
+local function failure(o)
+    return { kind = o.kind, message = o.message, exitcode = o.exitcode, signal = o.signal, pid = o.pid,
+        worker = o.worker, took = o.took, hung = o.hung, over_memory = o.over_memory }
+end
+
+local function outcome_of(result, failed, printed)
+    if failed then
+        result = failure(failed)
+    elseif type(result) == "table" then
+        result = { kind = "error", value = result.value, message = result.message, traceback = result.traceback,
+            took = result.took, pid = result.pid, worker = result.worker }
+    elseif printed then
+        result = { kind = "value", bytes = result }
+    end
+    if printed then result.printed = printed end
+    return result
+end
+
+local function results_of(chunk)
+    local results, n, failures, printed = chunk.future:get(0)
+    local list = {}
+    for i = 1, n do
+        list[i] = outcome_of(results[i], failures and failures[i], printed and printed[i])
+    end
+    return list
+end
+
+-- Sends the outcomes. What is too large for a message is kept for the host to fetch.
+local function send(self, chunk)
+    local body = chunk.body
+    if #body > self.link:look().most then
+        chunk.blob = chunk.blob or self.link:keep(body)
+        body = (self.tools.pack(nil, false, chunk.ack, { blob = chunk.blob }, chunk.seconds))
+    end
+    chunk.sent = core.now()
+    self.link:send(self.prefix .. "r." .. names.hex(chunk.run), chunk.inbox, names.RESULT, chunk.run, self.id,
+        chunk.token, body)
+end
+
+local function finish(self, chunk)
+    local list = results_of(chunk)
+    local wall = core.now() - chunk.begun
+    chunk.seconds = wall * max(1, self.slots / max(1, chunk.beside))
+    chunk.body = (self.tools.pack(nil, false, chunk.ack, list, chunk.seconds))
+    chunk.state, chunk.future, chunk.info = "done", nil, nil
+    chunk.inbox = ("%s.R.%d"):format(self.link:inbox(), chunk.nonce)
+    self.asked[chunk.nonce] = chunk
+    self.active, self.done = self.active - 1, self.done + #list
+    send(self, chunk)
+end
+
+-- ---- what a host says ----
+
+local function on_cancel(self, run, token)
+    for _, chunk in pairs(self.chunks) do
+        if chunk.run == run and (token == 0 or chunk.token == token) then
+            if chunk.future then
+                chunk.future:cancel()
+                chunk.is_cancelled = true
+            elseif chunk.state ~= "runs" then
+                refuse(self, chunk)
+            end
+        end
+    end
+end
+
+local function on_hello(self, run, body)
+    local n, lost_after, lua = self.tools.unpack(nil, false, body)
+    if n ~= 2 or type(lost_after) ~= "number" or lost_after < 0 then return end
+    if lua ~= self.tools.lua then self:tell_other_lua(tostring(lua)) end
+    if lost_after > 0 then self:follow(run, lost_after) end
+    self.lonely[run] = nil
+    self.next_pull = min(self.next_pull, core.now())
+    self:say()
+end
+
+-- The status of a pull: the server has nothing, or no stream yet.
+local function on_status(self, status)
+    self.pulls = max(0, self.pulls - 1)
+    if status ~= 404 and status ~= 408 then self.next_pull = core.now() + 0.25 end
+end
+
+local function on_done(self, run, token)
+    local chunk = self.chunks[key_of(run, token)]
+    if chunk and chunk.state == "done" then forget(self, chunk) end
+end
+
+local function asked_by(self, subject)
+    return self.asked[math.tointeger(tonumber(subject:match "(%-?%d+)$"))]
+end
+
+-- The host has gone: its results are nobody's.
+local function on_nobody_for(self, kind, subject)
+    local chunk = asked_by(self, subject)
+    if not chunk then return end
+    if kind == "G" then return on_nobody(self, chunk) end
+    chunk.lonely = chunk.lonely or core.now()
+    if core.now() - chunk.lonely > GIVE_UP then refuse(self, chunk) end
+end
+
+function Agent:receive()
+    while true do
+        local kind, type_, run, _, token, body, reply, status, _, subject = self.link:next()
+        if not kind then return end
+        if kind == "T" and status > 0 then
+            on_status(self, status)
+        elseif status == 503 then
+            on_nobody_for(self, kind, subject)
+        elseif type_ == names.TASK and kind == "_" then
+            on_task(self, run, token, body, reply)
+        elseif type_ == names.GRANT then
+            on_grant(self, body)
+        elseif type_ == names.PART then
+            on_part(self, body)
+        elseif type_ == names.DONE then
+            on_done(self, run, token)
+        elseif type_ == names.CANCEL then
+            on_cancel(self, run, token)
+        elseif type_ == names.HELLO then
+            on_hello(self, run, body)
+        end
+    end
+end
+
+-- ---- the loop ----
+
+local function pull(self, now)
+    if now < self.next_pull then return end
+    if self.pulls > 0 and now - self.pulled > PULL + AGAIN then self.pulls = 0 end -- an answer was lost
+    while self.pulls < self.slots - self.active do
+        names.pull(self.link, self.stream, PULL)
+        self.pulls, self.pulled = self.pulls + 1, now
+    end
+end
+
+local function ask_again(self, now)
+    local wait = max(0.2, min(AGAIN, self.lost_after / 2))
+    for _, chunk in pairs(self.chunks) do
+        if chunk.state == "asked" and now - chunk.asked > wait then
+            if now - chunk.since > GIVE_UP then refuse(self, chunk) else ask(self, chunk) end
+        elseif chunk.want and now - chunk.want.asked > wait then
+            names.get(self.link, chunk.desk, chunk.want)
+        elseif chunk.state == "done" and now - chunk.sent > wait then
+            if now - chunk.begun > GIVE_UP and chunk.lonely and now - chunk.lonely > GIVE_UP then
+                refuse(self, chunk)
+            else
+                send(self, chunk)
+            end
+        end
+    end
+end
+
+local function take_in(self)
+    for _, chunk in pairs(self.chunks) do
+        if chunk.state == "runs" and chunk.is_over then
+            if chunk.is_cancelled then refuse(self, chunk) else finish(self, chunk) end
+        end
+    end
+end
+
+-- After a break the server has forgotten what was asked of it.
+local function mend(self)
+    local state = self.link:look()
+    if state.closed then error("the connection has ended: " .. state.error, 0) end
+    if state.reconnects ~= self.reconnects and state.connected then
+        self.reconnects, self.pulls = state.reconnects, 0
+        self.next_beat, self.lonely = 0, {}
+    end
+end
+
+function Agent:step()
+    local now = core.now()
+    mend(self)
+    self:receive()
+    self:beat(now)
+    ask_again(self, now)
+    pull(self, now)
+    self.link:wait(max(0, min(self.next_beat - now, 0.25)), self.pool:fileno())
+    self.pool:step(0)
+    take_in(self)
+end
+
+function Agent:close()
+    pcall(self.say, self, true)
+    self.pool:terminate()
+    self.link:close()
+end
+
+--- Runs an agent until something stops it: nil, and why it could not begin.
+---@param given luas.agentoptions
+---@param ready fun(agent: table)?  called when it is connected
+---@return nil
+---@return string why
+local function run(given, ready)
+    local self, why = new(given)
+    if not self then return nil, why end
+    if ready then ready(self) end
+    local ok, raised = pcall(function()
+        while true do self:step() end
+    end)
+    self:close()
+    if not ok then error(raised, 0) end
+    return nil, "ended"
+end
+
+return { run = run, new = new }
