@@ -111,13 +111,21 @@ struct lua_State;
 
 /*
  * Makes the modules `pool`, `process` and `shared` globals of L, and `require "luas"`
- * work. The standard libraries must be open. What scripts do to them later does not
+ * work. The basic and the string library must be open, and others that scripts use: for itself the
+ * library makes what a sandbox lacks. What scripts do to them later does not
  * affect the modules. The first call of a verb opens the rest of the library. Workers
  * are forked inside calls that L makes. Closing L ends them: running tasks are told to
  * stop and are killed half a second later, and idle workers have one second to flush
  * their files. What was submitted is not waited for. Raises a Lua error on failure.
  */
 LUAS_API void luas_openlibs(struct lua_State *L);
+
+/*
+ * Workers do not have the debug hook that L has (lua_sethook). If `keeps` is not 0 those that are
+ * forked from now on do: so a count hook that bounds what scripts do in L bounds it in workers, too.
+ * It runs there, and what it raises is the task's error. It may raise an error.
+ */
+LUAS_API void luas_keep_hook(struct lua_State *L, int keeps);
 
 /* ---- for an application without Lua ---- */
 

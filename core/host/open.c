@@ -15,6 +15,7 @@
 #include "fail.h"
 #include "heritage.h"
 #include "keeper.h"
+#include "kept_hook.h"
 #include "luas.h"
 #include "modules.h"
 #include "pipe.h"
@@ -146,11 +147,62 @@ static int require_own(lua_State *L)
     return 1;
 }
 
+/* In a sandbox the library has copies of its own of what scripts do not have. These two it cannot:
+   they change what scripts have. */
+static const char *const needed[] = {LUA_STRLIBNAME, "type", NULL};
+
+static const luaL_Reg own[] = {
+    {LUA_TABLIBNAME, luaopen_table}, {LUA_MATHLIBNAME, luaopen_math},
+    {LUA_COLIBNAME, luaopen_coroutine}, {LUA_UTF8LIBNAME, luaopen_utf8},
+    {LUA_IOLIBNAME, luaopen_io}, {LUA_OSLIBNAME, luaopen_os}, {LUA_DBLIBNAME, luaopen_debug},
+    {NULL, NULL},
+};
+
+static void check_needed(lua_State *L, int values)
+{
+    for (int i = 0; needed[i] != NULL; i++)
+        if (lua_getfield(L, values, needed[i]) == LUA_TNIL)
+            luaL_error(L, "luas needs the %s library: open it before luas, with luaL_requiref and %s",
+                       i == 0 ? "string" : "basic", i == 0 ? "luaopen_string" : "luaopen_base");
+    lua_settop(L, values + 1);
+}
+
+/* Their openers put nothing into globals or package.loaded. */
+static void add_own(lua_State *L, int environment)
+{
+    for (const luaL_Reg *o = own; o->name != NULL; o++) {
+        if (lua_getfield(L, environment, o->name) == LUA_TNIL) {
+            lua_pushcfunction(L, o->func);
+            lua_pushstring(L, o->name);
+            lua_call(L, 1, 1);
+            lua_setfield(L, environment, o->name);
+        }
+        lua_settop(L, environment);
+    }
+}
+
+/* Not a copy, because its fields may change. In a sandbox: what is always there of it. */
+static void add_package(lua_State *L, int environment, int tables)
+{
+    if (lua_getfield(L, tables, LUA_LOADLIBNAME) == LUA_TNIL) {
+        lua_newtable(L);
+        luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+        lua_setfield(L, -2, "loaded");
+        luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
+        lua_setfield(L, -2, "preload");
+        lua_newtable(L);
+        lua_setfield(L, -2, "searchers");
+        lua_replace(L, -2);
+    }
+    lua_setfield(L, environment, LUA_LOADLIBNAME);
+}
+
 /* Pushes the environment, without `require`. */
 static void push_environment(lua_State *L)
 {
     luas__standard_push(L);
     int tables = lua_gettop(L), values = tables - 1;
+    check_needed(L, values);
     lua_createtable(L, 0, 40);
     int environment = tables + 1, key = environment + 1;
     for (lua_pushnil(L); lua_next(L, values) != 0; lua_settop(L, key)) {
@@ -158,8 +210,8 @@ static void push_environment(lua_State *L)
         lua_insert(L, key + 1);
         lua_rawset(L, environment);
     }
-    lua_getfield(L, tables, LUA_LOADLIBNAME); /* not a copy, because its fields may change */
-    lua_setfield(L, environment, LUA_LOADLIBNAME);
+    add_own(L, environment);
+    add_package(L, environment, tables);
     lua_pushglobaltable(L);
     lua_setfield(L, environment, LUA_GNAME);
     lua_replace(L, values);
@@ -183,9 +235,31 @@ static void push_require(lua_State *L)
 
 /* ---- from outside ---- */
 
+/* Registry: an address in the copy of the library that has opened its modules in this state. */
+#define COPY_KEY "luas.copy"
+
+static const char copy;
+
+/* A process may have two copies: an application's, and a module that a script loads. Their classes and
+   keys have the same names. So a state belongs to the copy that came first, and has its modules only.
+   Pushes them, or nothing. */
+static bool push_of_other(lua_State *L)
+{
+    int top = lua_gettop(L);
+    if (lua_getfield(L, LUA_REGISTRYINDEX, COPY_KEY) != LUA_TNIL && lua_touserdata(L, -1) != &copy
+        && lua_getfield(L, LUA_REGISTRYINDEX, LUAS__MODULE_KEY) == LUA_TTABLE)
+        return true;
+    lua_settop(L, top);
+    return false;
+}
+
 /* Records the standard library now, before code of the user can replace it. */
 static int open_library(lua_State *L)
 {
+    if (push_of_other(L))
+        return 1;
+    lua_pushlightuserdata(L, (void *)(uintptr_t)&copy);
+    lua_setfield(L, LUA_REGISTRYINDEX, COPY_KEY);
     luas__keeper_open(L);
     push_require(L);
     int require = lua_gettop(L);
@@ -217,6 +291,12 @@ int luaopen_luas(lua_State *L)
 {
     luas__heritage_loaded_late();
     return open_library(L);
+}
+
+void luas_keep_hook(lua_State *L, int keeps)
+{
+    keeps ? lua_pushboolean(L, true) : lua_pushnil(L);
+    lua_setfield(L, LUA_REGISTRYINDEX, LUAS__KEPT_HOOK_ASKED_KEY);
 }
 
 void luas_openlibs(lua_State *L)

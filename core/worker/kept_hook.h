@@ -11,6 +11,9 @@
 #include <lua.h>
 #include <stdbool.h>
 
+/* Registry of a host: true if its workers begin with the hook that it has when they are forked. */
+#define LUAS__KEPT_HOOK_ASKED_KEY "luas.kept_hook"
+
 /* Keeps the hook that is set now. */
 void luas__kept_hook_keep(lua_State *L);
 

@@ -497,8 +497,19 @@ static void move_function(lua_State *from, lua_State *to, int index)
     lua_xmove(from, to, 1);
 }
 
+/* The host's hook is none of the worker's, unless that was asked for. */
+static void take_hook(lua_State *L)
+{
+    if (lua_getfield(L, LUA_REGISTRYINDEX, LUAS__KEPT_HOOK_ASKED_KEY) == LUA_TNIL)
+        lua_sethook(L, NULL, 0, 0);
+    lua_pop(L, 1);
+    luas__kept_hook_keep(L);
+    lua_sethook(L, NULL, 0, 0);
+}
+
 static int serve_in(lua_State *T, lua_State *L, server *s, const luas__serve_options *options)
 {
+    luas__kept_hook_set(T);
     luas__task_catch_stop(T, s->channel->scoreboard);
     lua_pushcfunction(T, describe);
     lua_pushcfunction(T, serve_requests);
@@ -522,7 +533,7 @@ int luas__serve(lua_State *L, luas__channel *channel, const luas__serve_options 
     int inherited = lua_gc(L, LUA_GCCOUNT);
     server s = {.channel = channel, .chunk.most = most_for(inherited, options),
                 .chunk.records = LUAS__RECORDS_INIT};
-    lua_sethook(L, NULL, 0, 0);
+    take_hook(L);
     rest_collector(L, inherited);
     /* Lines of several workers must not mix, whatever stdout is. */
     setvbuf(stdout, NULL, _IOLBF, BUFSIZ);

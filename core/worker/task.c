@@ -210,8 +210,11 @@ static int on_raise(lua_State *L)
     return 1;
 }
 
+/* A sandbox may have no random numbers. */
 static void seed_random(lua_State *L, const luas__chunk_run *s)
 {
+    if (lua_isnil(L, TASK_RANDOMSEED))
+        return;
     lua_pushvalue(L, TASK_RANDOMSEED);
     lua_pushinteger(L, s->seed);
     lua_pushinteger(L, s->index);

@@ -47,6 +47,11 @@ foreach(test nomem_test codec_nomem_test host_nomem_test results_test shared_fai
             -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free)
     endif()
 endforeach()
+# It loads another copy of the library.
+if(TARGET tests_sandbox_test)
+    add_dependencies(tests_sandbox_test luas_module)
+    target_link_libraries(tests_sandbox_test PRIVATE ${CMAKE_DL_LIBS})
+endif()
 # And its system calls.
 if(TARGET tests_nosys_test)
     foreach(call read write close pipe2 fcntl poll epoll_create1 epoll_ctl epoll_wait eventfd
