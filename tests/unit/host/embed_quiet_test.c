@@ -254,7 +254,19 @@ static int parent_of(int pid)
     return parent;
 }
 
-/* Ends all children of this process but this one. */
+static bool is_dead(int pid)
+{
+    char path[40], state = 'Z';
+    snprintf(path, sizeof path, "/proc/%d/stat", pid);
+    FILE *f = fopen(path, "r");
+    if (f == NULL)
+        return true;
+    bool is_read = fscanf(f, "%*d (%*[^)]) %c", &state) == 1;
+    fclose(f);
+    return !is_read || state == 'Z' || state == 'X';
+}
+
+/* Ends all children of this process but this one; on a busy machine that takes a moment. */
 static void kill_children_but(int worker)
 {
     DIR *all = opendir("/proc");
@@ -263,6 +275,8 @@ static void kill_children_but(int worker)
         int pid = atoi(e->d_name);
         if (pid > 0 && pid != worker && parent_of(pid) == getpid())
             CHECK_INT(kill(pid, SIGKILL), 0);
+        while (pid > 0 && pid != worker && parent_of(pid) == getpid() && !is_dead(pid))
+            usleep(1000);
     }
     closedir(all);
 }
