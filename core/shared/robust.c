@@ -69,7 +69,10 @@ int luas__robust_lock(luas__robust *r, int64_t ns)
 
 int luas__robust_lock_briefly(luas__robust *r)
 {
-    return luas__robust_lock(r, PATIENCE);
+    int rc = luas__robust_lock(r, LUAS__SLICE);
+    for (int64_t waited = LUAS__SLICE; rc == LUAS_ETIMEDOUT && waited < PATIENCE; waited += LUAS__SLICE)
+        rc = luas__robust_lock(r, LUAS__SLICE);
+    return rc;
 }
 
 void luas__robust_unlock(luas__robust *r)

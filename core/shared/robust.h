@@ -36,7 +36,7 @@ int luas__robust_try(luas__robust *r);
 int luas__robust_lock(luas__robust *r, int64_t ns);
 
 /* Takes a lock that is never held for long. Waits some seconds at most, in case its holder was
-   stopped. */
+   stopped: in slices, as a wake-up is lost with a process that is killed before it takes the lock. */
 int luas__robust_lock_briefly(luas__robust *r);
 
 void luas__robust_unlock(luas__robust *r);
