@@ -338,6 +338,7 @@ static int pool_stats(lua_State *L)
 #define FIELD(name) {#name, s.name},
         LUAS__STATS(FIELD)
 #undef FIELD
+        {"resumed", s.resumed},
     };
     lua_createtable(L, 0, 12);
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {

@@ -8,6 +8,7 @@
 #include "clock.h"
 #include "concurrency.h"
 #include "deadlock.h"
+#include "events.h"
 #include "procfs.h"
 #include "reap.h"
 #include "receive.h"
@@ -300,6 +301,7 @@ int luas__deadlines_check(luas__pool *p)
         return rc;
     next = earlier(next, luas__starts_retry_at(p));
     next = earlier(next, luas__wakes_next(p));
+    next = earlier(next, luas__events_due(p));
     if (p->spawn.failed)
         next = earlier(next, now + 20 * TICK);
     return next < INT64_MAX ? luas__poller_alarm(&p->poller, next) : 0;

@@ -20,6 +20,7 @@ void luas__events_init_reader(luas__reader *r, unsigned wants,
     r->hear = hear;
     r->close = close;
     atomic_init(&r->users, 1);
+    atomic_init(&r->due, 0);
     pthread_mutex_init(&r->lock, NULL);
 }
 
@@ -122,7 +123,7 @@ static luas__pool_event about(const luas__pool *p, enum luas__event_type type, c
                               const luas__worker *w)
 {
     return (luas__pool_event){
-        .type = type, .workers = p->options.label, .job = job->id, .label = job->seen.label, .fed = job->input.fed,
+        .type = type, .workers = p->options.label, .job = job->id, .journal = job->seen.journal, .label = job->seen.label, .fed = job->input.fed,
         .waiting = job->input.waiting, .worker = w != NULL ? w->number : 0,
         .pid = w != NULL ? (int32_t)w->pid : 0, .took = -1, .status = -1};
 }
@@ -208,6 +209,7 @@ static int tell_run(luas__pool *p, luas__worker *w, luas__pool_event *e, const c
         uint32_t len;
         const char *value = luas__frame_next_value(&frames, &len);
         e->size = len - LUAS__STAMP;
+        e->result = value;
         read_stamp(e, value + e->size);
         e->ends_chunk = i + 1 == c->count;
         tell_end(p, w, e, c->seq + (uint32_t)i, starts);
@@ -253,7 +255,9 @@ int luas__events_ended(luas__pool *p, luas__worker *w, const luas__outcome *o,
         return 0;
     }
     e.size = o->len;
-    if (o->kind != LUAS__KIND_VALUE) {
+    if (o->kind == LUAS__KIND_VALUE) {
+        e.result = payload;
+    } else {
         e.raised = payload;
         e.raised_len = o->len;
     }
@@ -336,4 +340,15 @@ void luas__events_tick(luas__pool *p)
         return;
     luas__pool_event e = {.type = LUAS__EVENT_TICK, .at = luas__now(), .label = "", .took = -1};
     tell(p, &e);
+}
+
+int64_t luas__events_due(const luas__pool *p)
+{
+    int64_t due = INT64_MAX;
+    for (const luas__listener *l = p->events.listeners; l != NULL; l = l->next) {
+        int64_t at = atomic_load_explicit(&l->reader->due, memory_order_relaxed);
+        if (at > 0 && at < due)
+            due = at;
+    }
+    return due;
 }

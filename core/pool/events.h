@@ -55,6 +55,8 @@ typedef struct luas__pool_event {
     struct luas__job *source;   /* ENDED: has the input (luas__events_input), or NULL */
     const char *input;      /* MessagePack of the arguments, where there is no source */
     size_t input_len;
+    const char *result;     /* ENDED with a value: `size` bytes, or NULL */
+    struct luas__journal_job *journal;  /* what a journal knows of the job, or NULL */
     const char *raised;     /* [value, message, traceback, seconds], or NULL */
     size_t raised_len;
 } luas__pool_event;
@@ -67,6 +69,7 @@ typedef struct luas__pool_event {
 typedef struct luas__reader {
     _Atomic int users;
     pthread_mutex_t lock;   /* held while it is told something: several pools may do so */
+    _Atomic int64_t due;    /* ns; a tick is wanted then; 0: whenever one comes */
     unsigned wants;         /* which events it is told: bits 1 << type */
     void (*hear)(struct luas__reader *self, int tag, const luas__pool_event *event);
     void (*close)(struct luas__reader *self);   /* frees it, after the last user */
@@ -123,5 +126,8 @@ void luas__events_forked(struct luas__pool *p, const struct luas__worker *w);
 void luas__events_died(struct luas__pool *p, const struct luas__worker *w);
 void luas__events_mother(struct luas__pool *p);
 void luas__events_tick(struct luas__pool *p);
+
+/* When (ns) some reader wants a tick; INT64_MAX: none does. */
+int64_t luas__events_due(const struct luas__pool *p);
 
 #endif

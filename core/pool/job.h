@@ -144,6 +144,7 @@ typedef struct luas__job {
         char label[48];         /* what its function is called, for people */
         int64_t first_start, last_end, slowest;
         luas__batch *names;     /* what inherited inputs are called, or NULL */
+        struct luas__journal_job *journal;  /* what a journal knows of its tasks, or NULL */
     } seen;
     struct {
         luas__queue_node place; /* in the pool's queue of wakes, when it is set */

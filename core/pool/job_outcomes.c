@@ -153,7 +153,8 @@ static int end_within(luas__job *j, luas__pending *pending, const luas__range *r
     luas__outcome o = *as;
     o.index = low;
     o.count = end_together(j, high - low);
-    o.attempts = (uint16_t)range->attempts;
+    if (as->attempts == 0)
+        o.attempts = (uint16_t)range->attempts;
     int rc = luas__pending_reserve(pending, 1);
     if (rc == 0)
         rc = luas__job_outcomes_settle(j, &o, payload, NULL);

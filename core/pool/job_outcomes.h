@@ -18,7 +18,7 @@ int luas__job_outcomes_settle(luas__job *j, const luas__outcome *o, const char *
                               const luas__buffer *printed);
 
 /* Each pending task with an index between `from` and `to` has this outcome, with an index, a
-   count and attempts of its own. */
+   count and, unless it says them, attempts of its own. */
 int luas__job_outcomes_end_pending(luas__job *j, uint64_t from, uint64_t to, const luas__outcome *as,
                                    const char *payload);
 

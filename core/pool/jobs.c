@@ -8,6 +8,7 @@
 #include "clock.h"
 #include "job_inputs.h"
 #include "job_outcomes.h"
+#include "journal_job.h"
 #include "snapshots.h"
 #include "wakes.h"
 
@@ -148,6 +149,12 @@ int64_t luas__jobs_next_ended(luas__pool *p)
     return job->id;
 }
 
+static void release(luas__job *job)
+{
+    luas__journal_job_drop(job->seen.journal);
+    luas__job_free(job);
+}
+
 static void free_job(luas__pool *p, luas__job *job)
 {
     for (int i = 0; i < p->nworkers; i++)
@@ -159,7 +166,7 @@ static void free_job(luas__pool *p, luas__job *job)
     drop_definitions(p, job);
     luas__jobs_leave_workers(p, job);
     p->broadcasts -= is_broadcast(job) && !job->done;
-    luas__job_free(job);
+    release(job);
 }
 
 void luas__jobs_drop(luas__pool *p, luas__job *job)
@@ -186,7 +193,7 @@ void luas__jobs_free_dropped(luas__pool *p)
 static void free_list(luas__job_list *list)
 {
     while (list->first != NULL)
-        luas__job_free(list->first);
+        release(list->first);
 }
 
 void luas__jobs_free_all(luas__pool *p)

@@ -18,6 +18,7 @@
 #include "job_outcomes.h"
 #include "jobs.h"
 #include "pump.h"
+#include "recall.h"
 #include "receive.h"
 #include "rest.h"
 #include "scaling.h"
@@ -354,6 +355,8 @@ int luas__pool_feed_records(luas__pool *p, luas__job *job, const luas__passage *
     if (luas__state_lock(p) < 0)
         return LUAS_EFOREIGN;
     int rc = luas__job_inputs_feed_records(job, of, bytes, ends, count);
+    if (rc == 0)
+        luas__recall_tasks(p, job, count);
     luas__wakes_set_limit(p, job);
     if (rc == 0 && job->expired)
         luas__cancel_tasks(p, job, 0, UINT64_MAX); /* without memory it is done in vain */
@@ -367,6 +370,8 @@ int luas__pool_feed_inherited(luas__pool *p, luas__job *job, uint64_t count)
     if (luas__state_lock(p) < 0)
         return LUAS_EFOREIGN;
     int rc = luas__job_inputs_feed_inherited(job, count);
+    if (rc == 0)
+        luas__recall_tasks(p, job, count);
     luas__wakes_set_limit(p, job);
     if (rc == 0 && job->expired)
         luas__cancel_tasks(p, job, 0, UINT64_MAX);

@@ -52,6 +52,7 @@ typedef struct luas__stats {
 #define LUAS__STATS_FIELD(name) uint64_t name;
     LUAS__STATS(LUAS__STATS_FIELD)
 #undef LUAS__STATS_FIELD
+    uint64_t resumed;       /* a journal knew them: they are not among the tasks */
 } luas__stats;
 
 /* Counts the tasks that an outcome is of. */
