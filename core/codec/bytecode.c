@@ -49,6 +49,8 @@ typedef struct walk {
     void *context;
     int depth, rc;
     int dynamic;                    /* it may use other globals: all constants are given */
+    luas__buffer *bare;             /* what is not about lines is appended, and the sink is given */
+    const unsigned char *copied;    /* constants; NULL: only names */
     function now;
     level levels[NESTED];           /* by depth */
     text named[SHORT_CONSTANTS];
@@ -137,6 +139,34 @@ static void take_constants(reader *r, function *f)
         if (i < SHORT_CONSTANTS)
             f->named[i] = t;
     }
+}
+
+static void give_constants(walk *w)
+{
+    reader r = w->now.constants;
+    for (uint32_t i = 0; i < w->now.count && w->rc == 0; i++) {
+        text t = take_constant(&r);
+        if (t.bytes != NULL)
+            w->rc = w->sink(w->context, t.bytes, t.len, 0);
+    }
+}
+
+/* Appends what was read since the last time. */
+static void copy_read(walk *w)
+{
+    if (w->bare == NULL)
+        return;
+    if (w->rc == 0)
+        w->rc = luas__buffer_append(w->bare, w->copied, (size_t)(w->in.at - w->copied));
+    w->copied = w->in.at;
+}
+
+static void take_lines(walk *w)
+{
+    copy_read(w);
+    take_varint(&w->in);
+    take_varint(&w->in);
+    w->copied = w->in.at;
 }
 
 static int is_identifier(text t)
@@ -230,8 +260,7 @@ static void enter_function(walk *w, const luas__upvalues *parent)
     reader *r = &w->in;
     luas__upvalues *env = &w->levels[w->depth].env;
     take_text(r);
-    take_varint(r);
-    take_varint(r);
+    take_lines(w);
     take(r, 3);
     w->now.instructions = take_count(r, 4);
     w->now.code = *r;
@@ -240,7 +269,9 @@ static void enter_function(walk *w, const luas__upvalues *parent)
     if (parent != NULL)
         *env = (luas__upvalues){{0, 0, 0, 0}};
     take_upvalues(w, parent, env);
-    if (w->sink != NULL && !r->bad)
+    if (w->bare != NULL && !r->bad)
+        give_constants(w);
+    else if (w->sink != NULL && !r->bad)
         give_names(w, env);
     w->levels[w->depth].left = take_count(r, 1);
 }
@@ -315,6 +346,7 @@ static void start(walk *w, const char *dump, size_t len)
     w->in.at = (const unsigned char *)dump;
     w->in.end = w->in.at + len;
     w->in.bad = w->depth = w->rc = 0;
+    w->copied = w->in.at;
     w->now.named = w->named;
 }
 
@@ -322,6 +354,7 @@ int luas__bytecode_check(const char *dump, size_t len)
 {
     walk w;
     w.sink = NULL;
+    w.bare = NULL;
     w.levels[0].env = (luas__upvalues){{0, 0, 0, 0}};
     w.dynamic = 0;
     start(&w, dump, len);
@@ -333,6 +366,7 @@ int luas__bytecode_names(const char *dump, size_t len, const luas__upvalues *env
 {
     walk w;
     w.sink = sink;
+    w.bare = NULL;
     w.context = context;
     w.dynamic = 0;
     w.levels[0].env = *env;
@@ -343,4 +377,19 @@ int luas__bytecode_names(const char *dump, size_t len, const luas__upvalues *env
     /* The function is dynamic: so the constants of functions seen before count, too. */
     start(&w, dump, len);
     return walk_dump(&w);
+}
+
+int luas__bytecode_bare(const char *dump, size_t len, luas__buffer *out, luas__bytecode_sink sink, void *context)
+{
+    walk w;
+    w.sink = sink;
+    w.bare = out;
+    w.context = context;
+    w.levels[0].env = (luas__upvalues){{0, 0, 0, 0}};
+    w.dynamic = 0;
+    start(&w, dump, len);
+    int rc = walk_dump(&w);
+    if (rc == 0)
+        copy_read(&w);
+    return rc == 0 ? w.rc : rc;
 }

@@ -8,6 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "buffer.h"
+
 /* A function has at most 255 upvalues: bit i is its upvalue i, from 0. */
 typedef struct luas__upvalues {
     uint64_t bits[4];
@@ -42,5 +44,12 @@ int luas__bytecode_check(const char *dump, size_t len);
  */
 int luas__bytecode_names(const char *dump, size_t len, const luas__upvalues *env,
                      luas__bytecode_sink sink, void *context);
+
+/*
+ * Appends a dump without the numbers of lines where its functions are defined, which a stripped
+ * dump still has, and gives the sink all string constants of these. Returns 0, LUAS_EPROTO, LUAS_ENOMEM, or what the
+ * sink returned if that is not 0.
+ */
+int luas__bytecode_bare(const char *dump, size_t len, luas__buffer *out, luas__bytecode_sink sink, void *context);
 
 #endif
