@@ -43,7 +43,7 @@ FLOORS = {
 CALLS_UP = {
     ("core/pool/events.h", "hear"): "a reader of events, from whichever floor",
     ("core/pool/events.h", "close"): "the same",
-    ("core/host/readers.c", "finish"): "pool/trace.c or joblog.c: completes its file",
+    ("core/host/readers.c", "finish"): "pool/trace.c, joblog.c or journal.c: completes its file",
     ("core/pool/state.h", "main"): "worker/, by way of host/: what a forked worker runs",
     ("core/proc/stack.c", "body"): "pool/spawner.c: what goes on in another stack",
     ("core/pool/state.h", "bear"): "host/: has the quiet process fork a zygote",

@@ -12,6 +12,7 @@
 #include "handles.h"
 #include "inline_call.h"
 #include "job_handle.h"
+#include "journal_handle.h"
 #include "keeper.h"
 #include "list.h"
 #include "loaded.h"
@@ -232,7 +233,7 @@ static const luaL_Reg functions[] = {
     {"check_list", luas__feed_check_list}, {"report", luas__fail_report}, {"caller", core_caller},
     {"ends_alone", core_ends_alone}, {"at_end", core_at_end},
     {"reporter", luas__fail_reporter}, {"called", core_called}, {"text_tools", luas__printer_tools}, {"cluster_tools", luas__cluster_handle_tools},
-    {"each_record", luas__printer_each_record}, {"joining", luas__share_joining}, {NULL, NULL},
+    {"each_record", luas__printer_each_record}, {"joining", luas__share_joining}, {"journal", luas__journal_handle_tools}, {NULL, NULL},
 };
 
 static const luaL_Reg pool_methods[] = {{"job", luas__job_handle_new}, {NULL, NULL}};

@@ -27,6 +27,10 @@ int luas__fail_argument(lua_State *L, int argument, const char *verb, const char
    may not), or luas__fail_reporter's. */
 #define LUAS__REPORT_KEY "luas.report"
 
+/* Registry: the message of the last error that a wrong command line has caused (a journal that is there
+   already), for the program's exit status. */
+#define LUAS__REFUSED_KEY "luas.refused"
+
 /* core.report(message): tells people, in one of these ways, else as a warning of Lua's. */
 int luas__fail_report(lua_State *L);
 

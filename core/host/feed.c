@@ -13,6 +13,7 @@
 #include "encoder.h"
 #include "fail.h"
 #include "job_handle.h"
+#include "journal_handle.h"
 #include "list.h"
 #include "names_scan.h"
 #include "space.h"
@@ -300,6 +301,8 @@ static void put_pulled(lua_State *L, luas__job_handle *h, const luas__encode_opt
         n = spread_list(L, PULLED, index);
     if (h->count == 0)
         luas__names_scan_for(L, PULLED); /* the source may have loaded modules */
+    if (h->job != NULL && h->job->seen.journal != NULL)
+        luas__journal_handle_stage(L, PULLED, n);
     if (encode_task(L, h, PULLED, n, options) < 0) {
         push_item_message(L, index);
         luas__fail(L, "%s", lua_tostring(L, -1));

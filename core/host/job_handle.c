@@ -198,7 +198,7 @@ int luas__job_handle_new(lua_State *L)
 {
     luas__handle *pool = luas__handles_pool(L, 1);
     luas__policy policy = read_policy(L);
-    luas__job_handle *h = lua_newuserdatauv(L, sizeof *h, 4);
+    luas__job_handle *h = lua_newuserdatauv(L, sizeof *h, 5);
     *h = (luas__job_handle){.class = LUAS__JOB_CLASS, .pool = pool};
     luaL_setmetatable(L, LUAS__JOB_CLASS);
     luas__handles_keep(L);

@@ -12,8 +12,9 @@
 #include "handles.h"
 
 /* User values of a job. Printed: a table, index -> what the task printed.
-   Memo: of the function (ship_cache.h), or nil. */
-enum { JOB_POOL = 1, JOB_SPACE, JOB_PRINTED, JOB_MEMO };
+   Memo: of the function (ship_cache.h), or nil. Journal: what makes keys of its tasks (journal_handle.h),
+   or nil. */
+enum { JOB_POOL = 1, JOB_SPACE, JOB_PRINTED, JOB_MEMO, JOB_JOURNAL };
 
 enum { AT_JOB = 1 };
 

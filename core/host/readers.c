@@ -41,6 +41,18 @@ static handle *check_handle(lua_State *L, int index)
     return h;
 }
 
+luas__reader *luas__readers_check(lua_State *L, int index)
+{
+    return check_handle(L, index)->reader;
+}
+
+luas__reader **luas__readers_new(lua_State *L, int (*finish)(luas__reader *))
+{
+    handle *h = new_handle(L);
+    h->finish = finish;
+    return &h->reader;
+}
+
 static int core_tally(lua_State *L)
 {
     lua_Integer only = luaL_optinteger(L, 1, 0);

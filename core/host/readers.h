@@ -27,8 +27,16 @@
 
 #include <lauxlib.h>
 
+#include "events.h"
+
 /* The class of readers, and those methods of pools and jobs. */
 void luas__readers_open(lua_State *L);
 extern const luaL_Reg luas__readers_core[], luas__readers_pool[], luas__readers_job[];
+
+/* Pushes a handle for a reader, which is to be stored there; `finish` completes its file. */
+luas__reader **luas__readers_new(lua_State *L, int (*finish)(luas__reader *));
+
+/* The reader at this index. Raises if there is none, or if it is closed. */
+luas__reader *luas__readers_check(lua_State *L, int index);
 
 #endif

@@ -81,6 +81,16 @@ static bool is_broken_pipe(lua_State *L)
     return is;
 }
 
+/* Is it about a journal that the command line names, or how? */
+static bool is_refused(lua_State *L, const char *message)
+{
+    lua_getfield(L, LUA_REGISTRYINDEX, LUAS__REFUSED_KEY);
+    const char *refusal = lua_tostring(L, -1);
+    bool is = refusal != NULL && strstr(message, refusal) != NULL;
+    lua_pop(L, 1);
+    return is;
+}
+
 /* The message handler: adds a traceback to text, except where it does not help. Gives
    false where nothing must be said. */
 static int explain(lua_State *L)
@@ -100,7 +110,9 @@ static int explain(lua_State *L)
         message = lua_pushfstring(L, "(error object is a %s value)", luaL_typename(L, 1));
     }
     const char *end = luas__signals_find(L, message);
-    if (end != NULL) {
+    if (is_refused(L, message)) {
+        lua_pushstring(L, message);
+    } else if (end != NULL) {
         lua_pushlstring(L, message, (size_t)(end - message));
     } else if (!whole) {
         luas__traceback_push(L, message, 1, 0);
@@ -134,7 +146,8 @@ static int report(lua_State *L, const command *cmd, int status)
     if (message == NULL) {
         message = "(error message not a string)";
     }
-    int code = luas__signals_find(L, message) != NULL ? luas__signals_status() : EXIT_FAILURE;
+    int code = luas__signals_find(L, message) != NULL ? luas__signals_status()
+        : is_refused(L, message) ? EXIT_USAGE : EXIT_FAILURE;
     complain(cmd, message);
     lua_pop(L, 1);
     return code;
@@ -271,7 +284,8 @@ static bool parse(command *cmd)
         }
     }
     cmd->script = i < cmd->argc ? i : cmd->argc;
-    return true;
+    const char *lonely = cmd->help ? NULL : luas__reports_misfit(&cmd->reports);
+    return lonely == NULL || refuse(cmd, "'%s' needs --journal FILE", lonely);
 }
 
 /* ---- From start to end ---------------------------------------------------- */

@@ -21,6 +21,11 @@ static const struct option {
     {"--joblog", NULL, offsetof(luas__reports, joblog)},
     {"--output", NULL, offsetof(luas__reports, output)},
     {"--tag", "tag", offsetof(luas__reports, output)},
+    {"--journal", NULL, offsetof(luas__reports, journal)},
+    {"--resume", "all", offsetof(luas__reports, resume)},
+    {"--resume-failed", "failed", offsetof(luas__reports, resume)},
+    {"--on-change", NULL, offsetof(luas__reports, on_change)},
+    {"--explain", "yes", offsetof(luas__reports, explain)},
     {"--bar", NULL, 0},
 };
 
@@ -40,6 +45,17 @@ static bool is_output_mode(const char *text)
     return strcmp(text, "inherit") == 0 || strcmp(text, "tag") == 0 || strcmp(text, "capture") == 0;
 }
 
+/* NULL, or what is wrong with the option's value. */
+static const char *misfit(const char *name, const char *value)
+{
+    if (strcmp(name, "--output") == 0 && !is_output_mode(value))
+        return "'%s': an output is inherit, tag or capture";
+    if (strcmp(name, "--on-change") == 0 && strcmp(value, "error") != 0 && strcmp(value, "rerun") != 0
+        && strcmp(value, "keep") != 0)
+        return "'%s': what is done on a change is error, rerun or keep";
+    return NULL;
+}
+
 static int take(luas__reports *r, const struct option *o, char **argv, int *i, const char **why)
 {
     const char *word = argv[*i], *value = match(word, o->name);
@@ -51,8 +67,7 @@ static int take(luas__reports *r, const struct option *o, char **argv, int *i, c
         value = argv[++*i];
     if (wants && *value == '\0')
         return -1;
-    *why = "'%s': an output is inherit, tag or capture";
-    if (wants && strcmp(o->name, "--output") == 0 && !is_output_mode(value))
+    if (wants && (*why = misfit(o->name, value)) != NULL)
         return -1;
     if (r == NULL)
         return 1;
@@ -61,6 +76,13 @@ static int take(luas__reports *r, const struct option *o, char **argv, int *i, c
     else
         *(const char **)(void *)((char *)r + o->at) = o->value != NULL ? o->value : value;
     return 1;
+}
+
+const char *luas__reports_misfit(const luas__reports *r)
+{
+    if (r->journal != NULL)
+        return NULL;
+    return r->resume != NULL ? "--resume" : r->on_change != NULL ? "--on-change" : r->explain != NULL ? "--explain" : NULL;
 }
 
 int luas__reports_parse(luas__reports *r, char **argv, int *i, const char **why)
@@ -114,6 +136,10 @@ static int begin(lua_State *L)
     set_string(L, "trace", r->trace);
     set_string(L, "joblog", r->joblog);
     set_string(L, "output", r->output);
+    set_string(L, "journal", r->journal);
+    set_string(L, "resume", r->resume);
+    set_string(L, "on_change", r->on_change);
+    set_string(L, "explain", r->explain);
     return call_run(L, "begin", 1);
 }
 
@@ -159,7 +185,8 @@ static void notice_close(lua_State *L)
 
 bool luas__reports_begin(lua_State *L, const luas__reports *r, bool prompt)
 {
-    bool any = r->bar || r->report != NULL || r->trace != NULL || r->joblog != NULL || r->output != NULL;
+    bool any = r->bar || r->report != NULL || r->trace != NULL || r->joblog != NULL || r->output != NULL
+        || r->journal != NULL;
     if (!any)
         return true;
     lua_pushcfunction(L, begin);

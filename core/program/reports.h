@@ -1,6 +1,6 @@
 /*
  * The command line options for seeing a run: --bar, --report FILE, --trace FILE, --joblog FILE,
- * --tag, --output MODE. The module luas.run does the work.
+ * --tag, --output MODE; and --journal FILE, with --resume, --resume-failed, --on-change HOW, --explain. The module luas.run does the work.
  */
 #ifndef LUAS_REPORTS_H
 #define LUAS_REPORTS_H
@@ -11,6 +11,7 @@
 typedef struct luas__reports {
     bool bar;
     const char *report, *trace, *joblog, *output;   /* NULL: not given */
+    const char *journal, *resume, *on_change, *explain; /* likewise */
 } luas__reports;
 
 /*
@@ -19,6 +20,9 @@ typedef struct luas__reports {
  * when it is used wrongly. With `r` NULL the option is only skipped.
  */
 int luas__reports_parse(luas__reports *r, char **argv, int *i, const char **why);
+
+/* An option that was given without --journal, and says nothing without it; or NULL. */
+const char *luas__reports_misfit(const luas__reports *r);
 
 /* Begins. If a file cannot be written it pushes a message and returns false. */
 bool luas__reports_begin(lua_State *L, const luas__reports *r, bool prompt);

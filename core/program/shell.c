@@ -14,6 +14,7 @@ static const struct option {
     {"--csv", false}, {"--tsv", false}, {"--header", false}, {"--json", false},
     {"--unordered", false}, {"--block", true}, {"--record", true},
     {"--halt", true}, {"--retries", true}, {"--timeout", true},
+    {"--results", true}, {"--failed", false}, {"--format", true},
 };
 
 enum { OPTIONS = sizeof options / sizeof *options };

@@ -29,6 +29,16 @@ static const char scripts[] =
     "    luas --bar --report run.html script.lua\n"
     "\n";
 
+static const char journals[] =
+    "Go on where a run was killed. A task is known by its input and its code.\n"
+    "  --journal FILE record what each task, or line, comes to\n"
+    "  --resume       go on with what the journal has; --resume-failed  and run again what has failed\n"
+    "  --on-change X  error, rerun or keep: where the code is not that of the journal\n"
+    "  --explain      say of each input what is known\n"
+    "  --results FILE print what a journal has; --failed  only failures; --format tsv, csv or jsonl\n"
+    "    luas --journal run.db --resume script.lua\n"
+    "\n";
+
 static const char lines[] =
     "Do something with each line. `_` is the line, F[i] its fields, NR its number, FILE its file's name.\n"
     "  -p EXPR        print the values\n"
@@ -79,6 +89,7 @@ static const char machines[] =
 void luas__usage_print(void)
 {
     fputs(scripts, stdout);
+    fputs(journals, stdout);
     fputs(lines, stdout);
     fputs(commands, stdout);
     fputs(machines, stdout);

@@ -160,7 +160,7 @@ function Pool:made() end
 function Pool:stats()
     local all = {}
     for _, name in ipairs { "tasks", "values", "errors", "timeouts", "crashes", "cancelled",
-        "forks", "retries", "chunks", "steals" } do
+        "forks", "retries", "chunks", "steals", "resumed" } do
         all[name] = self.counts[name] or 0
     end
     return all
@@ -291,12 +291,31 @@ function Job:enqueue(task)
     self.pool.waiting:add(self)
 end
 
+-- Ends a task as the journal says: true if it says that.
+local function recall(task, kind, known)
+    local job = task.job
+    if kind == "value" then
+        task:post { results = known }
+    elseif kind then
+        local fields = known
+        fields.index = task.index
+        if job.policy.names then
+            fields.input = job.policy.star and task.arguments or outcome.input(task.arguments)
+        end
+        task:post { fields = fields }
+        job:count_failure()
+    end
+    if kind then job.pool:count("resumed", 1) end
+    return kind ~= nil
+end
+
 function Job:push(arguments)
     local index = self.fed + 1
     local task = setmetatable({ job = self, index = index, arguments = arguments, attempts = 0 }, self.pool.Task)
     self.open[index] = task
     self.fed = index
     self.pool.jobs[self] = true
+    if self.journal and recall(task, self.journal:take()) then return end
     if self.lanes then turns.add(task) else self:enqueue(task) end
     if self.expired then self:expire() end
     if self.halted then self:look_at_failures() end
@@ -349,6 +368,7 @@ local function pull_one(self, source, index, star, indexed)
     if indexed then arguments = pack(unpack(arguments, 2, arguments.n)) end
     if star then arguments = spread_list(arguments, index) end
     check_item(self, index, arguments)
+    if self.journal then self.journal:stage_values(unpack(arguments, 1, arguments.n)) end
     self:push(arguments)
     return true
 end
@@ -513,10 +533,21 @@ local function describe_arguments(arguments)
     return table.concat(texts, ", ")
 end
 
+-- Has the journal record it.
+local function record(task, took, kind, ...)
+    local value, message = ...
+    task.job.journal:ended {
+        index = task.index, start = task.start, took = took, kind = kind, attempts = task.attempts,
+        arguments = task.arguments, results = kind == "value" and pack(...) or nil,
+        message = kind == "error" and tostring(message) or nil, is_text = type(value) == "string",
+    }
+end
+
 -- Tells those who watch its job, or its pool, that the task has ended.
-function Task:tell(again, kind, _, message)
+function Task:tell(again, kind, ...)
     local job, now = self.job, core.now()
-    local took = now - self.start
+    local took, message = now - self.start, select(2, ...)
+    if job.journal and not again and kind ~= "stopped" and kind ~= "cancelled" then record(self, took, kind, ...) end
     job.first_start = job.first_start or self.start
     job.last_end, job.slowest = now, math.max(job.slowest or 0, took)
     for reader, tag in pairs(job.pool.readers or {}) do

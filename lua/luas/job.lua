@@ -10,6 +10,7 @@ local later = require "luas.later"
 local outcome = require "luas.outcome"
 local sources = require "luas.sources"
 local halt = later.open "luas.halt"
+local journal = later.open "luas.journal"
 local limit = later.open "luas.limit"
 local observe = later.open "luas.observe"
 local progress = later.open "luas.progress"
@@ -66,7 +67,7 @@ local function policy(options, how, names)
         seed = options.seed, priority = options.priority,
         star = how.star, discard = how.discard, process = how.process,
         each = how.each, async = how.async, room = how.lazy and ROOM or nil,
-        stamped = options.progress or options.report, names = names, retries = options.retries,
+        stamped = options.progress or options.report or options.journal, names = names, retries = options.retries,
     }
     if type(options.retries) == "table" then retry.add(all, options.retries) end
     if options.limit then limit.add(all, options.limit) end
@@ -81,13 +82,14 @@ local function label(f)
 end
 
 local function is_watched(self)
-    return self.options.progress or self.options.report or self.pool.observer
+    return self.options.progress or self.options.report or self.pool.observer or self.journal
 end
 
 --- Tells those who watch the job, or its pool, what it is called. Needed for each new
 --- handle.
 function Job:introduce()
     if self.options.report then observe.job(self, self.options.report) end
+    if self.journal then journal.attach(self) end
     if is_watched(self) then self.handle:label(label(self.f)) end
 end
 
@@ -99,7 +101,7 @@ end
 -- Is the array so long that inheriting it is faster?
 local function is_long(self, n)
     local pool = self.pool
-    return n >= INHERIT_ITEMS
+    return n >= INHERIT_ITEMS and not self.journal -- which looks at each item anyway
         and (n >= INHERIT_SHARE * min(pool.size, core.cpus()) or pool.core:live() == 0)
 end
 
@@ -115,6 +117,7 @@ local function start_array(self, items, n)
     local how = carry.how(self)
     self.fed, self.exhausted, self.total = n, true, n
     local keys = self.options.limit and not self.is_call and limit.of_items(self, items, n)
+    if self.journal and not self.staged then self.journal:stage(items, n, self.star) end
     local shipped = how ~= "inherit" and (how == "ship" or not is_long(self, n)) and carry.ship(self)
     if shipped then
         if keys then self.handle:keys(keys) end
@@ -186,6 +189,7 @@ local function describe(self, o)
         end
     end
     o.name = self.name
+    if self.journal and not o.pid then o.recorded = o.kind ~= "cancelled" and not o.init or nil end
     if self.texts and o.index then o.file, o.line, o.byte = self.texts:place(self.before + o.index) end
     if o.kind == "timeout" and not o.init then o.limit = self.options.timeout end
     if o.expired then o.limit, o.expired = self.options.deadline, nil end
@@ -230,6 +234,7 @@ function Job.start(pool, f, input, options, how)
         starting = true,
     }, Job)
     if input.source then read_from(self, input.source) end
+    if options.journal and how.verb then journal.join(self, how) end
     self.alone = not pool.core:busy()
     self.handle = pool.core:job(self.policy)
     local ok, message = pcall(begin, self, start_input, input.items, input.n)
@@ -268,6 +273,10 @@ local function ship_call(self, ...)
 end
 
 local function start_call(self, ...)
+    if self.options.journal then
+        self.journal = journal.part(self, self.how)
+        if self.journal then self.journal:stage_values(...) end
+    end
     if is_watched(self) then watch(self) end
     return ship_call(self, ...)
 end
@@ -278,23 +287,26 @@ end
 ---@param f function
 ---@param options table
 ---@param async boolean    whether the caller goes on meanwhile
+---@param verb string
 ---@param ... any
 ---@return luas.job        to be closed
-function Job.call(pool, f, options, async, ...)
+function Job.call(pool, f, options, async, verb, ...)
+    local how = options.journal and { verb = verb, is_call = true }
     if options.carry ~= "inherit" or pool.ships_only then
         local policy = call_policy(pool, options)
         local self = setmetatable({
             pool = pool, f = f, options = options, handle = pool.core:job(policy), policy = policy,
-            starting = true,
+            starting = true, how = how or nil,
         }, Call)
         local ok, sent = pcall(begin, self, start_call, ...)
         if sent == true then return listen(self) end
+        if how then how.journal = self.journal end
         give_up(self)
         if not ok then error(sent, 0) end
     end
     local arguments = table.pack(...)
     return Job.start(pool, f, { items = { arguments }, n = 1 }, options,
-        { star = true, async = async, arguments = arguments, is_call = true })
+        { star = true, async = async, arguments = arguments, is_call = true, verb = how and verb, journal = how and how.journal })
 end
 
 -- Seconds that a quick source takes for a batch; and for one task, a source that may wait.
@@ -628,6 +640,7 @@ function Job:close()
     self.handle:drop()
     self.items, self.arguments = nil, nil
     if self.watch then observe.end_job(self) end
+    if self.journal then journal.leave(self) end
     leave(self)
     if self.given then sources.close(self.given) end
 end

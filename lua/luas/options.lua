@@ -4,6 +4,7 @@
 local fail = require("luas.check").fail
 local later = require "luas.later"
 local halt = later.open "luas.halt"
+local journal = later.open "luas.journal"
 local limit = later.open "luas.limit"
 local retry = later.open "luas.retry"
 
@@ -124,6 +125,16 @@ local function halts(v)
     return ok, HALT, wrong_field(v, name)
 end
 
+local JOURNAL <const> = 'a file\'s name, false, or a table {path = name, resume = true, false or "failed", '
+    .. 'on_change = "error", "rerun" or "keep", values = boolean, key = function, ignore = names, depends = function, '
+    .. "explain = boolean}"
+
+local function journals(v)
+    if v == false then return true end
+    local ok, name = journal.is_valid(v)
+    return ok, JOURNAL, wrong_field(v, name)
+end
+
 --- As many workers may a pool have.
 M.MOST_WORKERS = 4096
 
@@ -144,6 +155,7 @@ M.job = {
     progress = progress,
     report = path,
     carry = one_of("auto", "ship", "inherit"),
+    journal = journals,
 }
 
 M.pool = {

@@ -13,6 +13,7 @@
 ---@field worker_name string?  what the worker is called everywhere, such as "calc 1"
 ---@field exitcode integer?  of a crash
 ---@field signal integer?    of a crash
+---@field recorded boolean?   it is what an earlier run came to, as a journal says
 ---@field output string?     what it printed, in a pool that captures that
 ---@field attempts integer   how often the task was started
 ---@field init boolean?      no worker could start: what became of the last one's init
@@ -134,7 +135,8 @@ Outcome.__index = Outcome
 local function in_words(o)
     assert(describe[o.kind])
     local attempts = (o.attempts or 1) > 1 and (" (%d attempts)"):format(o.attempts) or ""
-    local line = ("%s: %s%s"):format(name(o), o.message, attempts)
+    local recorded = o.recorded and ' (in an earlier run; resume = "failed" runs it again)' or ""
+    local line = ("%s: %s%s%s"):format(name(o), o.message, attempts, recorded)
     if o.kind == "error" and o.traceback and o.traceback:find "\n" then
         local place = o.pid and o.worker ~= 0 and ("[%s] "):format(where(o)) or ""
         line = ("%s\n%s%s"):format(line, place, o.traceback)

@@ -9,6 +9,7 @@ local Job = require "luas.job"
 local later = require "luas.later"
 local lazy = require "luas.lazy"
 local files = later.open "luas.files"
+local journal = later.open "luas.journal"
 local lines = later.open "luas.lines"
 local options = require "luas.options"
 local outcome = require "luas.outcome"
@@ -53,6 +54,7 @@ local callable, max = check.callable, math.max
 ---@field progress boolean|fun(done: integer, total: integer?, info: table)|{every: number}|nil
 ---@field report string?      a file for a report of the job, .html or .json
 ---@field carry "auto"|"ship"|"inherit"|nil
+---@field journal string|luas.journaloption|false|nil  a file by which a killed run goes on where it was
 
 ---@class luas.pooloptions: luas.joboptions
 ---@field workers integer?    0: run everything in the caller, for debugging
@@ -137,6 +139,8 @@ local function start(self, what, f, source, given, how)
     callable(f, what)
     local given_input = input(source, what)
     local all = job_options(self, given, what, source)
+    how.verb = what
+    if self.recorded then for name, value in pairs(self.recorded) do how[name] = value end end
     return Job.start(state_of(self), f, given_input, all, how), all
 end
 
@@ -241,7 +245,8 @@ function Pool:reduce(f, source, combine, init, opts)
         inner.chunk = 1
         inner.progress = inner.progress and progress.scaled(inner.progress, plan.size, given.n)
     end
-    local view = setmetatable({ state = self.state, defaults = inner }, getmetatable(self))
+    local view = setmetatable({ state = self.state, defaults = inner, recorded = { verb = "reduce", code = f } },
+        getmetatable(self))
     local total, started, failures = init, init ~= nil, {}
     local combining = false
     local function combine_all()
@@ -274,7 +279,7 @@ end
 
 local function call(self, what, f, async, ...)
     callable(f, what)
-    return Job.call(state_of(self), f, self.defaults, async, ...)
+    return Job.call(state_of(self), f, self.defaults, async, "apply", ...)
 end
 
 local function success(_, o, ...)
@@ -326,6 +331,10 @@ end
 ---@return table results, integer n, table<integer, luas.outcome>? failures, table<integer, string>? printed
 function Pool:broadcast(f, ...)
     callable(f, "broadcast")
+    local recorded = self.defaults.journal
+    if recorded and not recorded.program then
+        check.fail "pool.broadcast: the option journal is not for it: it runs in each worker, each time (pool.with{journal = false} is without)"
+    end
     local state, arguments = state_of(self), table.pack(...)
     local n, lists = max(1, state.size), {}
     for i = 1, n do lists[i] = arguments end
@@ -511,6 +520,8 @@ local function new(given)
     local defaults = {}
     for name in pairs(options.job) do defaults[name] = given[name] end
     defaults.report = nil -- the pool's own, of all its jobs
+    if defaults.journal == nil and core.run and core.run.owner == core.pid() then defaults.journal = core.run.journal end
+    if defaults.journal and not core.worker() then journal.begin(defaults.journal) end
     if defaults.progress == nil and core.run then defaults.progress = core.run.progress end
     return setmetatable({ state = State.new(given), defaults = defaults }, methods)
 end

@@ -23,7 +23,7 @@ local MOST <const>, USUAL <const> = 1000, 100
 ---@return integer
 function M.size(options, n, workers)
     if workers == 0 or options.timeout or options.seed or options.retries or options.limit or options.deadline or options.halt
-        or options.on_error == "collect" then
+        or options.journal or options.on_error == "collect" then
         return 1
     end
     return options.chunk or n and max(1, min(MOST, n // (4 * workers))) or USUAL

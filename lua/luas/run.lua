@@ -4,6 +4,7 @@
 local core = require "luas.core"
 local observe = require "luas.observe"
 local progress = require "luas.progress"
+local journal = require("luas.later").open "luas.journal"
 
 local M = {}
 
@@ -13,6 +14,7 @@ local M = {}
 ---@field tally table?      of these, what counts
 ---@field output string?    of pools that do not say theirs
 ---@field progress table?   likewise
+---@field journal luas.journaloption?  likewise
 local Run = {}
 Run.__index = Run
 
@@ -22,7 +24,7 @@ local function add(self, writer)
 end
 
 --- Begins it. Raises if a file cannot be written.
----@param given { bar: boolean?, report: string?, trace: string?, joblog: string?, output: string?, prompt: boolean? }
+---@param given { bar: boolean?, report: string?, trace: string?, joblog: string?, output: string?, prompt: boolean?, journal: string?, resume: string?, on_change: string?, explain: string? }
 function M.begin(given)
     local self = { owner = core.pid(), readers = {}, writers = {} }
     if given.report then
@@ -38,6 +40,11 @@ function M.begin(given)
         self.output = core.isatty(2) and "tag" or nil
     end
     self.output = given.output or self.output
+    if given.journal then
+        self.journal = { path = given.journal, on_change = given.on_change, explain = given.explain ~= nil, program = true,
+            resume = given.resume == "failed" and "failed" or given.resume ~= nil }
+        journal.begin(self.journal)
+    end
     core.run = setmetatable(self, Run)
 end
 
@@ -48,6 +55,7 @@ function Run:finish()
     progress.finish()
     for _, writer in ipairs(self.writers) do observe.end_writer(writer) end
     if self.target then observe.write(self.target, self.tally:figures()) end
+    if self.journal then journal.finish() end
 end
 function M.finish()
     if core.run then core.run:finish() end

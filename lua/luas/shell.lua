@@ -6,10 +6,12 @@ local code = require "luas.shell_code"
 local core = require "luas.core"
 local halt = require "luas.halt"
 local Job = require "luas.job"
+local later = require "luas.later"
 local lines = require "luas.lines"
 local options = require "luas.options"
 local outcome = require "luas.outcome"
 local pool = require "luas.pool"
+local results = later.open "luas.results"
 local sources = require "luas.sources"
 
 local tools = core.text_tools()
@@ -91,11 +93,24 @@ local readers = {
     ["--timeout"] = function(all, name, value) all.job.timeout = positive(name, value) end,
     ["--retries"] = function(all, name, value) all.job.retries = whole(name, value, 0) end,
     ["--halt"] = function(all, name, value) all.job.halt = halt_of(name, value) end,
+    ["--results"] = once "results", ["--failed"] = once "failed", ["--format"] = once "format",
 }
+
+-- The options for what a journal has.
+local function check_results(all, given)
+    for _, option in ipairs(given) do
+        if option[1] ~= "--results" and option[1] ~= "--failed" and option[1] ~= "--format" then
+            refuse("%s does not go with --results", option[1])
+        end
+    end
+    all.format = all.format or "tsv"
+    if not results.formats[all.format] then refuse("--format takes tsv, csv or jsonl, not '%s'", all.format) end
+end
 
 -- What cannot be together.
 local function check(all)
     local does = 0
+    if all.failed or all.format then refuse("%s needs --results FILE", all.failed and "--failed" or "--format") end
     for _, field in ipairs { "print", "run", "map", "command" } do does = does + (all[field] and 1 or 0) end
     if #all.folds > 0 then does = does + 1 end
     if does > 1 then refuse("only one of -p, -n, --map, --run, and --count, --sum, --min, --max, --mean") end
@@ -113,6 +128,10 @@ end
 local function read_options(given)
     local all = { folds = {}, job = {} }
     for _, option in ipairs(given) do readers[option[1]](all, option[1], option[2]) end
+    if all.results then
+        check_results(all, given)
+        return all
+    end
     check(all)
     -- A command that fails is an error.
     if all.command and all.job.retries then all.job.retries = { n = all.job.retries, on = "any" } end
@@ -168,7 +187,7 @@ end
 -- Prints what tasks give, in order or as it comes.
 local function print_results(self, f, source)
     local input = type(source) == "table" and { items = source, n = #source } or { source = source }
-    local job <close> = Job.start(self.pool.state, f, input, self.options, {})
+    local job <close> = Job.start(self.pool.state, f, input, self.options, self.recorded or {})
     self.printer = tools.printer(self.behind, not self.all.unordered)
     local function take(o)
         if o.kind ~= "cancelled" then self:fail(o) end
@@ -205,7 +224,7 @@ local function fold_again(self, sums, o, block)
     local records = {}
     local function collect(record, number) records[#records + 1] = { record, number, block.name } end
     tools.each_record(o.input, self.how.sep, self.how.delimiter, block.number, collect)
-    for i, values, failure in self.pool:imap(self.made.single, records, { on_error = "collect" }) do
+    for i, values, failure in self.pool:with { journal = false }:imap(self.made.single, records, { on_error = "collect" }) do
         if values then
             merge(self, sums, values)
         else
@@ -317,19 +336,43 @@ end
 
 local function work(self, source)
     self.pool = pool.new { init = self.made.init }
+    self.pool.recorded = self.recorded
     if self.made.single then return report(self, fold_results(self, source)) end
     local print_all = core.workers() == 0 and print_here or print_results
     print_all(self, self.made.line, source)
 end
 
+-- What a journal takes for the function of the lines: what was asked for.
+local function recorded(all)
+    local run = core.run and core.run.journal
+    if not run then return nil end
+    if core.workers() == 0 then refuse("--journal needs workers: not -j 0") end
+    local what = {}
+    for _, name in ipairs { "print", "run", "where", "by", "begin", "command", "csv", "tsv", "header", "json", "sep", "record",
+        "folds", "quotes" } do
+        what[name] = all[name]
+    end
+    if all.map then
+        local file <close> = well(assert, io.open(all.map, "rb"))
+        what.map = file:read "a"
+    end
+    return { verb = "lines", code = what, name = "command line", numbered = code.is_numbered(all) }
+end
+
 local function run(given, files)
     local all = read_options(given)
+    if all.results then
+        if #files > 0 then refuse("--results takes one file: what is '%s'?", files[1]) end
+        return well(results.print, all.results, all.format, all.failed)
+    end
+    local as = recorded(all)
     local how = how_to_cut(all)
     local source = all.args and files or well(lines.open, texts_of(files), how)
     if core.workers() == 0 then all.record_of = place_of(source) end
     local self <close> = setmetatable({
         all = all, how = how, made = well(code.make, all), failed = 0, behind = (all.run or all.command) and "" or "\n",
-        options = options.merge(all.job, { on_error = "collect", carry = "inherit" }),
+        options = options.merge(all.job, { on_error = "collect", carry = "inherit", journal = as and core.run.journal }),
+        recorded = as,
     }, Run)
     work(self, source)
     return finish(self)

@@ -53,6 +53,14 @@ local function all_code(all)
     return concat(pieces, "\n")
 end
 
+--- Does the code see the place of a line?
+---@param all table  the options
+---@return boolean
+function M.is_numbered(all)
+    local text = all_code(all)
+    return has_name(text, "NR") or has_name(text, "FILE") or all.command ~= nil and all.command:find("{#}", 1, true) ~= nil
+end
+
 -- ---- fields and records ----
 
 local function fields_of(all)
