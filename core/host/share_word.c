@@ -293,6 +293,8 @@ void luas__share_word_open(lua_State *L)
     luaL_getmetatable(L, luas__share_names[LUAS__SHARED_ARRAY]);
     lua_pushvalue(L, -1);
     lua_getfield(L, -2, "__index");
+    lua_pushvalue(L, -1);
+    lua_setfield(L, -4, "__members"); /* for the prompt, which completes names */
     lua_pushcclosure(L, array_index, 2);
     lua_setfield(L, -2, "__index");
     lua_pop(L, 1);

@@ -471,6 +471,7 @@ static int run_command(lua_State *L, const command *cmd)
     }
     if (code == EXIT_SUCCESS && cmd->script < cmd->argc) {
         code = run_script(L, cmd);
+        code = cmd->interactive ? EXIT_SUCCESS : code; /* one that failed is what -i is for */
     }
     if (code != EXIT_SUCCESS) {
         return code;

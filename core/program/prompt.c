@@ -13,6 +13,7 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/select.h>
 #include <sys/stat.h>
@@ -21,6 +22,7 @@
 
 #include "editline.h"
 #include "luas.h"
+#include "paste.h"
 
 #define EDITOR "luas.editor"
 #define HISTORY 1000
@@ -35,6 +37,9 @@ typedef struct editor {
     /* While a line is read: */
     lua_State *L; /* stack index 2 is the prompt, 3 the completer */
     const char *prompt;
+    const char *keys;   /* to be read before those of the terminal, or NULL */
+    char *pasted;       /* what comes after the line; NULL: nothing was pasted, or one line */
+    char *tail;         /* the last line of it, which is still edited, or NULL */
     bool dropped;
     mbstate_t partial;
     sigset_t mask; /* the signal mask before; also used while waiting for a key */
@@ -173,6 +178,10 @@ static int read_key(EditLine *el, wchar_t *key)
     char byte;
 
     lib.el_get(el, EL_CLIENTDATA, (void **)&ed);
+    if (ed->keys != NULL && *ed->keys != '\0') {
+        *key = (wchar_t)*ed->keys++;
+        return 1;
+    }
     for (;;) {
         int rc = read_byte(ed, &byte);
         if (rc <= 0) {
@@ -244,12 +253,72 @@ static unsigned char complete(EditLine *el, int key)
     return (unsigned char)code;
 }
 
+/* Pasted text. */
+
+static int next_byte(void *context, char *byte)
+{
+    return read_byte(context, byte);
+}
+
+/* libedit's command for pasted text. Its first line joins what is typed. If there are more, that is
+   the end of the line. */
+static unsigned char paste(EditLine *el, int key)
+{
+    editor *ed;
+
+    (void)key;
+    lib.el_get(el, EL_CLIENTDATA, (void **)&ed);
+    char *text = luas__paste_read(next_byte, ed);
+    if (text == NULL) {
+        return CC_ERROR;
+    }
+    char *end = strchr(text, '\n');
+    if (end != NULL) {
+        *end = '\0';
+    }
+    if (*text != '\0') {
+        lib.el_insertstr(el, text);
+    }
+    if (end == NULL) {
+        free(text);
+        return CC_REFRESH;
+    }
+    memmove(text, end + 1, strlen(end + 1) + 1);
+    free(ed->pasted);
+    ed->pasted = text;
+    ed->keys = "\n";
+    return CC_REFRESH;
+}
+
+/* The command for a key that only this file sends: the last line of what was pasted is edited. */
+static unsigned char edit_tail(EditLine *el, int key)
+{
+    editor *ed;
+
+    (void)key;
+    lib.el_get(el, EL_CLIENTDATA, (void **)&ed);
+    if (ed->tail != NULL && *ed->tail != '\0') {
+        lib.el_insertstr(el, ed->tail);
+    }
+    return CC_REFRESH;
+}
+
 static editor *check_editor(lua_State *L)
 {
     editor *ed = luaL_checkudata(L, 1, EDITOR);
 
     luaL_argcheck(L, ed->el != NULL, 1, "editor is closed");
     return ed;
+}
+
+static void put_mode(const char *sequence)
+{
+    const char *terminal = getenv("TERM");
+
+    if (terminal != NULL && strcmp(terminal, "dumb") != 0) {
+        fputs(sequence, stdout);
+        fflush(stdout);
+    }
 }
 
 /* Sets the locale for this call only: scripts run in "C", as in lua. */
@@ -261,30 +330,86 @@ static const char *edit_line(editor *ed, int *length)
     ed->dropped = false;
     take_signals(ed);
     lib.el_set(ed->el, EL_PREP_TERM, 1); /* before the prompt is seen */
+    put_mode(LUAS__PASTE_ON);
     const char *line = lib.el_gets(ed->el, length);
+    put_mode(LUAS__PASTE_OFF);
     give_signals_back(ed);
     uselocale(before);
     return line;
 }
 
+static void forget_paste(editor *ed)
+{
+    free(ed->pasted);
+    ed->pasted = NULL;
+    ed->tail = NULL;
+    ed->keys = NULL;
+}
+
+/* Shows the lines that were pasted after the first one, and adds them to the text. Returns whether
+   the last one is still edited: one that was pasted without its end. */
+static bool add_pasted(editor *ed, luaL_Buffer *text)
+{
+    char *last = ed->pasted == NULL ? NULL : strrchr(ed->pasted, '\n');
+
+    ed->tail = last == NULL ? ed->pasted : last + 1;
+    if (last != NULL) {
+        *last = '\0';
+        puts(ed->pasted);
+        luaL_addchar(text, '\n');
+        luaL_addstring(text, ed->pasted);
+    }
+    ed->keys = LUAS__PASTE_END;
+    return ed->tail != NULL && *ed->tail != '\0';
+}
+
+/* Reads a line with all that is pasted into it. Returns false at the end of input, or where the user
+   dropped it. */
+static bool read_text(editor *ed, luaL_Buffer *text)
+{
+    int length = 0;
+    const char *line = edit_line(ed, &length);
+
+    if (line == NULL || ed->dropped) {
+        return false;
+    }
+    luaL_addlstring(text, line, (size_t)length - (line[length - 1] == '\n'));
+    while (add_pasted(ed, text)) {
+        char *pasted = ed->pasted;
+        ed->pasted = NULL;
+        ed->prompt = "";
+        line = edit_line(ed, &length);
+        free(pasted);
+        ed->tail = NULL;
+        if (line == NULL || ed->dropped) {
+            return false;
+        }
+        luaL_addchar(text, '\n');
+        luaL_addlstring(text, line, (size_t)length - (line[length - 1] == '\n'));
+    }
+    return true;
+}
+
 static int editor_readline(lua_State *L)
 {
     editor *ed = check_editor(L);
-    int length = 0;
+    luaL_Buffer text;
 
     ed->prompt = luaL_checkstring(L, 2);
     luaL_checktype(L, 3, LUA_TFUNCTION);
     lua_settop(L, 3);
     luaL_checkstack(L, 8, NULL);
     ed->L = L;
-    const char *line = edit_line(ed, &length);
+    luaL_buffinit(L, &text);
+    bool has_line = read_text(ed, &text);
+    forget_paste(ed);
     if (ed->dropped) {
         puts("^C");
         lua_pushboolean(L, 0);
-    } else if (line == NULL) {
+    } else if (!has_line) {
         lua_pushnil(L);
     } else {
-        lua_pushlstring(L, line, (size_t)length - (line[length - 1] == '\n'));
+        luaL_pushresult(&text);
     }
     return 1;
 }
@@ -339,6 +464,7 @@ static int editor_close(lua_State *L)
         lib.history_end(ed->history);
         freelocale(ed->locale);
     }
+    forget_paste(ed);
     ed->el = NULL;
     return 0;
 }
@@ -365,6 +491,8 @@ static void bind_keys(EditLine *el)
 {
     static const char *const keys[][2] = {
         {"^I", "luas-complete"},      {"^R", "em-inc-search-prev"},
+        {LUAS__PASTE_BEGIN, "luas-paste"}, {LUAS__PASTE_END, "luas-edit-tail"},
+        {"\\e[5~", "ed-search-prev-history"}, {"\\e[6~", "ed-search-next-history"},
         {"^W", "ed-delete-prev-word"}, {"\\e[3~", "ed-delete-next-char"},
         {"\\e[1~", "ed-move-to-beg"}, {"\\e[4~", "ed-move-to-end"},
         {"\\e[1;5C", "em-next-word"}, {"\\e[1;5D", "ed-prev-word"},
@@ -373,6 +501,8 @@ static void bind_keys(EditLine *el)
     lib.el_set(el, EL_EDITOR, "emacs");
     /* The wide call keeps these pointers; the narrow one loses copies of them. */
     lib.el_wset(el, EL_ADDFN, L"luas-complete", L"complete a name", complete);
+    lib.el_wset(el, EL_ADDFN, L"luas-paste", L"take what was pasted", paste);
+    lib.el_wset(el, EL_ADDFN, L"luas-edit-tail", L"edit the last line that was pasted", edit_tail);
     for (size_t i = 0; i < sizeof keys / sizeof keys[0]; i++) {
         lib.el_set(el, EL_BIND, keys[i][0], keys[i][1], NULL);
     }

@@ -1,11 +1,13 @@
--- Completion for Tab at the prompt: names of globals, keywords and fields. It calls no
--- functions of the user: it only looks into tables and their `__index` tables.
+-- Completion for Tab at the prompt: names of globals, of the prompt's locals, keywords and fields;
+-- options in a table among a verb's arguments, modules after `require "`. It calls no functions of the
+-- user: it only looks into tables and their `__index` tables. A class that has a function there
+-- may name its fields and methods in `__members`.
 
 local concat, sort = table.concat, table.sort
 local find, format, gmatch, gsub, match, rep, sub =
     string.find, string.format, string.gmatch, string.gsub, string.match, string.rep, string.sub
 local getmetatable, ipairs, max, next, rawget, type = debug.getmetatable, ipairs, math.max, next, rawget, type
-local globals = _G
+local globals, package, require = _G, package, require
 
 local CHAIN = 16
 local KEYWORDS = [[and break do else elseif end false for function goto if in local nil
@@ -22,6 +24,7 @@ local function tables_of(value)
         end
         local meta = getmetatable(value)
         local index = type(meta) == "table" and rawget(meta, "__index")
+        if type(index) == "function" then index = rawget(meta, "__members") end
         value = type(index) == "table" and index or nil
     end
     return list
@@ -36,10 +39,12 @@ local function field(value, name)
     end
 end
 
-local function resolve(path)
+-- `locals` are those of the prompt, which go before globals.
+local function resolve(path, locals)
     local value = globals
     for name in gmatch(path, "[^.]+") do
-        value = field(value, name)
+        local own = value == globals and locals and locals:get(name)
+        value = own ~= nil and own or field(value, name)
     end
     return value
 end
@@ -68,17 +73,75 @@ local function collect(owner, prefix, methods_only)
     return names
 end
 
+-- The options that may stand at the end of this text, in a table among a verb's arguments; or nil.
+local function options_at(before)
+    if not find(before, "[,;{]%s*$") then return nil end
+    local call = match(gsub(before, "%b()", ""), "^(.*){[^{}]*$")
+    local owner, verb = match(call or "", "([%a_][%w_]*)[.:]([%a_]+)%s*%(?[^()]*$")
+    local verbs = rawget(globals, "pool")
+    if not owner or type(verbs) ~= "table" or not rawget(verbs, verb) then return nil end
+    local options = require "luas.options"
+    return (verb == "new" or verb == "configure") and options.pool or options.job
+end
+
+-- Is the end of the text inside a string? Then the string up to there, and what is before it.
+local function open_string(text)
+    local at = 1
+    while at <= #text do
+        local quote = match(text, "^[\"']", at)
+        if quote then
+            local from = at
+            at = at + 1
+            while at <= #text and sub(text, at, at) ~= quote do
+                at = at + (sub(text, at, at) == "\\" and 2 or 1)
+            end
+            if at > #text then return sub(text, from + 1), sub(text, 1, from - 1) end
+        end
+        at = at + 1
+    end
+end
+
+-- The modules that are loaded, or can be loaded by what package.preload has.
+local function modules(prefix)
+    local names = {}
+    for _, there in ipairs { package.loaded, package.preload } do
+        for name in next, there do
+            if type(name) == "string" and sub(name, 1, #prefix) == prefix and not find(name, "^luas%.")
+                and not (there == package.preload and package.loaded[name]) then
+                names[#names + 1] = name
+            end
+        end
+    end
+    sort(names)
+    return names, prefix
+end
+
 ---@param line string up to the cursor
+---@param locals luas.toplevel?
 ---@return string[] names that could stand there, sorted
 ---@return string prefix the part of them that is typed already
-function complete.candidates(line)
+function complete.candidates(line, locals)
+    local inside, outside = open_string(line)
+    if inside then
+        if find(outside, "require%s*%(?%s*$") then return modules(inside) end
+        return {}, ""
+    end
     local word = gsub(match(line, "[%a_][%w_.:]*$") or "", "^.*%.%.", "")
     local before = sub(line, 1, #line - #word)
     local path, separator, prefix = match(word, "^([%w_.]-)([.:]?)([%w_]*)$")
+    local options = separator == "" and options_at(before)
+    if options then
+        local names = collect(options, prefix)
+        sort(names)
+        return names, prefix
+    end
     if not path or word == "" or find(before, "[%w_:]$") or find(before, "%.$") and not find(before, "%.%.$") then
         return {}, ""
     end
-    local names = collect(resolve(path), prefix, separator == ":")
+    local names = collect(resolve(path, locals), prefix, separator == ":")
+    if separator == "" and locals then
+        for name in next, locals.cells do names[#names + 1] = fits(name, prefix) and name or nil end
+    end
     if separator == "" then
         for keyword in gmatch(KEYWORDS, "%a+") do
             names[#names + 1] = fits(keyword, prefix) and keyword or nil
@@ -120,13 +183,14 @@ end
 
 ---@param line string up to the cursor
 ---@param width integer columns of the terminal
+---@param locals luas.toplevel?  those of the prompt
 ---@return string insert what belongs at the cursor, perhaps nothing
 ---@return string? listing the choices, where nothing can be inserted
-function complete.complete(line, width)
+function complete.complete(line, width, locals)
     if not find(line, "%S") then
         return "    "
     end
-    local names, prefix = complete.candidates(line)
+    local names, prefix = complete.candidates(line, locals)
     local insert = sub(common(names), #prefix + 1)
     if insert == "" and #names > 1 then
         return "", complete.columns(names, width)

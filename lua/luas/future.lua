@@ -114,7 +114,9 @@ end
 
 function Future:__tostring()
     if not self.resolving then core.try(resolve, self) end -- without memory the text is shorter
-    local how = not self.result and "not ended yet" or self.result[1] and "ended" or "failed"
+    local o = self.result and not self.result[1] and self.result[2]
+    local how = not self.result and "not ended yet" or not o and "ended"
+        or outcome.is(o) and o.kind == "cancelled" and "cancelled" or "failed"
     return "future: " .. how
 end
 

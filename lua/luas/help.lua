@@ -1,6 +1,7 @@
 --- What the prompt says of a name after `help`: of all functions of pool, process and shared.
 
-local concat, pairs, sort = table.concat, pairs, table.sort
+local concat, ipairs, pairs, sort, type = table.concat, ipairs, pairs, table.sort, type
+local verbs = require "luas.verbs"
 
 local M = {}
 
@@ -55,23 +56,59 @@ local texts = {
     ["process.spawn"] = "process.spawn(f, ...) --> process\nf(...) in a process that is a copy of this one.",
 }
 
-local function list()
-    local names = {}
-    for name in pairs(texts) do names[#names + 1] = name end
-    sort(names)
-    return "help NAME says what one of these does:\n" .. (concat(names, " "):gsub("(" .. ("."):rep(60) .. "%S*) ", "%1\n"))
+local function list(prefix)
+    local all = {}
+    for name in pairs(texts) do
+        if name:sub(1, #(prefix or "")) == (prefix or "") then all[#all + 1] = name end
+    end
+    sort(all)
+    return "help NAME says what one of these does:\n" .. (concat(all, " "):gsub("(" .. ("."):rep(60) .. "%S*) ", "%1\n"))
         .. "\nlua/README.md has all of it."
 end
 
---- What a line asks, if it asks for help: the text to show.
+local names -- of the functions of pool, process and shared
+
+--- The name of a function of pool, process or shared, as a script writes it.
+---@param f any
+---@return string?
+function M.name(f)
+    if not names then
+        names = {}
+        for _, module in ipairs { "pool", "process", "shared" } do
+            names[verbs[module]] = module
+            for name, verb in pairs(verbs[module]) do names[verb] = module .. "." .. name end
+        end
+    end
+    return f ~= nil and names[f] or nil
+end
+
+--- What there is to say on a name: that of a function or of a module. Without one, on what there is.
+---@param name string
+---@return string
+function M.on(name)
+    name = name:gsub(":", ".")
+    if name == "" then return list() end
+    if verbs[name] then return list(name .. ".") end
+    return texts[name] or texts["pool." .. name] or texts["process." .. name] or texts["shared." .. name]
+        or ("no help on '%s'; help alone says on what there is"):format(name)
+end
+
+--- What a line asks, if it asks for help: the text to show. `help`, `help pool.map`, `?pool.map`.
 ---@param line string
 ---@return string?
 function M.answer(line)
     local name = line:match "^%s*help%s*$" and "" or line:match "^%s*help%s+([%a_][%w_.:]*)%s*$"
-    if not name then return nil end
-    if name == "" then return list() end
-    name = name:gsub(":", ".")
-    return texts[name] or texts["pool." .. name] or texts["process." .. name] or texts["shared." .. name] or ("no help on '%s'; help alone says on what there is"):format(name)
+        or line:match "^%s*%?%s*([%w_.:]*)%s*$"
+    return name and M.on(name)
+end
+
+--- The same for `help(pool.map)`: of the argument's value and its text.
+---@param value any
+---@param text string
+---@return string
+function M.about(value, text)
+    local name = type(value) == "string" and value or M.name(value)
+    return M.on(name or text:match "[%a_][%w_.:]*$" and text:match "([%a_][%w_]*)$" or text)
 end
 
 return M

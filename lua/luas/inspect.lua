@@ -250,7 +250,7 @@ end
 function render(value, level, state, column)
     local meta = getmetatable(value)
     if type(value) ~= "table" or meta and rawget(meta, "__tostring") ~= nil then
-        return scalar(value, state)
+        return (gsub(scalar(value, state), "\n", "\n" .. rep("  ", level)))
     end
     return render_table(value, level, state, column)
 end

@@ -382,6 +382,12 @@ function M.pipe()
     return setmetatable({ channel = a }, Pipe), setmetatable({ channel = b }, Pipe)
 end
 
+-- For the prompt, which completes names: it calls no functions.
+meta.__members = {}
+for _, there in ipairs { fields, Process } do
+    for name, f in pairs(there) do meta.__members[name] = f end
+end
+
 check.methods(Process, meta, "p")
 check.methods(Pipe, Pipe, "pipe")
 

@@ -10,16 +10,20 @@
 local complete = require("luas.complete")
 local help = require("luas.help")
 local inspect = require("luas.inspect")
+local toplevel = require("luas.toplevel")
 
 local concat, pack, unpack = table.concat, table.pack, table.unpack
-local find, format, gsub, match, sub = string.find, string.format, string.gsub, string.match, string.sub
-local traceback = require "luas.core".traceback
+local find, format, gmatch, gsub, match, sub =
+    string.find, string.format, string.gmatch, string.gsub, string.match, string.sub
+local core = require "luas.core"
+local now, traceback = core.now, core.traceback
 local getenv, open, rename = os.getenv, io.open, os.rename
 local getmetatable, ipairs, load, rawget, tostring, type, xpcall =
     debug.getmetatable, ipairs, load, rawget, tostring, type, xpcall
 local globals, stdin, stdout, stderr = _G, io.stdin, io.stdout, io.stderr
 
 local HISTORY = 1000
+local LONG <const> = 1 -- seconds
 local THIS_FILE = "\n\t" .. debug.getinfo(1, "S").short_src .. ":"
 
 local repl = {}
@@ -39,7 +43,7 @@ end
 function repl.banner(version, release)
     local workers = require "luas.state".usual_size()
     local pool = workers == 0 and "no workers, tasks run here" or workers == 1 and "1 worker" or workers .. " workers"
-    return format("luas %s (%s), %s; type Ctrl-D to leave", version, release, pool)
+    return format("luas %s (%s), %s; help lists the verbs; type Ctrl-D to leave", version, release, pool)
 end
 
 -- History: a file with an entry a line, the newest last -----------------------
@@ -155,35 +159,60 @@ local function unfinished(message, text)
     return message and find(message, "<eof>$")
 end
 
--- Returns the chunk; or nil, the message, and whether further lines could complete it.
-local function compile(text)
-    local answer = rawget(globals, "help") == nil and help.answer(text)
-    if answer then
-        return function() stdout:write(answer, "\n") end
+-- `help(x)`, where the user has nothing of this name.
+local function help_call(session, text)
+    local argument = match(text, "^%s*help%s*(%b())%s*$")
+    local chunk = argument and load("return " .. argument, "=stdin", "t")
+    return chunk and function()
+        local value = session.top:load("return " .. argument, "=stdin")()
+        stdout:write(help.about(value, sub(argument, 2, -2)), "\n")
     end
-    local expression = match(text, "^=(.*)$")
-    local chunk, reason = load("return " .. (expression or text), "=stdin", "t")
-    if chunk or expression then
-        return chunk, reason, unfinished(reason, text)
-    end
-    local statement, message = load(text, "=stdin", "t")
-    return statement, message, unfinished(message, text) or unfinished(reason, text)
 end
 
--- Returns what readline returned if that is no text; otherwise the text and the results of
--- compile.
-local function read_statement(session)
+local function ask_for_help(session, text)
+    if rawget(globals, "help") ~= nil or session.top:get("help") ~= nil then return nil end
+    local answer = help.answer(text)
+    return answer and function() stdout:write(answer, "\n") end or help_call(session, text)
+end
+
+-- The same text, with the locals of earlier ones.
+local function with_locals(session, chunk, text)
+    local known, forgets = session.top:load(text, "=stdin")
+    if forgets and not session.hinted then
+        session.hinted = true
+        stderr:write("luas: the locals of a text that ends with 'return' end with it\n")
+    end
+    return known or chunk
+end
+
+-- Returns the chunk; or nil, the message, and whether further lines could complete it.
+local function compile(session, text)
+    local asked = ask_for_help(session, text)
+    if asked then return asked end
+    local expression = match(text, "^=(.*)$") or text
+    local chunk, reason = load("return " .. expression, "=stdin", "t")
+    if chunk then return with_locals(session, chunk, "return " .. expression) end
+    if expression ~= text then return nil, reason, unfinished(reason, text) end
+    local statement, message = load(text, "=stdin", "t")
+    if statement then return with_locals(session, statement, text) end
+    return nil, message, unfinished(message, text) or unfinished(reason, text)
+end
+
+-- Returns what readline returned if that is no text; otherwise the text, the results of compile, and
+-- whether its end was pasted with lines before it. `begun` is what there is of the text already.
+local function read_statement(session, begun)
     local editor = session.editor
-    local text = editor:readline(prompt(session, "_PROMPT", "> ", "\1\27[1m\1>\1\27[0m\1 "), complete.complete)
+    local text = begun or editor:readline(prompt(session, "_PROMPT", "> ", "\1\27[1m\1>\1\27[0m\1 "), session.complete)
+    local pasted = text and not begun and find(text, "\n", 1, true)
     while text do
-        local chunk, message, more = compile(text)
-        local line = more and editor:readline(prompt(session, "_PROMPT2", ">> "), complete.complete)
+        local chunk, message, more = compile(session, text)
+        local line = more and not pasted and editor:readline(prompt(session, "_PROMPT2", ">> "), session.complete)
         if line then
-            text = text .. "\n" .. line
-        elseif more and line == false then
+            text, pasted = text .. "\n" .. line, find(line, "\n", 1, true)
+        elseif more and line == false and not pasted then
             return false
         else
-            return text, chunk, message
+            return text, chunk, message, pasted
         end
     end
     return text
@@ -220,14 +249,38 @@ local function explain(err)
     return interruption(err) or without_prompt(traceback(tostring(err), 2), #tostring(err))
 end
 
+-- What imap gives, typed alone, and what says how it can be used.
+local function iterator_text(values)
+    local job = values[4]
+    local meta = values.n == 4 and type(values[1]) == "function" and getmetatable(job)
+    if type(meta) == "table" and rawget(meta, "__close") and rawget(meta, "__tostring") then
+        return format("iterator (%s): for i, result in ... do ... end", tostring(job))
+    end
+end
+
+local function text_of(value)
+    local verb = help.name(value)
+    return verb and type(value) == "function" and "function " .. verb or inspect(value)
+end
+
+-- Verbs give more values than most people want to see: no nils at their end.
 local function show(values)
-    local texts, glue = {}, "\t"
-    for i = 1, values.n do
-        texts[i] = inspect(values[i])
+    local texts, glue, last = {}, "\t", values.n
+    while last > 2 and values[last] == nil do last = last - 1 end
+    for i = 1, last do
+        texts[i] = text_of(values[i])
         glue = find(texts[i], "\n", 1, true) and "\n" or glue
     end
-    if values.n > 0 then
-        stdout:write(concat(texts, glue), "\n")
+    if last > 0 then
+        stdout:write(iterator_text(values) or concat(texts, glue), "\n")
+    end
+end
+
+-- Says how long a statement took, where somebody may have wondered.
+local function show_time(session, began)
+    local took = now() - began
+    if took >= LONG and session.editor.terminal then
+        stdout:write(format(session.colour and "\27[2m%.1f s\27[0m\n" or "%.1f s\n", took))
     end
 end
 
@@ -240,13 +293,59 @@ local function complain(session, message)
 end
 
 local function run_statement(session, chunk)
+    local began = now()
     local results = pack(session.call(chunk, explain))
     if results[1] then
+        if results[2] ~= nil then session.top:set("_", results[2]) end
         local values = { n = results.n - 1, unpack(results, 2, results.n) }
         results = pack(session.call(function() show(values) end, explain))
     end
     if not results[1] then
         complain(session, results[2])
+    end
+    show_time(session, began)
+end
+
+-- What the user has not closed is closed, the newest first.
+local function finish(session)
+    local ok, message
+    repeat
+        ok, message = session.call(function() session.top:close() end, explain)
+        if not ok then complain(session, message) end
+    until ok
+end
+
+-- Runs what was pasted as if it had been typed, where it is no statement as a whole: expressions on
+-- lines of their own. Returns what is still unfinished.
+local function run_pieces(session, text)
+    local piece
+    for line in gmatch(text, "[^\n]+") do
+        piece = piece and piece .. "\n" .. line or line
+        local chunk, message, more = compile(session, piece)
+        if chunk then
+            run_statement(session, chunk)
+            piece = nil
+        elseif not more then
+            return complain(session, message)
+        end
+    end
+    return piece
+end
+
+-- Reads and runs one text. Returns false at the end of input; or what is still unfinished.
+local function turn(session, begun)
+    local text, chunk, message, pasted = read_statement(session, begun)
+    if not text then
+        if text == nil then return false end
+        return nil -- it was dropped
+    end
+    remember(session, text)
+    if chunk then
+        run_statement(session, chunk)
+    elseif pasted then
+        return run_pieces(session, text)
+    else
+        complain(session, message)
     end
 end
 
@@ -256,23 +355,15 @@ end
 ---@param call? fun(f: function, handler: function): boolean, ... as xpcall, which is the default
 function repl.run(editor, call)
     local no_colour = getenv("NO_COLOR")
-    local session = { editor = editor or plain, call = call or xpcall }
+    local session = { editor = editor or plain, call = call or xpcall, top = toplevel.new() }
+    session.top:set("_", nil)
+    function session.complete(line, width) return complete.complete(line, width, session.top) end
     session.colour = editor and editor.terminal and (no_colour or "") == "" and getenv("TERM") ~= "dumb"
     session.history, session.newest = load_history(session.editor)
-    while true do
-        local text, chunk, message = read_statement(session)
-        if text == nil then
-            break
-        elseif text then
-            remember(session, text)
-            if chunk then
-                run_statement(session, chunk)
-            else
-                complain(session, message)
-            end
-        end
-    end
+    local begun
+    repeat begun = turn(session, begun) until begun == false
     stdout:write("\n")
+    finish(session)
     stdout:flush()
 end
 
