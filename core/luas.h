@@ -14,6 +14,8 @@
  *      luas_next() until it returns 0, once for each wake-up;
  *   4. luas_pool_close().
  *
+ * luas.hpp is for C++.
+ *
  * Functions of type int return 0 or more on success, and a negative LUAS_E* or
  * -errno on failure. No function prints, exits, blocks for good (but for waits without a limit
  * for what is shared), waits for a child that is not its own, or touches the signal handlers of the process. A pool
@@ -23,7 +25,13 @@
  *
  * Any thread may fork the process at any time. Handlers of pthread_atfork make sure
  * that the child finds each pool whole and can close it. The fork waits while calls
- * and threads move bytes in pools: not for long, and never more than seconds.
+ * and threads move bytes in pools: not for long, and never more than seconds. The
+ * application's own handlers run in the forks of its threads, so in that of
+ * luas_prepare, but not in those of zygotes.
+ *
+ * Memory that the application has marked with MADV_DONTFORK or MADV_WIPEONFORK is not, or empty, in
+ * workers that it forks. No zygote has memory of after luas_prepare anyhow. A lua_State for
+ * luas_openlibs, and what its scripts and setup functions use, must not be marked so.
  *
  * Workers keep none of the descriptors that the application has open, but for 0 to 2 and
  * those that the program was started with. So what the application closes is closed: its
@@ -40,6 +48,11 @@
  * SIGUSR1, by which a call is stopped, and SIGUSR2 and SIGALRM for the end of the application; it
  * ignores SIGTTOU, and leads a process group of its own. Handlers that the application has
  * set are not in it.
+ *
+ * Outcomes come in the order in which calls end. When they start: see luas_submit_call. Memory is
+ * taken for each call that has no outcome yet (its arguments and some 100 bytes), and for each
+ * outcome that was not taken. A string, and the arguments or results of a call, have less than
+ * 4 GB, tables at most 1000 levels, and luas_map takes at most 2^32 - 1 inputs.
  *
  * A worker is not scheduled like the thread that opened the pool: FIFO, RR and DEADLINE
  * become OTHER (BATCH, IDLE and nice stay), its CPUs are those that the main thread had
@@ -451,8 +464,8 @@ typedef struct luas_call {
 /*
  * As luas_submit, with a luas_call. Calls of one priority are started in the order in which they
  * were submitted, if they also have the same timeout and retries; those that differ there take
- * turns. A call that waits at a worker already (LUAS_EVENT_DEALT) is not overtaken. Up to 16 such kinds of calls cost nothing; more of them are set up anew when they come
- * again. A timeout counts from when the call starts in a worker, and for each try anew.
+ * turns. A call that waits at a worker already (LUAS_EVENT_DEALT) is not overtaken. Up to 16 such
+ * kinds of calls cost nothing; more of them are set up anew when they come again. A timeout counts from when the call starts in a worker, and for each try anew.
  */
 LUAS_API int luas_submit_call(luas_pool *pool, const luas_call *call, uint64_t *number);
 

@@ -1,4 +1,4 @@
-# cmake --install: the program, the library with its header, pkg-config file
+# cmake --install: the program, the library with its headers, pkg-config file
 # and CMake package, the Lua module, the man page, the READMEs, completion for shells. All of it may be moved.
 
 set(cmake_dir ${CMAKE_INSTALL_LIBDIR}/cmake/luas)
@@ -22,7 +22,7 @@ if(LUAS_LIBRARY)
     install(TARGETS luas_dynamic luas_static EXPORT luas
         LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
         ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
-    install(FILES core/luas.h DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+    install(FILES core/luas.h core/luas.hpp DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 
     install(EXPORT luas NAMESPACE luas:: FILE luas-targets.cmake
         DESTINATION ${cmake_dir})

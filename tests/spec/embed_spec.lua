@@ -112,12 +112,4 @@ describe("the library", function()
         end
         assert.equal(4, lines)
     end)
-
-    for _, how in ipairs { "cc -x c -std=c11", "c++ -x c++ -std=c++11" } do
-        it("has a header for " .. how:match("%S+$"), function()
-            local output = must(("echo '#include <luas.h>' | %s -Wall -Wextra -Wpedantic -Werror"
-                .. " -Icore -fsyntax-only -"):format(how))
-            assert.equal("", output)
-        end)
-    end
 end)
