@@ -229,7 +229,9 @@ local function rows_html(list, headings, cells)
     for _, item in ipairs(list) do
         out[#out + 1] = "<tr>"
         for i, text in ipairs(cells(item)) do
-            out[#out + 1] = cell(text, i == #headings and "wide" or i > #headings - 2 and "text" or nil)
+            local heading = headings[i]
+            out[#out + 1] = cell(text, i == #headings and "wide"
+                or (heading == "task" or heading == "input") and "text" or nil)
         end
         out[#out + 1] = "</tr>\n"
     end
@@ -296,8 +298,8 @@ svg{display:block;width:100%}.plot{height:110px;border-bottom:1px solid var(--li
 .bad{fill:var(--bad)}.death{stroke:var(--bad);stroke-width:2;vector-effect:non-scaling-stroke}
 table{border-collapse:collapse;width:100%;font-size:13px}
 th{text-align:left;color:var(--dim);font-weight:500}th,td{padding:4px 10px 4px 0;border-bottom:1px solid var(--line);vertical-align:top}
-td{white-space:nowrap}td.text,td.wide{white-space:normal;overflow-wrap:anywhere}td.wide{width:45%}
-@media(max-width:600px){table,tbody,tr,td,td.wide{display:block;width:auto}thead,td:empty{display:none}td{border:0;padding:1px 0;white-space:normal;overflow-wrap:anywhere}tr{border-bottom:1px solid var(--line);padding:6px 0}}
+td{white-space:nowrap}td.text,td.wide{white-space:normal;overflow-wrap:anywhere}td.text{min-width:9em}td.wide{width:45%}
+@media(max-width:640px){table,tbody,tr,td,td.text,td.wide{display:block;width:auto;min-width:0}thead,td:empty{display:none}td{border:0;padding:1px 0;white-space:normal;overflow-wrap:anywhere}tr{border-bottom:1px solid var(--line);padding:6px 0}}
 ]]
 
 local function figure(value, name, class)

@@ -93,6 +93,14 @@ describe("examples", function()
         assert.equal("the sum of the first 20 squares is 2870\n", example("stages"))
     end)
 
+    it("invoices: a run to look at, with failures and a long tail", function()
+        local report = folder .. "/run.html"
+        assert.equal("400 invoices, 6 failed\n", example("invoices", "", "-j 4 --report " .. shell.quote(report)))
+        local page = shell.read(report)
+        assert.truthy(page:find("6 of 400 tasks failed: 5 errors, 1 crash.", 1, true))
+        assert.truthy(page:find("one worker was busy: task 400 (invoice-0400.xml) took", 1, true))
+    end)
+
     it("pi: near, and the same for every number of workers", function()
         local two = example("pi", "20", "-j 2")
         assert.near(math.pi, tonumber(two:match("about ([%d.]+)")), 0.01)

@@ -363,7 +363,30 @@ describe("on the command line", function()
 end)
 
 describe("with chromium", function()
-    it("a page fits into windows of 400 to 1600 pixels", function()
+    -- In frames of several widths, of which each tells what it shows.
+    local WIDTHS <const> = { 400, 520, 641, 800, 1100, 1600 }
+    local TELL <const> = [[<script>
+parent.postMessage([innerWidth, document.documentElement.scrollWidth,
+    document.querySelector(".figures").innerText.replace(/\s+/g, " ")].join(" "), "*")
+</script>]]
+    local OUTER <const> = [[<pre id="said"></pre><script>
+onmessage = (e) => { document.getElementById("said").textContent += "frame " + e.data + "\n" }
+</script>]]
+
+    local function look(report)
+        local outer, frames = path ".html", { OUTER }
+        for _, width in ipairs(WIDTHS) do
+            frames[#frames + 1] = ('<iframe src="file://%s" width="%d" height="800" frameborder="0"></iframe>'):format(
+                report, width)
+        end
+        sh.write(outer, table.concat(frames))
+        local said = sh.run("timeout 100 chromium --headless --no-sandbox --disable-gpu --enable-logging=stderr"
+            .. " --window-size=1700,900 --virtual-time-budget=5000 --dump-dom file://" .. outer)
+        os.remove(outer)
+        return said
+    end
+
+    it("a page fits into windows of 400 to 1600 pixels, and says what stats does", function()
         if select(2, sh.run "command -v chromium") ~= 0 then return pending "there is none" end
         local name = path ".html"
         local p = pool.new { workers = 3, report = name }
@@ -374,14 +397,20 @@ describe("with chromium", function()
         end)(), { on_error = "collect" })
         p:close()
         p:join()
-        local text = take(name)
-        sh.write(name, text .. "<script>document.title = document.documentElement.scrollWidth <= innerWidth ? 'FITS' : 'WIDE'</script>")
-        for _, width in ipairs { 400, 1600 } do
-            local dump = sh.run(("timeout 100 chromium --headless --no-sandbox --disable-gpu --window-size=%d,800 --dump-dom file://%s 2>/dev/null")
-                :format(width, name))
-            if dump == "" then return pending "it does not answer in time" end
-            assert.is_truthy(dump:find("<title>FITS</title>", 1, true), tostring(width))
-        end
+        sh.write(name, take(name) .. TELL)
+        local said, stats = look(name), p:stats()
         os.remove(name)
+        if not said:find("<pre", 1, true) then return pending "it does not answer in time" end
+        assert.is_nil(said:find("CONSOLE", 1, true), said)
+        local seconds, widths = require("luas.insights").seconds, {}
+        local figures = ("%d tasks %s wall %s busy, in 3 workers %.1f× speed-up %.0f%% efficiency %d failed"):format(
+            stats.tasks, seconds(stats.wall), seconds(stats.busy), stats.speedup, 100 * stats.efficiency, 17)
+        for inner, scrolled, told in said:gmatch "frame (%d+) (%d+) ([^\n]*)" do
+            assert.is_true(tonumber(scrolled) <= tonumber(inner), said)
+            assert.are.equal(figures, told)
+            widths[#widths + 1] = tonumber(inner)
+        end
+        table.sort(widths)
+        assert.are.same(WIDTHS, widths)
     end)
 end)
