@@ -11,7 +11,9 @@
 #include "array.h"
 #include "error.h"
 #include "fail.h"
+#include "fold.h"
 #include "keeper.h"
+#include "task.h"
 #include "text.h"
 
 #define FIELDS "luas.core.fields"
@@ -24,14 +26,16 @@ typedef struct field {
     bool quoted;        /* it has quotes that do not belong to it */
 } field;
 
-typedef struct fields {
+struct luas__fields {
     const char *line, *at, *end;    /* the line, and what was not looked at; at NULL: nothing is left */
     const char *sep;
     size_t nsep;                    /* 0: spaces */
     bool quotes;
     field *found;
     size_t count, cap;
-} fields;
+};
+
+typedef luas__fields fields;
 
 static inline bool is_space(char c)
 {
@@ -132,23 +136,6 @@ static void push_quoted(lua_State *L, const char *p, const char *end)
     luaL_pushresult(&b);
 }
 
-static int push_field(lua_State *L, const fields *f, lua_Integer i)
-{
-    if (i < 0)
-        i += (lua_Integer)f->count + 1;
-    if (i < 1 || i > (lua_Integer)f->count) {
-        lua_pushnil(L);
-        return 1;
-    }
-    const field *at = &f->found[i - 1];
-    const char *from = f->line + at->from;
-    if (at->quoted)
-        push_quoted(L, from, from + at->len);
-    else
-        lua_pushlstring(L, from, at->len);
-    return 1;
-}
-
 /* ---- from the end ---- */
 
 static bool is_between(const fields *f, char c)
@@ -195,21 +182,39 @@ static lua_Integer number_of(lua_State *L)
     return lua_tointeger(L, -1);
 }
 
+/* Where the field of this number is; NULL: there is none. */
+static const field *find_field(lua_State *L, fields *f, lua_Integer i, field *last)
+{
+    if (i < 0 && f->at != NULL && f->nsep <= 1 && !f->quotes)
+        return find_from_end(f, -i, last) ? last : NULL;
+    find(L, f, i < 0 ? SIZE_MAX : (size_t)i);
+    if (i < 0)
+        i += (lua_Integer)f->count + 1;
+    return i >= 1 && i <= (lua_Integer)f->count ? &f->found[i - 1] : NULL;
+}
+
+static void push_found(lua_State *L, const fields *f, const field *at)
+{
+    if (at == NULL)
+        lua_pushnil(L);
+    else if (at->quoted)
+        push_quoted(L, f->line + at->from, f->line + at->from + at->len);
+    else
+        lua_pushlstring(L, f->line + at->from, at->len);
+}
+
+static void push_field(lua_State *L, fields *f, lua_Integer i)
+{
+    field last;
+    push_found(L, f, find_field(L, f, i, &last));
+}
+
 static int fields_index(lua_State *L)
 {
     fields *f = lua_touserdata(L, 1);
-    lua_Integer i = lua_isinteger(L, 2) ? lua_tointeger(L, 2)
-        : lua_type(L, 2) == LUA_TSTRING ? number_of(L) : luaL_checkinteger(L, 2);
-    field last;
-    if (i < 0 && f->at != NULL && f->nsep <= 1 && !f->quotes) {
-        if (find_from_end(f, -i, &last))
-            lua_pushlstring(L, f->line + last.from, last.len);
-        else
-            lua_pushnil(L);
-        return 1;
-    }
-    find(L, f, i < 0 ? SIZE_MAX : (size_t)i);
-    return push_field(L, f, i);
+    push_field(L, f, lua_isinteger(L, 2) ? lua_tointeger(L, 2)
+        : lua_type(L, 2) == LUA_TSTRING ? number_of(L) : luaL_checkinteger(L, 2));
+    return 1;
 }
 
 static int fields_length(lua_State *L)
@@ -230,23 +235,124 @@ static int fields_free(lua_State *L)
     return 0;
 }
 
-/* An empty line has no fields. */
-static int set_line(lua_State *L)
+luas__fields *luas__fields_check(lua_State *L, int index)
 {
-    fields *f = lua_touserdata(L, lua_upvalueindex(1));
-    size_t len;
-    f->line = f->at = luaL_checklstring(L, 1, &len);
-    f->end = f->line + len;
+    return luaL_checkudata(L, index, FIELDS);
+}
+
+/* An empty line has no fields. */
+void luas__fields_set(fields *f, const char *line, size_t len)
+{
+    f->line = f->at = line;
+    f->end = line + len;
     f->count = 0;
-    lua_settop(L, 1);
-    lua_setiuservalue(L, lua_upvalueindex(1), LINE);
     if (f->quotes && len > 0 && f->end[-1] == '\r')
         f->end--;
     while (f->nsep == 0 && f->at < f->end && is_space(*f->at))
         f->at++;
     if (f->at == f->end)
         f->at = NULL;
+}
+
+/* ---- what F comes with: functions whose upvalue it is ---- */
+
+static fields *own_fields(lua_State *L)
+{
+    return lua_touserdata(L, lua_upvalueindex(1));
+}
+
+static int set_line(lua_State *L)
+{
+    size_t len;
+    const char *line = luaL_checklstring(L, 1, &len);
+    luas__fields_set(own_fields(L), line, len);
+    lua_settop(L, 1);
+    lua_setiuservalue(L, lua_upvalueindex(1), LINE);
     return 0;
+}
+
+static int set_record(lua_State *L)
+{
+    const luas__chunk_run *s = luas__task_running();
+    bool has = s != NULL && s->is_text && s->records.record != NULL;
+    luas__fields_set(own_fields(L), has ? s->records.record : "", has ? s->records.len : 0);
+    return 0;
+}
+
+/* Gives the fields whose numbers are at these places of the stack, or among the upvalues. */
+static int give_columns(lua_State *L, int first, int step, int n)
+{
+    fields *f = own_fields(L);
+    luaL_Buffer b;
+    if (n == 1) {
+        push_field(L, f, lua_tointeger(L, first));
+        return !lua_isnil(L, -1);
+    }
+    luaL_buffinit(L, &b);
+    for (int i = 0; i < n; i++) {
+        if (i > 0)
+            luaL_addchar(&b, '\t');
+        push_field(L, f, lua_tointeger(L, first + i * step));
+        if (lua_isnil(L, -1))
+            lua_pop(L, 1);
+        else
+            luaL_addvalue(&b);
+    }
+    luaL_pushresult(&b);
+    return 1;
+}
+
+static int columns(lua_State *L)
+{
+    return give_columns(L, 1, 1, lua_gettop(L));
+}
+
+/* Upvalues: F, how many there are, their numbers. */
+static int record_columns(lua_State *L)
+{
+    set_record(L);
+    return give_columns(L, lua_upvalueindex(3), -1, (int)lua_tointeger(L, lua_upvalueindex(2)));
+}
+
+/* More than a function's upvalues can hold give nothing. */
+static int column_function(lua_State *L)
+{
+    int n = lua_gettop(L);
+    if (n > 250)
+        return 0;
+    lua_pushvalue(L, lua_upvalueindex(1));
+    lua_insert(L, 1);
+    lua_pushinteger(L, n);
+    lua_insert(L, 2);
+    lua_pushcclosure(L, record_columns, n + 2);
+    return 1;
+}
+
+/* Longer text is no number that anybody writes. */
+enum { LONGEST_NUMBER = 100 };
+
+/* Pushes the number that the field is, or the field if it is none. */
+static void push_number(lua_State *L, fields *f, lua_Integer i)
+{
+    field last;
+    char text[LONGEST_NUMBER + 1];
+    const field *at = find_field(L, f, i, &last);
+    if (at != NULL && !at->quoted && at->len <= LONGEST_NUMBER) {
+        memcpy(text, f->line + at->from, at->len);
+        text[at->len] = '\0';
+        if (lua_stringtonumber(L, text) == at->len + 1)
+            return;
+        lua_settop(L, 2);
+    }
+    push_found(L, f, at);
+}
+
+static int add_field(lua_State *L)
+{
+    lua_Integer i = lua_tointeger(L, 3);
+    lua_settop(L, 2);
+    push_number(L, own_fields(L), i);
+    return luas__fold_add(L);
 }
 
 static void push_class(lua_State *L)
@@ -273,9 +379,12 @@ static int core_fields(lua_State *L)
     f->sep = luaL_optlstring(L, -1, "", &f->nsep);
     lua_setiuservalue(L, 2, SEPARATOR);
     lua_settop(L, 2);
-    lua_pushvalue(L, 2);
-    lua_pushcclosure(L, set_line, 1);
-    return 2;
+    static const lua_CFunction functions[] = {set_line, set_record, columns, add_field, column_function};
+    for (size_t i = 0; i < sizeof functions / sizeof *functions; i++) {
+        lua_pushvalue(L, 2);
+        lua_pushcclosure(L, functions[i], 1);
+    }
+    return 6;
 }
 
 const luaL_Reg luas__fields_functions[] = {{"fields", core_fields}, {NULL, NULL}};

@@ -51,7 +51,7 @@ static void add_floats(lua_State *L, int place)
     lua_rawseti(L, TABLE, place + 1);
 }
 
-static int fold_add(lua_State *L)
+int luas__fold_add(lua_State *L)
 {
     if (!read_number(L)) {
         lua_pushboolean(L, 0);
@@ -92,5 +92,5 @@ static int fold_max(lua_State *L)
 }
 
 const luaL_Reg luas__fold_functions[] = {
-    {"add", fold_add}, {"min", fold_min}, {"max", fold_max}, {NULL, NULL},
+    {"add", luas__fold_add}, {"min", fold_min}, {"max", fold_max}, {NULL, NULL},
 };

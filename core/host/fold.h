@@ -13,4 +13,7 @@
 
 extern const luaL_Reg luas__fold_functions[];
 
+/* `add`, with its arguments at 1, 2 and 3. */
+int luas__fold_add(lua_State *L);
+
 #endif

@@ -175,7 +175,7 @@ static luas__policy read_policy(lua_State *L)
     p.flags = flag_field(L, "process", LUAS__JOB_PROCESS) | flag_field(L, "star", LUAS__JOB_STAR)
         | flag_field(L, "discard", LUAS__JOB_DISCARD) | flag_field(L, "each", LUAS__JOB_EACH)
         | flag_field(L, "async", LUAS__JOB_ASYNC) | flag_field(L, "stamped", LUAS__JOB_STAMPED)
-        | flag_field(L, "names", LUAS__JOB_NAMES);
+        | flag_field(L, "names", LUAS__JOB_NAMES) | flag_field(L, "bare", LUAS__JOB_BARE);
     p.halt.now = flag_field(L, "halt_now", 1);
     p.seed = seed_field(L, &p.flags);
     if (p.timeout > 0)

@@ -214,6 +214,20 @@ static int printer_free(lua_State *L)
     return 0;
 }
 
+/* Lua writes an integer by snprintf, which takes as long as all else that a line needs. */
+static void push_integer(lua_State *L, lua_Integer value)
+{
+    char text[24], *end = text + sizeof text, *p = end;
+    lua_Unsigned rest = value < 0 ? 0 - (lua_Unsigned)value : (lua_Unsigned)value;
+    do {
+        *--p = (char)('0' + rest % 10);
+        rest /= 10;
+    } while (rest > 0);
+    if (value < 0)
+        *--p = '-';
+    lua_pushlstring(L, p, (size_t)(end - p));
+}
+
 static int core_text_of(lua_State *L)
 {
     int n = lua_gettop(L);
@@ -221,8 +235,12 @@ static int core_text_of(lua_State *L)
     if (n <= 2) {
         if (n < 2 || !lua_toboolean(L, 2))
             return 0;
+        if (lua_isboolean(L, 2) && lua_isnil(L, 1))
+            return luas__task_push_input(L) ? 1 : 0; /* the function was not given it */
         if (lua_isboolean(L, 2))
             lua_settop(L, 1);
+        else if (lua_isinteger(L, 2))
+            push_integer(L, lua_tointeger(L, 2));
         else if (lua_type(L, 2) != LUA_TSTRING)
             luaL_tolstring(L, 2, NULL);
         return 1;
@@ -240,27 +258,39 @@ static int core_text_of(lua_State *L)
     return 1;
 }
 
+/* The records of a block, and what is called for each. Its arguments are those of the function
+   below. */
+enum { EACH_TEXT = 1, EACH_FUNCTION = 5, EACH_SKIPPED, EACH_FIELDS };
+
+static void call_for(lua_State *L, luas__fields *f, const char *record, size_t len, lua_Integer number)
+{
+    lua_pushvalue(L, EACH_FUNCTION);
+    if (f != NULL) {
+        luas__fields_set(f, record, len);
+        lua_pushnil(L);
+    } else {
+        lua_pushlstring(L, record, len);
+    }
+    lua_pushinteger(L, number);
+    lua_call(L, 2, 0);
+}
+
 int luas__printer_each_record(lua_State *L)
 {
     size_t len, nsep;
     luas__text t = {.whole = false};
-    const char *at = luaL_checklstring(L, 1, &len), *end = at + len;
+    const char *at = luaL_checklstring(L, EACH_TEXT, &len), *end = at + len;
     const char *sep = luaL_checklstring(L, 2, &nsep);
     t.nsep = (unsigned char)nsep;
     memcpy(t.sep, sep, t.nsep);
     t.delimiter = *luaL_optstring(L, 3, "");
-    lua_Integer number = luaL_checkinteger(L, 4), from = number + luaL_optinteger(L, 6, 0);
-    lua_settop(L, 5);
+    lua_Integer number = luaL_checkinteger(L, 4), from = number + luaL_optinteger(L, EACH_SKIPPED, 0);
+    lua_settop(L, EACH_FIELDS);
+    luas__fields *f = lua_isnil(L, EACH_FIELDS) ? NULL : luas__fields_check(L, EACH_FIELDS);
     for (; at < end; number++) {
         const char *found = luas__text_find(&t, at, end);
-        if (number < from) {
-            at = found != NULL ? found + t.nsep : end;
-            continue;
-        }
-        lua_pushvalue(L, 5);
-        lua_pushlstring(L, at, (size_t)((found != NULL ? found : end) - at));
-        lua_pushinteger(L, number);
-        lua_call(L, 2, 0);
+        if (number >= from)
+            call_for(L, f, at, (size_t)((found != NULL ? found : end) - at), number);
         at = found != NULL ? found + t.nsep : end;
     }
     return 0;

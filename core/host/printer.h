@@ -9,8 +9,9 @@
  *   text_of(line, ...) -> text or nothing      what is to be printed for a line: of several
  *                                   values the texts with tabs between them; of true the line,
  *                                   of nil or false nothing
- *   each_record(text, sep, delimiter, number, f [, skipped])   f(record, number) for each
- *                                   record of a block but the first ones
+ *   each_record(text, sep, delimiter, number, f [, skipped [, F]])   f(record, number) for each
+ *                                   record of a block but the first ones; with F, of fields.h, that has
+ *                                   the record, and f gets nil
  *   unreadable(path) -> message or nothing
  *   record() -> number, name, index     of the record that the running task has, or its first
  *                                   one; of another input the index, nil, the index

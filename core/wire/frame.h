@@ -77,6 +77,7 @@ enum luas__job_flags {
     LUAS__JOB_EACH = 256,   /* for the host alone: each worker gets one task */
     LUAS__JOB_ASYNC = 512,  /* for the host alone: it goes on while nobody can fork */
     LUAS__JOB_NAMES = 2048, /* for the host alone: outcomes other than values name the input */
+    LUAS__JOB_BARE = 4096,  /* a record is no argument: the task reads it where it is */
     LUAS__JOB_STAMPED = 1024 /* results end in when their task started and ended */
 };
 

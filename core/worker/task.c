@@ -243,6 +243,8 @@ static int push_inherited(lua_State *L, const luas__chunk_run *s)
 /* The place is in the outcome. */
 static int push_text(lua_State *L, const luas__chunk_run *s)
 {
+    if (s->flags & LUAS__JOB_BARE && s->records.record != NULL)
+        return 0;
     if (!push_record(L, s))
         return luaL_error(L, "its text is not there any more: %s", s->records.failed < 0
                           ? luas_strerror(s->records.failed) : "the file was changed meanwhile");

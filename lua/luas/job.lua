@@ -67,7 +67,7 @@ local function policy(options, how, names)
         seed = options.seed, priority = options.priority,
         star = how.star, discard = how.discard, process = how.process,
         each = how.each, async = how.async, room = how.lazy and ROOM or nil,
-        stamped = options.progress or options.report or options.journal, names = names, retries = options.retries,
+        bare = how.bare, stamped = options.progress or options.report or options.journal, names = names, retries = options.retries,
     }
     if type(options.retries) == "table" then retry.add(all, options.retries) end
     if options.limit then limit.add(all, options.limit) end

@@ -187,7 +187,7 @@ end
 -- Prints what tasks give, in order or as it comes.
 local function print_results(self, f, source)
     local input = type(source) == "table" and { items = source, n = #source } or { source = source }
-    local job <close> = Job.start(self.pool.state, f, input, self.options, self.recorded or {})
+    local job <close> = Job.start(self.pool.state, f, input, self.options, self.recorded or { bare = self.all.bare })
     self.printer = tools.printer(self.behind, not self.all.unordered)
     local function take(o)
         if o.kind ~= "cancelled" then self:fail(o) end
@@ -368,6 +368,7 @@ local function run(given, files)
     local as = recorded(all)
     local how = how_to_cut(all)
     local source = all.args and files or well(lines.open, texts_of(files), how)
+    all.bare = core.workers() ~= 0 and not (all.args or as)
     if core.workers() == 0 then all.record_of = place_of(source) end
     local self <close> = setmetatable({
         all = all, how = how, made = well(code.make, all), failed = 0, behind = (all.run or all.command) and "" or "\n",

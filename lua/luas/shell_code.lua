@@ -137,14 +137,43 @@ end
 -- ---- the text of the functions ----
 
 -- What the functions are given. Their names begin with two underscores, so that they hide nothing.
-local ENVIRONMENT <const> = "local F, __set, __record, __decode, __text, __taken, __map, __add, __min, __max, __initial = ... "
+local ENVIRONMENT <const> = "local F, __set, __set_record, __columns, __add_field, __record, __decode, __text, __taken, __map, "
+    .. "__add, __min, __max, __initial = ... "
+
+-- ---- what is done without Lua ----
+
+-- The numbers of the fields, as text, if that is all that code asks for: F[1], F[-1].
+local function field_numbers(text)
+    local numbers, rest = {}, text .. ","
+    while rest ~= "" do
+        local n, behind = rest:match "^%s*F%[%s*(%-?%d+)%s*%]%s*,(.*)$"
+        if not n then return nil end
+        numbers[#numbers + 1], rest = n, behind
+    end
+    return concat(numbers, ", "), #numbers
+end
+
+local function single_field(text)
+    local numbers, n = field_numbers(text)
+    return n == 1 and numbers or nil
+end
+
+--- Does no code look at the line as a whole? Then it is not made a string.
+---@param all table  the options
+---@return boolean
+function M.is_bare(all)
+    if all.json or all.map or all.command or has_name(all_code(all), "_") then return false end
+    return #all.folds == 0 or has_name(all_code(all), "F") and (not all.by or single_field(all.by) ~= nil)
+end
 
 -- The code of a line, whose text is `_`, with what has to come before it. `numbers` says where NR
 -- and FILE come from.
 local function with_head(all, numbers, body)
     local uses, head = all_code(all), {}
     if has_name(uses, "NR") or has_name(uses, "FILE") then head[1] = numbers end
-    if has_name(uses, "F") then head[#head + 1] = "__set(_)" end
+    if has_name(uses, "F") then
+        head[#head + 1] = not all.bare and "__set(_)" or #all.folds == 0 and "__set_record()" or "if _ then __set(_) end"
+    end
     if all.json then head[#head + 1] = "local __line = _ _ = __decode(_)" end
     if all.where then head[#head + 1] = "if not (" .. closed(all.where) .. ") then return end" end
     head[#head + 1] = body
@@ -157,10 +186,10 @@ local function one_line(text)
 end
 
 local function build(all, text, ...)
-    local F, set
-    if has_name(all_code(all), "F") then F, set = fields_of(all) end
-    return M.compile("(command line)", ENVIRONMENT .. text)(F, set, all.record_of or record_of,
-        all.json and decoder(), text_of, taken, all.mapped, add, least, greatest, ...)
+    local F, set, set_record, columns, add_field
+    if has_name(all_code(all), "F") then F, set, set_record, columns, add_field = fields_of(all) end
+    return F, M.compile("(command line)", ENVIRONMENT .. text)(F, set, set_record, columns, add_field,
+        all.record_of or record_of, all.json and decoder(), text_of, taken, all.mapped, add, least, greatest, ...)
 end
 
 -- What the line itself is called: `_` may be a record.
@@ -168,22 +197,34 @@ local function line_of(all)
     return all.json and "__line" or "_"
 end
 
+-- Where fields are all that is printed no Lua runs for a line.
+local function column_function(all, value)
+    local numbers = load("return " .. field_numbers(value))
+    return select(6, fields_of(all))(numbers())
+end
+
 -- The function of a line that gives what is to be printed.
 local function print_function(all)
     local numbers = "local NR, FILE = __record()"
     if all.run then
-        return build(all, one_line([[
+        return select(2, build(all, one_line([[
             local function __run(_, NR, FILE) %s end
             return function(_)
                 %s
                 __run(_, NR, FILE)
                 return __taken()
             end]]):format(with_head(all, nil, closed(all.run)), has_name(all.run, "NR") and numbers
-                or has_name(all.run, "FILE") and numbers or "local NR, FILE"))
+                or has_name(all.run, "FILE") and numbers or "local NR, FILE")))
     end
     local value = all.map and "__map(_)" or all.print
-    return build(all, ("return function(_) %s end"):format(
-        with_head(all, numbers, ("return __text(%s, %s)"):format(line_of(all), closed(value)))))
+    if all.bare and not all.where and field_numbers(value) then
+        local f = column_function(all, value)
+        if f then return f end
+    end
+    local fields = not all.map and field_numbers(value)
+    local gives = fields and ("return __columns(%s)"):format(fields)
+        or ("return __text(%s, %s)"):format(line_of(all), closed(value))
+    return select(2, build(all, ("return function(_) %s end"):format(with_head(all, numbers, gives))))
 end
 
 -- ---- folds: what lines are reduced to ----
@@ -199,7 +240,10 @@ local kinds = {
     },
     sum = {
         initial = function(t, i) t[i], t[i + 1] = 0, 0.0 end, size = 2,
-        step = function(i, code) return ("__add(__a, %d, (%s))"):format(i, closed(code)) end,
+        step = function(i, code)
+            local field = single_field(code)
+            return field and ("__add_field(__a, %d, %s)"):format(i, field) or ("__add(__a, %d, (%s))"):format(i, closed(code))
+        end,
         merge = function(a, b, i)
             add(a, i, b[i])
             a[i + 1] = a[i + 1] + b[i + 1]
@@ -290,7 +334,9 @@ end
 local function fold_functions(all)
     local steps = {}
     each_fold(all.folds, function(kind, place, fold) steps[#steps + 1] = kind.step(place, fold.code) end)
-    local key = all.by and ("local __key = __text(%s, %s) if __key == nil then return end"):format(line_of(all), closed(all.by))
+    local field = all.by and single_field(all.by)
+    local key = field and ("local __key = __columns(%s) if __key == nil then return end"):format(field)
+        or all.by and ("local __key = __text(%s, %s) if __key == nil then return end"):format(line_of(all), closed(all.by))
         or 'local __key = ""'
     local body = ("%s local __a = __sums[__key] if not __a then __a = __initial() __sums[__key] = __a end %s"):format(
         key, concat(steps, "\n"))
@@ -310,7 +356,8 @@ end
 
 -- Folds all records of a block. A record that raises is left out.
 local function block_function(all)
-    local line, begin, number = fold_functions(all)
+    local F, line, begin, number = fold_functions(all)
+    local own = all.bare and F or nil
     local sep, delimiter = all.record or "\n", all.quotes and all.sep or nil
     return function(block)
         local first, name = record_of()
@@ -321,7 +368,7 @@ local function block_function(all)
             return value
         end
         while true do
-            local ok, raised = xpcall(each_record, handler, block, sep, delimiter, first or 1, line, skipped)
+            local ok, raised = xpcall(each_record, handler, block, sep, delimiter, first or 1, line, skipped, own)
             if ok then return sums, failures end
             if stopped(raised) then error(raised, 0) end
             failures[#failures + 1] = failure(number(), raised, lines)
@@ -331,7 +378,7 @@ local function block_function(all)
 end
 
 local function single_function(all)
-    local line, begin = fold_functions(all)
+    local _, line, begin = fold_functions(all)
     return function(record)
         local number, name
         if type(record) == "table" then
@@ -360,6 +407,7 @@ end
 ---@return { init: function?, line: function?, block: function?, single: function? }
 function M.make(all)
     check_pieces(all)
+    all.bare = all.bare and M.is_bare(all)
     if all.map then
         all.mapped = assert(loadfile(all.map))()
         if type(all.mapped) ~= "function" then error(all.map .. " returns no function", 0) end

@@ -46,6 +46,13 @@ local same = {
     { [[-p '#F > 0 and F[-1] or ""']], [[mawk '{print NF ? $NF : ""}']] },
     { [[-p '(F[1] or ""), F[3]']], [[mawk '{print $1 "\t" $3}']] },
     { [[-p '#F']], "mawk '{print NF}'" },
+    { [[-p 'F[3]']], [[perl -lane 'print $F[2] if defined $F[2]']] },
+    { [[-p ' F[ 1 ], F[-1],F[99]']], [[mawk '{print $1 "\t" (NF ? $NF : "") "\t" $99}']] },
+    { [[--where 'F[2] == "WARN"']], [[perl -lane 'print if defined $F[1] and $F[1] eq "WARN"']] },
+    { [[-n 'print(F[1] or "", #F)']], [[mawk '{print $1 "\t" NF}']] },
+    { [[--sum 'F[4] and tonumber(F[1])' --count]], [[mawk 'NF > 3 {s += $1} END {print s + 0 "\t" NR}']] },
+    { [[--by 'F[2]' --sum 'F[1]' --min 'F[1]']],
+        [[mawk 'NF>1 {s[$2]+=$1; if (!($2 in m)) m[$2]=$1; if ($1+0<m[$2]+0) m[$2]=$1} END {for (k in s) print k "\t" s[k] "\t" m[k]}' | LC_ALL=C sort]] },
     { [[-F / -p 'F[2] or ""']], "mawk -F/ '{print $2}'" },
     { [[-p 'NR .. ":" .. #_']], [[mawk '{print NR ":" length($0)}']] },
     { [[--where 'NR % 5 == 0' -p 'FILE, NR']], [[mawk 'NR%5==0 {print FILENAME "\t" NR}']] },
@@ -127,6 +134,34 @@ describe("a one-liner", function()
         assert.are.equal("9.2233720368548e+18\n", (luas "--sum _ big"))
         file("keys", "10 1\n9 1\nx 1\n9 1\n")
         assert.are.equal("9\t2\n10\t1\nx\t1\n", (luas "--by 'F[1]' --sum 'F[2]' keys"))
+    end)
+
+    it("knows fields with quotes, and others, where no code sees the line", function()
+        file("csv", 'a,"b, ""c""\nd",3\n"x",,"4"\n')
+        for _, how in ipairs { "-j 0", "-j 1", "-j 2 --block 1" } do
+            assert.are.equal('b, "c"\nd\n\n', (luas(how .. " --csv -p 'F[2]' csv")))
+            assert.are.equal('3\ta\n4\tx\n', (luas(how .. " --csv -p 'F[-1], F[1]' csv")))
+            assert.are.equal('a\t3\nx\t4\n', (luas(how .. " --csv --by 'F[1]' --sum 'F[3]' csv")))
+            assert.are.equal("a\nb\n", (sh.run(("printf 'a 1\\nb 2' | %s %s -p 'F[1]'"):format(program, how))))
+            local got, status = luas(how .. " --csv --sum 'F[2]' csv")
+            assert.are.equal(1, status)
+            assert.is_truthy(got:find("csv:1: (command line):1: a number expected, got 'b, \"c\"\nd'", 1, true), got)
+        end
+    end)
+
+    it("finds the line that kills its worker, where no code sees the line", function()
+        file("in", rows(600) .. "\n")
+        for _, how in ipairs { "-j 1", "-j 2 --block 1000", "-j 2" } do
+            for does, expected in pairs {
+                ["--where 'F[1] ~= \"123\" or os.exit(7)' --sum 'F[1]'"] = ("%d\n"):format(600 * 601 // 2 - 123),
+                ["--where 'F[1] ~= \"123\" or os.exit(7)' -p 'F[1]'"] = sh.run "seq 122; seq 124 600",
+            } do
+                local got, status = luas(how .. " " .. does .. " in 2>err")
+                assert.are.equal(1, status)
+                assert.are.equal(expected, got)
+                assert.is_truthy(sh.read(folder .. "/err"):find("in:123: its worker exited with status 7", 1, true))
+            end
+        end
     end)
 
     it("names a line that fails, does the others, and exits with 1", function()
