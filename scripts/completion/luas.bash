@@ -4,8 +4,10 @@
 _luas_arguments()
 {
     case $1 in
-        --report | --trace | --joblog | --map | --key | --make-key | --ca | --nkey) echo @ ;;
+        --report | --trace | --joblog | --map | --key | --make-key | --ca | --nkey | --journal | --results) echo @ ;;
         --output) echo inherit tag capture ;;
+        --on-change) echo error rerun keep ;;
+        --format) echo tsv csv jsonl ;;
         --halt) echo 1 10% soon,fail=1 now,fail=1 never ;;
         --block) echo 64K 256K 1M 8M ;;
         --record) echo '\\n\\n' ;;
@@ -19,12 +21,13 @@ _luas_arguments()
 _luas_options='-e -i -j -l -v -E -W -h --help --version --bar --report --trace --joblog --output --tag
     -p -n --where --map --begin --end --unordered --count --sum --min --max --mean --by
     -F --csv --tsv --header --json --record -0 --block --run --args --timeout --retries --halt
+    --journal --resume --resume-failed --on-change --explain --results --failed --format
     --cluster --agent --agents --name --make-key --key --ca --nkey'
 
 # Is the word under the cursor still one of luas's, and not the script's or one of --args?
 _luas_is_option()
 {
-    local i word one_liner=
+    local i word
     for ((i = 1; i < COMP_CWORD; i++)); do
         word=${COMP_WORDS[i]}
         case $word in

@@ -48,7 +48,7 @@ describe("bash", function()
     it("offers options by their beginning", function()
         assert.same({ "--header", "--help" }, offers "--he")
         assert.same({ "--make-key", "--map", "--max", "--mean", "--min" }, offers("-p", "_", "--m"))
-        assert.same({ "--joblog" }, offers("-j", "2", "--jo"))
+        assert.same({ "--joblog", "--journal" }, offers("-j", "2", "--jo"))
         assert.same({ "--sum" }, offers("--where", "_", "--report=x", "--su"))
     end)
 
