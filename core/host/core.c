@@ -26,6 +26,7 @@
 #include "baseline.h"
 #include "table_watch.h"
 #include "task.h"
+#include "tell.h"
 #include "terminal.h"
 #include "traceback.h"
 #include "user_calls.h"
@@ -174,7 +175,7 @@ static int core_tell(lua_State *L)
     size_t len;
     const char *note = luaL_optlstring(L, 4, "", &len);
     if (s != NULL && s->current == (uint32_t)luaL_checkinteger(L, 1))
-        luas__task_tell(L, s, luaL_checknumber(L, 2), luaL_checknumber(L, 3), note, len);
+        luas__tell_progress(L, s, luaL_checknumber(L, 2), luaL_checknumber(L, 3), note, len);
     return 0;
 }
 

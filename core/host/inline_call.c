@@ -17,6 +17,7 @@
 #include "share.h"
 #include "stop.h"
 #include "task.h"
+#include "tell.h"
 #include "traceback.h"
 #include "user_calls.h"
 
@@ -269,7 +270,7 @@ int luas__inline_call_describe(lua_State *L)
     lua_insert(L, 2);
     lua_settop(L, 2);
     if (luas__inline_call_check_values(L, 1, 1, NULL) < 0) {
-        luas__task_add_reason(L, 2);
+        luas__tell_add_reason(L, 2);
         lua_pushnil(L);
         lua_replace(L, 1);
     }

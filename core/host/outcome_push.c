@@ -7,7 +7,7 @@
 
 #include "codec.h"
 #include "msgpack.h"
-#include "task.h"
+#include "tell.h"
 
 static void set_integer(lua_State *L, const char *name, int64_t value)
 {
@@ -45,7 +45,7 @@ static void lose_value(lua_State *L, int table)
 {
     lua_getfield(L, table, "message");
     lua_insert(L, -2);
-    luas__task_add_reason(L, lua_gettop(L) - 1);
+    luas__tell_add_reason(L, lua_gettop(L) - 1);
     lua_setfield(L, table, "message");
 }
 

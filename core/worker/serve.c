@@ -28,6 +28,7 @@
 #include "surroundings.h"
 #include "kept_hook.h"
 #include "task.h"
+#include "tell.h"
 #include "traceback.h"
 
 /* What the worker knows about a job: the fields of its table. */
@@ -63,14 +64,14 @@ typedef struct server {
 static int64_t read_int(lua_State *L, luas__mp_reader *body)
 {
     int64_t value = 0;
-    luas__task_check(L, luas__mp_read_int(body, &value));
+    luas__tell_check(L, luas__mp_read_int(body, &value));
     return value;
 }
 
 static int push_entry(lua_State *L, int64_t job)
 {
     if (lua_rawgeti(L, STACK_JOBS, job) != LUA_TTABLE)
-        luas__task_check(L, LUAS_EPROTO);
+        luas__tell_check(L, LUAS_EPROTO);
     return lua_gettop(L);
 }
 
@@ -206,7 +207,7 @@ static void on_define(lua_State *L, server *s, luas__mp_reader *body)
     (void)s;
     int entry = push_entry(L, read_int(L, body));
     if (lua_rawgeti(L, STACK_BLOBS, read_int(L, body)) != LUA_TTABLE)
-        luas__task_check(L, LUAS_EPROTO);
+        luas__tell_check(L, LUAS_EPROTO);
     int definition = entry + 1;
     bool first = lua_rawgeti(L, entry, ENTRY_SPACE) == LUA_TNIL;
     bool shared = lua_rawgeti(L, entry, ENTRY_SHARED) == LUA_TTABLE;
@@ -240,7 +241,7 @@ static void note_own_surroundings(lua_State *L, server *s)
     if (s->own != NULL)
         return;
     s->own = luas__surroundings_now(NULL);
-    luas__task_check(L, s->own == NULL ? LUAS_ENOMEM : 0);
+    luas__tell_check(L, s->own == NULL ? LUAS_ENOMEM : 0);
     s->around = luas__surroundings_use(s->own);
 }
 
@@ -249,7 +250,7 @@ static void on_around(lua_State *L, server *s, luas__mp_reader *body)
 {
     note_own_surroundings(L, s);
     luas__surroundings *before = s->around, *next;
-    luas__task_check(L, luas__surroundings_read(&next, s->own, body));
+    luas__tell_check(L, luas__surroundings_read(&next, s->own, body));
     s->around = next;
     s->surrounded = 0;
     luas__surroundings_enter(next); /* a failure comes again, when there is a task to tell */
@@ -307,7 +308,7 @@ static void on_chunk(lua_State *L, server *s, luas__mp_reader *body)
     c->seed = entry_integer(L, entry, ENTRY_SEED);
     c->has_looked = false;
     if (c->is_text)
-        luas__task_check(L, luas__records_begin(&c->records, &c->body));
+        luas__tell_check(L, luas__records_begin(&c->records, &c->body));
     c->room = LUAS__SHORT - (c->flags & LUAS__JOB_STAMPED ? LUAS__STAMP : 0);
     c->since = c->stamp = luas__now();
     c->attempts = s->again;
@@ -350,15 +351,15 @@ static void on_request(lua_State *L, server *s, luas__mp_reader *body)
         s->stopped = true;
         break;
     default:
-        luas__task_check(L, LUAS_EPROTO);
+        luas__tell_check(L, LUAS_EPROTO);
     }
 }
 
 static void announce(lua_State *L, luas__channel *c)
 {
     size_t mark;
-    luas__task_check(L, luas__frame_begin(&c->reply, LUAS__MSG_READY, &mark));
-    luas__task_check(L, luas__channel_send(c, mark));
+    luas__tell_check(L, luas__frame_begin(&c->reply, LUAS__MSG_READY, &mark));
+    luas__tell_check(L, luas__channel_send(c, mark));
 }
 
 /* Arguments: server, init or nil, exit or nil. */
@@ -374,7 +375,7 @@ static int serve_requests(lua_State *L)
         lua_pushvalue(L, 2);
         lua_call(L, 0, 0);
         luas__made_globals_look(L);
-        luas__task_tell_made(L, &s->chunk);
+        luas__tell_made(L, &s->chunk);
         announce(L, s->channel);
     }
     luas__kept_hook_keep(L);
@@ -384,7 +385,7 @@ static int serve_requests(lua_State *L)
     while (!s->stopped) {
         luas__mp_reader body;
         luas__mp_reader *request = &body;
-        luas__task_check(L, luas__channel_next(s->channel, request));
+        luas__tell_check(L, luas__channel_next(s->channel, request));
         on_request(L, s, request);
         lua_settop(L, STACK_EXIT);
         luas__frame_drop(&s->channel->requests);

@@ -2,7 +2,6 @@
 #define _GNU_SOURCE
 #include "task.h"
 
-#include <errno.h>
 #include <lauxlib.h>
 #include <limits.h>
 #include <pthread.h>
@@ -17,7 +16,6 @@
 #include "procfs.h"
 #include "error.h"
 #include "codec.h"
-#include "describe.h"
 #include "encoder.h"
 #include "holds.h"
 #include "kept_hook.h"
@@ -25,6 +23,7 @@
 #include "made_globals.h"
 #include "names_scan.h"
 #include "own_code.h"
+#include "tell.h"
 #include "traceback.h"
 
 /* Stack of run_tasks: what a chunk's tasks share. */
@@ -180,15 +179,6 @@ LUAS__INLINE void give_back(void)
 
 /* ---- running tasks ---- */
 
-int luas__task_check(lua_State *L, int rc)
-{
-    if (rc == LUAS_ECLOSED || rc == -EPIPE)
-        luas__orphan_end(); /* the host is gone */
-    if (rc < 0)
-        luaL_error(L, "luas worker: %s", luas_strerror(rc));
-    return rc;
-}
-
 /* In a child that a task has forked, the task is over: the child ends. Only the worker answers
    tasks; if both did, they would overwrite each other. */
 static void leave_fork(int status)
@@ -298,7 +288,7 @@ static void append_stamp(lua_State *L, luas__chunk_run *s)
     luas__buffer *reply = &s->channel->reply;
     if (!(s->flags & LUAS__JOB_STAMPED))
         return;
-    luas__task_check(L, luas__buffer_reserve(reply, LUAS__STAMP));
+    luas__tell_check(L, luas__buffer_reserve(reply, LUAS__STAMP));
     put_stamp(s, (unsigned char *)luas__buffer_end(reply));
     reply->len += LUAS__STAMP;
 }
@@ -316,7 +306,7 @@ static bool reply_scalar(lua_State *L, luas__chunk_run *s)
     account(L, s);
     if (s->flags & LUAS__JOB_STAMPED)
         end = put_stamp(s, end);
-    luas__task_check(L, luas__channel_reply_short(s->channel, s->current, (char *)p,
+    luas__tell_check(L, luas__channel_reply_short(s->channel, s->current, (char *)p,
                                                 (size_t)(end - p)));
     return true;
 }
@@ -340,7 +330,7 @@ static bool reply_long_string(lua_State *L, luas__chunk_run *s)
     account(L, s);
     if (s->flags & LUAS__JOB_STAMPED)
         end = put_stamp(s, end);
-    luas__task_check(L, luas__channel_reply_large(s->channel, (size_t)(end - p)));
+    luas__tell_check(L, luas__channel_reply_large(s->channel, (size_t)(end - p)));
     return true;
 }
 
@@ -354,7 +344,7 @@ static void reply_value(lua_State *L, luas__chunk_run *s)
         luas__names_scan_for(L, TASK_BASE);
         s->has_looked = true;
     }
-    luas__task_check(L, luas__channel_begin(s->channel, LUAS__MSG_VALUE, s->current, &mark));
+    luas__tell_check(L, luas__channel_begin(s->channel, LUAS__MSG_VALUE, s->current, &mark));
     int rc = luas__encode(L, TASK_BASE, lua_gettop(L) - TASK_BASE + 1, reply, &options);
     if (rc < 0)
         lua_error(L);
@@ -362,7 +352,7 @@ static void reply_value(lua_State *L, luas__chunk_run *s)
     serving.busy = 0;
     account(L, s);
     append_stamp(L, s);
-    luas__task_check(L, luas__channel_reply(s->channel, mark));
+    luas__tell_check(L, luas__channel_reply(s->channel, mark));
 }
 
 /* Stores the start time, before the claim: the host relies on that order (scoreboard.h). For an
@@ -375,27 +365,13 @@ static void note_start(const luas__chunk_run *s)
     atomic_store_explicit(&s->channel->scoreboard->since, start, memory_order_relaxed);
 }
 
-void luas__task_tell_made(lua_State *L, luas__chunk_run *s)
-{
-    luas__buffer *reply = &s->channel->reply;
-    size_t mark, len;
-    s->told = *s->made;
-    for (; luas__made_globals_take(L); lua_pop(L, 1)) {
-        const char *name = lua_tolstring(L, -1, &len);
-        luas__task_check(L, luas__frame_begin(reply, LUAS__MSG_GLOBAL, &mark));
-        luas__task_check(L, luas__mp_write_string(reply, name, len));
-        luas__task_check(L, luas__channel_send(s->channel, mark));
-        luas__buffer_truncate(reply, 0);
-    }
-}
-
 /* In a worker of an inherited job the globals are the tasks' own, so all of them are looked at. */
 static __attribute__((noinline)) void look_for_made(lua_State *L, luas__chunk_run *s)
 {
     if (s->flags & LUAS__JOB_INHERIT && is_last(s))
         luas__made_globals_look(L);
     if (*s->made != s->told)
-        luas__task_tell_made(L, s);
+        luas__tell_made(L, s);
 }
 
 /* The same for what the task has made, before its outcome is sent: so who waits for that knows it. */
@@ -417,7 +393,7 @@ static bool next_task(lua_State *L, luas__chunk_run *s)
     } else if (!s->inherited) {
         if (luas__mp_read_int(&s->body, &size) < 0 || size < 0
             || size > s->body.end - s->body.at)
-            luas__task_check(L, LUAS_EPROTO);
+            luas__tell_check(L, LUAS_EPROTO);
         serving.input.at = s->body.at;
         s->body.at += size;
         serving.input.end = s->body.at;
@@ -468,65 +444,6 @@ static int run_tasks(lua_State *L)
 
 /* ---- a task that raised ---- */
 
-static void encode_or_nil(lua_State *L, int index, int message, luas__buffer *out,
-                          const luas__encode_options *options)
-{
-    if (luas__encode_value(L, index, out, options) < 0) {
-        luas__task_add_reason(L, message);
-        luas__task_check(L, luas__mp_write_nil(out));
-    }
-}
-
-static void encode_text(lua_State *L, int index, luas__buffer *out)
-{
-    size_t len;
-    const char *text = lua_tolstring(L, index, &len);
-    luas__task_check(L, luas__mp_write_string(out, text != NULL ? text : "", text != NULL ? len : 0));
-}
-
-void luas__task_add_reason(lua_State *L, int index)
-{
-    const char *message = lua_tostring(L, index), *reason = lua_tostring(L, -1);
-    lua_pushfstring(L, "%s, whose value is lost: %s", message != NULL ? message : "?", reason);
-    lua_replace(L, index);
-    lua_pop(L, 1);
-}
-
-/* How long the task took. */
-static void encode_time(lua_State *L, const luas__chunk_run *s)
-{
-    int64_t took = luas__now() - atomic_load(&s->channel->scoreboard->since);
-    luas__task_check(L, luas__mp_write_double(&s->channel->reply, took > 0 ? (double)took / 1e9 : 0));
-}
-
-/* Arguments: server, space, raised value, traceback. */
-static int encode_raised(lua_State *L)
-{
-    luas__chunk_run *s = lua_touserdata(L, 1);
-    luas__buffer *reply = &s->channel->reply;
-    luas__encode_options options = {.space = 2, .plain = s->flags & LUAS__JOB_CALL};
-    (void)luas__describe_error(L, 3);
-    int message = lua_gettop(L);
-    luas__task_check(L, luas__mp_write_array(reply, 4));
-    encode_or_nil(L, 3, message, reply, &options);
-    encode_text(L, message, reply);
-    encode_text(L, 4, reply);
-    encode_time(L, s);
-    return 0;
-}
-
-/* Used when encode_raised raised itself (a bad __tostring, no memory). */
-static void encode_bare(lua_State *L, luas__chunk_run *s)
-{
-    static const char text[] = "(the error could not be described)";
-    luas__buffer *reply = &s->channel->reply;
-    luas__task_check(L, luas__mp_write_array(reply, 4));
-    luas__task_check(L, luas__mp_write_nil(reply));
-    luas__task_check(L, luas__mp_write_string(reply, text, sizeof text - 1));
-    luas__task_check(L, luas__mp_write_nil(reply));
-    encode_time(L, s);
-}
-
 /* Ends the subprocesses of a task that was stopped. */
 static void end_subprocesses(const luas__chunk_run *s)
 {
@@ -546,57 +463,24 @@ static void reply_raised(lua_State *L, luas__chunk_run *s, int space)
     end_subprocesses(s);
     luas__buffer_truncate(&s->channel->reply, 0);
     tell_made(L, s);
-    luas__task_check(L, luas__channel_begin(s->channel, LUAS__MSG_ERROR, s->current, &mark));
-    size_t body = s->channel->reply.len;
-    lua_pushcfunction(L, encode_raised);
-    lua_pushlightuserdata(L, s);
+    luas__tell_check(L, luas__channel_begin(s->channel, LUAS__MSG_ERROR, s->current, &mark));
     lua_pushvalue(L, space);
     lua_pushvalue(L, value);
     lua_rawgetp(L, LUA_REGISTRYINDEX, &traceback_key);
-    if (lua_pcall(L, 4, 0, 0) != LUA_OK) {
-        luas__buffer_truncate(&s->channel->reply, body);
-        encode_bare(L, s);
-    }
+    luas__tell_raised(L, s);
     leave_fork(EXIT_FAILURE);
     account(L, s);
     append_stamp(L, s);
-    luas__task_check(L, luas__channel_reply(s->channel, mark));
+    luas__tell_check(L, luas__channel_reply(s->channel, mark));
     lua_pushnil(L);
     lua_rawsetp(L, LUA_REGISTRYINDEX, &traceback_key);
 }
 
-/* ---- how far a task is ---- */
-
-#define TOLD_EACH (50 * LUAS__MS)
+/* ---- a chunk ---- */
 
 luas__chunk_run *luas__task_running(void)
 {
     return serving.busy && !serving.is_fork ? serving.chunk : NULL;
-}
-
-/* Does nothing while results are being encoded: they are in the same buffer. */
-void luas__task_tell(lua_State *L, luas__chunk_run *s, double done, double total,
-                     const char *note, size_t len)
-{
-    luas__buffer *reply = &s->channel->reply;
-    int64_t now = luas__now_coarse();
-    size_t mark;
-    if (reply->len > 0 || (now - s->told_at < TOLD_EACH && done != total))
-        return;
-    s->told_at = now;
-    int rc = luas__frame_begin(reply, LUAS__MSG_PROGRESS, &mark);
-    if (rc == 0)
-        rc = luas__mp_write_int(reply, s->current);
-    if (rc == 0)
-        rc = luas__mp_write_double(reply, done);
-    if (rc == 0)
-        rc = luas__mp_write_double(reply, total);
-    if (rc == 0)
-        rc = luas__mp_write_string(reply, note, len);
-    if (rc == 0)
-        rc = luas__channel_send(s->channel, mark);
-    luas__buffer_truncate(reply, 0);
-    luas__task_check(L, rc == 0 ? luas__channel_flush(s->channel) : rc);
 }
 
 /* An error ends only the task that raised it. The chunk goes on with the next task. */
