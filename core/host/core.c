@@ -22,6 +22,7 @@
 #include "readers.h"
 #include "sentinel.h"
 #include "serve.h"
+#include "serving.h"
 #include "share_open.h"
 #include "baseline.h"
 #include "table_watch.h"
@@ -79,7 +80,7 @@ static int core_libraries(lua_State *L)
 /* Of this worker's running task, or 0. */
 static int core_task_seq(lua_State *L)
 {
-    lua_pushinteger(L, luas__task_seq());
+    lua_pushinteger(L, luas__serving_seq());
     return 1;
 }
 

@@ -18,7 +18,7 @@
 #include "error.h"
 #include "pool_options.h"
 #include "quiet.h"
-#include "task.h"
+#include "serving.h"
 
 /* The header maps this name to a function that sets the size. */
 #undef luas_pool_open
@@ -95,7 +95,7 @@ static int listen(luas_pool *p, const luas_options *o)
    all workers are. */
 static int open_engine(luas_pool *p, luas__pool_options *options, const luas_options *o)
 {
-    luas__task_watch_forks();
+    luas__serving_watch_forks();
     p->is_quiet = !o->keep_files && luas__embed_worker_hold() == 0;
     options->bear = p->is_quiet ? luas__embed_worker_bear : NULL;
     options->bearer = &p->kit;
@@ -176,7 +176,7 @@ int luas_pool_open(luas_pool **pool, const luas_options *given)
 
 int luas_prepare(void)
 {
-    luas__task_watch_forks();
+    luas__serving_watch_forks();
     return luas__embed_worker_prepare();
 }
 

@@ -22,7 +22,7 @@
 #include "orphan.h"
 #include "quiet.h"
 #include "serve.h"
-#include "task.h"
+#include "serving.h"
 #include "worker.h"
 
 /* ---- the state ---- */
@@ -94,7 +94,7 @@ static prepared prepare(const luas__embed_kit *k)
     prepared p = {.L = luas__alloc_huge_state(), .kit = k};
     if (p.L == NULL)
         return p;
-    luas__task_watch_forks();
+    luas__serving_watch_forks();
     lua_pushcfunction(p.L, prepare_state);
     lua_pushlightuserdata(p.L, (void *)(uintptr_t)k);
     p.is_ready = lua_pcall(p.L, 1, 1, 0) == LUA_OK;

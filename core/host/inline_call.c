@@ -14,9 +14,9 @@
 #include "describe.h"
 #include "error.h"
 #include "own_code.h"
+#include "serving.h"
 #include "share.h"
 #include "stop.h"
-#include "task.h"
 #include "tell.h"
 #include "traceback.h"
 #include "user_calls.h"
@@ -156,7 +156,7 @@ static void on_count(lua_State *L, lua_Debug *ar)
 
 int64_t luas__inline_call_limit(lua_State *L, int64_t timeout)
 {
-    luas__task_look_for_stop(L);
+    luas__serving_look_for_stop(L);
     guard *g = innermost(L);
     if (g == NULL)
         return timeout;
@@ -301,7 +301,7 @@ static int push_raised(lua_State *L, const char *kind)
 /* Is the error meant for more than guarded calls? */
 static bool meant_for_all(lua_State *L)
 {
-    return luas__task_stopped() || luas__stop_is(L, -1);
+    return luas__serving_stopped() || luas__stop_is(L, -1);
 }
 
 /* Is the error meant for a call further out? */

@@ -17,7 +17,7 @@
 #include "codec.h"
 #include "fail.h"
 #include "handles.h"
-#include "task.h"
+#include "serving.h"
 
 #define CHANNEL "luas.core.channel"
 
@@ -154,7 +154,7 @@ static int flush(lua_State *L, channel_handle *c)
 {
     int rc;
     while ((rc = send_some(c)) == -EAGAIN) {
-        luas__task_look_for_stop(L);
+        luas__serving_look_for_stop(L);
         if (wait_for(c->fd, POLLOUT, INT64_MAX) == -EINTR) {
             lua_pushliteral(L, "signal");
             return 1;
@@ -222,7 +222,7 @@ static int channel_recv(lua_State *L)
         if (n < 0 && n != -EAGAIN)
             return luas__fail(L, "cannot receive: %s", luas_strerror((int)n));
         if (n == -EAGAIN)
-            luas__task_look_for_stop(L);
+            luas__serving_look_for_stop(L);
         int ready = n == -EAGAIN ? wait_for(c->fd, POLLIN, deadline) : 1;
         if (ready == -EINTR)
             return lua_pushliteral(L, "signal"), 1;

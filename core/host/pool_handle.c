@@ -13,10 +13,10 @@
 #include "names.h"
 #include "pool_options.h"
 #include "serve.h"
+#include "serving.h"
 #include "share.h"
 #include "ship_cache.h"
 #include "space.h"
-#include "task.h"
 #include "user_calls.h"
 #include "worker_end.h"
 
@@ -135,7 +135,7 @@ int luas__pool_handle_new(lua_State *L)
     lua_pushboolean(L, 1);
     lua_rawset(L, -3);
     lua_pop(L, 1);
-    luas__task_watch_forks();
+    luas__serving_watch_forks();
     luas__share_prepare(L);
     int rc = luas__pool_open(&h->pool, &options);
     if (luas__error_is_shortage(rc)) { /* pools that nobody has any more hold descriptors, too */

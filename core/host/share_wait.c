@@ -9,8 +9,8 @@
 #include "error.h"
 #include "fail.h"
 #include "handles.h"
+#include "serving.h"
 #include "share.h"
-#include "task.h"
 
 static const char tick_key = 't';
 
@@ -77,7 +77,7 @@ static void tick(lua_State *L)
 static void look_for_stop(const luas__share_wait *w)
 {
     tick(w->L);
-    if (luas__task_stopped())
+    if (luas__serving_stopped())
         luaL_error(w->L, "stopped by the pool");
     lua_Hook now = main_hook(w->L);
     if (now != NULL && now != w->hook)

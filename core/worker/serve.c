@@ -23,6 +23,7 @@
 #include "names.h"
 #include "orphan.h"
 #include "alloc_nursery.h"
+#include "serving.h"
 #include "settings.h"
 #include "space.h"
 #include "surroundings.h"
@@ -511,7 +512,7 @@ static void take_hook(lua_State *L)
 static int serve_in(lua_State *T, lua_State *L, server *s, const luas__serve_options *options)
 {
     luas__kept_hook_set(T);
-    luas__task_catch_stop(T, s->channel->scoreboard);
+    luas__serving_catch_stop(T, s->channel->scoreboard);
     lua_pushcfunction(T, describe);
     lua_pushcfunction(T, serve_requests);
     lua_pushlightuserdata(T, s);

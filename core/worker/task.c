@@ -4,14 +4,11 @@
 
 #include <lauxlib.h>
 #include <limits.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdio_ext.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "orphan.h"
 #include "clock.h"
 #include "procfs.h"
 #include "error.h"
@@ -22,129 +19,30 @@
 #include "list.h"
 #include "made_globals.h"
 #include "names_scan.h"
-#include "own_code.h"
+#include "serving.h"
 #include "tell.h"
 #include "traceback.h"
 
 /* Stack of run_tasks: what a chunk's tasks share. */
 enum { TASK_SERVER = 1, TASK_FUNCTION, TASK_SPACE, TASK_INPUTS, TASK_RANDOMSEED, TASK_BASE };
 
-/*
- * What the worker is doing. It is global, because handlers of signals and forks have no argument.
- * Set in workers only, never in a host.
- */
-static struct {
-    lua_State *volatile L;
-    luas__scoreboard *volatile scoreboard;
-    volatile uint32_t seq;
-    luas__chunk_run *chunk;     /* the chunk of the task */
-    volatile sig_atomic_t busy; /* a task runs: only then may the hook raise */
-    volatile sig_atomic_t leeway;   /* what the library may still do before the hook raises */
-    bool is_fork;       /* this process is a child that a task has forked */
-    luas__arena *arena; /* where its tasks share objects, or NULL */
-    uint32_t held;      /* how many holds there were before the task */
-    luas__mp_reader input;          /* the arguments of the task, unless they are inherited */
-} serving;
-
 static const char traceback_key = 't', inputs_key = 'i'; /* in the registry */
-
-uint32_t luas__task_seq(void)
-{
-    return serving.busy ? serving.seq : 0;
-}
-
-/* ---- stopping a task politely ---- */
-
-bool luas__task_stopped(void)
-{
-    return serving.busy
-        && (atomic_load(&serving.scoreboard->stop) == serving.seq || luas__orphan_is());
-}
-
-static void raise_if_meant(lua_State *L)
-{
-    luas__kept_hook_set(L);
-    if (luas__task_stopped())
-        luaL_error(L, "stopped by the pool");
-}
-
-static void on_stop_hook(lua_State *L, lua_Debug *ar)
-{
-    (void)ar;
-    if (serving.leeway > 0 && luas__task_stopped() && luas__own_code_runs(L))
-        serving.leeway--;
-    else
-        raise_if_meant(L);
-}
-
-void luas__task_look_for_stop(lua_State *L)
-{
-    if (lua_gethook(L) == on_stop_hook)
-        raise_if_meant(L);
-}
-
-static void on_stop_signal(int signal)
-{
-    (void)signal;
-    if (serving.L == NULL)
-        return;
-    serving.leeway = LUAS__LEEWAY;
-    lua_sethook(serving.L, on_stop_hook,
-                LUA_MASKCALL | LUA_MASKRET | LUA_MASKLINE | LUA_MASKCOUNT, 1);
-}
-
-/* Takes away the hook that a task has left: it would run in the next one, and what it raises would
-   meet the library. One that stops the task stays, though it comes while this is done. */
-LUAS__INLINE void restore_hook(lua_State *L)
-{
-    if (luas__kept_hook_is_set(L) || lua_gethook(L) == on_stop_hook)
-        return;
-    luas__kept_hook_set(L);
-    if (luas__task_stopped())
-        on_stop_signal(0);
-}
-
-static void note_fork(void)
-{
-    serving.is_fork = true;
-}
-
-static void watch_forks(void)
-{
-    pthread_atfork(NULL, NULL, note_fork); /* without memory forks are not noticed */
-}
-
-void luas__task_watch_forks(void)
-{
-    static pthread_once_t once = PTHREAD_ONCE_INIT;
-    pthread_once(&once, watch_forks);
-}
-
-void luas__task_catch_stop(lua_State *L, luas__scoreboard *scoreboard)
-{
-    serving.L = L;
-    serving.scoreboard = scoreboard;
-    serving.is_fork = false;
-    luas__task_watch_forks();
-    struct sigaction action = {.sa_handler = on_stop_signal};
-    sigaction(SIGUSR1, &action, NULL);
-}
 
 /* ---- what tasks share ---- */
 
 void luas__task_use(luas__arena *arena)
 {
-    serving.arena = arena;
-    serving.held = 0;
+    luas__serving.arena = arena;
+    luas__serving.held = 0;
 }
 
 bool luas__task_look(luas__task_view *v)
 {
-    if (!serving.busy || serving.is_fork)
+    if (!luas__serving.busy || luas__serving.is_fork)
         return false;
-    const luas__mp_reader *input = &serving.input;
-    bool is_sent = !serving.chunk->inherited && !serving.chunk->is_text;
-    *v = (luas__task_view){.serial = (uint64_t)serving.seq + 1, .index = serving.chunk->index,
+    const luas__mp_reader *input = &luas__serving.input;
+    bool is_sent = !luas__serving.chunk->inherited && !luas__serving.chunk->is_text;
+    *v = (luas__task_view){.serial = (uint64_t)luas__serving.seq + 1, .index = luas__serving.chunk->index,
                            .input = is_sent ? (const char *)input->at : NULL,
                            .len = is_sent ? (size_t)(input->end - input->at) : 0};
     return true;
@@ -161,11 +59,11 @@ static bool push_record(lua_State *L, const luas__chunk_run *s)
 
 bool luas__task_push_input(lua_State *L)
 {
-    if (serving.busy && serving.chunk->is_text)
-        return push_record(L, serving.chunk);
-    if (!serving.busy || lua_rawgetp(L, LUA_REGISTRYINDEX, &inputs_key) != LUA_TTABLE)
+    if (luas__serving.busy && luas__serving.chunk->is_text)
+        return push_record(L, luas__serving.chunk);
+    if (!luas__serving.busy || lua_rawgetp(L, LUA_REGISTRYINDEX, &inputs_key) != LUA_TTABLE)
         return false;
-    lua_rawgeti(L, -1, serving.chunk->index);
+    lua_rawgeti(L, -1, luas__serving.chunk->index);
     lua_remove(L, -2);
     return true;
 }
@@ -173,8 +71,8 @@ bool luas__task_push_input(lua_State *L)
 /* Gives back the locks that the task holds, before its outcome is sent. */
 LUAS__INLINE void give_back(void)
 {
-    if (serving.arena != NULL && luas__holds_count(serving.arena) > serving.held)
-        luas__holds_end_task(serving.arena, serving.held);
+    if (luas__serving.arena != NULL && luas__holds_count(luas__serving.arena) > luas__serving.held)
+        luas__holds_end_task(luas__serving.arena, luas__serving.held);
 }
 
 /* ---- running tasks ---- */
@@ -183,7 +81,7 @@ LUAS__INLINE void give_back(void)
    tasks; if both did, they would overwrite each other. */
 static void leave_fork(int status)
 {
-    if (!serving.is_fork)
+    if (!luas__serving.is_fork)
         return;
     fflush(stdout);
     _exit(status);
@@ -302,7 +200,7 @@ static bool reply_scalar(lua_State *L, luas__chunk_run *s)
         end = luas__scalar_put_alone(L, TASK_BASE, p, p + s->room);
     if (end == NULL)
         return false;
-    serving.busy = 0;
+    luas__serving.busy = 0;
     account(L, s);
     if (s->flags & LUAS__JOB_STAMPED)
         end = put_stamp(s, end);
@@ -326,7 +224,7 @@ static bool reply_long_string(lua_State *L, luas__chunk_run *s)
         return false;
     *p = LUAS__MP_ALONE;
     unsigned char *end = luas__mp_put_string(p + 1, bytes, len);
-    serving.busy = 0;
+    luas__serving.busy = 0;
     account(L, s);
     if (s->flags & LUAS__JOB_STAMPED)
         end = put_stamp(s, end);
@@ -349,7 +247,7 @@ static void reply_value(lua_State *L, luas__chunk_run *s)
     if (rc < 0)
         lua_error(L);
     leave_fork(EXIT_SUCCESS); /* __luas_pack may have forked, too */
-    serving.busy = 0;
+    luas__serving.busy = 0;
     account(L, s);
     append_stamp(L, s);
     luas__tell_check(L, luas__channel_reply(s->channel, mark));
@@ -394,16 +292,16 @@ static bool next_task(lua_State *L, luas__chunk_run *s)
         if (luas__mp_read_int(&s->body, &size) < 0 || size < 0
             || size > s->body.end - s->body.at)
             luas__tell_check(L, LUAS_EPROTO);
-        serving.input.at = s->body.at;
+        luas__serving.input.at = s->body.at;
         s->body.at += size;
-        serving.input.end = s->body.at;
+        luas__serving.input.end = s->body.at;
     }
     s->begun = s->channel->clock;
     note_start(s);
-    serving.seq = s->current;
-    if (serving.arena != NULL)
-        serving.held = luas__holds_count(serving.arena);
-    serving.busy = 1;
+    luas__serving.seq = s->current;
+    if (luas__serving.arena != NULL)
+        luas__serving.held = luas__holds_count(luas__serving.arena);
+    luas__serving.busy = 1;
     return luas__scoreboard_claim(s->channel->scoreboard, s->current);
 }
 
@@ -429,10 +327,10 @@ static int run_tasks(lua_State *L)
             seed_random(L, s);
         place_function(L);
         int n = s->is_text ? push_text(L, s) : s->inherited ? push_inherited(L, s)
-            : push_arguments(L, (const char *)serving.input.at,
-                             (size_t)(serving.input.end - serving.input.at));
+            : push_arguments(L, (const char *)luas__serving.input.at,
+                             (size_t)(luas__serving.input.end - luas__serving.input.at));
         lua_call(L, n, s->flags & LUAS__JOB_DISCARD ? 0 : LUA_MULTRET);
-        restore_hook(L);
+        luas__serving_restore_hook(L);
         leave_fork(EXIT_SUCCESS);
         tell_made(L, s);
         give_back();
@@ -458,7 +356,7 @@ static void reply_raised(lua_State *L, luas__chunk_run *s, int space)
     int value = lua_gettop(L);
     leave_fork(EXIT_FAILURE);
     give_back();
-    serving.busy = 0;
+    luas__serving.busy = 0;
     luas__kept_hook_set(L);
     end_subprocesses(s);
     luas__buffer_truncate(&s->channel->reply, 0);
@@ -480,7 +378,7 @@ static void reply_raised(lua_State *L, luas__chunk_run *s, int space)
 
 luas__chunk_run *luas__task_running(void)
 {
-    return serving.busy && !serving.is_fork ? serving.chunk : NULL;
+    return luas__serving.busy && !luas__serving.is_fork ? luas__serving.chunk : NULL;
 }
 
 /* An error ends only the task that raised it. The chunk goes on with the next task. */
@@ -488,7 +386,7 @@ void luas__task_run(lua_State *L, luas__chunk_run *s)
 {
     int base = lua_gettop(L) - 3;
     int space = base + 2;
-    serving.chunk = s;
+    luas__serving.chunk = s;
     lua_pushcfunction(L, on_raise);
     if (s->inherited) {
         lua_pushvalue(L, base + 3);

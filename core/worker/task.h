@@ -3,10 +3,6 @@
  * before the next one begins. An error is the outcome of its task. The worker itself ends only
  * when the host is gone or sends bytes that are no message.
  *
- * When the host wants the running task to end it sends a signal. The handler sets a debug hook,
- * and the hook raises one error in the task, if it is still that task which runs. So the task's
- * <close> variables are closed.
- *
  * A task may fork. The child has a copy of the worker. It ends when the task ends in it.
  */
 #ifndef LUAS_TASK_H
@@ -20,24 +16,6 @@
 
 /* Registry: math.randomseed, as it was before tasks could replace it. */
 #define LUAS__RANDOMSEED_KEY "luas.randomseed"
-
-/* Registers a handler that notices forks: once, in the host, so that no worker has to do it. */
-void luas__task_watch_forks(void);
-
-/* From now on this process is a worker. A signal from the host raises an error in the task that
-   should stop, if it runs in this state and has not ended meanwhile. Children that a task forks
-   are told apart from the worker. */
-void luas__task_catch_stop(lua_State *L, luas__scoreboard *scoreboard);
-
-/* The seq of the running task. No other task of this process has it for a long time. 0 between
-   tasks, and in a host. */
-uint32_t luas__task_seq(void);
-
-/* Does this worker's running task have to end? False in a host. */
-bool luas__task_stopped(void);
-
-/* Raises if a stop has come that was not raised yet: for the library, before it waits. */
-void luas__task_look_for_stop(lua_State *L);
 
 /* Sets the arena in which tasks of this process share objects. Locks that a task still holds at
    its end are given back. Does nothing in a host. */
