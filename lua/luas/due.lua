@@ -26,12 +26,18 @@ local depth = 0
 ---@type table<integer, luas.calls>
 local levels = {}
 
+-- A process that was spawned has one task, whose calls go on at its end.
+local function task_here()
+    local _, spawned = core.worker()
+    return spawned and 0 or core.task_seq()
+end
+
 -- Calls that came with a fork belong to the host. Calls that an earlier task of a worker
 -- has left do not belong to this one.
 local function present()
-    local calls = levels[depth]
-    if not calls or calls.pid ~= core.pid() or calls.task ~= core.task_seq() then
-        calls = { first = false, last = false, pid = core.pid(), task = core.task_seq() }
+    local calls, task = levels[depth], task_here()
+    if not calls or calls.pid ~= core.pid() or calls.task ~= task then
+        calls = { first = false, last = false, pid = core.pid(), task = task }
         levels[depth] = calls
     end
     return calls
@@ -90,11 +96,13 @@ function M.run()
     end
 end
 
---- Is anything due?
+--- Is anything due that `run` would do?
 ---@return boolean
 function M.any()
     local calls = levels[depth]
-    return calls ~= nil and calls.first ~= false and present().first ~= false
+    if not calls or not calls.first then return false end
+    calls = present()
+    return calls.first ~= false and not is_run(calls)
 end
 
 --- The current level, for `leave`.

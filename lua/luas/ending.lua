@@ -25,13 +25,14 @@ local states = setmetatable({}, { __mode = "k" })
 local kept = {}
 local function has_exit(state) return state.size == 0 and state.core.exit ~= nil end
 
--- The process that has waited.
-local waited
+-- The process that has waited, and the one that waits.
+local waited, waiting
 
 local function wait()
     if waited == core.pid() then return end
+    waiting = core.pid()
     finish.wait(states)
-    waited = core.pid()
+    waiting, waited = nil, waiting
 end
 
 local function end_all()
@@ -59,7 +60,8 @@ function M.opened(state)
     core.at_end(at_end) -- a worker has not what was the host's
     states[state] = true
     if has_exit(state) then kept[state] = true end
-    state.given_up = core.in_finalizer()
+    -- what a finalizer opens is not waited for, but what a callback opens at the end
+    state.given_up = core.in_finalizer() and waiting ~= core.pid()
     M.renew()
 end
 

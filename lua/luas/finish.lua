@@ -2,6 +2,7 @@
 
 local core = require "luas.core"
 local due = require "luas.due"
+local future = require "luas.future"
 
 local M = {}
 
@@ -66,12 +67,22 @@ local function drive(state, seconds)
     if not ok or (state.size == 0 and not news and state.core:stuck()) then state.given_up = true end
 end
 
+-- Runs the callbacks of all that has ended, also while no call drove its pool: were there any?
+local function call_back(states)
+    for _, state in ipairs(own(states)) do
+        if state.watching > 0 then try(future.tell, state) end
+    end
+    if not due.any() then return false end
+    due.run()
+    return true
+end
+
+-- Callbacks may submit more. What ends after `busy` was taken is looked at once more.
 local function wait_for_all(states)
     local say_at = core.now() + PATIENCE
     while true do
         local busy = all_busy(states)
-        due.run()
-        if #busy == 0 and not due.any() then return end
+        if not call_back(states) and #busy == 0 then return end
         for _, state in ipairs(busy) do
             drive(state, #busy > 1 and 0.01 or say_at and math.max(0, say_at - core.now()) or nil)
         end

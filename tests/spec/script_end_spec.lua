@@ -64,6 +64,32 @@ local awaited = {
             note "first"
             pool.apply_async(function() return 2 end):on_done(function(g) note("second" .. g:get()) end)
         end)]], "first second2" },
+    ["what callbacks submit whose call has ended by then"] = { [[
+        local function go_on(n)
+            pool.apply_async(math.abs, n):on_done(function() note(n) if n < 3 then go_on(n + 1) end end)
+            os.execute "sleep 0.1"
+        end
+        go_on(1)]], "1 2 3" },
+    ["processes that callbacks start"] = { [[
+        pool.apply_async(math.abs, 1):on_done(function()
+            process.spawn(function() os.execute "sleep 0.2" note "a" end)
+        end)
+        os.execute "sleep 0.1"]], "a" },
+    ["pools that callbacks open"] = { [[
+        pool.apply_async(math.abs, 1):on_done(function()
+            local p = pool.new { workers = 1, exit = function() note "exit" end }
+            p:map_async(function(i) os.execute "sleep 0.1" note(i) end, { 1, 2 }):on_done(function() note "done" end)
+        end)
+        os.execute "sleep 0.1"]], "1 2 done exit" },
+    ["callbacks of a process"] = { [[
+        process.spawn(function()
+            pool.apply_async(os.execute, "sleep 0.1"):on_done(function()
+                note "first"
+                pool.new(1):apply_async(math.abs, 1):on_done(function() note "second" end)
+            end)
+            pool.apply_async(math.abs, 1):on_done(function() note "early" end)
+            os.execute "sleep 0.1"
+        end):join()]], "early first second" },
     ["callbacks that use what was made before"] = { [[
         local Log = { __index = { write = note }, __gc = function(log) log.write("closed") log.write = nil end }
         local log = setmetatable({ write = note }, Log)
