@@ -193,7 +193,7 @@ local function describe(self, o)
     if self.texts and o.index then o.file, o.line, o.byte = self.texts:place(self.before + o.index) end
     if o.kind == "timeout" and not o.init then o.limit = self.options.timeout end
     if o.expired then o.limit, o.expired = self.options.deadline, nil end
-    if o.worker and o.worker > 0 then o.worker_name = outcome.worker_name(self.pool.name, o) end
+    if o.worker and o.worker > 0 then o.worker_name = self.name or outcome.worker_name(self.pool.name, o) end
     o.traceback = o.traceback and outcome.own_lines(o.traceback)
     return outcome.new(o)
 end

@@ -29,7 +29,8 @@
 ---@field file string?       of a line or a block: where it is from
 ---@field line integer?      of a line: its number there
 ---@field byte integer?      of a block: where it begins there
----@field n integer?         of a call that was cut short: the tasks that there were
+---@field call string?       of a call that was cut short: what did that, and what the call had
+---@field n integer?         and the tasks that there were
 ---@field results table?     and what they gave, as map does
 ---@field result any         of a reduce that was cut short: what it had combined
 ---@field failures table<integer, luas.outcome>?  and the outcomes of those without a value
@@ -117,7 +118,7 @@ local function place(o)
 end
 
 local function name(o)
-    local who = o.name or o.file and place(o) or (o.index and "task " .. o.index) or "the future"
+    local who = o.call or o.name and "process " .. o.name or o.file and place(o) or (o.index and "task " .. o.index) or "the future"
     if o.index and (o.count or 1) > 1 then
         local first, what = o.file and o.line or o.index, o.file and o.line and "lines" or "tasks"
         who = ("%s%s %d to %d%s"):format(o.kind == "cancelled" and "" or "one of ", what, first,
@@ -162,6 +163,20 @@ function Outcome:__tostring()
     return is_raised(self) and ("%s\ncalled from %s"):format(words, self.called_from) or words
 end
 
+--- The text of an outcome that nobody has caught, where it is not raised.
+---@param o luas.outcome
+---@return string
+function M.uncaught(o)
+    local words = tostring(o)
+    return o.called_from and ("%s\ncalled from %s"):format(words, o.called_from) or words
+end
+
+--- The place in the script that called the library, as in `job.lua:8`; nil if none did.
+---@return string?
+function M.place_of_call()
+    return core.caller():match "^(.*): $"
+end
+
 --- A traceback without the engine's frames; nil if nothing is left.
 ---@param traceback string
 ---@return string?
@@ -189,7 +204,7 @@ end
 --- Raises what a call came to. An outcome says then which call of the script it came from.
 ---@param o any
 function M.raise(o)
-    if M.is(o) then o.called_from = core.caller():match "^(.*): $" end
+    if M.is(o) then o.called_from = M.place_of_call() end
     error(o, 0)
 end
 
@@ -220,7 +235,7 @@ function M.cut_short(who, value, traceback, had)
         or ("%s, after %d task%s"):format(who, had.n, had.n == 1 and "" or "s")
     return M.new {
         kind = "error", value = value, message = text_of(value), traceback = traceback,
-        name = so_far,
+        call = so_far,
         n = had.n, results = had.results, failures = had.failures,
     }
 end

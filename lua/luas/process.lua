@@ -65,6 +65,7 @@ local function settle(self)
     if not gone then return false end
     self.results = pack(self.job:take())
     self.outcome = self.results[2]
+    if self.outcome then self.outcome.called_from = self.called_from end
     self.code, self.by_signal, self.ended = code, signal, true
     self.job.pool.running[self] = nil
     self.job:close()
@@ -176,7 +177,7 @@ end
 
 function meta:__gc()
     if described(self) and not is_elsewhere(self) then
-        core.report(("nobody asked for the result of %s"):format(tostring(self.outcome)))
+        core.report(("nobody asked for the result of %s"):format(outcome.uncaught(self.outcome)))
     end
 end
 
@@ -228,15 +229,15 @@ function Process:start()
     own.started = own.started + 1
     self.name, self.owner = self.name or "process-" .. own.started, own.owner
     local before = current
-    current = setmetatable({ name = self.name, ours = true }, meta)
+    current = setmetatable({ name = self.name, parent = M.current().name, ours = true }, meta)
     local ok, job = pcall(Job.start, own, self.target, { items = { self.args }, n = 1 },
-        { carry = "inherit", keep_files = self.keep_files }, { star = true, process = true, arguments = self.args, name = "process " .. self.name })
+        { carry = "inherit", keep_files = self.keep_files }, { star = true, process = true, arguments = self.args, name = self.name })
     current = before
     if not ok then
         self.owner = nil
         error(job, 0)
     end
-    self.job = job
+    self.job, self.called_from = job, outcome.place_of_call()
     self.known_pid = job.handle:process()
     own.running[self] = true
     job:set_aside()
@@ -317,7 +318,9 @@ end
 ---@return luas.process?
 function M.parent()
     if not core.worker() then return nil end
-    return setmetatable({ name = "parent", ours = true, known_pid = core.parent() }, meta)
+    local _, spawned = core.worker()
+    local name = not current and "main" or spawned and current.parent or current.name -- the fork copied it
+    return setmetatable({ name = name, ours = true, known_pid = core.parent() }, meta)
 end
 
 --- The processes that this one started and that have not ended.

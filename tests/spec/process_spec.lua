@@ -142,6 +142,20 @@ describe("a process", function()
         assert.is_nil(process.parent())
     end)
 
+    it("has one name everywhere", function()
+        local p = process.new { name = "loader", target = function()
+            local inner = process.new { name = "inner", target = function()
+                return process.current().name .. " of " .. process.parent().name
+            end }:start()
+            error({ process.current().name, process.parent().name, inner:result(),
+                luas.pool.apply(function() return process.parent().name end) })
+        end }:start()
+        local ok, o = pcall(p.result, p)
+        assert.are.same({ false, "loader", "loader", "loader" }, { ok, p.name, o.name, o.worker_name })
+        assert.are.same({ "loader", "main", "inner of loader", "loader" }, o.value)
+        assert.matches("^process loader: ", tostring(o))
+    end)
+
     it("ends what it started when it is told to end", function()
         local path = os.tmpname()
         local p = process.spawn(function()
@@ -237,6 +251,7 @@ describe("a process", function()
             collectgarbage()
             collectgarbage() ]])
         assert.are.equal(1, select(2, output:gsub("lost words", "")), output)
+        assert.matches("\ncalled from SCRIPT:2\n", output)
     end)
 end)
 

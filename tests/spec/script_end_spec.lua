@@ -286,6 +286,7 @@ describe("what nobody caught", function()
                 "exit raised: .*in exit" } do
                 assert.matches(words, output)
             end
+            assert.matches("\ncalled from SCRIPT:4\n", output) -- the process
         end)
     end)
 
