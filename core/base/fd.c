@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -166,6 +167,21 @@ int luas__fd_write_waiting(int fd, const char *bytes, size_t len)
         }
     }
     return 0;
+}
+
+/* The kernel sends SIGXFSZ to the thread that writes. One that had come before stays. */
+int luas__fd_write_file(int fd, const char *bytes, size_t len)
+{
+    sigset_t limit, before, pending;
+    sigemptyset(&limit);
+    sigaddset(&limit, SIGXFSZ);
+    pthread_sigmask(SIG_BLOCK, &limit, &before);
+    bool had = sigpending(&pending) == 0 && sigismember(&pending, SIGXFSZ) == 1;
+    int rc = luas__fd_write_waiting(fd, bytes, len);
+    if (rc == -EFBIG && !had)
+        (void)sigtimedwait(&limit, NULL, &(struct timespec){0});
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return rc;
 }
 
 void luas__fd_show(int fd, const char *bytes, size_t len)

@@ -60,6 +60,10 @@ int luas__fd_wait_readable(int fd);
 /* Waits until all is written. Only for workers: their host never stops reading. */
 int luas__fd_write_waiting(int fd, const char *bytes, size_t len);
 
+/* The same to a file. Beyond the size that this process may write (RLIMIT_FSIZE) it fails with
+   -EFBIG, and SIGXFSZ, which would end the process, does not come. */
+int luas__fd_write_file(int fd, const char *bytes, size_t len);
+
 /* Writes it to a terminal, unless that takes nothing now: then it is not shown. */
 void luas__fd_show(int fd, const char *bytes, size_t len);
 

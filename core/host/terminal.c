@@ -111,7 +111,7 @@ static int file_replace(lua_State *L)
     /* Pipes and devices cannot be truncated: they are only written to. */
     if (lseek(*fd, 0, SEEK_SET) >= 0 && ftruncate(*fd, 0) < 0 && errno != EINVAL)
         return push_reason(L, errno);
-    int rc = luas__fd_write_waiting(*fd, text, len);
+    int rc = luas__fd_write_file(*fd, text, len);
     if (rc < 0)
         return push_reason(L, -rc);
     lua_pushboolean(L, 1);

@@ -35,7 +35,7 @@ void luas__log_file_settle(luas__log_file *f, int64_t now)
 int luas__log_file_flush(luas__log_file *f)
 {
     if (f->error == 0 && f->pending.len > 0)
-        f->error = luas__fd_write_waiting(f->fd, luas__buffer_bytes(&f->pending), f->pending.len);
+        f->error = luas__fd_write_file(f->fd, luas__buffer_bytes(&f->pending), f->pending.len);
     luas__buffer_truncate(&f->pending, 0);
     return f->error;
 }

@@ -186,6 +186,21 @@ print(d["slowest"][0]["input"])]]):match "(%S+) (%S+) (%S+) (%S+) (%S+)"
         assert.is_truthy(output:find "^3000\n")
         assert.are.equal(3, select(2, output:gsub("No space left on device", "")), output)
     end)
+
+    it("costs the run nothing where the process may write no larger files", function()
+        local name = path ""
+        local output, status = helpers.run(([[
+            local name = %q
+            local p = pool.new { workers = 1, report = name .. ".html", trace = name .. ".json", joblog = name .. ".log" }
+            local list = {}
+            for i = 1, 3000 do list[i] = i end
+            print(#p:map(function(x) return x end, list))
+            p:close() p:join()
+        ]]):format(name), { before = "ulimit -f 1;" })
+        assert.are.equal(0, status)
+        assert.is_truthy(output:find "^3000\n")
+        assert.are.equal(3, select(2, output:gsub("File too large", "")), output)
+    end)
 end)
 
 describe("a trace", function()
