@@ -228,6 +228,10 @@ static int core_text(lua_State *L)
     luaL_setmetatable(L, TEXT);
     luas__handles_keep(L);
     int rc = open_any(L, c, &w);
+    if (luas__error_is_shortage(rc)) { /* sources that nobody has any more hold descriptors */
+        lua_gc(L, LUA_GCCOLLECT);
+        rc = open_any(L, c, &w);
+    }
     if (rc >= 0)
         return 1;
     lua_pushnil(L);

@@ -257,12 +257,14 @@ local function list_of(what, verb)
     if is_text(what) then return { what } end
     check.argument(what, 1, verb, "string, table or function")
     if type(what) == "string" then what = { what } end
+    local n, problem = core.length(what)
+    if not n then check.fail(("bad argument #1 to '%s' (%s)"):format(verb, problem)) end
     local list = {}
-    for i, v in ipairs(what) do
-        if not is_text(v) then
+    for i = 1, n do
+        if not is_text(what[i]) then
             check.fail(("bad argument #1 to '%s' (item %d is no file's name)"):format(verb, i))
         end
-        list[i] = v
+        list[i] = what[i]
     end
     return list
 end

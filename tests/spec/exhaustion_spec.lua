@@ -40,6 +40,7 @@ helpers.each_interpreter(function(by)
                 for i = 1, 300 do process.pipe() end
                 for i = 1, 100 do pool.new(1):apply(math.abs, i) end
                 for i = 1, 300 do process.pipe() end
+                for i = 1, 300 do pool.lines "/etc/passwd" () end
                 print "done"
             ]], "ulimit -n 64"))
         end)
