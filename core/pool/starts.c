@@ -106,17 +106,22 @@ static void describe_end(const luas__pool *p, const luas__worker *w, char *words
 }
 
 /* "worker" is what a pool without a name calls them. */
-static int write_message(const luas__pool *p, const luas__worker *w, const char *words, size_t len,
-                         luas__buffer *b)
+static int name_worker(const luas__pool *p, const luas__worker *w, const char *words, size_t len,
+                       luas__buffer *text)
 {
     char head[80];
     const char *label = p->options.label;
     bool named = label[0] != '\0' && strcmp(label, "worker") != 0;
     snprintf(head, sizeof head, "init, worker %s%s%d: ", named ? label : "", named ? " " : "", w->number);
+    int rc = luas__buffer_append(text, head, strlen(head));
+    return rc < 0 ? rc : luas__buffer_append(text, words, len);
+}
+
+static int write_message(const luas__pool *p, const luas__worker *w, const char *words, size_t len,
+                         luas__buffer *b)
+{
     luas__buffer text = LUAS__BUFFER_INIT;
-    int rc = luas__buffer_append(&text, head, strlen(head));
-    if (rc == 0)
-        rc = luas__buffer_append(&text, words, len);
+    int rc = name_worker(p, w, words, len, &text);
     if (rc == 0)
         rc = luas__mp_write_string(b, luas__buffer_bytes(&text), text.len);
     luas__buffer_release(&text);
@@ -166,14 +171,16 @@ int luas__starts_give_up(luas__pool *p)
 
 static void break_pool(luas__pool *p, const luas__worker *w)
 {
-    char words[160], end[80];
-    if (w->start.failed) {
-        luas__state_break(p, LUAS_EBROKEN, luas__buffer_bytes(&w->start.why), w->start.why.len);
-        return;
-    }
+    char end[80];
+    luas__buffer text = LUAS__BUFFER_INIT;
     describe_end(p, w, end, sizeof end);
-    snprintf(words, sizeof words, "a worker ended while it ran init: %s", end);
-    luas__state_break(p, LUAS_EBROKEN, words, strlen(words));
+    const char *words = w->start.failed ? luas__buffer_bytes(&w->start.why) : end;
+    size_t len = w->start.failed ? w->start.why.len : strlen(end);
+    if (name_worker(p, w, words, len, &text) == 0)
+        luas__state_break(p, LUAS_EBROKEN, luas__buffer_bytes(&text), text.len);
+    else
+        luas__state_break(p, LUAS_EBROKEN, words, len);
+    luas__buffer_release(&text);
 }
 
 /* Notes what tasks have that are given up because of this worker. */

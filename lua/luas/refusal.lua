@@ -30,9 +30,7 @@ end
 function M.give_up(self, kind, ...)
     local o = refusal(self, kind, ...)
     for _, job in ipairs(self:unfinished()) do job:end_queued(o) end
-    local value, message, traceback = ...
-    if kind == "error" then return message .. "\n" .. (traceback or "") end
-    return "a worker ended while it ran init: " .. how_it_ended(self, kind, value)
+    return o.traceback and o.message .. "\n" .. o.traceback or o.message
 end
 
 return M

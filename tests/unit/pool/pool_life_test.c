@@ -79,14 +79,16 @@ static void check_broken(luas__child_main *main, const char *words)
     luas__pool *pool = open_with_init(main);
     CHECK_INT(luas__pool_populate(pool, NULL), 0);
     CHECK_INT(step_until_failure(pool), LUAS_EBROKEN);
-    CHECK(strcmp(luas__buffer_bytes(&pool->health.why), words) == 0);
+    const char *why = luas__buffer_bytes(&pool->health.why), *found = strstr(why, words);
+    CHECK(strncmp(why, "init, worker ", strlen("init, worker ")) == 0);
+    CHECK(found != NULL && strcmp(found, words) == 0);
     luas__pool_close(pool);
 }
 
 static void test_a_failing_init_is_reported_in_its_words(void)
 {
-    check_broken(fail_to_start, "no database");
-    check_broken(die_in_init, "a worker ended while it ran init: it was killed by signal 9");
+    check_broken(fail_to_start, ": no database");
+    check_broken(die_in_init, ": it was killed by signal 9");
 }
 
 static void test_a_crash_after_init_breaks_nothing(void)
