@@ -61,6 +61,8 @@ static int await(const luas__cutter *c)
 /* Returns how many bytes were read, 0 at the end, or negative. */
 static ssize_t read_more(luas__cutter *c)
 {
+    if (c->is_short)
+        return -ENODATA;
     size_t want = c->fd < 0 ? 0 : c->seeks ? next_size(c) : READ_SIZE;
     int rc = want > 0 ? luas__buffer_reserve(&c->held, want) : 0;
     if (want == 0 || rc < 0)
@@ -71,9 +73,11 @@ static ssize_t read_more(luas__cutter *c)
         return errno == EAGAIN ? await(c) : -errno;
     c->held.len += (size_t)n;
     c->at += (size_t)n;
-    if (n == 0)
-        luas__fd_close(&c->fd); /* a file may be shorter than it was */
-    return n;
+    if (n > 0)
+        return n;
+    luas__fd_close(&c->fd);
+    c->is_short = c->seeks;
+    return c->is_short ? -ENODATA : 0;
 }
 
 /* Where the record ends that begins at `from` of what is held, with its separator; 0: later.
@@ -135,7 +139,7 @@ static int find_passage(luas__cutter *c)
             return rc < 0 ? rc : 1;
         ssize_t n = read_more(c);
         if (n < 0)
-            return (int)n;
+            return n == -ENODATA && c->count > 0 ? 1 : (int)n;
         if (n > 0)
             continue;
         if (c->held.len > passage_end(c) && (rc = add_end(c, c->held.len)) < 0)

@@ -5,7 +5,8 @@
  * somebody who takes single records: both go on where the other one has stopped;
  * 3. luas__cutter_close.
  *
- * A file is read up to the size that it had when it was opened. A stream is read as far as it
+ * A file is read up to the size that it had when it was opened. Where it has become shorter the lines that
+ * are whole come first, then -ENODATA. A stream is read as far as it
  * has come: no record waits for the next one.
  */
 #ifndef LUAS_CUTTER_H
@@ -17,6 +18,7 @@ typedef struct luas__cutter {
     luas__text *text;       /* NULL once closed */
     int fd;                 /* what is read; -1: nothing more comes */
     bool seeks;             /* it is a file */
+    bool is_short;          /* it ends before that size: somebody has cut it off */
     uint64_t at, size;      /* of a file: where it is read next, and where it ends */
     luas__buffer held;      /* was read and not given out */
     size_t searched;        /* as many bytes of it have no separator */

@@ -138,6 +138,11 @@ static luas__cutter *check_open(lua_State *L, int index)
     return c;
 }
 
+static void push_reason(lua_State *L, int rc)
+{
+    lua_pushstring(L, rc == -ENODATA ? "it has become shorter while it was read" : luas_strerror(rc));
+}
+
 static int text_record(lua_State *L)
 {
     luas__cutter *c = check_open(L, 1);
@@ -152,7 +157,7 @@ static int text_record(lua_State *L)
         lua_pushnil(L);
     if (rc >= 0 || lua_isboolean(L, -1))
         return 1;
-    lua_pushstring(L, luas_strerror(rc));
+    push_reason(L, rc);
     return 2;
 }
 
@@ -206,7 +211,7 @@ static int job_cut(lua_State *L)
     lua_pushboolean(L, rc > 0 || rc == -EINTR || rc == LUAS_EINTR);
     if (rc >= 0 || lua_toboolean(L, -1))
         return 2;
-    lua_pushstring(L, luas_strerror(rc));
+    push_reason(L, rc);
     return 3;
 }
 
