@@ -23,11 +23,17 @@ local MOST_TOLD <const> = 20
 
 -- ---- the options ----
 
--- A wrong command line is raised as this.
-local Usage = {}
+-- What ends it at once is raised as this: a wrong command line, with 2, or output that cannot be
+-- written, with 1.
+local End = {}
 
 local function refuse(message, ...)
-    error(setmetatable({ message = message:format(...) }, Usage), 0)
+    error(setmetatable({ status = 2, message = message:format(...) }, End), 0)
+end
+
+-- Call it with what a function of io returns.
+local function written(ok, message)
+    if not ok then error(setmetatable({ status = 1, message = "stdout: " .. message }, End), 0) end
 end
 
 local function positive(name, text)
@@ -180,8 +186,7 @@ function Run:fail(o)
 end
 
 function Run:flush()
-    local ok, message = self.printer:flush()
-    if not ok then error(message, 0) end
+    written(self.printer:flush())
 end
 
 -- Prints what tasks give, in order or as it comes.
@@ -277,7 +282,7 @@ end
 
 local function report(self, sums)
     if not self.all.by and not next(sums) then sums[""] = code.initial(self.all.folds) end
-    for _, line in ipairs(code.report(self.all, sums)) do io.stdout:write(line, "\n") end
+    for _, line in ipairs(code.report(self.all, sums)) do written(io.stdout:write(line, "\n")) end
 end
 
 -- ---- without workers (-j 0) ----
@@ -295,7 +300,7 @@ end
 
 local function print_here(self, f, source)
     for _, text, o in self.pool:imap(f, source, self.options) do
-        if text then io.stdout:write(text, self.behind) end
+        if text then written(io.stdout:write(text, self.behind)) end
         if o and o.kind ~= "cancelled" then self:fail(o) end
     end
 end
@@ -329,6 +334,7 @@ end
 
 local function finish(self)
     if self.all.finish then code.finish(self.all.finish) end
+    written(io.stdout:flush())
     if self.failed > MOST_TOLD then tell(("and %d more"):format(self.failed - MOST_TOLD)) end
     if self.failed > 0 then tell(("%d failed"):format(self.failed)) end
     return self.failed > 0 and 1 or 0
@@ -391,7 +397,7 @@ end
 function M.main(given, files)
     local ok, status = pcall(run, given, files)
     if ok then return status end
-    if getmetatable(status) == Usage then return 2, status.message end
+    if getmetatable(status) == End then return status.status, status.message end
     error(status, 0)
 end
 

@@ -232,6 +232,18 @@ describe("a one-liner", function()
         end
     end)
 
+    it("says that its output cannot be written, and exits with 1", function()
+        file("in", rows(3000) .. "\n")
+        for _, how in ipairs { "-j 0", "-j 2" } do
+            for _, does in ipairs { "-p _", "-n 'print(_)'", "--count", "--run 'echo' --args a b" } do
+                local got, status = luas(("%s %s in >/dev/full"):format(how, does):gsub(" %-%-args a b in", " --args a b"))
+                assert.are.equal(1, status, how .. does)
+                assert.are.equal("luas: stdout: No space left on device\n", (got:gsub("^%S*luas:", "luas:")))
+                assert.are.equal(1, (select(2, luas(("%s %s in >&-"):format(how, does):gsub(" %-%-args a b in", " --args a b")))))
+            end
+        end
+    end)
+
     it("ends quietly when nobody reads", function()
         local got = sh.run(("cd %s; seq 3000000 | timeout %g bash -c '%s -p _; echo $? >status' | head -2"):format(
             folder, helpers.within(5), program))
