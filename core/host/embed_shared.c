@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "clock.h"
+#include "arena_keep.h"
 #include "error.h"
 #include "holds.h"
 #include "luas.h"
@@ -160,7 +161,7 @@ static void forget_item(luas_object *o)
 {
     const uint64_t *ids = (const uint64_t *)(void *)luas__buffer_bytes(&o->ids);
     if (o->ids.len > 0)
-        luas__arena_unkeep(&o->object, ids, (uint32_t)(o->ids.len / sizeof *ids));
+        luas__arena_keep_remove(&o->object, ids, (uint32_t)(o->ids.len / sizeof *ids));
     luas__buffer_truncate(&o->item, 0);
     luas__buffer_truncate(&o->ids, 0);
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "arena_keep.h"
 #include "codec.h"
 #include "error.h"
 #include "fail.h"
@@ -268,7 +269,7 @@ static int object_pack(lua_State *L)
                           luas__share_names[s->object.kind]);
     if (!is_entered(s->object.arena))
         enter(L, (box *)s->object.arena);
-    if (luas__arena_pack(&s->object) < 0)
+    if (luas__arena_keep_pack(&s->object) < 0)
         return luaL_error(L, "%s", luas_strerror(LUAS_ENOMEM));
     lua_pushinteger(L, (lua_Integer)s->object.id);
     lua_pushinteger(L, (lua_Integer)luas__arena_name(s->object.arena));
@@ -341,107 +342,6 @@ void luas__share_class(lua_State *L, luas__shared_kind kind, const luaL_Reg *met
     lua_pop(L, 1);
 }
 
-/* ---- arguments ---- */
-
-void luas__share_check_call(lua_State *L, const char *name)
-{
-    if (lua_istable(L, 1) && lua_rawequal(L, 1, lua_upvalueindex(1)))
-        luas__fail(L, "'%s' is a function of the module: write shared.%s(...) with a dot",
-                   name, name);
-}
-
-static bool is_among(const char *name, const char *const *names)
-{
-    for (; name != NULL && *names != NULL; names++)
-        if (strcmp(name, *names) == 0)
-            return true;
-    return false;
-}
-
-static void refuse_option(lua_State *L, const char *what, const char *const *names)
-{
-    const char *name = luaL_tolstring(L, -2, NULL);
-    luaL_Buffer b;
-    luaL_buffinit(L, &b);
-    for (int i = 0; names[i] != NULL; i++) {
-        luaL_addstring(&b, i > 0 ? ", " : "");
-        luaL_addstring(&b, names[i]);
-    }
-    luaL_pushresult(&b);
-    luas__fail(L, "%s: unknown option '%s' (there are: %s)", what, name, lua_tostring(L, -1));
-}
-
-void luas__share_check_options(lua_State *L, int index, const char *what,
-                               const char *const *names)
-{
-    if (lua_isnoneornil(L, index))
-        return;
-    if (!lua_istable(L, index))
-        luas__fail(L, "%s: options must be a table, got %s", what, luaL_typename(L, index));
-    for (lua_pushnil(L); lua_next(L, index) != 0; lua_pop(L, 1))
-        if (!is_among(lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : NULL, names))
-            refuse_option(L, what, names);
-}
-
-lua_Integer luas__share_whole(lua_State *L, int index, const char *verb, lua_Integer least,
-                              lua_Integer most)
-{
-    int is_whole;
-    lua_Integer n = lua_tointegerx(L, index, &is_whole);
-    if (is_whole && lua_type(L, index) == LUA_TNUMBER && n >= least && n <= most)
-        return n;
-    if (lua_type(L, index) == LUA_TNUMBER)
-        luaL_tolstring(L, index, NULL);
-    else
-        lua_pushstring(L, lua_isnoneornil(L, index) ? "no value" : luaL_typename(L, index));
-    const char *got = lua_tostring(L, -1);
-    if (most < INT32_MAX)
-        lua_pushfstring(L, "a whole number from %I to %I expected, got %s", (LUAI_UACINT)least,
-                        (LUAI_UACINT)most, got);
-    else
-        lua_pushfstring(L, "a whole number of at least %I expected, got %s", (LUAI_UACINT)least, got);
-    return luas__fail_argument(L, index, verb, lua_tostring(L, -1));
-}
-
-void luas__share_check_callable(lua_State *L, int index, const char *verb)
-{
-    if (lua_isfunction(L, index))
-        return;
-    if (luaL_getmetafield(L, index, "__call") == LUA_TNIL) {
-        lua_pushfstring(L, "function expected, got %s", lua_isnone(L, index) ? "no value"
-                        : luaL_typename(L, index));
-        luas__fail_argument(L, index - 1, verb, lua_tostring(L, -1));
-    }
-    lua_pop(L, 1);
-}
-
-static int64_t parse_bytes(const char *text)
-{
-    static const char units[] = "KMG";
-    char *end;
-    long long n = strtoll(text, &end, 10);
-    const char *unit = *end != '\0' ? strchr(units, *end) : NULL;
-    int shift = unit != NULL ? 10 * (int)(unit - units + 1) : 0;
-    end += unit != NULL;
-    end += *end == 'i';
-    end += *end == 'B';
-    return end == text || *end != '\0' || n <= 0 || n > INT64_MAX >> 31 ? -1 : n << shift;
-}
-
-uint64_t luas__share_bytes(lua_State *L, int index, const char *what, const char *name,
-                           uint64_t standard)
-{
-    int type = lua_getfield(L, index, name);
-    int64_t n = type == LUA_TSTRING ? parse_bytes(lua_tostring(L, -1)) : lua_tointeger(L, -1);
-    if (type == LUA_TNIL)
-        n = (int64_t)standard;
-    else if (n < 1)
-        luas__fail(L, "%s: option '%s' must be a size: bytes, or text such as \"64M\", got %s",
-                   what, name, luaL_tolstring(L, -1, NULL));
-    lua_pop(L, 1);
-    return (uint64_t)n;
-}
-
 /* ---- scratch ---- */
 
 static uint32_t count_ids(const luas__share_scratch *s)
@@ -452,7 +352,7 @@ static uint32_t count_ids(const luas__share_scratch *s)
 static void empty_scratch(luas__share_scratch *s)
 {
     if (s->packs != NULL)
-        luas__arena_release(s->packs, luas__share_ids(s), count_ids(s));
+        luas__arena_keep_release(s->packs, luas__share_ids(s), count_ids(s));
     s->packs = NULL;
     luas__buffer_truncate(&s->bytes, 0);
     luas__buffer_truncate(&s->ids, 0);
@@ -515,7 +415,7 @@ int luas__share_encode(lua_State *L, int index, luas__arena *a, luas__share_scra
     uint32_t n = a->npacked - before;
     a->npacked = before;
     if (luas__buffer_append(&s->ids, (const char *)(a->packed + before), n * sizeof *a->packed) < 0) {
-        luas__arena_release(a, a->packed + before, n);
+        luas__arena_keep_release(a, a->packed + before, n);
         lua_pushstring(L, luas_strerror(LUAS_ENOMEM));
         return LUAS_ENOMEM;
     }

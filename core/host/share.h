@@ -85,24 +85,6 @@ static inline const luas__object *luas__share_self(lua_State *L, luas__shared_ki
 void luas__share_class(lua_State *L, luas__shared_kind kind, const luaL_Reg *methods,
                        const luaL_Reg *meta);
 
-/* The first raises if a constructor is called with a colon. The second checks its options, a
-   table at `index` or nothing, and raises for an unknown one. */
-void luas__share_check_call(lua_State *L, const char *name);
-void luas__share_check_options(lua_State *L, int index, const char *what,
-                               const char *const *names);
-
-/* A whole number from `least` to `most` as argument of a constructor. It raises for others. */
-lua_Integer luas__share_whole(lua_State *L, int index, const char *verb, lua_Integer least,
-                              lua_Integer most);
-
-/* Raises unless the argument of a method can be called. Nothing may be locked then. */
-void luas__share_check_callable(lua_State *L, int index, const char *verb);
-
-/* A size in bytes from the options: a number, or text such as "64M"; `standard` if it is not
-   given. */
-uint64_t luas__share_bytes(lua_State *L, int index, const char *what, const char *name,
-                           uint64_t standard);
-
 /* ---- messages ---- */
 
 /* Buffers for one message: a userdata at `index`. It is taken and returned; if an error comes

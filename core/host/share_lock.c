@@ -7,6 +7,7 @@
 #include "fail.h"
 #include "handles.h"
 #include "share.h"
+#include "share_argument.h"
 #include "share_wait.h"
 #include "shared_lock.h"
 #include "shared_semaphore.h"
@@ -34,8 +35,8 @@ int luas__share_lock_new(lua_State *L)
 {
     static const char *const options[] = {"recursive", NULL};
     bool recursive = false;
-    luas__share_check_call(L, "lock");
-    luas__share_check_options(L, 1, "shared.lock", options);
+    luas__share_argument_check_call(L, "lock");
+    luas__share_argument_check_options(L, 1, "shared.lock", options);
     if (lua_istable(L, 1)) {
         int type = lua_getfield(L, 1, "recursive");
         if (type != LUA_TNIL && type != LUA_TBOOLEAN)
@@ -53,8 +54,8 @@ static int make_semaphore(luas__arena *a, luas__object *o, void *permits)
 
 int luas__share_lock_semaphore(lua_State *L)
 {
-    luas__share_check_call(L, "semaphore");
-    uint32_t permits = (uint32_t)luas__share_whole(L, 1, "semaphore", 1, INT32_MAX);
+    luas__share_argument_check_call(L, "semaphore");
+    uint32_t permits = (uint32_t)luas__share_argument_whole(L, 1, "semaphore", 1, INT32_MAX);
     return luas__share_make(L, LUAS__SHARED_SEMAPHORE, make_semaphore, &permits);
 }
 

@@ -6,6 +6,7 @@
 #include "error.h"
 #include "fail.h"
 #include "share.h"
+#include "share_argument.h"
 #include "share_wait.h"
 #include "shared_barrier.h"
 #include "shared_condition.h"
@@ -27,7 +28,7 @@ static int make_event(luas__arena *a, luas__object *o, void *none)
 
 int luas__share_meet_event(lua_State *L)
 {
-    luas__share_check_call(L, "event");
+    luas__share_argument_check_call(L, "event");
     return luas__share_make(L, LUAS__SHARED_EVENT, make_event, NULL);
 }
 
@@ -79,7 +80,7 @@ static int make_condition(luas__arena *a, luas__object *o, void *lock)
 int luas__share_meet_condition(lua_State *L)
 {
     uint64_t lock = 0;
-    luas__share_check_call(L, "condition");
+    luas__share_argument_check_call(L, "condition");
     if (!lua_isnoneornil(L, 1)) {
         const luas__share *l = luaL_testudata(L, 1, luas__share_names[LUAS__SHARED_LOCK]);
         if (l == NULL)
@@ -211,7 +212,7 @@ static int condition_wait_for(lua_State *L)
     int rc = 0, last;
     luas__death death;
     luas__share *s = condition_self(L);
-    luas__share_check_callable(L, 2, "wait_for");
+    luas__share_argument_check_callable(L, 2, "wait_for");
     lua_settop(L, 3);
     luas__share_wait w = luas__share_wait_begin(L, &s->object, 3, "wait for a notice");
     while (!holds_now(L)) {
@@ -258,8 +259,8 @@ static int make_barrier(luas__arena *a, luas__object *o, void *n)
 
 int luas__share_meet_barrier(lua_State *L)
 {
-    luas__share_check_call(L, "barrier");
-    uint32_t parties = (uint32_t)luas__share_whole(L, 1, "barrier", 1, LUAS__SEATS);
+    luas__share_argument_check_call(L, "barrier");
+    uint32_t parties = (uint32_t)luas__share_argument_whole(L, 1, "barrier", 1, LUAS__SEATS);
     return luas__share_make(L, LUAS__SHARED_BARRIER, make_barrier, &parties);
 }
 

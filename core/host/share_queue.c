@@ -2,11 +2,13 @@
 #include <lauxlib.h>
 #include <string.h>
 
+#include "arena_keep.h"
 #include "codec.h"
 #include "error.h"
 #include "fail.h"
 #include "gc_hold.h"
 #include "share.h"
+#include "share_argument.h"
 #include "share_wait.h"
 #include "shared_queue.h"
 
@@ -41,15 +43,15 @@ int luas__share_queue_new(lua_State *L)
 {
     static const char *const options[] = {"bytes", NULL};
     measures m = {.max = 0, .bytes = LUAS__QUEUE_BYTES};
-    luas__share_check_call(L, "queue");
+    luas__share_argument_check_call(L, "queue");
     lua_settop(L, 2);
     if (lua_istable(L, 1) && lua_isnil(L, 2))
         lua_insert(L, 1);
     if (!lua_isnil(L, 1))
-        m.max = (uint64_t)luas__share_whole(L, 1, "queue", 1, INT64_MAX);
-    luas__share_check_options(L, 2, "shared.queue", options);
+        m.max = (uint64_t)luas__share_argument_whole(L, 1, "queue", 1, INT64_MAX);
+    luas__share_argument_check_options(L, 2, "shared.queue", options);
     if (lua_istable(L, 2))
-        m.bytes = luas__share_bytes(L, 2, "shared.queue", "bytes", m.bytes);
+        m.bytes = luas__share_argument_bytes(L, 2, "shared.queue", "bytes", m.bytes);
     m.bytes += HEAD; /* so that a string of `bytes` fits */
     return luas__share_make(L, LUAS__SHARED_QUEUE, make, &m);
 }
@@ -158,7 +160,7 @@ static int push_item(lua_State *L, const luas__object *o, int scratch)
     uint32_t nids = (uint32_t)(s->ids.len / sizeof(uint64_t));
     int rc = push_string(L, &s->bytes) ? 1
         : luas__decode_value(L, luas__buffer_bytes(&s->bytes), s->bytes.len, 0, LUAS__FUNCTIONS);
-    luas__arena_unkeep(o, luas__share_ids(s), nids);
+    luas__arena_keep_remove(o, luas__share_ids(s), nids);
     luas__share_return_scratch(L, scratch);
     if (rc < 0)
         return luas__fail(L, "cannot get the item: %s", lua_tostring(L, -1));

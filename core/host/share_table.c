@@ -1,130 +1,21 @@
 /* Tables. */
 #include <errno.h>
 #include <lauxlib.h>
-#include <math.h>
 #include <string.h>
 
+#include "arena_keep.h"
 #include "codec.h"
 #include "error.h"
 #include "fail.h"
 #include "share.h"
+#include "share_argument.h"
+#include "share_key.h"
 #include "share_wait.h"
 #include "shared_table.h"
-
-/* The most bytes of a string that is a key. A round number; LMDB takes some more. */
-enum { MOST_STRING = 500 };
-
-/* The first byte of a key tells its type. So keys are ordered by type. */
-enum { KEY_FALSE = 0x10, KEY_TRUE = 0x11, KEY_NUMBER = 0x20, KEY_STRING = 0x30 };
-
-typedef struct key {
-    char bytes[LUAS__MOST_KEY];
-    size_t len;
-} key;
 
 static const luas__object *self(lua_State *L)
 {
     return luas__share_self(L, LUAS__SHARED_TABLE);
-}
-
-static luas__bytes bytes_of(const key *k)
-{
-    return (luas__bytes){.at = k->bytes, .len = k->len};
-}
-
-/* ---- keys ---- */
-
-static void add_big_endian(key *k, uint64_t bits)
-{
-    for (int shift = 56; shift >= 0; shift -= 8)
-        k->bytes[k->len++] = (char)(bits >> shift);
-}
-
-static uint64_t read_big_endian(const char *at)
-{
-    uint64_t bits = 0;
-    for (int i = 0; i < 8; i++)
-        bits = bits << 8 | (unsigned char)at[i];
-    return bits;
-}
-
-/* Bits that compare in the order of the numbers. */
-static uint64_t order_of(double f)
-{
-    uint64_t bits;
-    memcpy(&bits, &f, sizeof bits);
-    return bits >> 63 != 0 ? ~bits : bits | UINT64_C(1) << 63;
-}
-
-static double double_of(uint64_t order)
-{
-    double f;
-    uint64_t bits = order >> 63 != 0 ? order & ~(UINT64_C(1) << 63) : ~order;
-    memcpy(&f, &bits, sizeof f);
-    return f;
-}
-
-/* The key of an integer is its nearest float, followed by the integer. A float with an integer
-   value counts as that integer, as in any Lua table. */
-static void set_number(lua_State *L, int index, key *k)
-{
-    int is_integer;
-    lua_Integer i = lua_tointegerx(L, index, &is_integer);
-    double f = lua_tonumber(L, index);
-    if (isnan(f))
-        luas__fail(L, "a key of a shared table cannot be NaN");
-    k->bytes[k->len++] = KEY_NUMBER;
-    add_big_endian(k, order_of(f));
-    if (is_integer)
-        add_big_endian(k, (uint64_t)i ^ UINT64_C(1) << 63);
-}
-
-static void set_string(lua_State *L, int index, key *k)
-{
-    size_t len;
-    const char *text = lua_tolstring(L, index, &len);
-    if (len > MOST_STRING)
-        luas__fail(L, "a key of a shared table cannot have more than %d bytes", MOST_STRING);
-    k->bytes[k->len++] = KEY_STRING;
-    memcpy(k->bytes + k->len, text, len);
-    k->len += len;
-}
-
-static void check_key(lua_State *L, int index, key *k)
-{
-    k->len = 0;
-    switch (lua_type(L, index)) {
-    case LUA_TBOOLEAN:
-        k->bytes[k->len++] = lua_toboolean(L, index) ? KEY_TRUE : KEY_FALSE;
-        break;
-    case LUA_TNUMBER:
-        set_number(L, index, k);
-        break;
-    case LUA_TSTRING:
-        set_string(L, index, k);
-        break;
-    default:
-        luas__fail(L, "a key of a shared table is a boolean, a number or a string, not a %s",
-                   luaL_typename(L, index));
-    }
-}
-
-static bool is_key(luas__bytes b)
-{
-    return b.len == 1 || (b.len == 9 && b.at[0] == KEY_NUMBER)
-        || (b.len == 17 && b.at[0] == KEY_NUMBER) || (b.len > 0 && b.at[0] == KEY_STRING);
-}
-
-static void push_key(lua_State *L, const key *k)
-{
-    if (k->bytes[0] == KEY_STRING)
-        lua_pushlstring(L, k->bytes + 1, k->len - 1);
-    else if (k->bytes[0] != KEY_NUMBER)
-        lua_pushboolean(L, k->bytes[0] == KEY_TRUE);
-    else if (k->len == 17)
-        lua_pushinteger(L, (lua_Integer)(read_big_endian(k->bytes + 9) ^ UINT64_C(1) << 63));
-    else
-        lua_pushnumber(L, double_of(read_big_endian(k->bytes + 1)));
 }
 
 /* ---- failures ---- */
@@ -156,11 +47,11 @@ int luas__share_table_new(lua_State *L)
 {
     static const char *const options[] = {"bytes", "file", NULL};
     measures m = {.bytes = LUAS__TABLE_BYTES, .path = NULL};
-    luas__share_check_call(L, "table");
+    luas__share_argument_check_call(L, "table");
     lua_settop(L, 1);
-    luas__share_check_options(L, 1, "shared.table", options);
+    luas__share_argument_check_options(L, 1, "shared.table", options);
     if (lua_istable(L, 1)) {
-        m.bytes = luas__share_bytes(L, 1, "shared.table", "bytes", m.bytes);
+        m.bytes = luas__share_argument_bytes(L, 1, "shared.table", "bytes", m.bytes);
         int type = lua_getfield(L, 1, "file");
         if (type != LUA_TNIL && (type != LUA_TSTRING || lua_rawlen(L, -1) == 0))
             luas__fail(L, "shared.table: option 'file' must be a path, got %s",
@@ -241,7 +132,7 @@ static luas__bytes encode(lua_State *L, const luas__object *o, int index)
     uint32_t n = (uint32_t)(s->ids.len / sizeof(uint64_t));
     if (n > 0 && luas__shared_table_has_file(o))
         luas__fail(L, "cannot set this: what processes share cannot be kept in a file");
-    luas__share_check(L, a, luas__arena_keep(o, luas__share_ids(s), n));
+    luas__share_check(L, a, luas__arena_keep_add(o, luas__share_ids(s), n));
     return (luas__bytes){.at = luas__buffer_bytes(&s->bytes), .len = s->bytes.len};
 }
 
@@ -266,14 +157,14 @@ static void decode(lua_State *L, int scratch)
 
 static int table_get(lua_State *L)
 {
-    key k;
+    luas__share_key k;
     luas__bytes value;
     lua_settop(L, 2);
-    check_key(L, 2, &k);
+    luas__share_key_check(L, 2, &k);
     self(L);
     luas__share_scratch *s = luas__share_take_scratch(L);
     visit v = begin(L, false);
-    int rc = luas__shared_table_get(v.o, bytes_of(&k), &value);
+    int rc = luas__shared_table_get(v.o, luas__share_key_bytes(&k), &value);
     if (rc == 1)
         copy_value(L, s, value);
     rc = end(L, &v, rc);
@@ -287,17 +178,17 @@ static int table_get(lua_State *L)
 
 static int table_set(lua_State *L)
 {
-    key k;
+    luas__share_key k;
     luas__bytes value = {NULL, 0};
     lua_settop(L, 3);
     const luas__object *o = self(L);
-    check_key(L, 2, &k);
+    luas__share_key_check(L, 2, &k);
     bool is_nil = lua_isnil(L, 3);
     if (!is_nil)
         value = encode(L, o, 3);
     visit v = begin(L, true);
-    int rc = is_nil ? luas__shared_table_delete(o, bytes_of(&k))
-        : luas__shared_table_put(o, bytes_of(&k), value);
+    int rc = is_nil ? luas__shared_table_delete(o, luas__share_key_bytes(&k))
+        : luas__shared_table_put(o, luas__share_key_bytes(&k), value);
     end(L, &v, rc);
     if (!is_nil)
         luas__share_return_scratch(L, 4);
@@ -305,10 +196,10 @@ static int table_set(lua_State *L)
 }
 
 /* Pushes the number at a key, 0 if there is none. Returns false if the value is no number. */
-static bool push_number(lua_State *L, const luas__object *o, const key *k)
+static bool push_number(lua_State *L, const luas__object *o, const luas__share_key *k)
 {
     luas__bytes value;
-    int rc = luas__shared_table_get(o, bytes_of(k), &value);
+    int rc = luas__shared_table_get(o, luas__share_key_bytes(k), &value);
     if (rc == 0) {
         lua_pushinteger(L, 0);
         return true;
@@ -318,13 +209,13 @@ static bool push_number(lua_State *L, const luas__object *o, const key *k)
 }
 
 /* Encodes the number at the top. Encoding a number cannot raise. */
-static int put_number(lua_State *L, const luas__object *o, const key *k)
+static int put_number(lua_State *L, const luas__object *o, const luas__share_key *k)
 {
     luas__encode_options options = {0};
     luas__buffer b = LUAS__BUFFER_INIT;
     int rc = luas__encode_value(L, lua_gettop(L), &b, &options);
     if (rc == 0)
-        rc = luas__shared_table_put(o, bytes_of(k),
+        rc = luas__shared_table_put(o, luas__share_key_bytes(k),
                                     (luas__bytes){luas__buffer_bytes(&b), b.len});
     luas__buffer_release(&b);
     return rc;
@@ -332,10 +223,10 @@ static int put_number(lua_State *L, const luas__object *o, const key *k)
 
 static int table_add(lua_State *L)
 {
-    key k;
+    luas__share_key k;
     lua_settop(L, 3);
     self(L);
-    check_key(L, 2, &k);
+    luas__share_key_check(L, 2, &k);
     luaL_argexpected(L, lua_type(L, 3) == LUA_TNUMBER, 3, "number");
     visit v = begin(L, true);
     int top = lua_gettop(L);
@@ -408,7 +299,7 @@ static void set_updating(lua_State *L, bool updating)
 /* Arguments: the table, key, function, the key's bytes (a light userdata), the value. */
 static int update_value(lua_State *L)
 {
-    const key *k = lua_touserdata(L, 4);
+    const luas__share_key *k = lua_touserdata(L, 4);
     const luas__object *o = self(L);
     set_updating(L, true);
     lua_pushvalue(L, 3);
@@ -419,19 +310,19 @@ static int update_value(lua_State *L)
     lua_settop(L, 5);
     int rc;
     if (lua_isnil(L, 5))
-        rc = luas__shared_table_delete(o, bytes_of(k));
+        rc = luas__shared_table_delete(o, luas__share_key_bytes(k));
     else
-        rc = luas__shared_table_put(o, bytes_of(k), encode(L, o, 5));
+        rc = luas__shared_table_put(o, luas__share_key_bytes(k), encode(L, o, 5));
     check(L, o, rc, NULL);
     lua_settop(L, 5);
     return 1;
 }
 
 /* Pushes the present value. An error in decoding is an error of `update`. */
-static void push_present(lua_State *L, const luas__object *o, const key *k)
+static void push_present(lua_State *L, const luas__object *o, const luas__share_key *k)
 {
     luas__bytes value;
-    int rc = luas__shared_table_get(o, bytes_of(k), &value);
+    int rc = luas__shared_table_get(o, luas__share_key_bytes(k), &value);
     if (rc == 1)
         rc = luas__decode_value(L, value.at, value.len, 0, LUAS__FUNCTIONS);
     if (rc == 0)
@@ -449,10 +340,10 @@ static int present_and_update(lua_State *L)
 /* t:update(k, f): f gets the value and gives the new one, which update gives. */
 static int table_update(lua_State *L)
 {
-    key k;
+    luas__share_key k;
     lua_settop(L, 3);
-    check_key(L, 2, &k);
-    luas__share_check_callable(L, 3, "update");
+    luas__share_key_check(L, 2, &k);
+    luas__share_argument_check_callable(L, 3, "update");
     visit v = begin(L, true);
     lua_settop(L, 3);
     lua_pushvalue(L, lua_upvalueindex(1));
@@ -471,7 +362,7 @@ static int table_update(lua_State *L)
 /* t:atomically(f): all that f(t) does, or nothing; gives what f gives. */
 static int table_atomically(lua_State *L)
 {
-    luas__share_check_callable(L, 2, "atomically");
+    luas__share_argument_check_callable(L, 2, "atomically");
     lua_settop(L, 2);
     if (luas__shared_table_is_open(self(L)))
         return luas__fail(L, "'atomically' cannot be a part of another one");
@@ -490,17 +381,17 @@ static int table_atomically(lua_State *L)
    transaction of its own: so nothing is locked between two steps. */
 static int next_pair(lua_State *L)
 {
-    key k = {.len = 0};
+    luas__share_key k = {.len = 0};
     luas__bytes found, value;
     lua_settop(L, 2);
     bool is_first = lua_isnil(L, 2);
     if (!is_first)
-        check_key(L, 2, &k);
+        luas__share_key_check(L, 2, &k);
     self(L);
     luas__share_scratch *s = luas__share_take_scratch(L);
     visit v = begin(L, false);
-    int rc = luas__shared_table_find(v.o, bytes_of(&k), !is_first, &found, &value);
-    while (rc == 1 && (found.len > sizeof k.bytes || !is_key(found)))
+    int rc = luas__shared_table_find(v.o, luas__share_key_bytes(&k), !is_first, &found, &value);
+    while (rc == 1 && (found.len > sizeof k.bytes || !luas__share_key_is(found)))
         rc = luas__shared_table_find(v.o, found, true, &found, &value);
     if (rc == 1) {
         memcpy(k.bytes, found.at, found.len);
@@ -509,7 +400,7 @@ static int next_pair(lua_State *L)
     }
     if (end(L, &v, rc) == 0)
         return lua_pushnil(L), 1;
-    push_key(L, &k);
+    luas__share_key_push(L, &k);
     decode(L, 3);
     luas__share_return_scratch(L, 3);
     return 2;

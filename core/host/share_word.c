@@ -5,6 +5,7 @@
 #include "error.h"
 #include "fail.h"
 #include "share.h"
+#include "share_argument.h"
 #include "shared_word.h"
 
 /* ---- numbers ---- */
@@ -88,7 +89,7 @@ static luas__word_type check_type(lua_State *L, const char *what)
 
 int luas__share_word_value(lua_State *L)
 {
-    luas__share_check_call(L, "value");
+    luas__share_argument_check_call(L, "value");
     measures m = {LUAS__SHARED_VALUE, check_type(L, "shared.value"), 1};
     luas__number n = {.i = 0};
     if (luas__shared_word_is_float(m.type))
@@ -102,9 +103,9 @@ int luas__share_word_value(lua_State *L)
 
 int luas__share_word_array(lua_State *L)
 {
-    luas__share_check_call(L, "array");
+    luas__share_argument_check_call(L, "array");
     measures m = {LUAS__SHARED_ARRAY, check_type(L, "shared.array"), 0};
-    m.n = (uint64_t)luas__share_whole(L, 2, "array", 1, INT64_MAX);
+    m.n = (uint64_t)luas__share_argument_whole(L, 2, "array", 1, INT64_MAX);
     return luas__share_make(L, LUAS__SHARED_ARRAY, make, &m);
 }
 

@@ -6,25 +6,15 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
-#include "arena_head.h"
+#include "arena_entry.h"
 #include "array.h"
 #include "error.h"
 #include "fd.h"
 
 /* How often a process that makes objects looks for ones that nobody has any more. */
 #define SWEEP_EVERY LUAS__SECOND
-
-enum { WORDS = LUAS__SEATS / 64 };
-
-typedef _Atomic uint64_t owner_word;
-
-/* Seats whose processes live. */
-typedef struct living {
-    uint64_t bits[WORDS];
-} living;
 
 int luas__arena_open(luas__arena *a, uint64_t limit)
 {
@@ -51,158 +41,6 @@ int luas__arena_join(luas__arena *a, const luas__arena *other)
     return 0;
 }
 
-/* ---- the lock ---- */
-
-static owner_word *owners(const luas__arena *a, const luas__entry *e)
-{
-    return (owner_word *)(void *)((char *)a->head + e->at);
-}
-
-static uint32_t class_of(uint64_t size)
-{
-    uint32_t class = 12;
-    while (UINT64_C(1) << class < size)
-        class++;
-    return class;
-}
-
-static void push_free(luas__arena *a, uint32_t i)
-{
-    luas__entry *e = luas__arena_head_entry(a, i);
-    uint32_t *list = &a->head->free[class_of(e->size)];
-    e->next = *list;
-    *list = i;
-}
-
-/* Frees the entry and gives the memory of its block back; it reads as zeros from then on. */
-static void free_entry(luas__arena *a, uint32_t i)
-{
-    luas__entry *e = luas__arena_head_entry(a, i);
-    atomic_store(&e->state, ENTRY_CHANGING);
-    if (fallocate(a->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)e->at,
-                  (off_t)e->size) < 0)
-        memset((char *)a->head + e->at, 0, e->size);
-    atomic_fetch_sub(&a->head->used, atomic_exchange(&e->charged, 0));
-    atomic_store(&e->packed_at, 0);
-    memset(e->keepers, 0, sizeof e->keepers);
-    e->stays = 0;
-    atomic_fetch_sub(&a->head->reserved, e->size);
-    atomic_store(&e->state, ENTRY_FREE);
-    push_free(a, i);
-}
-
-/* Rebuilds the lists after a process died with the lock. The states of the entries are right. */
-static void rebuild(luas__arena *a)
-{
-    luas__arena_head *h = a->head;
-    memset(h->free, 0, sizeof h->free);
-    h->objects = 0;
-    uint64_t used = 0, reserved = 0;
-    for (uint32_t i = 1; i <= h->made; i++) {
-        luas__entry *e = luas__arena_head_entry(a, i);
-        if (atomic_load(&e->state) == ENTRY_USED) {
-            h->objects++;
-            reserved += e->size;
-        } else if (atomic_load(&e->state) == ENTRY_CHANGING)
-            free_entry(a, i);
-        else
-            push_free(a, i);
-        used += atomic_load(&e->charged);
-    }
-    atomic_store(&h->used, used);
-    atomic_store(&h->reserved, reserved);
-}
-
-static int lock(luas__arena *a)
-{
-    int rc = luas__robust_lock_briefly(&a->head->lock);
-    if (rc == LUAS__DIED)
-        rebuild(a);
-    return rc < 0 ? rc : 0;
-}
-
-static void unlock(luas__arena *a)
-{
-    luas__robust_unlock(&a->head->lock);
-}
-
-/* ---- who has what ---- */
-
-static uint64_t own_bit(const luas__arena *a)
-{
-    return UINT64_C(1) << a->seat % 64;
-}
-
-static void set_owner(luas__arena *a, const luas__entry *e)
-{
-    atomic_fetch_or(&owners(a, e)[a->seat / 64], own_bit(a));
-}
-
-static void find_living(const luas__arena *a, living *l)
-{
-    memset(l, 0, sizeof *l);
-    uint32_t seats = atomic_load(&a->head->seats);
-    for (uint32_t i = 0; i < seats; i++)
-        if (luas__seat_is_taken(&luas__arena_seats(a)[i]))
-            l->bits[i / 64] |= UINT64_C(1) << i % 64;
-}
-
-static bool message_may_have(const luas__arena *a, const luas__entry *e)
-{
-    int64_t packed = atomic_load(&e->packed_at);
-    return packed != 0 && packed >= atomic_load(&a->head->settled);
-}
-
-/* With the lock held. */
-static bool is_kept(const luas__arena *a, const luas__entry *e)
-{
-    for (int i = 0; i < LUAS__KEEPERS; i++) {
-        const luas__entry *keeper = luas__arena_head_entry(a, (uint32_t)e->keepers[i].id);
-        if (e->keepers[i].count > 0 && atomic_load(&keeper->state) == ENTRY_USED
-            && atomic_load(&keeper->generation) == (uint32_t)(e->keepers[i].id >> 32))
-            return true;
-    }
-    return e->stays != 0;
-}
-
-static bool is_wanted(const luas__arena *a, const luas__entry *e, const living *l)
-{
-    if (is_kept(a, e) || message_may_have(a, e))
-        return true;
-    const owner_word *words = owners(a, e);
-    for (uint32_t i = 0; i <= (atomic_load(&a->head->seats) - 1) / 64; i++)
-        if ((atomic_load(&words[i]) & l->bits[i]) != 0)
-            return true;
-    return false;
-}
-
-/* With the lock held. */
-static void sweep(luas__arena *a)
-{
-    luas__arena_head *h = a->head;
-    living l;
-    find_living(a, &l);
-    for (uint32_t i = 1; i <= h->made; i++) {
-        luas__entry *e = luas__arena_head_entry(a, i);
-        if (atomic_load(&e->state) == ENTRY_USED && !is_wanted(a, e, &l)) {
-            h->objects--;
-            free_entry(a, i);
-        }
-    }
-    h->sweep_at = 2 * h->objects + 64;
-    h->swept = luas__now_coarse();
-}
-
-/* Clears the bits of the process that had this seat before. */
-static void clear_owner(luas__arena *a)
-{
-    for (uint32_t i = 1; i <= a->head->made; i++) {
-        const luas__entry *e = luas__arena_head_entry(a, i);
-        if (atomic_load(&e->state) == ENTRY_USED)
-            atomic_fetch_and(&owners(a, e)[a->seat / 64], ~own_bit(a));
-    }
-}
-
 /* ---- seats ---- */
 
 uint32_t luas__arena_seat_count(const luas__arena *a)
@@ -227,17 +65,17 @@ static int find_seat(luas__arena *a)
 
 static int take_seat(luas__arena *a)
 {
-    int rc = lock(a);
+    int rc = luas__arena_entry_lock(a);
     if (rc < 0)
         return rc;
     rc = find_seat(a);
     if (rc >= 0) {
         a->seat = (uint32_t)rc;
         atomic_store(&a->head->next_seat, a->seat + 1);
-        clear_owner(a);
+        luas__arena_entry_clear_owner(a);
         a->generation = atomic_load(&luas__arena_seats(a)[a->seat].generation);
     }
-    unlock(a);
+    luas__arena_entry_unlock(a);
     return rc < 0 ? rc : 0;
 }
 
@@ -245,14 +83,14 @@ static int take_seat(luas__arena *a)
    the fork; luas__arena_has tells. */
 static void own_inherited(luas__arena *a)
 {
-    if (lock(a) < 0)
+    if (luas__arena_entry_lock(a) < 0)
         return;
     for (uint32_t i = 1; i < a->nuses; i++) {
         const luas__entry *e = luas__arena_head_entry(a, i);
         if (a->uses[i] > 0 && atomic_load(&e->state) == ENTRY_USED)
-            set_owner(a, e);
+            luas__arena_entry_own(a, e);
     }
-    unlock(a);
+    luas__arena_entry_unlock(a);
 }
 
 /* In a forked child: the locks of the parent are not its own. */
@@ -308,14 +146,9 @@ uint64_t luas__arena_name(const luas__arena *a)
 
 /* ---- objects ---- */
 
-static luas__entry *entry_of(const luas__object *o)
-{
-    return luas__arena_head_entry(o->arena, (uint32_t)o->id);
-}
-
 bool luas__arena_has(const luas__object *o)
 {
-    const luas__entry *e = entry_of(o);
+    const luas__entry *e = luas__arena_head_entry_of(o);
     return atomic_load(&e->generation) == (uint32_t)(o->id >> 32);
 }
 
@@ -336,56 +169,23 @@ static void give(luas__arena *a, uint32_t i, luas__object *o)
                         .id = (uint64_t)atomic_load(&e->generation) << 32 | i};
 }
 
-/* Takes a free entry with a zeroed block of that size. Returns its index, or negative. */
-static int take_entry(luas__arena *a, uint64_t size)
-{
-    luas__arena_head *h = a->head;
-    uint32_t class = class_of(size), i = class < LUAS__CLASSES ? h->free[class] : 0;
-    if (i != 0) {
-        h->free[class] = luas__arena_head_entry(a, i)->next;
-        return (int)i;
-    }
-    size = UINT64_C(1) << class;
-    if (class >= LUAS__CLASSES || h->made + 1 >= LUAS__OBJECTS || size > h->size - h->bump)
-        return LUAS_ENOMEM;
-    i = h->made + 1;
-    luas__entry *e = luas__arena_head_entry(a, i);
-    e->at = h->bump;
-    e->size = size;
-    h->bump += size;
-    h->made = i;
-    return (int)i;
-}
-
-static int charge(luas__arena *a, luas__entry *e, uint64_t bytes)
-{
-    luas__arena_head *h = a->head;
-    uint64_t before = atomic_fetch_add(&h->used, bytes);
-    if (before + bytes > h->limit || before + bytes < before) {
-        atomic_fetch_sub(&h->used, bytes);
-        return LUAS_ENOMEM;
-    }
-    atomic_fetch_add(&e->charged, bytes);
-    return 0;
-}
-
 static int make(luas__arena *a, luas__shared_kind kind, uint64_t size, uint64_t charged)
 {
-    int i = take_entry(a, size);
+    int i = luas__arena_entry_take(a, size);
     int rc = i < 0 ? i : reserve_uses(a, (uint32_t)i);
     luas__entry *e = luas__arena_head_entry(a, i < 0 ? 0 : (uint32_t)i);
     if (rc == 0)
-        rc = charge(a, e, charged);
+        rc = luas__arena_entry_charge(a, e, charged);
     if (rc < 0) {
         if (i >= 0)
-            push_free(a, (uint32_t)i);
+            luas__arena_entry_give_up(a, (uint32_t)i);
         return rc;
     }
     atomic_store(&e->state, ENTRY_CHANGING);
     e->kind = kind;
     uint32_t generation = atomic_load(&e->generation) + 1;
     atomic_store(&e->generation, generation != 0 ? generation : 1);
-    set_owner(a, e);
+    luas__arena_entry_own(a, e);
     a->head->objects++;
     atomic_fetch_add(&a->head->reserved, e->size);
     atomic_store(&e->state, ENTRY_USED);
@@ -396,19 +196,19 @@ int luas__arena_new(luas__arena *a, luas__shared_kind kind, uint64_t size, uint6
                     luas__object *o)
 {
     int rc = luas__arena_enter(a);
-    if (rc < 0 || (rc = lock(a)) < 0)
+    if (rc < 0 || (rc = luas__arena_entry_lock(a)) < 0)
         return rc;
     luas__arena_head *h = a->head;
     if (h->objects >= h->sweep_at || luas__now_coarse() - h->swept > SWEEP_EVERY)
-        sweep(a);
+        luas__arena_entry_sweep(a);
     rc = make(a, kind, size, charged);
     if (rc == LUAS_ENOMEM) {
-        sweep(a);
+        luas__arena_entry_sweep(a);
         rc = make(a, kind, size, charged);
     }
     if (rc > 0)
         give(a, (uint32_t)rc, o);
-    unlock(a);
+    luas__arena_entry_unlock(a);
     return rc < 0 ? rc : 0;
 }
 
@@ -416,7 +216,7 @@ int luas__arena_find(luas__arena *a, uint64_t id, luas__shared_kind kind, luas__
 {
     uint32_t i = (uint32_t)id;
     int rc = luas__arena_enter(a);
-    if (rc < 0 || (rc = lock(a)) < 0)
+    if (rc < 0 || (rc = luas__arena_entry_lock(a)) < 0)
         return rc;
     luas__entry *e = luas__arena_head_entry(a, i < LUAS__OBJECTS ? i : 0);
     if (i == 0 || i > a->head->made || atomic_load(&e->state) != ENTRY_USED
@@ -425,10 +225,10 @@ int luas__arena_find(luas__arena *a, uint64_t id, luas__shared_kind kind, luas__
     else
         rc = reserve_uses(a, i);
     if (rc == 0) {
-        set_owner(a, e);
+        luas__arena_entry_own(a, e);
         give(a, i, o);
     }
-    unlock(a);
+    luas__arena_entry_unlock(a);
     return rc;
 }
 
@@ -440,26 +240,6 @@ void luas__arena_retain(const luas__object *o)
 bool luas__arena_is_last(const luas__object *o)
 {
     return o->arena->uses != NULL && o->arena->uses[(uint32_t)o->id] == 1;
-}
-
-/* Frees the object if no process has it. */
-static void free_if_unwanted(luas__arena *a, uint32_t i, uint32_t generation)
-{
-    living l;
-    luas__entry *e = luas__arena_head_entry(a, i);
-    int rc = luas__robust_try(&a->head->lock);
-    if (rc < 0)
-        return; /* a later sweep frees it */
-    if (rc == LUAS__DIED)
-        rebuild(a);
-    if (atomic_load(&e->state) == ENTRY_USED && atomic_load(&e->generation) == generation) {
-        find_living(a, &l);
-        if (!is_wanted(a, e, &l)) {
-            a->head->objects--;
-            free_entry(a, i);
-        }
-    }
-    unlock(a);
 }
 
 void luas__arena_drop(luas__object *o)
@@ -475,15 +255,15 @@ void luas__arena_drop(luas__object *o)
     luas__entry *e = luas__arena_head_entry(a, i);
     if (atomic_load(&e->generation) != (uint32_t)(o->id >> 32))
         return;
-    atomic_fetch_and(&owners(a, e)[a->seat / 64], ~own_bit(a));
-    free_if_unwanted(a, i, (uint32_t)(o->id >> 32));
+    atomic_fetch_and(&luas__arena_entry_owners(a, e)[a->seat / 64], ~luas__arena_entry_own_bit(a));
+    luas__arena_entry_free_if_unwanted(a, i, (uint32_t)(o->id >> 32));
 }
 
 int luas__arena_charge(const luas__object *o, int64_t bytes)
 {
-    luas__entry *e = entry_of(o);
+    luas__entry *e = luas__arena_head_entry_of(o);
     if (bytes > 0)
-        return charge(o->arena, e, (uint64_t)bytes);
+        return luas__arena_entry_charge(o->arena, e, (uint64_t)bytes);
     atomic_fetch_sub(&e->charged, (uint64_t)-bytes);
     atomic_fetch_sub(&o->arena->head->used, (uint64_t)-bytes);
     return 0;
@@ -491,84 +271,8 @@ int luas__arena_charge(const luas__object *o, int64_t bytes)
 
 void luas__arena_discard(const luas__object *o, uint64_t from, uint64_t len)
 {
-    const luas__entry *e = entry_of(o);
-    (void)fallocate(o->arena->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
-                    (off_t)(e->at + from), (off_t)len);
-}
-
-/* ---- messages ---- */
-
-int luas__arena_pack(const luas__object *o)
-{
-    luas__arena *a = o->arena;
-    if (a->collects) {
-        int rc = luas__array_reserve(&a->packed, &a->cap_packed, (size_t)a->npacked + 1,
-                                     sizeof *a->packed);
-        if (rc < 0)
-            return rc;
-        a->packed[a->npacked++] = o->id;
-        luas__arena_retain(o);
-        return 0;
-    }
-    atomic_store(&entry_of(o)->packed_at, luas__now_coarse());
-    return 0;
-}
-
-void luas__arena_release(luas__arena *a, const uint64_t *ids, uint32_t count)
-{
-    for (uint32_t i = 0; i < count; i++)
-        luas__arena_drop(&(luas__object){.arena = a, .at = (char *)a->head, .id = ids[i]});
-}
-
-/* The keeper's place in the entry, or one that is free, or NULL. */
-static struct luas__keeper *find_keeper(luas__arena *a, luas__entry *e, uint64_t id)
-{
-    struct luas__keeper *place = NULL;
-    for (int i = 0; i < LUAS__KEEPERS; i++) {
-        const luas__entry *now = luas__arena_head_entry(a, (uint32_t)e->keepers[i].id);
-        if (e->keepers[i].id == id)
-            return &e->keepers[i];
-        if (e->keepers[i].count == 0
-            || atomic_load(&now->generation) != (uint32_t)(e->keepers[i].id >> 32))
-            place = &e->keepers[i];
-    }
-    if (place != NULL)
-        *place = (struct luas__keeper){.id = id};
-    return place;
-}
-
-static void change_keeper(luas__arena *a, uint64_t keeper, uint64_t id, int by)
-{
-    luas__entry *e = luas__arena_head_entry(a, (uint32_t)id);
-    if (atomic_load(&e->generation) != (uint32_t)(id >> 32))
-        return;
-    struct luas__keeper *k = find_keeper(a, e, keeper);
-    if (k == NULL)
-        e->stays |= by > 0;
-    else if (by > 0 || k->count > 0)
-        k->count += (uint64_t)by;
-}
-
-static int change_keepers(const luas__object *keeper, const uint64_t *ids, uint32_t count, int by)
-{
-    luas__arena *a = keeper->arena;
-    int rc = count > 0 ? lock(a) : 0;
-    if (rc < 0 || count == 0)
-        return rc;
-    for (uint32_t i = 0; i < count; i++)
-        change_keeper(a, keeper->id, ids[i], by);
-    unlock(a);
-    return 0;
-}
-
-int luas__arena_keep(const luas__object *keeper, const uint64_t *ids, uint32_t count)
-{
-    return change_keepers(keeper, ids, count, 1);
-}
-
-void luas__arena_unkeep(const luas__object *keeper, const uint64_t *ids, uint32_t count)
-{
-    (void)change_keepers(keeper, ids, count, -1); /* if it fails they live as long as the keeper */
+    const luas__entry *e = luas__arena_head_entry_of(o);
+    (void)luas__arena_map_discard(o->arena, e->at + from, len);
 }
 
 void luas__arena_settle(luas__arena *a, int64_t before)
@@ -583,18 +287,18 @@ void luas__arena_sweep(luas__arena *a, bool now)
         return;
     if (!now && luas__now_coarse() - a->head->swept < SWEEP_EVERY)
         return;
-    if (lock(a) < 0)
+    if (luas__arena_entry_lock(a) < 0)
         return;
-    sweep(a);
-    unlock(a);
+    luas__arena_entry_sweep(a);
+    luas__arena_entry_unlock(a);
 }
 
 bool luas__arena_is_shared(const luas__object *o)
 {
     luas__arena *a = o->arena;
-    const luas__entry *e = entry_of(o);
-    const owner_word *words = owners(a, e);
-    if (is_kept(a, e) || message_may_have(a, e))
+    const luas__entry *e = luas__arena_head_entry_of(o);
+    const luas__owner_word *words = luas__arena_entry_owners(a, e);
+    if (luas__arena_entry_is_kept(a, e))
         return true;
     uint32_t seats = atomic_load(&a->head->seats);
     for (uint32_t i = 0; i < seats; i++)
@@ -663,7 +367,7 @@ static bool fills(const luas__object *queue, int pid)
 bool luas__arena_is_stuck(const luas__object *queue, int *pid)
 {
     luas__arena *a = queue->arena;
-    const owner_word *words = owners(a, entry_of(queue));
+    const luas__owner_word *words = luas__arena_entry_owners(a, luas__arena_head_entry_of(queue));
     uint32_t count = atomic_load(&a->head->seats);
     *pid = 0;
     for (uint32_t i = 0; i < count; i++) {

@@ -141,17 +141,6 @@ bool luas__arena_has(const luas__object *o);
 int luas__arena_charge(const luas__object *o, int64_t bytes);
 void luas__arena_discard(const luas__object *o, uint64_t from, uint64_t len);
 
-/* Call it when the id of the object goes into a message; or, while the arena `collects`, into
-   something that will keep it. Until that does this process has a reference of its own to each of the
-   `packed`, which it drops by luas__arena_release. */
-int luas__arena_pack(const luas__object *o);
-void luas__arena_release(luas__arena *a, const uint64_t *ids, uint32_t count);
-
-/* luas__arena_keep: these objects live at least as long as `keeper`. Returns 0 or negative. Each
-   call is undone by one of luas__arena_unkeep. */
-int luas__arena_keep(const luas__object *keeper, const uint64_t *ids, uint32_t count);
-void luas__arena_unkeep(const luas__object *keeper, const uint64_t *ids, uint32_t count);
-
 /* Host: luas__arena_settle says that all messages with objects packed before this moment
    (coarse ns) were read or never will be. luas__arena_sweep frees the objects that nobody has
    any more, if it is time for that or `now`. */

@@ -51,12 +51,21 @@ static inline luas__entry *luas__arena_head_entry(const luas__arena *a, uint32_t
     return (luas__entry *)(void *)((char *)a->head + LUAS__ENTRIES_AT) + i;
 }
 
+static inline luas__entry *luas__arena_head_entry_of(const luas__object *o)
+{
+    return luas__arena_head_entry(o->arena, (uint32_t)o->id);
+}
+
 /* arena_map.c: makes the descriptor, or gives negative errno. */
 int luas__arena_map_create(void);
 
 /* Maps the file, and lays it out if no process has done so yet. Returns 0 or negative. */
 int luas__arena_map_open(luas__arena *a);
 void luas__arena_map_close(luas__arena *a);
+
+/* Gives a part of the file back to the system: it reads as zeros from then on. Returns 0, or negative
+   where that is not possible. */
+int luas__arena_map_discard(const luas__arena *a, uint64_t from, uint64_t len);
 
 /* Makes more seats. The lock is held. Returns 0 or negative. */
 int luas__arena_map_seats(luas__arena *a);

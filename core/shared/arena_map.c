@@ -177,6 +177,15 @@ void luas__arena_map_close(luas__arena *a)
     a->head = NULL;
 }
 
+int luas__arena_map_discard(const luas__arena *a, uint64_t from, uint64_t len)
+{
+    int rc;
+    do
+        rc = fallocate(a->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)from, (off_t)len);
+    while (rc < 0 && errno == EINTR);
+    return rc < 0 ? -errno : 0;
+}
+
 int luas__arena_map_seats(luas__arena *a)
 {
     uint32_t seats = atomic_load(&a->head->seats), end = seats + SEATS_A_TIME;

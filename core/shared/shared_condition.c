@@ -2,6 +2,7 @@
 #include "shared_condition.h"
 
 #include "bell.h"
+#include "arena_keep.h"
 #include "error.h"
 
 /* The states in the word of a process; from FIRST_TICKET on it is a ticket. */
@@ -31,7 +32,7 @@ int luas__shared_condition_new(luas__arena *a, uint64_t lock, luas__object *o)
     condition_of(&made)->ticket = FIRST_TICKET;
     rc = luas__robust_init(&condition_of(&made)->guard);
     if (rc == 0 && lock != 0)
-        rc = luas__arena_keep(&made, &lock, 1);
+        rc = luas__arena_keep_add(&made, &lock, 1);
     if (rc < 0)
         luas__arena_drop(&made);
     else

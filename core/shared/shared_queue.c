@@ -5,6 +5,7 @@
 
 #include "bell.h"
 #include "clock.h"
+#include "arena_keep.h"
 #include "error.h"
 
 enum {
@@ -213,7 +214,7 @@ static int put(const luas__object *o, const luas__queue_item *item)
     int rc = touch(o, at, len);
     if (rc < 0)
         return rc;
-    rc = luas__arena_keep(o, item->ids, item->nids);
+    rc = luas__arena_keep_add(o, item->ids, item->nids);
     if (rc < 0)
         return rc;
     write_record(o, at, item);

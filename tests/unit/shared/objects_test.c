@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "arena.h"
+#include "arena_keep.h"
 #include "clock.h"
 #include "error.h"
 #include "holds.h"
@@ -169,14 +170,14 @@ static void test_a_packed_object_waits_for_its_message(void)
     luas__object o = {.at = NULL}, q = {.at = NULL};
     CHECK_INT(luas__shared_event_new(&a, &o), 0);
     uint64_t id = o.id;
-    CHECK_INT(luas__arena_pack(&o), 0);
+    CHECK_INT(luas__arena_keep_pack(&o), 0);
     luas__arena_drop(&o);
     luas__arena_settle(&a, 1);
     luas__arena_sweep(&a, true);
     CHECK_INT(luas__arena_objects(&a), 1);
     CHECK_INT(luas__arena_find(&a, id, LUAS__SHARED_EVENT, &o), 0);
     CHECK_INT(luas__shared_queue_new(&a, 0, 1000, &q), 0);
-    CHECK_INT(luas__arena_keep(&q, &id, 1), 0);
+    CHECK_INT(luas__arena_keep_add(&q, &id, 1), 0);
     luas__arena_drop(&o);
     luas__arena_settle(&a, INT64_MAX);
     luas__arena_sweep(&a, true);

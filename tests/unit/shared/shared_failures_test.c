@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "arena.h"
+#include "arena_keep.h"
 #include "error.h"
 #include "holds.h"
 #include "shared_barrier.h"
@@ -62,7 +63,7 @@ static int use_queue(run *r)
     if (rc == 0 && (rc = luas__shared_queue_get(&r->queue, &out, &ids)) == 1) {
         CHECK_INT(out.len, 3);
         CHECK_INT(ids.len, sizeof item.ids);
-        luas__arena_unkeep(&r->queue, &r->value.id, 1);
+        luas__arena_keep_remove(&r->queue, &r->value.id, 1);
         rc = luas__shared_queue_done(&r->queue);
     }
     luas__buffer_release(&out);
