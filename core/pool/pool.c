@@ -60,13 +60,6 @@ int luas__pool_open(luas__pool **pool, const luas__pool_options *options)
     p->sinks.hear = options->hear;
     p->sinks.hearer = options->hearer;
     p->bulk = (luas__bulk)LUAS__BULK_INIT;
-    pthread_mutex_init(&p->lock, NULL);
-    int rc = open_known(p);
-    if (rc < 0) {
-        pthread_mutex_destroy(&p->lock);
-        free(p);
-        return rc;
-    }
     p->jobs.last = &p->jobs.first;
     p->ended.last = &p->ended.first;
     p->done.last = &p->done.first;
@@ -74,6 +67,14 @@ int luas__pool_open(luas__pool **pool, const luas__pool_options *options)
     p->concurrency.round = 1;
     p->concurrency.retry_at = INT64_MAX;
     luas__fork_detect_open(&p->fork_detect);
+    pthread_mutex_init(&p->lock, NULL);
+    int rc = open_known(p); /* last: other threads, which fork, look at it from then on */
+    if (rc < 0) {
+        pthread_mutex_destroy(&p->lock);
+        luas__fork_detect_close(&p->fork_detect);
+        free(p);
+        return rc;
+    }
     *pool = p;
     return 0;
 }
