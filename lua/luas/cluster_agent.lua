@@ -351,6 +351,7 @@ local function on_hello(self, run, body)
     local n, lost_after, lua = self.tools.unpack(nil, false, body)
     if n ~= 2 or type(lost_after) ~= "number" or lost_after < 0 then return end
     if lua ~= self.tools.lua then self:tell_other_lua(tostring(lua)) end
+    if not self.hosts[run] then self.pulls = 0 end -- a server without the stream has not answered them
     if lost_after > 0 then self:follow(run, lost_after) end
     self.lonely[run] = nil
     self.next_pull = min(self.next_pull, core.now())
