@@ -125,12 +125,19 @@ static luas__connection_event *new_event(const luas__libnats *nats, natsMsg *msg
     return NULL;
 }
 
+/* What came out of the stream must leave it all the same: the owner is told that something was there. */
 static void refuse(luas__connection *link, luas__connection_event *event)
 {
-    luas__connection_free(event);
     pthread_mutex_lock(&link->lock);
     link->refused++;
     pthread_mutex_unlock(&link->lock);
+    if (event->kind != '_' || event->reply[0] == '\0') {
+        luas__connection_free(event);
+        return;
+    }
+    event->is_sealed = false;
+    luas__buffer_truncate(&event->text, 0);
+    enqueue(link, event);
 }
 
 /* A message is lost where there is no memory for it: whoever waits for it asks again. */

@@ -3,7 +3,8 @@
  * owner: 1. luas__connection_open(); 2. luas__connection_listen() to subjects; 3. luas__connection_wait(), then
  * luas__connection_take() until it gives NULL; 4. luas__connection_close(). The library reconnects by itself.
  *
- * What is sealed is opened before it comes into the list; what does not open is counted and dropped.
+ * What is sealed is opened before it comes into the list; what does not open is counted and dropped, but for
+ * what came out of a stream (kind '_', with a reply): of that there is an event without text.
  * Requests of CLAIM and GET are answered at once (desk.h), by the thread that has them.
  *
  * The calls are for one thread, in the process that opened it: in a forked child there are none of

@@ -34,25 +34,31 @@ static void write_line(char line[LINE + 1], const unsigned char *key)
     line[LINE] = '\0';
 }
 
+int luas__key_write(const char *path, const char *text, size_t len, char why[LUAS__KEY_WHY])
+{
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0)
+        return refuse(-errno, why, path, errno == EEXIST ? "it exists already; it was not changed" : strerror(errno));
+    ssize_t n = fchmod(fd, 0600) < 0 ? -1 : write(fd, text, len);
+    int error = n < 0 ? errno : ENOSPC;
+    bool is_closed = close(fd) == 0;
+    if (n == (ssize_t)len && is_closed)
+        return 0;
+    unlink(path);
+    return refuse(-error, why, path, strerror(error));
+}
+
 int luas__key_make(const char *path, char why[LUAS__KEY_WHY])
 {
     unsigned char key[LUAS__KEY_BYTES];
     char line[LINE + 1];
     if (getentropy(key, sizeof key) < 0)
         return refuse(-errno, why, path, strerror(errno));
-    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-    if (fd < 0)
-        return refuse(-errno, why, path, errno == EEXIST ? "it exists already; it was not changed" : strerror(errno));
     write_line(line, key);
-    ssize_t n = fchmod(fd, 0600) < 0 ? -1 : write(fd, line, LINE);
-    int error = n < 0 ? errno : ENOSPC;
-    bool is_closed = close(fd) == 0;
+    int rc = luas__key_write(path, line, LINE, why);
     explicit_bzero(key, sizeof key);
     explicit_bzero(line, sizeof line);
-    if (n == LINE && is_closed)
-        return 0;
-    unlink(path);
-    return refuse(-error, why, path, strerror(error));
+    return rc;
 }
 
 static int digit(char c)

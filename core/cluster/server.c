@@ -122,6 +122,36 @@ static int read_nkey(luas__server *s, const char *path, char *why)
     return LUAS_EINVAL;
 }
 
+static void write_seed(const unsigned char *seed, char *text)
+{
+    unsigned char bytes[SEED_BYTES] = {USER_SEED | USER >> 5, (USER & 31) << 3};
+    memcpy(bytes + 2, seed, 32);
+    uint16_t crc = checksum(bytes, 34);
+    bytes[34] = (unsigned char)crc;
+    bytes[35] = (unsigned char)(crc >> 8);
+    encode(bytes, sizeof bytes, text);
+    explicit_bzero(bytes, sizeof bytes);
+}
+
+int luas__server_make_nkey(const char *path, char public_key[LUAS__SERVER_PUBLIC], char why[LUAS__KEY_WHY])
+{
+    unsigned char seed[32];
+    char text[SEED_TEXT + 2];
+    const char *reason;
+    if (luas__libsodium_load(&reason) == NULL)
+        return refuse(why, reason);
+    if (getentropy(seed, sizeof seed) < 0)
+        return refuse(why, strerror(errno));
+    write_seed(seed, text);
+    text[SEED_TEXT] = '\n';
+    int rc = luas__key_write(path, text, SEED_TEXT + 1, why);
+    if (rc == 0)
+        (void)write_public(seed, public_key); /* the library is there */
+    explicit_bzero(seed, sizeof seed);
+    explicit_bzero(text, sizeof text);
+    return rc;
+}
+
 /* ---- URLs ---- */
 
 /* Does the host, as it stands in a URL, mean this machine? */

@@ -23,4 +23,8 @@ typedef struct luas__server {
  */
 int luas__server_read(luas__server *s, const char *url, bool has_key, const char *nkey, char why[LUAS__KEY_WHY]);
 
+/* Makes a new nkey of a user of the server: its seed in a file with mode 0600, its public key as text. A file
+   that exists stays as it is: -EEXIST. */
+int luas__server_make_nkey(const char *path, char public_key[LUAS__SERVER_PUBLIC], char why[LUAS__KEY_WHY]);
+
 #endif

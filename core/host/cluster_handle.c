@@ -14,6 +14,7 @@
 #include "inline_call.h"
 #include "connection.h"
 #include "luas.h"
+#include "server.h"
 
 #define CLASS "luas.core.link"
 
@@ -85,6 +86,18 @@ static int tools_make_key(lua_State *L)
         return 2;
     }
     lua_pushboolean(L, 1);
+    return 1;
+}
+
+static int tools_make_nkey(lua_State *L)
+{
+    char why[LUAS__KEY_WHY], text[LUAS__SERVER_PUBLIC];
+    if (luas__server_make_nkey(luaL_checkstring(L, 1), text, why) < 0) {
+        lua_pushnil(L);
+        lua_pushstring(L, why);
+        return 2;
+    }
+    lua_pushstring(L, text);
     return 1;
 }
 
@@ -304,7 +317,7 @@ static const luaL_Reg meta[] = {
 };
 
 static const luaL_Reg functions[] = {
-    {"make_key", tools_make_key}, {"link", tools_link}, {"random", tools_random}, {NULL, NULL},
+    {"make_key", tools_make_key}, {"make_nkey", tools_make_nkey}, {"link", tools_link}, {"random", tools_random}, {NULL, NULL},
 };
 
 int luas__cluster_handle_tools(lua_State *L)

@@ -3,6 +3,7 @@
  *
  *   core.cluster_tools() -> table       these, and the functions of cluster_pack.h
  *   make_key(path) -> true, or nil and why
+ *   make_nkey(path) -> public key, or nil and why
  *   link{url =, key =, ca =, nkey =, name =} -> L     opens one; raises why not. Files' names may be nil
  *   random() -> integer                 not 0, and nobody else has it
  *   lua: a string                       what must be the same at both ends

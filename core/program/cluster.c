@@ -12,6 +12,7 @@ static const struct option {
     {"ca", offsetof(luas__cluster, ca)}, {"nkey", offsetof(luas__cluster, nkey)},
     {"name", offsetof(luas__cluster, name)}, {"agent", offsetof(luas__cluster, agent)},
     {"agents", offsetof(luas__cluster, agents)}, {"make-key", offsetof(luas__cluster, make_key)},
+    {"make-nkey", offsetof(luas__cluster, make_nkey)},
 };
 
 enum { OPTIONS = sizeof options / sizeof *options };
@@ -51,7 +52,7 @@ int luas__cluster_parse(luas__cluster *c, char **argv, int *i, const char **why)
 
 bool luas__cluster_is_command(const luas__cluster *c)
 {
-    return c->agent != NULL || c->agents != NULL || c->make_key != NULL;
+    return c->agent != NULL || c->agents != NULL || c->make_key != NULL || c->make_nkey != NULL;
 }
 
 static void push_options(lua_State *L, const luas__cluster *c)

@@ -1,6 +1,6 @@
 /*
  * The command line options for many machines: --cluster URL, --key FILE, --ca FILE, --nkey FILE say which
- * one pools use; --agent URL [--name NAME], --agents URL and --make-key FILE do something else than run a
+ * one pools use; --agent URL [--name NAME], --agents URL, --make-key FILE and --make-nkey FILE do something else than run a
  * script (lua/luas/cluster_run.lua).
  */
 #ifndef LUAS_CLUSTER_H
@@ -11,7 +11,7 @@
 
 typedef struct luas__cluster {
     const char *cluster, *key, *ca, *nkey, *name;   /* NULL: not given */
-    const char *agent, *agents, *make_key;
+    const char *agent, *agents, *make_key, *make_nkey;
 } luas__cluster;
 
 /* As luas__reports_parse. */

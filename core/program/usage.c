@@ -83,7 +83,8 @@ static const char machines[] =
     "  --agent URL    be one of these, with -j N workers; --name NAME  what it is called\n"
     "  --agents URL   list them\n"
     "  --make-key FILE, --key FILE    who has not this key is not let in\n"
-    "  --ca FILE      certificates that the server is known by; --nkey FILE  the seed of this user's nkey\n"
+    "  --ca FILE      certificates that the server is known by\n"
+    "  --make-nkey FILE, --nkey FILE  what a user of the server is known by\n"
     "    luas --cluster nats://127.0.0.1:4222 script.lua\n";
 
 void luas__usage_print(void)

@@ -249,7 +249,7 @@ local function renew_workers(self, run)
     for _, chunk in pairs(self.chunks) do
         if chunk.state == "runs" then return end
     end
-    if self.run then self.pool:trim() end
+    if self.run then self.pool.state.core:trim() end -- they are not waited for
     self.run = run
 end
 
@@ -392,6 +392,9 @@ function Agent:receive()
             on_nobody_for(self, kind, subject)
         elseif type_ == names.TASK and kind == "_" then
             on_task(self, run, token, body, reply)
+        elseif kind == "_" then -- not sealed with the key, or no chunk
+            self.pulls = max(0, self.pulls - 1)
+            self.link:post(reply, nil, "+TERM")
         elseif type_ == names.GRANT then
             on_grant(self, body)
         elseif type_ == names.PART then

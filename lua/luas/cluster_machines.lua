@@ -21,7 +21,7 @@ end
 ---@param kind string
 function Machine:count(kind)
     self.counts.tasks = self.counts.tasks + 1
-    local name = kind .. "s"
+    local name = kind == "crash" and "crashes" or kind == "cancelled" and kind or kind .. "s"
     self.counts[name] = (self.counts[name] or 0) + 1
 end
 

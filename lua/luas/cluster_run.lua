@@ -24,6 +24,13 @@ local function make_key(path)
     return 0
 end
 
+local function make_nkey(path)
+    local public, why = core.cluster_tools().make_nkey(path)
+    if not public then return 1, why end
+    say("%s", public)
+    return 0
+end
+
 local function run_agent(given)
     local _, why = agent.run({ url = given.agent, key = given.key, ca = given.ca, nkey = given.nkey, name = given.name },
         function(self)
@@ -78,6 +85,7 @@ end
 ---@return string? message
 function M.main(given)
     if given["make-key"] then return make_key(given["make-key"]) end
+    if given["make-nkey"] then return make_nkey(given["make-nkey"]) end
     if given.agents then return list_agents(given) end
     return run_agent(given)
 end

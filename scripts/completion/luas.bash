@@ -4,7 +4,7 @@
 _luas_arguments()
 {
     case $1 in
-        --report | --trace | --joblog | --map | --key | --make-key | --ca | --nkey | --journal | --results) echo @ ;;
+        --report | --trace | --joblog | --map | --key | --make-key | --make-nkey | --ca | --nkey | --journal | --results) echo @ ;;
         --output) echo inherit tag capture ;;
         --on-change) echo error rerun keep ;;
         --format) echo tsv csv jsonl ;;
@@ -22,7 +22,7 @@ _luas_options='-e -i -j -l -v -E -W -h --help --version --bar --report --trace -
     -p -n --where --map --begin --end --unordered --count --sum --min --max --mean --by
     -F --csv --tsv --header --json --record -0 --block --run --args --timeout --retries --halt
     --journal --resume --resume-failed --on-change --explain --results --failed --format
-    --cluster --agent --agents --name --make-key --key --ca --nkey'
+    --cluster --agent --agents --name --make-key --make-nkey --key --ca --nkey'
 
 # Is the word under the cursor still one of luas's, and not the script's or one of --args?
 _luas_is_option()

@@ -47,7 +47,7 @@ describe("bash", function()
 
     it("offers options by their beginning", function()
         assert.same({ "--header", "--help" }, offers "--he")
-        assert.same({ "--make-key", "--map", "--max", "--mean", "--min" }, offers("-p", "_", "--m"))
+        assert.same({ "--make-key", "--make-nkey", "--map", "--max", "--mean", "--min" }, offers("-p", "_", "--m"))
         assert.same({ "--joblog", "--journal" }, offers("-j", "2", "--jo"))
         assert.same({ "--sum" }, offers("--where", "_", "--report=x", "--su"))
     end)

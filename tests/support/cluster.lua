@@ -31,6 +31,19 @@ local function port_of(self)
     return text:match "nats://127%.0%.0%.1:(%d+)"
 end
 
+---Starts a server with a configuration, whose variables are in the environment.
+---@param config string      a file
+---@param variables string   as a shell takes them before a command
+---@param scheme string
+function Cluster:serve_by(config, variables, scheme)
+    shell.write(self.folder .. "/server.conf", (shell.read(config):gsub("0%.0%.0%.0:4222", "127.0.0.1:-1")))
+    self.server = spawn(self, ("exec env %s nats-server -c server.conf --ports_file_dir ."):format(variables), "server.log")
+    self.port = assert(helpers.eventually(helpers.within(5), function()
+        return shell.run("cat " .. quote(self.folder) .. "/nats-server_*.ports 2>/dev/null"):match "://127%.0%.0%.1:(%d+)"
+    end), "no server: " .. shell.read(self.folder .. "/server.log"))
+    self.url = ("%s://127.0.0.1:%s"):format(scheme, self.port)
+end
+
 ---Starts the server, or starts it again on the same port.
 ---@param memory boolean?   forget what it had stored
 function Cluster:serve(memory)
@@ -98,7 +111,7 @@ function Cluster:close()
 end
 
 ---A server without agents.
----@param how { key: boolean?, options: string? }?
+---@param how { key: boolean?, options: string?, idle: boolean? }?  idle: no server yet
 ---@return cluster
 function M.open(how)
     how = how or {}
@@ -107,7 +120,7 @@ function M.open(how)
         self.key = self.folder .. "/key"
         shell.must(("%s --make-key %s"):format(quote(helpers.program), quote(self.key)))
     end
-    self:serve()
+    if not how.idle then self:serve() end
     return self
 end
 

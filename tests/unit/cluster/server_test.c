@@ -80,10 +80,29 @@ static void test_nkey(void)
     CHECK(luas__server_read(&s, "nats://localhost", false, path, why) < 0);
 }
 
+static void test_new_nkeys(void)
+{
+    char path[] = "/tmp/luas-nkey-XXXXXX", public_key[LUAS__SERVER_PUBLIC];
+    luas__server s;
+    struct stat status;
+    CHECK_INT(close(mkstemp(path)), 0);
+    CHECK_INT(luas__server_make_nkey(path, public_key, why), -EEXIST);
+    CHECK_INT(unlink(path), 0);
+    CHECK_INT(luas__server_make_nkey(path, public_key, why), 0);
+    CHECK_INT(strlen(public_key), 56);
+    CHECK(public_key[0] == 'U');
+    CHECK_INT(stat(path, &status), 0);
+    CHECK_INT(status.st_mode & 0777, 0600);
+    CHECK_INT(luas__server_read(&s, "nats://localhost", false, path, why), 0);
+    CHECK(strcmp(s.public_key, public_key) == 0);
+    CHECK_INT(unlink(path), 0);
+}
+
 int main(void)
 {
     RUN(test_this_machine);
     RUN(test_other_machines);
     RUN(test_what_is_no_url);
     RUN(test_nkey);
+    RUN(test_new_nkeys);
 }
