@@ -71,20 +71,36 @@ static void enqueue(luas__connection *link, luas__connection_event *event)
     (void)n; /* it may be full: then it is readable anyway */
 }
 
+/* Sends a message in answer to an event, from whatever thread. */
+static void reply(luas__connection *link, const luas__connection_event *event, const luas__sealed *m)
+{
+    luas__buffer bytes = LUAS__BUFFER_INIT;
+    if (event->reply[0] != '\0' && luas__seal_write(&link->seal, m, &bytes) == 0)
+        (void)link->nats->natsConnection_Publish(link->connection, event->reply, luas__buffer_bytes(&bytes),
+                                                 (int)bytes.len);
+    luas__buffer_release(&bytes);
+}
+
+/* Who has sent a result need not send it again: it is in this process, which is as far as it can get. */
+static void confirm(luas__connection *link, const luas__connection_event *event)
+{
+    const luas__sealed *m = &event->message;
+    luas__sealed done = {.type = LUAS__SEAL_DONE, .run = m->run, .agent = m->agent, .token = m->token, .body = ""};
+    reply(link, event, &done);
+}
+
 static void answer(luas__connection *link, luas__connection_event *event)
 {
-    luas__buffer body = LUAS__BUFFER_INIT, bytes = LUAS__BUFFER_INIT;
+    luas__buffer body = LUAS__BUFFER_INIT;
     const luas__sealed *m = &event->message;
     int type = luas__desk_answer(&link->desk, m, &body, &event->verdict);
     luas__sealed back = {
         .type = (enum luas__seal_type)type, .run = m->run, .agent = m->agent, .token = m->token,
         .body = luas__buffer_bytes(&body), .len = body.len,
     };
-    if (type != 0 && event->reply[0] != '\0' && luas__seal_write(&link->seal, &back, &bytes) == 0)
-        (void)link->nats->natsConnection_Publish(link->connection, event->reply, luas__buffer_bytes(&bytes),
-                                                 (int)bytes.len);
+    if (type != 0)
+        reply(link, event, &back);
     luas__buffer_release(&body);
-    luas__buffer_release(&bytes);
 }
 
 static char kind_of(const luas__connection *link, const subject *s, const char *name)
@@ -140,6 +156,20 @@ static void refuse(luas__connection *link, luas__connection_event *event)
     enqueue(link, event);
 }
 
+/* What was read, goes on to the owner, or is answered here. */
+static void hand_on(luas__connection *link, luas__connection_event *event)
+{
+    enum luas__seal_type type = event->is_sealed ? event->message.type : LUAS__SEAL_TYPES;
+    if (type == LUAS__SEAL_CLAIM || type == LUAS__SEAL_GET)
+        answer(link, event);
+    if (type == LUAS__SEAL_RESULT)
+        confirm(link, event);
+    if (type == LUAS__SEAL_GET)
+        luas__connection_free(event);
+    else
+        enqueue(link, event);
+}
+
 /* A message is lost where there is no memory for it: whoever waits for it asks again. */
 static void on_message(natsConnection *connection, natsSubscription *subscription, natsMsg *msg, void *closure)
 {
@@ -151,17 +181,10 @@ static void on_message(natsConnection *connection, natsSubscription *subscriptio
     if (event != NULL) {
         event->kind = kind_of(link, s, event->subject);
         event->status = status_of(link->nats, msg);
-        bool is_read = read_event(link, msg, event);
-        bool is_request = is_read && event->is_sealed
-            && (event->message.type == LUAS__SEAL_CLAIM || event->message.type == LUAS__SEAL_GET);
-        if (is_request)
-            answer(link, event);
-        if (!is_read)
-            refuse(link, event);
-        else if (is_request && event->message.type == LUAS__SEAL_GET)
-            luas__connection_free(event);
+        if (read_event(link, msg, event))
+            hand_on(link, event);
         else
-            enqueue(link, event);
+            refuse(link, event);
     }
     link->nats->natsMsg_Destroy(msg);
 }

@@ -5,7 +5,7 @@
  *
  * What is sealed is opened before it comes into the list; what does not open is counted and dropped, but for
  * what came out of a stream (kind '_', with a reply): of that there is an event without text.
- * Requests of CLAIM and GET are answered at once (desk.h), by the thread that has them.
+ * Requests of CLAIM and GET are answered at once (desk.h), and a RESULT with DONE, by the thread that has them.
  *
  * The calls are for one thread, in the process that opened it: in a forked child there are none of
  * the threads, and luas__connection_close leaves everything as it is.

@@ -231,7 +231,7 @@ local function chunk_size(job)
     if job.policy.chunk then return job.policy.chunk end
     local by_time = job.mean and max(1, math.floor(TARGET / max(job.mean, 1e-6))) or 1
     local share = (job.last - job.first + 1) // (AHEAD * job.pool:slots())
-    return max(1, min(by_time, share, MOST_TASKS))
+    return max(1, min(by_time, share, MOST_TASKS), min(job.least or 1, MOST_TASKS))
 end
 
 local function take(job)
@@ -342,8 +342,12 @@ local function resend(self, chunk)
     send(self, chunk)
 end
 
---- For a host that goes on: all that is fed goes out, however many that are.
+-- In so many chunks, about, goes out what a host leaves to itself.
+local EAGER <const> = 1000
+
+--- For a host that goes on: all that is fed goes out.
 function Job:pump()
+    self.least = (self.last - self.first + 1) // EAGER
     while self.first <= self.last and not self:expire() do dispatch(self.pool, self) end
 end
 
@@ -400,7 +404,7 @@ end
 ---@param fields table?    of an outcome that is no value
 ---@param results table?
 function Task:finish(kind, fields, results)
-    if self.settled then return end
+    if self.settled or kind == "timeout" and self.job:expire() then return end
     if fields then fields.kind = kind end
     local pause = self:pause_after(kind, fields)
     if self.settled then return end -- the function that decided has cancelled it
@@ -481,10 +485,10 @@ end
 -- Results count once. In any case the agent and the server are told that they have come.
 local function on_result(self, agent_id, token, body)
     local n, ack, results, seconds = self.tools.unpack(nil, false, body)
-    if not n or type(results) ~= "table" then return false end
+    if n ~= 3 or type(ack) ~= "string" or type(results) ~= "table" or type(seconds) ~= "number" then return false end
     local agent, chunk = self.agents:get(agent_id), self.chunks[token]
     if results.blob and chunk then return self:fetch(agent, token, results.blob) end
-    self.link:post(ack, nil, "+ACK")
+    if ack ~= "" then self.link:post(ack, nil, "+ACK") end
     self.link:send(self.prefix .. "d." .. names.hex(agent_id), nil, names.DONE, self.run, agent_id, token)
     local owner = self.link:withdraw(token)
     if not chunk or owner ~= agent_id then return false end

@@ -16,6 +16,9 @@ local min, max = math.min, math.max
 -- nobody finds is given up.
 local PULL <const>, AGAIN <const>, GIVE_UP <const> = 5, 1, 60
 
+-- Seconds for which results are kept for a host that does not answer, though its connection is there.
+local FORGET <const> = 3600
+
 -- How many jobs' codes are kept, and closures of them.
 local KEPT <const> = 64
 
@@ -269,15 +272,25 @@ local function arguments_of(info)
     return lists
 end
 
-function Agent:start(chunk)
+local function submit(self, chunk)
     local info = chunk.info
+    return self.pool:starmap_async(bound(self, chunk), arguments_of(info),
+        { on_error = "collect", timeout = info.timeout, grace = info.grace })
+end
+
+-- What a host says that knows the key, but means something else, is no reason to end.
+function Agent:start(chunk)
     renew_workers(self, chunk.run)
     chunk.state, chunk.begun = "runs", core.now()
     chunk.beside = self.active
-    chunk.future = self.pool:starmap_async(bound(self, chunk), arguments_of(info),
-        { on_error = "collect", timeout = info.timeout, grace = info.grace })
-    chunk.future:on_done(function() chunk.is_over = true end)
-    self.ended = true
+    local ok, future = pcall(submit, self, chunk)
+    if not ok then
+        if core.stopped(future) then error(future, 0) end
+        core.report("a chunk that cannot be run: " .. tostring(future))
+        return refuse(self, chunk)
+    end
+    chunk.future = future
+    future:on_done(function() chunk.is_over = true end)
 end
 
 -- What the host is told of a task that has no value.
@@ -315,8 +328,9 @@ local function send(self, chunk)
         chunk.blob = chunk.blob or self.link:keep(body)
         body = (self.tools.pack(nil, false, chunk.ack, { blob = chunk.blob }, chunk.seconds))
     end
-    chunk.sent = core.now()
-    self.link:send(self.prefix .. "r." .. names.hex(chunk.run), chunk.inbox, names.RESULT, chunk.run, self.id,
+    chunk.sent, chunk.pause = core.now(), min(30, 2 * (chunk.pause or AGAIN / 2))
+    -- A host that has it says so in answer; but it may still have to fetch it.
+    self.link:send(self.prefix .. "r." .. names.hex(chunk.run), not chunk.blob and chunk.inbox or nil, names.RESULT, chunk.run, self.id,
         chunk.token, body)
 end
 
@@ -326,6 +340,7 @@ local function finish(self, chunk)
     chunk.seconds = wall * max(1, self.slots / max(1, chunk.beside))
     chunk.body = (self.tools.pack(nil, false, chunk.ack, list, chunk.seconds))
     chunk.state, chunk.future, chunk.info = "done", nil, nil
+    chunk.finished = core.now()
     chunk.inbox = ("%s.R.%d"):format(self.link:inbox(), chunk.nonce)
     self.asked[chunk.nonce] = chunk
     self.active, self.done = self.active - 1, self.done + #list
@@ -427,12 +442,8 @@ local function ask_again(self, now)
             if now - chunk.since > GIVE_UP then refuse(self, chunk) else ask(self, chunk) end
         elseif chunk.want and now - chunk.want.asked > wait then
             names.get(self.link, chunk.desk, chunk.want)
-        elseif chunk.state == "done" and now - chunk.sent > wait then
-            if now - chunk.begun > GIVE_UP and chunk.lonely and now - chunk.lonely > GIVE_UP then
-                refuse(self, chunk)
-            else
-                send(self, chunk)
-            end
+        elseif chunk.state == "done" and now - chunk.sent > chunk.pause then
+            if now - chunk.finished > FORGET then refuse(self, chunk) else send(self, chunk) end
         end
     end
 end

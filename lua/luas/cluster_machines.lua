@@ -12,6 +12,9 @@ Machine.__index = Machine
 -- Seconds that nobody listens where a machine was, until it is lost: it may be connecting again.
 local ABSENT <const> = 3
 
+-- Seconds until a lost one is forgotten: until then an old message of its own says nothing.
+local FORGET <const> = 600
+
 ---@param pool table  the engine: cluster.lua
 local function new(pool)
     return setmetatable({ pool = pool, all = {}, n = 0, by_name = {} }, Machines)
@@ -133,11 +136,13 @@ end
 ---@param now number
 ---@param connected boolean
 function Machines:watch(now, connected)
-    for _, machine in pairs(self.all) do
+    for id, machine in pairs(self.all) do
         if not connected then
             machine.seen, machine.absent = now, nil
         elseif not machine.lost or has_chunks(self, machine) then
             watch_one(self, machine, now, self.pool.lost_after)
+        elseif now - machine.seen > FORGET then
+            self.all[id] = nil
         end
     end
 end

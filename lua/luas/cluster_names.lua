@@ -135,7 +135,7 @@ end
 ---@param want { run: integer, me: integer, blob: integer, nonce: integer, parts: string[], got: integer, asked: number? }
 function M.get(link, subject, want)
     want.asked = core.now()
-    link:send(subject, link:inbox() .. ".B", M.GET, want.run, want.me, want.blob,
+    link:send(subject, ("%s.B.%d"):format(link:inbox(), want.nonce), M.GET, want.run, want.me, want.blob,
         (">i8I8"):pack(want.nonce, want.got))
 end
 
