@@ -28,23 +28,34 @@ static inline luas__pointer_slot *probe(const luas__ptrmap *h, const void *key)
     return &h->slots[i];
 }
 
-static int grow(luas__ptrmap *h)
+/* Moves the keys with a number below `end` to as many slots as the mask says. */
+static int rebuild(luas__ptrmap *h, uint32_t mask, int64_t end)
 {
-    luas__ptrmap wider = {NULL, h->slots == NULL ? FIRST_SLOTS - 1 : h->mask * 2 + 1, h->count, 1};
-    if (h->mask >= UINT32_MAX / 4)
-        return LUAS_ENOMEM;
-    wider.slots = calloc((size_t)wider.mask + 1, sizeof *wider.slots);
-    if (wider.slots == NULL)
+    luas__ptrmap next = {calloc((size_t)mask + 1, sizeof *next.slots), mask, 0, 1};
+    if (next.slots == NULL)
         return LUAS_ENOMEM;
     for (size_t i = 0; h->slots != NULL && i <= h->mask; i++) {
-        if (h->slots[i].age == h->age) {
-            luas__pointer_slot *slot = probe(&wider, h->slots[i].key);
-            *slot = (luas__pointer_slot){h->slots[i].key, h->slots[i].number, wider.age};
+        if (h->slots[i].age == h->age && h->slots[i].number < end) {
+            luas__pointer_slot *slot = probe(&next, h->slots[i].key);
+            *slot = (luas__pointer_slot){h->slots[i].key, h->slots[i].number, next.age};
+            next.count++;
         }
     }
     free(h->slots);
-    *h = wider;
+    *h = next;
     return 0;
+}
+
+static int grow(luas__ptrmap *h)
+{
+    if (h->mask >= UINT32_MAX / 4)
+        return LUAS_ENOMEM;
+    return rebuild(h, h->slots == NULL ? FIRST_SLOTS - 1 : h->mask * 2 + 1, INT64_MAX);
+}
+
+int luas__ptrmap_forget_from(luas__ptrmap *h, uint32_t number)
+{
+    return h->count == 0 ? 0 : rebuild(h, h->mask, number);
 }
 
 void luas__ptrmap_release(luas__ptrmap *h)

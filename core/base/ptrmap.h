@@ -38,4 +38,7 @@ int64_t luas__ptrmap_find(const luas__ptrmap *h, const void *key);
  */
 int luas__ptrmap_add(luas__ptrmap *h, const void *key, uint32_t *number);
 
+/* Forgets the keys with this number or a higher one. LUAS_ENOMEM with nothing changed. */
+int luas__ptrmap_forget_from(luas__ptrmap *h, uint32_t number);
+
 #endif

@@ -6,8 +6,7 @@
 #include "names.h"
 #include "value_format.h"
 
-/* PLACE_BITS: how many bits of a WIRE_UPVALUE's number are the index of the upvalue. */
-enum { BIN_HEAD = 5, PLACE_BITS = 8 };
+enum { BIN_HEAD = 5 };
 
 static int write_dump(lua_State *L, const void *bytes, size_t len, void *context)
 {
@@ -131,8 +130,8 @@ static int64_t known_upvalue(luas__encoder *e, void *id)
         place = luas__ptrmap_find(&e->space->cells, id);
     if (place < 0)
         return place;
-    int top = lua_gettop(L), index = (int)(place & ((1 << PLACE_BITS) - 1));
-    lua_rawgeti(L, SLOT_OBJECTS, (place >> PLACE_BITS) + 1);
+    int top = lua_gettop(L), index = (int)(place & ((1 << LUAS__PLACE_BITS) - 1));
+    lua_rawgeti(L, SLOT_OBJECTS, (place >> LUAS__PLACE_BITS) + 1);
     int same = lua_isfunction(L, -1) && lua_getupvalue(L, -1, index) != NULL
         && lua_upvalueid(L, top + 1, index) == id;
     lua_settop(L, top);
@@ -170,8 +169,8 @@ static int add_cell(luas__encoder *e, const luas__container *f, void *id)
     if (rc < 0 || !e->defining)
         return rc;
     int64_t number = luas__ptrmap_find(&e->space->numbers, lua_topointer(e->L, f->base));
-    uint32_t place = (uint32_t)number << PLACE_BITS | f->count;
-    return number >> (32 - PLACE_BITS) ? 0 : luas__ptrmap_add(&e->space->cells, id, &place);
+    uint32_t place = (uint32_t)number << LUAS__PLACE_BITS | f->count;
+    return number >> (32 - LUAS__PLACE_BITS) ? 0 : luas__ptrmap_add(&e->space->cells, id, &place);
 }
 
 /* If another function has the upvalue at the top, writes it as shared, pops it, and returns 1. */

@@ -3,7 +3,8 @@
  * that these name, and so on. __luas_unpack may use all of that, so it must be there before an
  * object is unpacked. Where the class itself is in the message this holds for every object but
  * those that it reaches: a constant of the class, an entry of its registry. These are written as
- * what they are, like any object without __luas_pack.
+ * what they are, like any object without __luas_pack. A class that a define message before this
+ * one brings is there: so its constants are packed, and unpacking finds the ones that it has.
  */
 #include <lauxlib.h>
 
@@ -40,6 +41,13 @@ static int is_there(const luas__encoder *e)
         : e->unchanged || (lua_istable(e->L, -1) && luas__names_is_class(e->L, -1))))
         return 1;
     return has_name(e);
+}
+
+/* Does the class at the top, which is not there yet, come in a define message before this one? */
+static int comes_before(const luas__encoder *e)
+{
+    return !e->defining && e->space != NULL && e->defines != NULL
+        && luas__ptrmap_find(e->seen, lua_topointer(e->L, -1)) < 0;
 }
 
 static int is_reached(lua_State *L, int index)
@@ -161,7 +169,7 @@ int luas__encode_reach_object(luas__encoder *e, int object)
     lua_State *L = e->L;
     if (!lua_checkstack(L, SLOTS))
         return LUAS_EDEEP;
-    if (is_there(e))
+    if (is_there(e) || comes_before(e))
         return 0;
     if (!lua_istable(L, SLOT_REACHED)) {
         lua_newtable(L);

@@ -304,21 +304,22 @@ static void forget_names(lua_State *L, luas__space *s, int space)
     lua_pop(L, 1);
 }
 
-/* Builds the hash table anew from the objects that stay: it cannot remove single ones. */
+/* The first place that a function of this number can have among cells: those beyond have none. */
+static uint32_t place_of(uint32_t number)
+{
+    return number > UINT32_MAX >> LUAS__PLACE_BITS ? UINT32_MAX : number << LUAS__PLACE_BITS;
+}
+
+/* Upvalues, too: the functions that will get these numbers have others. */
 static void forget_objects(lua_State *L, luas__space *s, int space)
 {
+    if (luas__ptrmap_forget_from(&s->numbers, s->known) < 0
+        || luas__ptrmap_forget_from(&s->cells, place_of(s->known)) < 0)
+        luaL_error(L, "%s", luas_strerror(LUAS_ENOMEM));
     lua_getiuservalue(L, space, SPACE_OBJECTS);
     for (; s->count > s->known; s->count--) {
         lua_pushnil(L);
         lua_rawseti(L, -2, s->count);
-    }
-    luas__ptrmap_clear(&s->numbers);
-    for (uint32_t i = 0; i < s->known; i++) {
-        uint32_t number = i;
-        lua_rawgeti(L, -1, (lua_Integer)i + 1);
-        if (luas__ptrmap_add(&s->numbers, lua_topointer(L, -1), &number) < 0)
-            luaL_error(L, "%s", luas_strerror(LUAS_ENOMEM));
-        lua_pop(L, 1);
     }
     lua_pop(L, 1);
 }

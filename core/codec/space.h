@@ -33,9 +33,12 @@ typedef struct luas__landmarks {
     const void *globals;
 } luas__landmarks;
 
+/* How many bits of a WIRE_UPVALUE's number are the index of the upvalue. */
+enum { LUAS__PLACE_BITS = 8 };
+
 typedef struct luas__space {
     luas__ptrmap numbers;     /* object -> number, from 0 */
-    luas__ptrmap cells;       /* the host's: upvalue -> a function that has it (encode_function.c) */
+    luas__ptrmap cells;       /* the host's: upvalue -> a function that has it, shifted, and its index */
     uint32_t count;             /* how many objects; numbers have no gaps */
     uint32_t names;             /* how many names of globals were looked for */
     uint32_t names_defined;     /* how many of these are in a define message */

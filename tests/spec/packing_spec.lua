@@ -123,6 +123,96 @@ describe("a class that packs its objects, and refers to some", function()
             print "done" ]])
     end)
 
+    it("finds its constants where they come from a source, several to a task", function()
+        always("done\n", [[
+            local function colors()
+                local Color = {}
+                Color.__index = Color
+                Color.__luas_pack = function(c) return c.name end
+                Color.__luas_unpack = function(n) return Color[n] end
+                function Color.is(c) return Color[c.name] == c end
+                for _, n in ipairs { "red", "green" } do Color[n] = setmetatable({ name = n }, Color) end
+                return Color.red, Color.green
+            end
+            -- Each class has a constant, and the next class.
+            local function ring(count)
+                local classes = {}
+                for i = 1, count do
+                    local C = {}
+                    C.__index, classes[i] = C, C
+                    local one = setmetatable({ name = i }, C)
+                    C.one = function() return one end
+                    C.following = function() return classes[i % count + 1].one() end
+                    C.is = function(o) return o == one and o:following():following():following().name == one.name end
+                    C.__luas_pack, C.__luas_unpack = function(o) return { o.name } end, C.one
+                end
+                return classes[1].one(), classes[count].one()
+            end
+            local function two()
+                local A, B = {}, {}
+                A.__index, B.__index = A, B
+                A.one, B.one = setmetatable({}, A), setmetatable({}, B)
+                function A.other() return B.one end
+                function B.other() return A.one end
+                function A.is(o) return o:other():other() == o end
+                B.is = A.is
+                A.__luas_pack, A.__luas_unpack = function() return 1 end, function() return A.one end
+                B.__luas_pack, B.__luas_unpack = function() return 1 end, function() return B.one end
+                return A.one, B.one
+            end
+            local function is(a, b)
+                if type(a) == "table" and a[1] then a, b = a[1], a[2] end
+                return a:is() and b:is()
+            end
+            local function once(...)
+                local given = table.pack(...)
+                return function()
+                    local now = given
+                    given = {}
+                    return table.unpack(now, 1, now.n)
+                end
+            end
+            local ways = {
+                apply = function(p, a, b) return p:apply(is, a, b) end,
+                async = function(p, a, b) return p:apply_async(is, { a, b }):get() end,
+                map = function(p, a, b) return p:map(is, { { a, b }, { b, a } })[2] end,
+                source = function(p, a, b) return p:map(is, once(a, b))[1] end,
+                each_in_one_table = function(p, a, b) return p:starmap(is, once { a, b })[1] end,
+                imap = function(p, a, b) for _, v in p:imap(is, once(a, b)) do return v end end,
+                reduce = function(p, a, b) return p:reduce(is, once({ a, b }), rawequal) end,
+                pairs = function(p, a, b) return p:map(is, pool.iter(next, { [a] = b }))[1] end,
+            }
+            local pools = { pool.new(0), pool.new(1), pool.new { workers = 1, carry = "inherit" },
+                            pool.new { workers = 1, start = "zygote" } }
+            for name, go in pairs(ways) do
+                for i, p in ipairs(pools) do
+                    for _, make in ipairs { colors, two, function() return ring(1) end, function() return ring(3) end } do
+                        local ok, o = pcall(go, p, make())
+                        if not (ok and o) then print(name, i, type(o) == "table" and o.message or o) end
+                    end
+                end
+            end
+            print "done" ]])
+    end)
+
+    it("shares upvalues as it did before a message was begun anew", function()
+        always("6 6\n", [[
+            local C = {}
+            C.__index = C
+            local n = 0
+            C.__luas_pack = function() return 1 end
+            C.__luas_unpack = function() return setmetatable({}, C) end
+            function C.set(x) n = x end
+            function C.get() return n end
+            local p <close> = pool.new(1)
+            local o, given = setmetatable({}, C), 0
+            local seen = p:map(function(a) a.set(a.get() + 3) return a.get() end, function()
+                given = given + 1
+                if given <= 2 then return o end
+            end)
+            print(seen[2] .. " " .. p:apply(function(a) a.set(6) return a.get() end, o)) ]])
+    end)
+
     it("goes with an object that has no space in which the class is known", function()
         always("done\n", SHAPES .. [[
             shapes.not_packable, shapes.global_registry = nil, nil
