@@ -23,6 +23,7 @@
 #include "quiet.h"
 #include "serve.h"
 #include "serving.h"
+#include "surroundings_message.h"
 #include "worker.h"
 
 /* ---- the state ---- */
@@ -232,7 +233,7 @@ static void enter(const char *bytes, size_t len)
     const unsigned char *at = (const unsigned char *)bytes;
     luas__mp_reader r = {at, at + len};
     luas__surroundings *own = luas__surroundings_now(NULL), *next = NULL;
-    if (own == NULL || luas__surroundings_read(&next, own, &r) < 0)
+    if (own == NULL || luas__surroundings_message_read(&next, own, &r) < 0)
         _exit(EXIT_FAILURE);
     luas__surroundings_enter(next); /* where it cannot go no worker could */
     luas__surroundings_release(own);

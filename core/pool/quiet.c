@@ -12,6 +12,7 @@
 #include "error.h"
 #include "locks.h"
 #include "stack.h"
+#include "surroundings_message.h"
 
 /* The first trial may take so long (us), and later ones longer. */
 enum { MOST_TRIES = 40, SHORTEST_TRIAL = 2000, LONGEST_TRIAL = 100000 };
@@ -206,7 +207,7 @@ int luas__quiet_compare(luas__buffer *out, const luas__surroundings *around)
     pthread_mutex_lock(&quiet.lock);
     int rc = see_to_it();
     if (rc == 0)
-        rc = luas__surroundings_write(out, quiet.around, around);
+        rc = luas__surroundings_message_write(out, quiet.around, around);
     pthread_mutex_unlock(&quiet.lock);
     return rc;
 }

@@ -164,6 +164,7 @@ typedef struct life {
 static void run_main(void *argument)
 {
     life *l = argument;
+    l->channel.around = l->pool->around;
     luas__orphan_exit(l->pool->options.main(l->host, &l->channel));
 }
 

@@ -7,6 +7,7 @@
 #include "array.h"
 #include "clock.h"
 #include "job_inputs.h"
+#include "surroundings_message.h"
 
 static luas__known_job *find_job(const luas__worker *w, const luas__job *job)
 {
@@ -96,7 +97,7 @@ static int surround(luas__worker *w, const luas__job *job, const luas__batch *ba
     size_t mark, before = w->link.out.len;
     int rc = luas__frame_begin(&w->link.out, LUAS__MSG_AROUND, &mark);
     if (rc == 0)
-        rc = luas__surroundings_write(&w->link.out, w->around.forked, around);
+        rc = luas__surroundings_message_write(&w->link.out, w->around.forked, around);
     if (rc == 0)
         rc = luas__frame_end(&w->link.out, mark);
     if (rc < 0) {

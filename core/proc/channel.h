@@ -17,12 +17,14 @@
 #include "clock.h"
 #include "frame.h"
 #include "scoreboard.h"
+#include "surroundings.h"
 
 typedef struct luas__channel {
     int in, out;            /* pipes to and from the host */
     int worker;             /* its number in the pool, from 1 */
     luas__scoreboard *scoreboard;
     luas__slot slot;        /* for large replies */
+    luas__surroundings *around; /* what the host knew to be around it at the fork; or NULL */
     uint64_t next;          /* the position in the slot for the next one */
     luas__buffer requests;  /* bytes read from `in` */
     uint32_t seen;          /* scoreboard->sent, when the last of them were read */

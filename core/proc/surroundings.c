@@ -1,4 +1,4 @@
-/* Compares, sends and restores what is around a process. */
+/* Compares and restores what is around a process. */
 #define _GNU_SOURCE
 #include "surroundings.h"
 
@@ -14,12 +14,23 @@
 #include <unistd.h>
 
 #include "error.h"
+#include "surroundings_part.h"
 
 extern char **environ;
 
+#define ZONE "TZ"
+#define ZONE_FILES "TZDIR"
+
+enum { OTHERS = 4 };
+
 static bool is_same(const char *a, const char *b)
 {
-    return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+    return luas__surroundings_part_same(a, b);
+}
+
+bool luas__surroundings_part_is_there(const luas__surroundings *a, const luas__surroundings *b)
+{
+    return a->device == b->device && a->inode == b->inode && is_same(a->directory, b->directory);
 }
 
 /* ---- making one ---- */
@@ -40,26 +51,42 @@ static char *copy(char **at, const char *text)
     return here;
 }
 
-/* Copies everything that `from` points to into one block; `variables` are those that are not
-   NULL. */
-static luas__surroundings *make(const luas__surroundings *from, char *const *variables,
-                                size_t count)
+/* Copies the strings of `from` and the variables that are not NULL to `at`. */
+static void copy_strings(luas__surroundings *s, const luas__surroundings *from, char *at,
+                         char *const *variables, size_t count)
 {
-    size_t size = sizeof *from + 2 * (count + 1) * sizeof *variables + size_of(from->directory)
-        + size_of(from->locale);
-    for (size_t i = 0; i < count; i++)
-        size += size_of(variables[i]);
-    luas__surroundings *s = malloc(size);
-    if (s == NULL)
-        return NULL;
-    *s = (luas__surroundings){.users = 1, .mask = from->mask, .variables = (char **)(s + 1)};
-    s->entered = s->variables + count + 1;
-    char *at = (char *)(s->entered + count + 1);
     s->directory = copy(&at, from->directory);
     s->locale = copy(&at, from->locale);
+    s->zone = copy(&at, from->zone);
     for (size_t i = 0; i < count; i++)
         if (variables[i] != NULL)
             s->variables[s->count++] = copy(&at, variables[i]);
+    for (size_t i = 0; i < s->changed; i++)
+        s->changes[i].name = copy(&at, from->changes[i].name);
+}
+
+luas__surroundings *luas__surroundings_part_make(const luas__surroundings *from, char *const *variables,
+                                size_t count)
+{
+    size_t lists = 2 * (count + 1) * sizeof *variables + from->changed * sizeof *from->changes;
+    size_t size = sizeof *from + lists + size_of(from->directory) + size_of(from->locale)
+        + size_of(from->zone);
+    for (size_t i = 0; i < count; i++)
+        size += size_of(variables[i]);
+    for (size_t i = 0; i < from->changed; i++)
+        size += size_of(from->changes[i].name);
+    luas__surroundings *s = malloc(size);
+    if (s == NULL)
+        return NULL;
+    *s = *from;
+    s->users = 1;
+    s->count = 0;
+    s->changes = (luas__change *)(s + 1);
+    if (from->changed > 0)
+        memcpy(s->changes, from->changes, from->changed * sizeof *s->changes);
+    s->variables = (char **)(s->changes + s->changed);
+    s->entered = s->variables + count + 1;
+    copy_strings(s, from, (char *)(s->entered + count + 1), variables, count);
     s->variables[s->count] = NULL;
     memcpy(s->entered, s->variables, (s->count + 1) * sizeof *variables);
     return s;
@@ -122,29 +149,15 @@ static mode_t look_at_mask(mode_t expected)
     return mask;
 }
 
-luas__surroundings *luas__surroundings_now(luas__surroundings *known)
-{
-    char directory[PATH_MAX];
-    luas__surroundings now = {
-        .mask = known != NULL ? look_at_mask(known->mask) : read_mask(),
-        .directory = getcwd(directory, sizeof directory), .locale = setlocale(LC_ALL, NULL)};
-    if (known != NULL && now.mask == known->mask && is_same(now.directory, known->directory)
-        && is_same(now.locale, known->locale) && has_variables(known))
-        return luas__surroundings_use(known);
-    return make(&now, environ, count_variables());
-}
+/* ---- what has changed ---- */
 
-/* ---- on the way ---- */
-
-/* The length of a variable's name; 0 if it has none. */
-static size_t name_length(const char *variable)
+size_t luas__surroundings_part_name(const char *variable)
 {
     const char *end = strchr(variable, '=');
     return end != NULL ? (size_t)(end - variable) : 0;
 }
 
-/* Where the variable of this name is, or `count`. */
-static size_t find(char *const *variables, size_t count, const char *name, size_t len)
+size_t luas__surroundings_part_find(char *const *variables, size_t count, const char *name, size_t len)
 {
     size_t i = 0;
     while (i < count && !(variables[i] != NULL && strncmp(variables[i], name, len) == 0
@@ -153,189 +166,186 @@ static size_t find(char *const *variables, size_t count, const char *name, size_
     return i;
 }
 
-/* Counts the variables that `to` sets, and writes them if `out` is not NULL. */
-static int write_set(luas__buffer *out, const luas__surroundings *from,
-                     const luas__surroundings *to, int rc)
+/* Notes that this name, of so many bytes, has changed by the snapshot `s`, whose list has room. */
+static void note_change(luas__surroundings *s, const char *name, size_t len, char **names)
 {
-    for (size_t i = 0; i < to->count && rc >= 0; i++) {
-        const char *v = to->variables[i];
-        size_t len = name_length(v), at = find(from->variables, from->count, v, len);
-        if (len == 0 || (at < from->count && strcmp(from->variables[at], v) == 0))
-            continue;
-        int put = out == NULL ? 1 : luas__mp_write_string(out, v, strlen(v));
-        rc = put < 0 ? put : rc + put;
+    size_t i = 0;
+    while (i < s->changed && !(strncmp(s->changes[i].name, name, len) == 0
+                               && s->changes[i].name[len] == '\0'))
+        i++;
+    if (i == s->changed) {
+        memcpy(*names, name, len);
+        (*names)[len] = '\0';
+        s->changes[s->changed++].name = *names;
+        *names += len + 1;
     }
-    return rc;
+    s->changes[i].at = s->serial;
 }
 
-/* The same for those that it lacks. */
-static int write_gone(luas__buffer *out, const luas__surroundings *from,
-                      const luas__surroundings *to, int rc)
+/* Notes the variables that `of` has and `other` has not, or otherwise. */
+static void note_variables(luas__surroundings *s, const luas__surroundings *of,
+                           const luas__surroundings *other, char **names)
 {
-    for (size_t i = 0; i < from->count && rc >= 0; i++) {
-        const char *v = from->variables[i];
-        size_t len = name_length(v);
-        if (len == 0 || find(to->variables, to->count, v, len) < to->count)
-            continue;
-        int put = out == NULL ? 1 : luas__mp_write_string(out, v, len);
-        rc = put < 0 ? put : rc + put;
+    for (size_t i = 0; i < of->count; i++) {
+        const char *v = of->variables[i];
+        size_t len = luas__surroundings_part_name(v);
+        size_t at = luas__surroundings_part_find(other->variables, other->count, v, len);
+        if (len > 0 && (at == other->count || strcmp(other->variables[at], v) != 0))
+            note_change(s, v, len, names);
     }
-    return rc;
 }
 
-static int write_text(luas__buffer *out, const char *from, const char *to)
+static void note_all(luas__surroundings *s, const luas__surroundings *known, char **names)
 {
-    if (is_same(from, to))
-        return luas__mp_write_nil(out);
-    return to != NULL ? luas__mp_write_string(out, to, strlen(to)) : luas__mp_write_bool(out, 0);
+    if (!luas__surroundings_part_is_there(s, known))
+        note_change(s, DIRECTORY, sizeof DIRECTORY - 1, names);
+    if (!is_same(s->locale, known->locale))
+        note_change(s, LOCALE, sizeof LOCALE - 1, names);
+    if (!is_same(s->zone, known->zone))
+        note_change(s, TIME_ZONE, sizeof TIME_ZONE - 1, names);
+    if (s->mask != known->mask)
+        note_change(s, MASK, sizeof MASK - 1, names);
+    note_variables(s, s, known, names);
+    note_variables(s, known, s, names);
 }
 
-int luas__surroundings_write(luas__buffer *out, const luas__surroundings *from,
-                             const luas__surroundings *to)
+/* Makes a snapshot of what is now, which is to follow that one. */
+static luas__surroundings *make_after(luas__surroundings *now, const luas__surroundings *known)
 {
-    int rc = luas__mp_write_array(out, 4);
-    if (rc == 0)
-        rc = write_text(out, from->directory, to->directory);
-    if (rc == 0)
-        rc = write_text(out, from->locale, to->locale);
-    if (rc == 0)
-        rc = from->mask == to->mask ? luas__mp_write_nil(out) : luas__mp_write_int(out, to->mask);
-    if (rc == 0)
-        rc = luas__mp_write_array(out, (uint32_t)write_gone(NULL, from, to, write_set(NULL, from, to, 0)));
-    if (rc == 0)
-        rc = write_gone(out, from, to, write_set(out, from, to, 0));
-    return rc;
+    size_t most = known->changed + now->count + known->count + OTHERS, size = OTHERS * sizeof DIRECTORY;
+    for (size_t i = 0; i < now->count; i++)
+        size += luas__surroundings_part_name(now->variables[i]) + 1;
+    for (size_t i = 0; i < known->count; i++)
+        size += luas__surroundings_part_name(known->variables[i]) + 1;
+    now->changes = malloc(most * sizeof *now->changes + size);
+    if (now->changes == NULL)
+        return NULL;
+    char *names = (char *)(now->changes + most);
+    now->serial = known->serial + 1;
+    now->changed = known->changed;
+    if (known->changed > 0)
+        memcpy(now->changes, known->changes, known->changed * sizeof *known->changes);
+    note_all(now, known, &names);
+    luas__surroundings *s = luas__surroundings_part_make(now, now->variables, now->count);
+    free(now->changes);
+    return s;
 }
 
-/* Makes *text a copy of the string that comes next, for the caller to free by *copy_of; or NULL,
-   for false. Leaves it as it is for nil. */
-static int read_text(luas__mp_reader *r, const char **text, char **copy_of)
+bool luas__surroundings_part_changed(const luas__surroundings *a, const luas__surroundings *b, const char *name,
+                        size_t len)
 {
-    luas__mp_token t;
-    if (luas__mp_read(r, &t) != 1)
-        return LUAS_EPROTO;
-    if (t.type == MP_NIL)
-        return 0;
-    *text = NULL;
-    if (t.type == MP_BOOL)
-        return 0;
-    if (t.type != MP_STR && t.type != MP_BIN)
-        return LUAS_EPROTO;
-    *text = *copy_of = strndup(t.bytes, t.len);
-    return *text != NULL ? 0 : LUAS_ENOMEM;
+    const luas__surroundings *newer = a->serial > b->serial ? a : b, *older = newer == a ? b : a;
+    for (size_t i = 0; i < newer->changed; i++)
+        if (strncmp(newer->changes[i].name, name, len) == 0 && newer->changes[i].name[len] == '\0')
+            return newer->changes[i].at > older->serial;
+    return false;
 }
 
-/* Changes the list, which has room for one more, as this string says. */
-static void change(char **variables, size_t *count, char *as)
+static luas__clock look_at_clock(void)
 {
-    size_t len = name_length(as), at;
-    bool is_set = len > 0;
-    at = find(variables, *count, as, is_set ? len : strlen(as));
-    if (at == *count && is_set)
-        ++*count;
-    if (at < *count)
-        variables[at] = is_set ? as : NULL;
+    return (luas__clock){{tzname[0], tzname[1]}, timezone};
 }
 
-/* `copies` gets what the caller frees. */
-static int read_variables(luas__mp_reader *r, uint32_t changes, char **variables, size_t *count,
-                          char **copies)
+static bool is_same_clock(const luas__clock *a, const luas__clock *b)
 {
-    int rc = 0;
-    for (uint32_t i = 0; i < changes && rc == 0; i++) {
-        const char *text = NULL;
-        rc = read_text(r, &text, &copies[i]);
-        if (rc == 0 && text == NULL)
-            rc = LUAS_EPROTO;
-        if (rc == 0)
-            change(variables, count, copies[i]);
+    return a->west == b->west && is_same(a->names[0], b->names[0]) && is_same(a->names[1], b->names[1]);
+}
+
+/* Has the C library not looked at TZ at all? */
+static bool is_first_clock(const luas__clock *c)
+{
+    return c->west == 0 && is_same(c->names[0], "GMT") && is_same(c->names[1], "GMT");
+}
+
+/* The zone that this process uses now. TZ may have been set since it was looked at. */
+static const char *look_at_zone(const luas__surroundings *known, const luas__clock *clock)
+{
+    if (known != NULL && is_same_clock(clock, &known->clock) && !is_first_clock(clock))
+        return known->zone;
+    return getenv(ZONE);
+}
+
+static void look_at_directory(luas__surroundings *now, char *path, size_t size)
+{
+    struct stat st = {.st_dev = 0};
+    now->directory = getcwd(path, size);
+    if (stat(".", &st) == 0) {
+        now->device = (int64_t)st.st_dev;
+        now->inode = (int64_t)st.st_ino;
     }
-    return rc;
 }
 
-static int read_mask_of(luas__mp_reader *r, mode_t *mask)
+luas__surroundings *luas__surroundings_now(luas__surroundings *known)
 {
-    luas__mp_token t;
-    if (luas__mp_read(r, &t) != 1 || (t.type != MP_NIL && t.type != MP_INT))
-        return LUAS_EPROTO;
-    if (t.type == MP_INT)
-        *mask = (mode_t)t.as.i & 0777;
-    return 0;
-}
-
-static int read_count(luas__mp_reader *r, uint32_t *count)
-{
-    luas__mp_token t;
-    if (luas__mp_read(r, &t) != 1 || t.type != MP_ARRAY || t.len > (size_t)(r->end - r->at) + 1)
-        return LUAS_EPROTO;
-    *count = t.len;
-    return 0;
-}
-
-/* Reads the variables, and makes the result of them and of `s`. */
-static int read_rest(luas__surroundings **to, const luas__surroundings *s, luas__mp_reader *r)
-{
-    uint32_t changes;
-    int rc = read_count(r, &changes);
-    if (rc < 0)
-        return rc;
-    size_t count = s->count, most = count + changes + 1;
-    char **variables = calloc(most + changes, sizeof *variables), **copies = variables + most;
-    if (variables == NULL)
-        return LUAS_ENOMEM;
-    memcpy(variables, s->variables, count * sizeof *variables);
-    rc = read_variables(r, changes, variables, &count, copies);
-    if (rc == 0 && (*to = make(s, variables, count)) == NULL)
-        rc = LUAS_ENOMEM;
-    for (uint32_t i = 0; i < changes; i++)
-        free(copies[i]);
-    free(variables);
-    return rc;
-}
-
-int luas__surroundings_read(luas__surroundings **to, const luas__surroundings *from,
-                            luas__mp_reader *changes)
-{
-    luas__surroundings s = *from;
-    char *directory = NULL, *locale = NULL;
-    uint32_t fields;
-    *to = NULL;
-    int rc = read_count(changes, &fields);
-    if (rc == 0)
-        rc = fields == 4 ? read_text(changes, &s.directory, &directory) : LUAS_EPROTO;
-    if (rc == 0)
-        rc = read_text(changes, &s.locale, &locale);
-    if (rc == 0)
-        rc = read_mask_of(changes, &s.mask);
-    if (rc == 0)
-        rc = read_rest(to, &s, changes);
-    free(directory);
-    free(locale);
-    return rc;
+    char directory[PATH_MAX];
+    luas__surroundings now = {
+        .mask = known != NULL ? look_at_mask(known->mask) : read_mask(),
+        .locale = setlocale(LC_ALL, NULL), .clock = look_at_clock(),
+        .variables = environ, .count = count_variables()};
+    now.zone = look_at_zone(known, &now.clock);
+    look_at_directory(&now, directory, sizeof directory);
+    if (known == NULL)
+        return luas__surroundings_part_make(&now, environ, now.count);
+    if (now.mask == known->mask && luas__surroundings_part_is_there(&now, known)
+        && is_same(now.locale, known->locale) && is_same(now.zone, known->zone)
+        && has_variables(known)) {
+        known->clock = now.clock;
+        return luas__surroundings_use(known);
+    }
+    return make_after(&now, known);
 }
 
 /* ---- entering ---- */
 
-/* Somebody who is in a directory that was removed cannot go there, and need not. */
-static int enter_directory(const char *directory)
+/* Nobody can go to a directory that was removed, but who is in it may stay. */
+static int enter_directory(const luas__surroundings *s)
 {
-    char here[PATH_MAX];
-    const char *at = getcwd(here, sizeof here);
-    bool removed = at == NULL && errno == ENOENT;
-    if (directory == NULL || is_same(at, directory) || chdir(directory) == 0)
+    struct stat st;
+    if (stat(".", &st) == 0 && (int64_t)st.st_dev == s->device && (int64_t)st.st_ino == s->inode)
         return 0;
-    return removed && errno == ENOENT ? 0 : -errno;
+    if (s->directory == NULL)
+        return -ENOENT;
+    return chdir(s->directory) == 0 ? 0 : -errno;
+}
+
+/* Has the C library look at TZ as it was when the host's did. */
+static void enter_zone(const luas__surroundings *s)
+{
+    size_t at = luas__surroundings_part_find(s->variables, s->count, ZONE_FILES, sizeof ZONE_FILES - 1), n = 0;
+    char *alone[3] = {NULL}, *variable = NULL;
+    char **all = environ;
+    if (s->zone != NULL && asprintf(&variable, ZONE "=%s", s->zone) >= 0)
+        alone[n++] = variable;
+    if (at < s->count)
+        alone[n] = s->variables[at];
+    environ = alone;
+    tzset();
+    environ = all;
+    free(variable);
+}
+
+/* May the C library use another zone than TZ names? Then it may have looked at that since. */
+static bool is_other_zone(const luas__surroundings *s)
+{
+    const char *zone = getenv(ZONE);
+    return !is_same(zone, s->zone);
+}
+
+void luas__surroundings_adopt(const luas__surroundings *s)
+{
+    memcpy(s->entered, s->variables, (s->count + 1) * sizeof *s->variables);
+    environ = s->entered;
 }
 
 /* Compares pointers alone: the strings are ours, and setenv makes others. */
 static void enter_environment(const luas__surroundings *s)
 {
     size_t size = (s->count + 1) * sizeof *s->variables;
-    if (environ == s->entered && memcmp(s->entered, s->variables, size) == 0)
-        return;
-    memcpy(s->entered, s->variables, size);
-    environ = s->entered;
-    tzset();
+    bool is_there = environ == s->entered && memcmp(s->entered, s->variables, size) == 0;
+    if (!is_there)
+        luas__surroundings_adopt(s);
+    if (!is_there || is_other_zone(s))
+        enter_zone(s);
 }
 
 int luas__surroundings_enter(const luas__surroundings *s)
@@ -344,5 +354,5 @@ int luas__surroundings_enter(const luas__surroundings *s)
         setlocale(LC_ALL, s->locale);
     umask(s->mask);
     enter_environment(s);
-    return enter_directory(s->directory);
+    return enter_directory(s);
 }

@@ -26,7 +26,7 @@
 #include "serving.h"
 #include "settings.h"
 #include "space.h"
-#include "surroundings.h"
+#include "surroundings_message.h"
 #include "kept_hook.h"
 #include "task.h"
 #include "tell.h"
@@ -241,8 +241,9 @@ static void note_own_surroundings(lua_State *L, server *s)
 {
     if (s->own != NULL)
         return;
-    s->own = luas__surroundings_now(NULL);
+    s->own = luas__surroundings_now(s->channel->around);
     luas__tell_check(L, s->own == NULL ? LUAS_ENOMEM : 0);
+    luas__surroundings_adopt(s->own);
     s->around = luas__surroundings_use(s->own);
 }
 
@@ -251,7 +252,7 @@ static void on_around(lua_State *L, server *s, luas__mp_reader *body)
 {
     note_own_surroundings(L, s);
     luas__surroundings *before = s->around, *next;
-    luas__tell_check(L, luas__surroundings_read(&next, s->own, body));
+    luas__tell_check(L, luas__surroundings_message_read(&next, s->own, body));
     s->around = next;
     s->surrounded = 0;
     luas__surroundings_enter(next); /* a failure comes again, when there is a task to tell */
@@ -270,7 +271,10 @@ static void surround(lua_State *L, server *s, int64_t job, int flags)
     if (rc == 0)
         return;
     lua_pop(L, 1);
-    lua_pushfstring(L, "cannot enter the directory %s: %s", s->around->directory, luas_strerror(rc));
+    if (s->around->directory != NULL)
+        lua_pushfstring(L, "cannot enter the directory %s: %s", s->around->directory, luas_strerror(rc));
+    else
+        lua_pushliteral(L, "cannot enter the directory of the call: it was removed");
     lua_pushcclosure(L, raise_upvalue, 1);
 }
 

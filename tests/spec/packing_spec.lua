@@ -195,24 +195,6 @@ describe("a class that packs its objects, and refers to some", function()
             print "done" ]])
     end)
 
-    it("shares upvalues as it did before a message was begun anew", function()
-        always("6 6\n", [[
-            local C = {}
-            C.__index = C
-            local n = 0
-            C.__luas_pack = function() return 1 end
-            C.__luas_unpack = function() return setmetatable({}, C) end
-            function C.set(x) n = x end
-            function C.get() return n end
-            local p <close> = pool.new(1)
-            local o, given = setmetatable({}, C), 0
-            local seen = p:map(function(a) a.set(a.get() + 3) return a.get() end, function()
-                given = given + 1
-                if given <= 2 then return o end
-            end)
-            print(seen[2] .. " " .. p:apply(function(a) a.set(6) return a.get() end, o)) ]])
-    end)
-
     it("goes with an object that has no space in which the class is known", function()
         always("done\n", SHAPES .. [[
             shapes.not_packable, shapes.global_registry = nil, nil

@@ -84,6 +84,75 @@ describe("around a task", function()
                 for _, seen in ipairs(all:get()) do print(seen) end ]], by))
         end)
 
+        it("is what the script goes back to, whatever init has set, in " .. by, function()
+            assert.equal(("/tmp - - 27 C true\n"):rep(2), output([[
+                change("/tmp", nil, nil, 27, "C")
+                local p = pool.new { workers = 1, init = function() change("/usr", "init", "init", 63, "C.UTF-8") end }
+                assert(p:apply(look) == "/usr init init 63 C.UTF-8")
+                change("/var", "other", "other", 0, "C.UTF-8")
+                local before = p:apply_async(look)
+                change("/tmp", nil, nil, 27, "C")
+                for _ = 1, 2 do print(p:apply(look) .. " " .. tostring(before:get() == "/var other other 0 C.UTF-8")) end
+            ]], by))
+        end)
+
+        it("is no directory that was removed, unless its worker is there, in " .. by, function()
+            assert.equal(("removed removed nowhere /\n"):rep(2), output([[
+                local there = folder .. "/left"
+                local function remove()
+                    around.chdir "/"
+                    os.execute("mkdir " .. there)
+                    around.chdir(there) os.remove(there)
+                end
+                local function failure(p)
+                    local ok, o = pcall(p.apply, p, around.cwd)
+                    return not ok and o.message:match "removed"
+                end
+                for _, start in ipairs { "fork", "zygote" } do
+                    around.chdir "/"
+                    local p = pool.new { workers = 1, start = start }
+                    p:apply(math.abs, 1)
+                    remove()
+                    local first = failure(p)
+                    remove() -- another one
+                    local second = failure(p)
+                    around.chdir "/"
+                    os.execute("mkdir " .. there)
+                    around.chdir(there)
+                    p:apply(math.abs, 1)
+                    os.remove(there)
+                    local third = p:apply(look):match "%S+"
+                    around.chdir "/"
+                    print(("%s %s %s %s"):format(first, second, third, p:apply(around.cwd)))
+                end ]], by))
+        end)
+
+        it("is the time zone that the script has, if TZ has another one, too, in " .. by, function()
+            assert.equal("01 01 01 09 09 00\n", output([[
+                local function hour() return os.date("%H", 0) end
+                local function both(p) -- what tasks change is undone
+                    local seen = p:apply(hour)
+                    assert(seen == p:with { carry = "inherit" }:apply(hour))
+                    assert("03" == p:apply(function()
+                        around.setenv("TZ", "XXX-3") around.tzset()
+                        return hour()
+                    end))
+                    assert(p:apply(hour) == seen)
+                    return seen
+                end
+                local function set(zone) around.setenv("TZ", zone) around.tzset() end
+                set "AAA-1"
+                local p = pool.new(1)
+                local seen = { both(p) }
+                around.setenv("TZ", "JST-9")
+                seen[2], seen[3] = both(p), hour()
+                around.tzset()
+                seen[4], seen[5] = both(p), hour()
+                set "UTC0"
+                seen[6] = both(p)
+                print(table.concat(seen, " ")) ]], by))
+        end)
+
         it("says which directory is no more, and goes on in " .. by, function()
             assert.equal("cannot enter\n/ first - 18 C\nnowhere first - 18 C\n", output([[
                 local there = folder .. "/there"

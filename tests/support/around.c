@@ -4,6 +4,7 @@
 #include <lua.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 static int change_directory(lua_State *L)
@@ -42,11 +43,18 @@ static int mask(lua_State *L)
     return 1;
 }
 
+static int set_zone(lua_State *L)
+{
+    (void)L;
+    tzset();
+    return 0;
+}
+
 int luaopen_around(lua_State *L)
 {
     static const luaL_Reg functions[] = {
         {"chdir", change_directory}, {"cwd", directory}, {"setenv", set_variable},
-        {"umask", set_mask}, {"mask", mask}, {NULL, NULL},
+        {"umask", set_mask}, {"mask", mask}, {"tzset", set_zone}, {NULL, NULL},
     };
     luaL_newlib(L, functions);
     return 1;

@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "error.h"
-#include "surroundings.h"
+#include "surroundings_message.h"
 #include "testing.h"
 
 static luas__surroundings *change_all(luas__surroundings *before)
@@ -56,11 +56,11 @@ static void test_changes_are_read_as_they_were_written(void)
 {
     luas__surroundings *before = begin(), *after = change_all(before), *read;
     luas__buffer bytes = LUAS__BUFFER_INIT;
-    CHECK_INT(luas__surroundings_write(&bytes, before, after), 0);
+    CHECK_INT(luas__surroundings_message_write(&bytes, before, after), 0);
     luas__mp_reader r = {(const unsigned char *)bytes.data, (const unsigned char *)bytes.data + bytes.len};
     CHECK_INT(luas__surroundings_enter(before), 0);
     check_old();
-    CHECK_INT(luas__surroundings_read(&read, before, &r), 0);
+    CHECK_INT(luas__surroundings_message_read(&read, before, &r), 0);
     CHECK(r.at == r.end);
     CHECK_INT(luas__surroundings_enter(read), 0);
     check_new();
@@ -81,10 +81,10 @@ static void test_torn_bytes_are_refused(void)
 {
     luas__surroundings *before = begin(), *after = change_all(before), *read;
     luas__buffer bytes = LUAS__BUFFER_INIT;
-    CHECK_INT(luas__surroundings_write(&bytes, before, after), 0);
+    CHECK_INT(luas__surroundings_message_write(&bytes, before, after), 0);
     for (size_t len = 0; len < bytes.len; len++) {
         luas__mp_reader r = {(const unsigned char *)bytes.data, (const unsigned char *)bytes.data + len};
-        CHECK_INT(luas__surroundings_read(&read, before, &r), LUAS_EPROTO);
+        CHECK_INT(luas__surroundings_message_read(&read, before, &r), LUAS_EPROTO);
         CHECK(read == NULL);
     }
     luas__buffer_release(&bytes);
