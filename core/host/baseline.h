@@ -15,7 +15,8 @@
  *                                   differ in them from now on, also if it becomes what it was
  *   J:settle(list) -> true, modules sends the job's tasks what differs from these baselines, or was
  *                                   noted: and the names of modules that they need for it. Or nil
- *                                   and why that cannot be sent
+ *                                   and why that cannot be sent. What differs is noted, unless that is
+ *                                   much: a task may change it in its worker, and the script set it back
  *
  * A worker must have been forked after a baseline was made to be sent what differs from it. A module
  * is looked at as far as there is not too much of it; what is beyond, and what libraries keep in C
@@ -33,7 +34,7 @@ int luas__baseline_compare_is_same(lua_State *L);
 int luas__baseline_compare_note(lua_State *L);
 
 /*
- * Pushes what differs from the baselines in the list at this index: a table of settings, and one of
+ * Notes and pushes what differs from the baselines in the list at this index: a table of settings, and one of
  * the objects in the baselines, as luas__carried has it. Returns false, with nothing pushed, if that
  * is too much.
  */

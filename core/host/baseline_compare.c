@@ -12,8 +12,9 @@
 #include "ptrmap.h"
 #include "settings.h"
 
-/* MOST: fields that a table may have by now. */
-enum { KINDS = 8, MOST = 5000, SLOTS = 20 };
+/* MOST: fields that a table may have by now. MOST_NOTED: settings that are sent for ever, as a call has
+   found them changed. */
+enum { KINDS = 8, MOST = 5000, MOST_NOTED = 500, SLOTS = 20 };
 
 /* What is compared: stack indices. */
 typedef struct comparison {
@@ -338,6 +339,18 @@ static void add_settings(collection *c)
     }
 }
 
+/* The script may set back what has changed, and a task may have changed it in its worker meanwhile: so
+   the changes at the top are sent from now on. More than some are not: a table that is a cache has
+   other fields at each call. */
+static void note_sent(lua_State *L, int baseline, lua_Integer count)
+{
+    if (count == 0 || count > MOST_NOTED)
+        return;
+    lua_pushvalue(L, -1);
+    lua_setiuservalue(L, baseline, BASELINE_NOTED);
+    ((luas__baseline *)lua_touserdata(L, baseline))->has_noted = true;
+}
+
 /* Pushes changes: those that were noted, and those of now. Returns false if they are too many. */
 static bool push_changes(lua_State *L, int baseline)
 {
@@ -394,7 +407,9 @@ bool luas__baseline_compare_changes(lua_State *L, int list)
             lua_settop(L, settings - 1);
             return false;
         }
+        lua_Integer before = c.count;
         add_settings(&c);
+        note_sent(L, baseline, c.count - before);
         add_kept(&c, kept);
     }
     lua_settop(L, kept);

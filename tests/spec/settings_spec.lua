@@ -49,6 +49,40 @@ helpers.each_interpreter(function(by)
                 print(table.concat(p:map(slow, { 1, 2, 3, 4 }, { chunk = 1 }), " "), p:stats().forks == before and "ok")]], by))
         end)
 
+        it("what the script has set back is seen, whatever tasks have set since", function()
+            assert.are.equal("6 6 7 true\n1 1 1 false\n1 1 1 false\n", helpers.output(script [[
+                local function all()
+                    return ("%d %d %s %s"):format(M.get(), M.t().a, M.t().b or 1, getmetatable(M.t()) ~= nil)
+                end
+                local function leave() M.set(6) M.t().a, M.t().b = 6, 7 setmetatable(M.t(), {}) end
+                local p <close> = pool.new(1)
+                p:apply(leave)
+                print(p:apply(all)) -- it stays in its worker
+                M.set(100) M.t().a, M.t().b = 100, 100 setmetatable(M.t(), {})
+                local before = p:stats().forks
+                assert(p:apply(all) == all())
+                M.set(1) M.t().a, M.t().b = 1, nil setmetatable(M.t(), nil)
+                print(p:apply(all))
+                p:apply(leave)
+                print(p:apply(all))
+                assert(p:stats().forks == before)]], by))
+        end)
+
+        it("a table whose fields come and go is sent as it is", function()
+            assert.are.equal("20\n", helpers.output(script [[
+                local p <close> = pool.new(1)
+                p:apply(get)
+                local last = 0
+                for i = 1, 20 do
+                    local t = M.t()
+                    for k = 1, 100 do t[last + k] = nil end
+                    last = i * 100
+                    for k = 1, 100 do t[last + k] = k end
+                    last = p:apply(function() return M.t()[last + 100] end) == 100 and last or error "lost"
+                end
+                print(last // 100)]], by))
+        end)
+
         it("what init has set stays until the script changes it", function()
             assert.are.equal("7\n7 9\n8\n", helpers.output(script [[
                 local p <close> = pool.new { workers = 1, init = function() M.set(7) end }
