@@ -54,6 +54,7 @@ CALLS_UP = {
     ("core/pool/pump.c", "drive"): "pool/drive.c: what the thread does with the lock",
     ("core/host/share_wait.h", "hook"): "nobody: it is compared",
     ("core/worker/kept_hook.c", "f"): "nobody: it is given back to Lua",
+    ("core/host/inline_hook.h", "f"): "nobody: it is given back to Lua",
     ("core/codec/bytecode.c", "sink"): "codec/encode_function.c: takes a name that bytecode has",
 }
 

@@ -13,6 +13,7 @@
 #include "codec.h"
 #include "describe.h"
 #include "error.h"
+#include "inline_hook.h"
 #include "own_code.h"
 #include "serving.h"
 #include "share.h"
@@ -39,6 +40,8 @@ typedef struct guard {
     int64_t deadline;       /* INT64_MAX: none */
     int64_t stopped_at;     /* when the first error was raised; 0: not yet */
     bool discard, killed, exited;
+    bool keeps_hook;        /* what it sets is there for the tasks that come next */
+    luas__inline_hook hook; /* before it */
     int status;             /* of os.exit */
     int leeway;             /* how much the library did after it was due (own_code.h) */
 } guard;
@@ -252,11 +255,20 @@ int luas__inline_call_check_values(lua_State *L, int first, int count, const cha
     return rc == LUAS_EINTR ? lua_error(L) : rc;
 }
 
+/* Restores the hook that was there before the task. */
+static void restore_hook(lua_State *L, const guard *g)
+{
+    if (!g->keeps_hook)
+        luas__inline_hook_restore(L, &g->hook, on_count);
+    set_hook(L, stride_of(g));
+}
+
 /* Arguments: the task's function, its arguments. */
 static int run_task(lua_State *L)
 {
-    bool discard = innermost(L)->discard;
-    lua_call(L, lua_gettop(L) - 1, discard ? 0 : LUA_MULTRET);
+    guard *g = innermost(L);
+    lua_call(L, lua_gettop(L) - 1, g->discard ? 0 : LUA_MULTRET);
+    restore_hook(L, g);
     int rc = luas__inline_call_check_values(L, 1, lua_gettop(L), "result");
     return rc < 0 ? lua_error(L) : lua_gettop(L);
 }
@@ -379,8 +391,8 @@ static int push_value(lua_State *L, const guard *g, int64_t now)
 static int call_guarded(lua_State *L, guard *g)
 {
     bool replaced = lua_getupvalue(L, AT_EXIT, 1) != NULL;
-    lua_Hook hook = lua_gethook(L);
-    if (hook != NULL && hook != on_count)
+    luas__inline_hook_note(L, &g->hook);
+    if (g->hook.f != NULL && g->hook.f != on_count)
         g->deadline = INT64_MAX; /* another hook is set, a debugger's for example: no deadline */
     set_innermost(L, g);
     if (replaced && lua_rawequal(L, -1, AT_WORK + 1))
@@ -394,6 +406,9 @@ static int call_guarded(lua_State *L, guard *g)
     set_hook(L, stride_of(g));
     int rc = lua_pcall(L, lua_gettop(L) - AT_WORK, LUA_MULTRET, AT_HANDLER);
     set_innermost(L, g->outer);
+    if (!g->keeps_hook)
+        luas__inline_hook_restore(L, &g->hook, on_count);
+    luas__inline_hook_forget(L, &g->hook);
     set_hook(L, stride_of(g->outer));
     if (replaced)
         restore_exit(L);
@@ -404,7 +419,8 @@ int luas__inline_call(lua_State *L)
 {
     int64_t now = luas__now();
     guard g = {.outer = innermost(L), .L = L, .token = lua_topointer(L, AT_TOKEN), .began = now,
-               .levels = luas__traceback_levels(L), .discard = lua_toboolean(L, AT_DISCARD)};
+               .levels = luas__traceback_levels(L), .discard = lua_toboolean(L, AT_DISCARD),
+               .keeps_hook = lua_type(L, AT_DISCARD) == LUA_TSTRING};
     guard *due = find_due(g.outer, now);
     if (due != NULL) {
         lua_pushliteral(L, "stopped");

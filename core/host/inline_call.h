@@ -10,6 +10,7 @@
  *      -> "stopped", value     the error is meant for more than this task (Ctrl-C,
  *                              or the end of the task around it): the caller
  *                              raises it again
+ *      discard: true; or "init", if the hook that f sets is to stay
  *   core.stop(token)     stops the running calls with that token (a table)
  *   core.describe(value) -> value, message    of a raised value, as an outcome has them: nil for a
  *                        value that cannot be sent
@@ -24,7 +25,8 @@
  * A count hook checks the time. It stops the task by one error. If the task still runs half a
  * second later, every instruction of its own code raises an error, and so does each step of
  * a pool, and each call of a task. Coroutines that the task makes have the hook, too. The
- * hook cannot interrupt C. If another hook is set it stays, and there is no deadline.
+ * hook cannot interrupt C. If another hook is set it stays, and there is no deadline. One that the task
+ * sets goes with it.
  */
 #ifndef LUAS_INLINE_CALL_H
 #define LUAS_INLINE_CALL_H

@@ -175,7 +175,7 @@ local function prepare(self)
     if self.ready then return true end
     self.ready = true -- for verbs that it uses
     if not self.init then return true end
-    local kind, value, message, traceback = core.guard(self, self.init_timeout, true, self.init)
+    local kind, value, message, traceback = core.guard(self, self.init_timeout, "init", self.init)
     if kind == "value" then return true end
     self.ready = false
     if kind == "stopped" then error(value, 0) end

@@ -34,6 +34,41 @@ describe("a debug hook", function()
             end
         end
 
+        it("that a task in the host itself leaves ends with it, in " .. by, function()
+            for name, left in pairs(hooks) do
+                assert.equal("true true none\n", helpers.output(([[
+                    local p = pool.new(0)
+                    local function leave() %s end
+                    pcall(p.apply, p, leave)
+                    pcall(p.map, p, leave, { 1, 2 }, { on_error = "collect", timeout = 5 })
+                    local function long() for i = 1, 1e4 do math.abs(i) end return debug.gethook() == nil end
+                    local ok, free = pcall(p.apply, p, long)
+                    local kept, calls = nil, 0
+                    local function mine() calls = calls + 1 end
+                    debug.sethook(mine, "c")
+                    pcall(p.apply, p, leave)
+                    pcall(p.apply, p, function() pcall(p.apply, p, leave) debug.sethook() end)
+                    kept = debug.gethook() == mine and select(2, debug.gethook()) == "c"
+                    debug.sethook()
+                    print(("%%s %%s %%s"):format(ok and free, kept and calls > 0, debug.gethook() or "none"))
+                ]]):format(left), by), name)
+            end
+        end)
+
+        it("that init has set is there for every task, without workers, too, in " .. by, function()
+            assert.equal("true true timeout\n", helpers.output([[
+                local calls = 0
+                local function counter() calls = calls + 1 end
+                local p = pool.new { workers = 0, init = function() debug.sethook(counter, "c") end }
+                local function is() return debug.gethook() == counter and calls > 0 end
+                local first = p:apply(is)
+                p:apply(function() debug.sethook(function() error "other" end, "c") end)
+                local second = p:apply(is)
+                debug.sethook()
+                local _, o = pcall(p.apply, p:with { timeout = 0.02 }, function() while true do end end)
+                print(("%s %s %s"):format(first, second, o.kind)) ]], by))
+        end)
+
         it("that init has set is there for every task, in " .. by, function()
             assert.equal("true\ttrue\ttrue\ttrue\n", helpers.output([[
                 local p = pool.new { workers = 1, init = function()
