@@ -5,8 +5,8 @@
 --- The program calls `wait` when a script has ended well. Stock Lua calls nobody
 --- then, but it closes its state, which finalizes all objects, the youngest first. So
 --- there is a sentinel, whose finalizer does the rest: a fresh one is made when a pool
---- opens and at each asynchronous submission, so that what callbacks find is older, and
---- still whole. Where an application's state closes it does nothing.
+--- opens, at each asynchronous submission and each callback that is registered, so that what
+--- these find is older, and still whole. Where an application's state closes it does nothing.
 
 local core = require "luas.core"
 local finish = require "luas.later".open "luas.finish"
@@ -40,7 +40,14 @@ local function end_all()
     finish.end_pools(states)
 end
 
+local closing = false
+
+--- Does the state close? All pools are older than the sentinel, which tells.
+---@return boolean
+function M.is_closing() return closing end
+
 core.at_close(function()
+    closing = true
     if next(states) == nil then return end
     if waited ~= core.pid() and not core.ends_alone() then return end
     local ok, message = pcall(end_all)
@@ -72,7 +79,7 @@ function M.submitted(state)
     if not kept[state] then
         for other in pairs(kept) do
             local is_over = other.ended or other.owner ~= core.pid()
-            if is_over or not (has_exit(other) or finish.is_busy(other)) then kept[other] = nil end
+            if is_over or not (has_exit(other) or other.listeners > 0 or finish.is_busy(other)) then kept[other] = nil end
         end
         kept[state] = true
     end

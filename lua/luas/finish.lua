@@ -110,16 +110,30 @@ end
 function M.end_pools(states)
     local list = own(states)
     for _, state in ipairs(list) do
-        state.closed = true
-        if not (state.given_up or state.end_all) and state.size > 0 then try(state.core.stop, state.core) end
+        state.closed, state.is_ending = true, true
+        if not (state.ended or state.given_up or state.end_all) and state.size > 0 then try(state.core.stop, state.core) end
     end
     for _, state in ipairs(list) do try(end_pool, state) end
 end
 
---- Waits for what was submitted and started. What stops that (Ctrl-C) it raises.
+-- What is done here, and not by workers: while all that the script has is whole.
+local function end_here(states)
+    for _, state in ipairs(own(states)) do
+        if state.tell then
+            state:tell()
+        elseif state.size == 0 and state.core.exit and not state.given_up then
+            try(state.core.stop, state.core)
+        end
+    end
+end
+
+--- Waits for what was submitted and started. What stops that (Ctrl-C) it raises. Then `exit` of
+--- pools without workers runs, which may submit more, and it is told what nobody has asked for.
 ---@param states table<luas.poolstate, boolean>
 function M.wait(states)
     for _, state in ipairs(own(states)) do leave_loops(state) end
+    wait_for_all(states)
+    end_here(states)
     wait_for_all(states)
 end
 

@@ -317,6 +317,7 @@ function Future:on_done(callback)
         self.callbacks = { call }
         pool.listeners = pool.listeners + 1
     end
+    ending.renew() -- the callback may use what is younger than the submission
     M.tell(pool)
     due.run()
 end

@@ -12,6 +12,7 @@
 local check = require "luas.check"
 local core = require "luas.core"
 local due = require "luas.due"
+local ending = require "luas.ending"
 local heap = require "luas.heap"
 local later = require "luas.later"
 local inspect = later.open "luas.inspect"
@@ -174,6 +175,7 @@ end
 local function prepare(self)
     if self.ready then return true end
     self.ready = true -- for verbs that it uses
+    if self.exit then ending.renew() end -- it may use what is younger than the pool
     if not self.init then return true end
     local kind, value, message, traceback = core.guard(self, self.init_timeout, "init", self.init)
     if kind == "value" then return true end

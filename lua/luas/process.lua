@@ -27,6 +27,7 @@ local state
 ---@class luas.processes: luas.poolstate
 ---@field running table<luas.process, boolean>
 ---@field started integer
+---@field past table<luas.process, integer>  those that have an outcome, and when they were started
 local Processes = {}
 setmetatable(Processes, { __index = State })
 Processes.__index = Processes
@@ -35,6 +36,7 @@ local function own_state()
     if not state or state.owner ~= core.pid() then
         state = setmetatable(State.over(core.pool { workers = 0 }, 1), Processes)
         state.running, state.started = {}, 0
+        state.past = setmetatable({}, { __mode = "k" })
     end
     return state
 end
@@ -65,9 +67,13 @@ local function settle(self)
     if not gone then return false end
     self.results = pack(self.job:take())
     self.outcome = self.results[2]
-    if self.outcome then self.outcome.called_from = self.called_from end
     self.code, self.by_signal, self.ended = code, signal, true
-    self.job.pool.running[self] = nil
+    local own = self.job.pool
+    own.running[self] = nil
+    if self.outcome then
+        self.outcome.called_from = self.called_from
+        own.past[self] = self.number
+    end
     self.job:close()
     self.job, self.target, self.args = nil, nil, nil
     return true
@@ -175,10 +181,21 @@ function meta:__tostring()
     return ("process %s (pid %s, %s)"):format(self.name or "?", self.known_pid or "?", describe(self))
 end
 
-function meta:__gc()
-    if described(self) and not is_elsewhere(self) then
-        core.report(("nobody asked for the result of %s"):format(outcome.uncaught(self.outcome)))
-    end
+-- Once only.
+local function tell(self)
+    if not described(self) or is_elsewhere(self) then return end
+    self.asked = true
+    core.report(("nobody asked for the result of %s"):format(outcome.uncaught(self.outcome)))
+end
+meta.__gc = tell
+
+--- Tells of all that have ended, as nobody will ask for them any more.
+function Processes:tell()
+    local list = {}
+    for process in pairs(self.past) do list[#list + 1] = process end
+    table.sort(list, function(a, b) return a.number < b.number end)
+    for _, process in ipairs(list) do tell(process) end
+    self.past = setmetatable({}, { __mode = "k" })
 end
 
 -- The options of M.new.
@@ -227,7 +244,7 @@ function Process:start()
     if self.owner then check.fail("the process has been started already") end
     local own = own_state()
     own.started = own.started + 1
-    self.name, self.owner = self.name or "process-" .. own.started, own.owner
+    self.name, self.owner, self.number = self.name or "process-" .. own.started, own.owner, own.started
     local before = current
     current = setmetatable({ name = self.name, parent = M.current().name, ours = true }, meta)
     local ok, job = pcall(Job.start, own, self.target, { items = { self.args }, n = 1 },

@@ -35,6 +35,7 @@ local EXIT_TIMEOUT <const> = 10
 ---@field waits table         waits for one of some futures: a set
 ---@field remote boolean?    its workers are on other machines
 ---@field ships_only boolean? its workers inherit nothing from the script
+---@field is_ending boolean? the end of the script ends it
 ---@field given_up boolean    its work is not waited for at the end of the script
 local State = {}
 State.__index = State
@@ -274,6 +275,25 @@ function State:join(timeout)
     self:write_out(timeout ~= nil)
     release(self)
     return true
+end
+
+-- As join, for a pool that has nothing to do. The collector does this at any place of the
+-- script, so no callbacks run.
+local function let_go(state)
+    local engine = state.core
+    engine:stop()
+    while has_workers(engine) do engine:step() end
+    engine:close()
+end
+
+--- Nobody has it any more: its workers have the time for their end that others have at the
+--- end of the script. Where the state closes, that has been, or is not to be; the end itself finds
+--- pools that the collector comes to next.
+function State:__gc()
+    if self.ended or self.size == 0 or self.remote or self.owner ~= core.pid() then return end
+    if self.is_ending or ending.is_closing() then return end
+    self.ended = true
+    core.try(let_go, self)
 end
 
 --- Kills the workers and cancels all tasks that have not ended.

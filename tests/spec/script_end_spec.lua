@@ -95,6 +95,10 @@ local awaited = {
         local log = setmetatable({ write = note }, Log)
         for i = 1, 3 do pool.apply_async(math.abs, i):on_done(function(f) log.write(f:get()) end) end]],
         "1 2 3 closed" },
+    ["callbacks that use what is younger than the submission"] = { [[
+        local f = pool.apply_async(os.execute, "sleep 0.1")
+        local log = io.open(path, "a")
+        f:on_done(function() log:write "a\n" end)]], "a" },
     ["callbacks that fail, and others"] = { [[
         local f = pool.apply_async(math.abs, 1)
         f:on_done(function() error "oops" end)
@@ -115,6 +119,37 @@ local last = {
     ["the exit function of a pool without workers"] = { [[
         local p = pool.new { workers = 0, exit = function() note "exit" end }
         p:map(math.abs, { 1 })]], "exit" },
+    ["the exit function of a pool without workers, which uses what is younger than the pool"] = { [[
+        local log
+        local p = pool.new { workers = 0, exit = function() log:write "exit\n" end }
+        log = io.open(path, "a")
+        p:map(math.abs, { 1 })]], "exit" },
+    ["the exit function of a pool without workers, and what it submits"] = { [[
+        local p = pool.new { workers = 0, exit = function()
+            pool.apply_async(os.execute, "sleep 0.1"):on_done(function() note "callback" end)
+        end }
+        p:map(math.abs, { 1 })]], "callback" },
+    ["exit functions of a pool that was forgotten"] = { [[
+        local function job()
+            local p = pool.new { workers = 2, exit = function() note "exit" end }
+            p:map(function() os.execute "sleep 0.05" end, { 1, 2, 3, 4 }, { chunk = 1 })
+        end
+        job()
+        collectgarbage() collectgarbage()
+        note "end"]], "exit exit end" },
+    ["exit functions of many such pools, collected by the way"] = { [[
+        collectgarbage "generational"
+        for i = 1, 5 do pool.new { workers = 1, exit = function() note "exit" end }:apply(math.abs, i) end
+        for i = 1, 1e5 do local t = { {} } end]], "exit exit exit exit exit" },
+    ["exit functions of a pool that was closed and forgotten"] = { [[
+        do
+            local p = pool.new { workers = 1, exit = function() note "exit" end }
+            p:apply_async(math.abs, 1):on_done(function() note "done" end)
+            p:close()
+        end
+        os.execute "sleep 0.1"
+        pool.apply_async(math.abs, 1)
+        collectgarbage() collectgarbage()]], "done exit" },
     ["what exit functions write to files"] = { [[
         local p = pool.new { workers = 2, init = function() log = io.open(path, "a") end,
             exit = function() log:write("bye\n") end }
@@ -145,6 +180,9 @@ local finalized = {
     ["finalizers of a used up worker"] = { FINAL .. [[
         local p = pool.new { workers = 1, max_tasks = 1 }
         for i = 1, 2 do p:apply(make, i) end]], "final final" },
+    ["finalizers of a pool that was forgotten"] = { FINAL .. [[
+        do pool.new(1):apply(make) end
+        collectgarbage() collectgarbage()]], "final" },
     ["finalizers of a process"] = { FINAL .. [[process.spawn(make)]], "final" },
     ["finalizers in a script that runs in a coroutine"] = { FINAL .. [[
         coroutine.wrap(function()
@@ -297,6 +335,45 @@ describe("what nobody caught", function()
             _, output = run("luas.report = function(text) error 'no' end " .. faults, { by = by })
             for _, words in ipairs { "in a callback", "in a process", "in exit" } do assert.matches(words, output) end
         end)
+    end)
+end)
+
+-- Stock Lua closes a file before it tells the library of the end, if it is younger than the last call.
+describe("what a script opened last", function()
+    for name, text in pairs {
+        ["is open for callbacks"] = [[
+            local log
+            pool.apply_async(os.execute, "sleep 0.1"):on_done(function() log:write "a\n" end)
+            log = io.open(path, "a")]],
+        ["is open for the exit function of a pool without workers"] = [[
+            local log
+            local p = pool.new { workers = 0, exit = function() log:write "a\n" end }
+            p:apply(math.abs, 1)
+            log = io.open(path, "a")]],
+        ["is open for retries.on"] = [[
+            local log
+            pool.with { retries = { on = function() log:write "a\n" return false end } }:apply_async(error, "so")
+            log = io.open(path, "a")]],
+        ["is open for luas.report"] = [[
+            process.spawn(error, "so")
+            local log = io.open(path, "a")
+            luas.report = function(message) if message:find "so" then log:write "a\n" end end]],
+    } do
+        it(name, function()
+            local lines, output, status = run(text)
+            assert.are.same({ "a", "", 0 }, { lines, output, status })
+        end)
+    end
+
+    it("is open under stock Lua, too, if the library is called after it", function()
+        local lines, output, status = run([[
+            local log
+            process.spawn(error, "so")
+            pool.apply_async(os.execute, "sleep 0.1"):on_done(function() log:write "callback\n" end)
+            log = io.open(path, "a")
+            luas.report = function(message) if message:find "so" then log:write "report\n" end end
+            pool.apply_async(math.abs, 1)]], { by = helpers.interpreters["lua5.4"] and "lua5.4" or "luas" })
+        assert.are.same({ "callback report", "", 0 }, { lines, output, status })
     end)
 end)
 
