@@ -14,12 +14,14 @@ static luas__hashmap_slot *slot_of(const luas__hashmap *m, luas__hash key)
 }
 
 /* At most three quarters are in use. */
-static bool make_room(luas__hashmap *m)
+static bool make_room(luas__hashmap *m, size_t extra)
 {
-    size_t old = m->slots != NULL ? m->mask + 1 : 0;
-    if (m->count < old - old / 4)
+    size_t old = m->slots != NULL ? m->mask + 1 : 0, size = old > 0 ? old : FIRST_SLOTS;
+    while (m->count + extra > size - size / 4)
+        size *= 2;
+    if (size == old)
         return true;
-    luas__hashmap bigger = {.mask = (old > 0 ? 2 * old : FIRST_SLOTS) - 1, .count = m->count};
+    luas__hashmap bigger = {.mask = size - 1, .count = m->count};
     bigger.slots = calloc(bigger.mask + 1, sizeof *bigger.slots);
     if (bigger.slots == NULL)
         return false;
@@ -37,6 +39,11 @@ void luas__hashmap_release(luas__hashmap *m)
     *m = (luas__hashmap){.slots = NULL};
 }
 
+void luas__hashmap_reserve(luas__hashmap *m, size_t extra)
+{
+    (void)make_room(m, extra);
+}
+
 uint32_t *luas__hashmap_find(const luas__hashmap *m, luas__hash key)
 {
     if (m->slots == NULL)
@@ -47,7 +54,7 @@ uint32_t *luas__hashmap_find(const luas__hashmap *m, luas__hash key)
 
 uint32_t *luas__hashmap_add(luas__hashmap *m, luas__hash key)
 {
-    if (!make_room(m))
+    if (!make_room(m, 1))
         return NULL;
     luas__hashmap_slot *s = slot_of(m, key);
     if (!s->used) {

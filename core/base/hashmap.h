@@ -22,6 +22,9 @@ typedef struct luas__hashmap {
 /* Frees the storage; the table is empty and usable again. */
 void luas__hashmap_release(luas__hashmap *m);
 
+/* Makes room for so many more keys; without memory there is none. */
+void luas__hashmap_reserve(luas__hashmap *m, size_t extra);
+
 /* The number of this key; NULL: it is not there. Valid until something is added. */
 uint32_t *luas__hashmap_find(const luas__hashmap *m, luas__hash key);
 

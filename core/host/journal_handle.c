@@ -96,7 +96,10 @@ static luas__journal_group *check_group(lua_State *L, int index)
 static int load_group(lua_State *L)
 {
     luas__journal_group *g = check_group(L, 1);
-    int64_t n = luas__journal_job_load(g, lua_toboolean(L, 3) ? &g->others : &g->own, luaL_checkinteger(L, 2));
+    if (lua_isinteger(L, 6))
+        luas__hashmap_reserve(lua_toboolean(L, 5) ? &g->others.keys : &g->own.keys, (size_t)lua_tointeger(L, 6));
+    int64_t n = luas__journal_job_load(g, lua_toboolean(L, 5) ? &g->others : &g->own, luaL_checkinteger(L, 2),
+                                       luaL_checkinteger(L, 3), luaL_checkinteger(L, 4));
     if (n < 0)
         luas__fail(L, "the journal cannot be read: %s",
                    n == LUAS_EPROTO ? g->journal->api->errmsg(g->journal->db) : luas_strerror((int)n));
@@ -314,6 +317,7 @@ static int part_stage(lua_State *L)
     bool is_star = lua_toboolean(L, 4);
     lua_settop(L, 4);
     lua_getiuservalue(L, 1, PART_HOOKS);
+    luas__hashmap_reserve(&p->job->group->met, (size_t)n);
     for (lua_Integer i = 1; i <= n; i++) {
         lua_geti(L, 2, i);
         if (is_star)

@@ -14,7 +14,7 @@
  *   lost(J) -> n                    outcomes for which there was no room
  *   refusal(message) -> message     the program's exit status will be that of a wrong command line
  *   group(J, row, {values, discards, seeded, again, trusts}) -> G
- *   load(G, job, is_other) -> n     what an earlier job has come to
+ *   load(G, job, first, last, is_other, n) -> n   what an earlier job has come to, in these rows, about n
  *   part(G, hooks) -> P             for a job of the engine
  *
  *   P:stage(items, n, star)   P:stage_values(...)     the next tasks

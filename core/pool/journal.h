@@ -26,7 +26,7 @@ typedef struct luas__journal {
     luas__reader reader;
     const luas__sqlite *api;
     sqlite3 *db;            /* NULL once closed */
-    sqlite3_stmt *insert, *select;
+    sqlite3_stmt *insert, *insert_many, *select;
     luas__fork_detect fork_detect;
     int64_t interval;       /* ns */
     double epoch;           /* seconds; the real time when CLOCK_MONOTONIC was 0 */

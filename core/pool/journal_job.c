@@ -91,7 +91,8 @@ static uint8_t kind_of(const char *name)
 enum { C_ID, C_KEY, C_KIND, C_TOOK, C_ATTEMPTS, C_STATUS, C_VALUE };
 
 static const char loading[] =
-    "SELECT id, key, kind, took, attempts, status, value FROM outcome WHERE job = ? ORDER BY id";
+    "SELECT id, key, kind, took, attempts, status, value FROM outcome WHERE job = ?"
+    " AND id BETWEEN ? AND ? ORDER BY id";
 
 static int load_payload(luas__journal *j, sqlite3_stmt *s, luas__journal_known *into, luas__journal_place *p)
 {
@@ -135,7 +136,7 @@ static int load_row(luas__journal *j, sqlite3_stmt *s, luas__journal_known *into
     return 0;
 }
 
-static int64_t load(luas__journal *j, luas__journal_known *into, int64_t job)
+static int64_t load(luas__journal *j, luas__journal_known *into, int64_t job, int64_t first, int64_t last)
 {
     const luas__sqlite *api = j->api;
     sqlite3_stmt *s;
@@ -144,6 +145,8 @@ static int64_t load(luas__journal *j, luas__journal_known *into, int64_t job)
     if (j->db == NULL || api->prepare_v2(j->db, loading, -1, &s, NULL) != SQLITE_OK)
         return LUAS_EPROTO;
     api->bind_int64(s, 1, job);
+    api->bind_int64(s, 2, first);
+    api->bind_int64(s, 3, last);
     while (rc == 0 && (step = api->step(s)) == SQLITE_ROW) {
         rc = load_row(j, s, into, job);
         n++;
@@ -152,10 +155,10 @@ static int64_t load(luas__journal *j, luas__journal_known *into, int64_t job)
     return rc < 0 ? rc : step != SQLITE_DONE ? LUAS_EPROTO : n;
 }
 
-int64_t luas__journal_job_load(luas__journal_group *g, luas__journal_known *into, int64_t job)
+int64_t luas__journal_job_load(luas__journal_group *g, luas__journal_known *into, int64_t job, int64_t first, int64_t last)
 {
     pthread_mutex_lock(&g->journal->reader.lock);
-    int64_t n = load(g->journal, into, job);
+    int64_t n = load(g->journal, into, job, first, last);
     pthread_mutex_unlock(&g->journal->reader.lock);
     return n;
 }

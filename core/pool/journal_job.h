@@ -98,9 +98,9 @@ luas__journal_job *luas__journal_job_use(luas__journal_job *j);
 void luas__journal_job_drop(luas__journal_job *j);
 void luas__journal_job_drop_group(luas__journal_group *g);
 
-/* Loads what jobs of the file have come to; later outcomes win. Returns how many, or LUAS_ENOMEM, or
+/* Loads what a job of the file has come to, by the rows from the first to the last; later outcomes win. Returns how many, or LUAS_ENOMEM, or
    LUAS_EPROTO if the file cannot be read. */
-int64_t luas__journal_job_load(luas__journal_group *g, luas__journal_known *into, int64_t job);
+int64_t luas__journal_job_load(luas__journal_group *g, luas__journal_known *into, int64_t job, int64_t first, int64_t last);
 
 /* The next task has this input. Returns a luas__journal_verdict, or LUAS_ENOMEM. */
 int luas__journal_job_stage(luas__journal_job *j, luas__hash input);

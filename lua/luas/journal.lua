@@ -151,7 +151,6 @@ local function begin_run(self, given)
     query(self, "INSERT INTO run(started, host, boot, pid, born, argv, lua, luas) VALUES(?, ?, ?, ?, ?, ?, ?, ?)",
         os.time(), host, boot, core.pid(), (born(core.pid())), argv(), tools.release, core.version)
     self.run = query(self, "SELECT last_insert_rowid()")[1][1]
-    if is_old then query(self, "CREATE INDEX IF NOT EXISTS outcome_by_job ON outcome(job)") end
 end
 
 local function in_transaction(self, given)
@@ -163,6 +162,18 @@ local function in_transaction(self, given)
         return id, pid
     end
     query(self, "COMMIT")
+end
+
+-- Where the outcomes of earlier jobs are. Mostly those of a job are together: there is no index while runs
+-- write. Where many lie between those of others one is made.
+local function find_rows(self)
+    local rows, span = 0, 0
+    for _, row in ipairs(query(self, "SELECT job, min(id), max(id), count(*) FROM outcome GROUP BY job")) do
+        local old = self.old[row[1]]
+        if old then old.first, old.last, old.count = row[2], row[3], row[4] end
+        rows, span = rows + row[4], span + row[3] - row[2] + 1
+    end
+    if span > 8 * rows then query(self, "CREATE INDEX IF NOT EXISTS outcome_by_job ON outcome(job)") end
 end
 
 -- The jobs of earlier runs, by what they are: their pool, verb and ordinal.
@@ -177,6 +188,7 @@ local function read_jobs(self)
         list[#list + 1] = { id = id, run = run, code = hash, trusts = trusts == 1, refused = refused == 1, has_values = has_values == 1, lua = lua }
         self.old[id] = list[#list]
     end
+    find_rows(self)
 end
 
 -- The journal of this state that has this run.
@@ -353,17 +365,21 @@ local function insert_code(self, made)
     put(self, "COMMIT")
 end
 
+local function load_job(made, old, is_other)
+    return old.first and tools.load(made.group, old.id, old.first, old.last, is_other, old.count) or 0
+end
+
 -- What earlier runs have come to.
 local function load(self, made, own, others)
     local n = 0
     for _, old in ipairs(own) do
-        n = tools.load(made.group, old.id)
+        n = load_job(made, old)
         if n > 0 and not old.has_values and made.verb ~= "each" then
             raise(self, ("it has no values of run %d (values = false), which %s would need"):format(old.run, made.verb))
         end
     end
     made.others = 0
-    for _, old in ipairs(others) do made.others = made.others + tools.load(made.group, old.id, true) end
+    for _, old in ipairs(others) do made.others = made.others + load_job(made, old, true) end
 end
 
 -- What is known of a job of this run.
