@@ -15,6 +15,7 @@
 #include "encoder.h"
 #include "names.h"
 #include "names_scan.h"
+#include "stable_names.h"
 #include "user_calls.h"
 #include "value_format.h"
 #include "xxh.h"
@@ -214,15 +215,24 @@ static bool is_file(lua_State *L, const char *module, size_t len)
 
 /* ---- names ---- */
 
+/* Pops the payload of a name of the object below it. */
 static bool put_name(lua_State *L, const walk *w, int type)
 {
     size_t len, module_len;
+    int object = lua_gettop(L) - 1;
     const char *payload = lua_tolstring(L, -1, &len);
     const char *module = type == WIRE_NAME ? luas__names_module(payload, len, &module_len) : NULL;
+    if (module != NULL) {
+        lua_pushvalue(L, -2);
+        if (luas__stable_names_push(L, S_NAMES)) {
+            module = payload = lua_tolstring(L, -1, &len);
+            module_len = strcspn(module, "\1");
+        }
+    }
     bool is_known = module == NULL || is_file(L, module, module_len);
     if (is_known)
-        put_text(L, w, type == WIRE_NAME ? 'N' : 'S', payload, len);
-    lua_pop(L, 1);
+        put_text(L, w, module != NULL ? 'N' : 'S', payload, len);
+    lua_settop(L, object);
     return is_known;
 }
 

@@ -31,6 +31,8 @@ typedef struct group {
 /* User values of a part: the hooks, and the group. */
 enum { PART_HOOKS = 1, PART_GROUP };
 
+enum { USUAL_INPUT = 64 };
+
 typedef struct part {
     luas__journal_job *job;
     luas__buffer bytes;     /* of the input that is looked at */
@@ -124,7 +126,7 @@ static int new_part(lua_State *L)
     lua_pushvalue(L, 1);
     lua_setiuservalue(L, 3, PART_GROUP);
     p->job = luas__journal_job_new(g);
-    return p->job != NULL ? 1 : no_memory(L);
+    return p->job != NULL && luas__buffer_reserve(&p->bytes, USUAL_INPUT) == 0 ? 1 : no_memory(L);
 }
 
 static int drop_part(lua_State *L)

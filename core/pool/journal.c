@@ -176,7 +176,7 @@ int luas__journal_read(luas__journal *j, sqlite3_stmt *s, int column, luas__buff
     size_t len = (size_t)api->column_bytes(s, column);
     int type = api->column_type(s, column);
     if (type == SQLITE_BLOB || type == SQLITE_NULL)
-        return luas__buffer_append(out, bytes, len);
+        return len > 0 ? luas__buffer_append(out, bytes, len) : 0;
     int rc = luas__mp_write_array(out, 1);
     if (rc < 0)
         return rc;

@@ -195,6 +195,7 @@ static enum luas__journal_verdict judge(luas__journal_job *j, luas__hash key)
     const luas__journal_place *p = find(&g->own, key);
     bool is_other = p == NULL && (p = find(&g->others, key)) != NULL;
     j->seen = p;
+    j->seen_other = is_other;
     if (p == NULL)
         return LUAS__JOURNAL_NEW;
     if (is_other && !g->trusts)
@@ -208,11 +209,13 @@ static enum luas__journal_verdict judge(luas__journal_job *j, luas__hash key)
 static int copy_payload(luas__journal_job *j, luas__journal_staged *s)
 {
     const luas__journal_group *g = j->group;
-    const luas__journal_known *k = j->seen >= g->own.places && j->seen < g->own.places + g->own.count ? &g->own : &g->others;
+    const luas__journal_known *k = j->seen_other ? &g->others : &g->own;
     luas__buffer *to = &j->staged.bytes;
     s->place = *j->seen;
     s->is_known = true;
     s->place.at = (int64_t)to->len;
+    if (j->seen->len == 0 && j->seen->at >= 0)
+        return 0;
     if (j->seen->at >= 0)
         return luas__buffer_append(to, luas__buffer_bytes(&k->bytes) + j->seen->at, j->seen->len);
     int64_t len = luas__journal_payload(j->journal, j->seen->row, to);

@@ -75,7 +75,8 @@ typedef struct luas__journal_job {
         luas__buffer bytes; /* payloads of those that are known */
     } staged;
     uint64_t index;         /* of the task that was staged last */
-    const luas__journal_place *seen;    /* what was found for it, or NULL */
+    const luas__journal_place *seen;    /* what was found for it, or NULL; */
+    bool seen_other;        /* among the group's `others` */
     luas__hash *keys;       /* of the tasks that were fed, from 1 on */
     size_t nkeys, cap;
 } luas__journal_job;

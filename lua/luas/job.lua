@@ -117,7 +117,10 @@ local function start_array(self, items, n)
     local how = carry.how(self)
     self.fed, self.exhausted, self.total = n, true, n
     local keys = self.options.limit and not self.is_call and limit.of_items(self, items, n)
-    if self.journal and not self.staged then self.journal:stage(items, n, self.star) end
+    if self.journal and not self.staged then
+        self.journal:stage(items, n, self.star)
+        self:check_pool()
+    end
     local shipped = how ~= "inherit" and (how == "ship" or not is_long(self, n)) and carry.ship(self)
     if shipped then
         if keys then self.handle:keys(keys) end
@@ -275,7 +278,10 @@ end
 local function start_call(self, ...)
     if self.options.journal then
         self.journal = journal.part(self, self.how)
-        if self.journal then self.journal:stage_values(...) end
+        if self.journal then
+            self.journal:stage_values(...)
+            self:check_pool()
+        end
     end
     if is_watched(self) then watch(self) end
     return ship_call(self, ...)

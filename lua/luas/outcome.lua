@@ -102,7 +102,8 @@ local describe = {
     crash = function(o)
         if o.machine_lost then return ("its machine %s %s"):format(o.machine, o.machine_lost) end
         if o.worker == 0 then return how_it_ended(o) end
-        return ("%s %s (%s)"):format(o.name and "it" or "its worker", how_it_ended(o), where(o))
+        local who = o.recorded and "" or (" (%s)"):format(where(o)) -- whom a journal tells of nobody knows
+        return ("%s %s%s"):format(o.name and "it" or "its worker", how_it_ended(o), who)
     end,
     timeout = function(o)
         if o.pending then return ("not finished after %g s; it goes on"):format(o.limit) end

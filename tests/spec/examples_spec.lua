@@ -201,4 +201,27 @@ describe("examples", function()
         assert.equal("wordcount: cannot read /dev/null: neither a file nor a folder\n", output)
         assert.equal(1, status)
     end)
+
+    it("convert: killed and run again it goes on where it was", function()
+        local from, to = folder .. "/from", folder .. "/to"
+        shell.must(("mkdir %s %s"):format(from, to))
+        local n, bytes = 60, 0
+        for i = 1, n do
+            local text = ("line %d\n"):format(i):rep(20000)
+            shell.write(("%s/%d"):format(from, i), text)
+            bytes = bytes + #text
+        end
+        local command = ("%s -j 2 %s/scripts/examples/convert.lua %s %s"):format(luas, root, from, to)
+        shell.run(([[%s & host=$!
+            while [ ! -e %s/20 ] && kill -0 $host 2>/dev/null; do sleep 0.005; done; sleep 0.06; kill -9 $host; wait $host]])
+            :format(command, to))
+        local total, all, before = shell.must(command):match "(%d+) files, (%d+) bytes %((%d+) of them done before%)"
+        assert.equal(n, tonumber(total))
+        assert.equal(bytes, tonumber(all))
+        assert.is_true(tonumber(before) > 0, "nothing was known")
+        assert.equal(("LINE 7\n"):rep(20000), shell.read(to .. "/7"))
+        shell.write(from .. "/7", "changed\n")
+        assert.is_truthy(shell.must(command):find(("%d of them done before"):format(n - 1)))
+        assert.equal("CHANGED\n", shell.read(to .. "/7"))
+    end)
 end)

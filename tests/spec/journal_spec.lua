@@ -173,6 +173,14 @@ describe("a journal", function()
         assert.is_truthy(output:find 'task 2 %(input 2%): its worker exited with status 3 .*resume = "failed" runs it again', output)
     end)
 
+    it("is not misled by a pool that a key ends", function()
+        local output = go [[
+            local p = pool.new { workers = 1 }
+            local options = { journal = { path = journal, key = function(x) p:terminate() return x end } }
+            print(pcall(p.map, p, function() end, { 1 }, options))]]
+        assert.are.equal("false\tthe pool was terminated\n", output)
+    end)
+
     it("does not record what was cancelled", function()
         local text = map("{ 1, 2, 3, 4, 5, 6 }", "function(x) ran(x) if x == 1 then error 'one' end return x end", "journal")
         go((text:gsub("workers = 2", "workers = 1, chunk = 1")))
@@ -315,6 +323,16 @@ describe("modules", function()
         refused("module 'rates' changed since run 1 (./rates.lua)", text)
         write(2, "")
         expect("2", "", text)
+    end)
+
+    it("may have an object together, whichever is met first in a run", function()
+        local own = map("{ 1 }", "function(x) ran(x) return first(x) and pool and 2 * x end", nil, [[package.path = './?.lua;' .. package.path
+            local first
+            for i = 1, 12 do first = require('m' .. i).of end]])
+        sh.write(folder .. "/one.lua", "return function(x) return x end")
+        for i = 1, 12 do sh.write(("%s/m%d.lua"):format(folder, i), "local one = require 'one' return { a = one, of = one }") end
+        expect("2", "1", own)
+        for _ = 1, 4 do expect("2", "", own) end
     end)
 
     it("count where the function requires them itself", function()
