@@ -107,7 +107,8 @@ SHIP, INHERIT = 'luas, carry = "ship"', 'luas, carry = "inherit"'
 
 def carried(name, entries, shipped):
     """A row of who carries a captured table best, in which shipping does `shipped` of the work."""
-    return Row(f"carry_{name}", f"100 maps of 8 tasks over a captured table of {entries} entries", 100,
+    return Row(f"carry_{name}", "100 maps of 8 tasks, each as long as their median, over a captured "
+               f"table of {entries} entries", 100,
                lambda n: n * 72 * (int(entries.replace(" ", "")) // 8),
                [luas(f"carry_{name}_auto"), luas(f"carry_{name}_ship", SHIP, shipped),
                 luas(f"carry_{name}_inherit", INHERIT)],

@@ -181,16 +181,21 @@ function rows.captured_warm(n)
     return sum(mapped(function(i) return captured[i * 1000] end, integers(n)))
 end
 
--- So many maps over a captured table, each of which has to get the table to the workers.
+-- So many maps over a captured table, each of which has to get the table to the workers. Counts
+-- the median for each, because what else runs makes some of them far longer.
 local function carried(entries, carry, n)
     local captured, items = table_of(entries), integers(8)
     local function field(i) return captured[i * (entries // 8)] end
     for _ = 1, 5 do pool.map(field, items, { carry = carry }) end
-    return timed(function()
-        local total = 0
-        for _ = 1, n do total = total + sum(pool.map(field, items, { carry = carry })) end
-        return total
-    end)
+    local times, total = {}, 0
+    for i = 1, n do
+        local begin = now()
+        total = total + sum(pool.map(field, items, { carry = carry }))
+        times[i] = now() - begin
+    end
+    table.sort(times)
+    print(("seconds %.9f"):format(n * times[(n + 1) // 2]))
+    return total
 end
 
 for size, entries in pairs { ["10k"] = 10000, ["30k"] = 30000, ["1m"] = 1000000 } do
