@@ -322,6 +322,36 @@ function Future:on_done(callback)
     due.run()
 end
 
+-- Waits as a plain coroutine does: whoever drives the pool resumes it.
+local function pause(set)
+    local thread = coroutine.running()
+    set(function()
+        if coroutine.status(thread) ~= "suspended" then return end -- it was closed
+        local ok, raised = coroutine.resume(thread)
+        if not ok then error(raised, 0) end
+    end)
+    coroutine.yield()
+end
+
+--- As `get`, for a coroutine of an event loop: it yields until the future has ended, and the loop goes on.
+--- The loop drives the pool: it calls `pool.step(0)` when `pool.fileno()` is readable. That resumes
+--- the coroutine. A loop that resumes its coroutines itself is told by `wait(set)`: it calls
+--- `set(f)` with a function that the future calls once it has ended, and then waits for that in
+--- the loop's way. Where nothing can yield this is `get`.
+---@param wait (fun(set: fun(f: fun())))?
+---@return any ...
+function Future:await(wait)
+    if wait ~= nil then check.argument(wait, 1, "await", "function") end
+    if not coroutine.isyieldable() or self:ready() then return self:get() end
+    local tell
+    self:on_done(function() if tell then tell() end end)
+    while not resolve(self) do
+        (wait or pause)(function(f) tell = f end)
+        tell = nil
+    end
+    return self:get()
+end
+
 local function check_futures(futures, what)
     if type(futures) ~= "table" or getmetatable(futures) == Future then
         check.fail(("bad argument #1 to '%s' (a list of futures expected, got %s)"):format(

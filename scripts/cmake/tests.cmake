@@ -88,7 +88,8 @@ set_tests_properties(msgpack_peer PROPERTIES TIMEOUT 300)
 
 add_programs(benchmarks benchmarks "scripts/benchmarks/floors/*.c;scripts/benchmarks/runners/*.c"
     ${lua_floors} ${core_floors} ${whole_lua})
-add_programs(examples embed scripts/embed/*.c luas::luas PkgConfig::LUA)
+# The others need libraries of loops, or C++: tests/spec/embed_examples_spec.lua builds them.
+add_programs(examples embed "scripts/embed/no_lua.c;scripts/embed/own_state.c" luas::luas PkgConfig::LUA)
 add_programs(hosts hosts tests/fuzz/*_host.c luas::luas)
 
 if(LUAS_FUZZ)

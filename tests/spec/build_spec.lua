@@ -197,7 +197,7 @@ describe("an installation that was moved", function()
             quote(prefix .. "/lib/lua/5.4/?.so"), quote('pool = require "luas".pool ' .. PRINT))))
     end)
 
-    for file in must("ls scripts/embed/*.c"):gmatch("([^/\n]+)%.c\n") do
+    for _, file in ipairs {"no_lua", "own_state"} do
         it("compiles and runs " .. file .. ".c with what pkg-config says", function()
             local expected = must(quote(build .. "/embed/" .. file))
             assert.is_true(#expected > 0)
