@@ -113,3 +113,16 @@ describe("a server in a loop of Lua", function()
         end
     end
 end)
+
+describe("a server in C", function()
+    for name, package in pairs { microhttpd = "libmicrohttpd", libuv = "libuv", glib = "glib-2.0" } do
+        it("answers each request once: " .. name, function()
+            local folder = shell.folder()
+            must(("cc -std=gnu11 -Wall -Wextra -Werror -o %s/http tests/support/servers/http_%s.c -Icore -L%s -Wl,-rpath,%s -lluas $(pkg-config --cflags --libs %s)")
+                :format(quote(folder), name, quote(build), quote(build), package))
+            local output = must(("tests/support/servers/run %s/http"):format(quote(folder)))
+            assert.equal("20: 200 6765 8\n22: 200 17711 4\ncrash: 500 its worker exited with status 9 4\n", output)
+            must("rm -r " .. quote(folder))
+        end)
+    end
+end)
