@@ -280,7 +280,7 @@ typedef enum luas_retry { LUAS_RETRY_CRASHES, LUAS_RETRY_ERRORS, LUAS_RETRY_ANY 
 typedef struct luas_options {
     size_t size;            /* of this struct; luas_pool_open sets it */
     const char *script;     /* a Lua file that defines functions; each worker runs it once */
-    int workers;            /* 0: one for each CPU that this process may use */
+    int workers;            /* at most 4096; 0: one for each CPU that this process may use */
     double timeout;         /* seconds for a call; 0: none */
     int retries;            /* further tries of a call that failed: see retry_on */
     struct luas_shared *shared; /* the script's module `shared` makes its objects in this
@@ -315,10 +315,10 @@ typedef struct luas_options {
     const char *exit;       /* another one, which a worker calls when it is told to end; or NULL */
     double exit_timeout;    /* seconds that a worker has from then on; 0: no limit */
     uint64_t max_tasks;     /* after so many calls a worker is replaced; 0: never */
-    uint64_t memory;        /* bytes that a worker may have: Lua raises an error when there would be
+    uint64_t memory;        /* bytes, at least 1 MB, that a worker may have: Lua raises an error when there would be
                                more, and the worker is killed if it has them all the same; 0: no
                                limit */
-    uint64_t max_memory;    /* bytes from which on a worker is replaced after its call; 0: none */
+    uint64_t max_memory;    /* bytes, at least 1 MB, from which on a worker is replaced after its call; 0: none */
     luas_output output;
     luas_line *on_line;     /* with LUAS_OUTPUT_LINES, and only then */
     void *line_data;        /* passed to on_line */
@@ -516,7 +516,8 @@ LUAS_API int luas_resize(luas_pool *pool, int workers);
  * they say of arguments, setup, init, exit and why. What else they say is ignored. Workers
  * end when they have done the calls that they have begun; calls that have not begun go to the new
  * ones. On failure everything is as before: as for luas_pool_open the script cannot be read or
- * does not compile. That it fails when workers run it is seen later, as there.
+ * does not compile. That it fails when workers run it is seen later, as there; and a pool whose
+ * workers cannot start (LUAS_EBROKEN) goes on with a script that can.
  */
 LUAS_API int luas_reload(luas_pool *pool, const luas_options *options);
 

@@ -6,6 +6,7 @@
 #include "cpus.h"
 #include "embed.h"
 #include "error.h"
+#include "pool_options.h"
 #include "renewal.h"
 
 /* ---- workers ---- */
@@ -17,7 +18,7 @@ int luas_pool_trim(luas_pool *p)
 
 int luas_resize(luas_pool *p, int workers)
 {
-    if (workers < 0)
+    if (workers < 0 || workers > LUAS__MOST_WORKERS)
         return LUAS_EINVAL;
     int rc = luas__pool_resize(p->pool, workers > 0 ? workers : luas__cpus_count());
     if (rc == 0)
@@ -93,7 +94,7 @@ static void keep_rest(const luas_pool *p, luas_options *o)
 {
     o->shared = (luas_shared *)(uintptr_t)p->kit.shared;
     o->memory = p->kit.memory;
-    o->max_memory = p->kit.is_weighed;
+    o->max_memory = p->kit.is_weighed; /* that it is, not how much */
     o->name = luas__embed_kit_words(luas__buffer_bytes(&p->kit.words), p->kit.words.len).name;
 }
 

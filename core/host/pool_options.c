@@ -42,7 +42,8 @@ static const option options[] = {
     {"name", TEXT, offsetof(luas__pool_options, label), offsetof(luas_options, name), NULL},
 };
 
-enum { OPTIONS = sizeof options / sizeof *options };
+/* In less a worker could not even start. */
+enum { OPTIONS = sizeof options / sizeof *options, LEAST_MEMORY = 1 << 20 };
 
 /* A value on its way. */
 typedef union value {
@@ -117,9 +118,9 @@ static value take_value(const luas_options *from, const option *of)
 static bool is_valid(const option *of, const value *v)
 {
     switch (of->kind) {
-    case WHOLE: return v->whole >= 0;
+    case WHOLE: return v->whole >= 0 && v->whole <= LUAS__MOST_WORKERS;
     case WORD: return v->whole >= 0 && v->whole <= LUAS_OUTPUT_LINES;
-    case BYTES: return v->count <= SIZE_MAX;
+    case BYTES: return v->count == 0 || (v->count >= LEAST_MEMORY && v->count <= SIZE_MAX);
     case SECONDS: return !isnan(v->seconds);
     case COUNT: case TEXT: break;
     }

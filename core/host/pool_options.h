@@ -10,6 +10,9 @@
 #include "luas.h"
 #include "state.h"
 
+/* As many workers may a pool have; lua/luas/options.lua says so, too. */
+enum { LUAS__MOST_WORKERS = 4096 };
+
 /* Reads the table at the index, which lua/luas/options.lua has checked. */
 void luas__pool_options_read(lua_State *L, int table, luas__pool_options *o);
 

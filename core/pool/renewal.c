@@ -15,6 +15,17 @@ static void end_mother(luas__pool *p)
     p->spawn.had_mother = false;
 }
 
+/* As when the pool was opened: what could not start has nothing to do with the next. */
+static void recover(luas__pool *p)
+{
+    p->health.broken = 0;
+    p->health.initialized = false;
+    p->health.failed_starts = p->health.refusals = 0;
+    p->health.retry_at = 0;
+    luas__buffer_truncate(&p->health.why, 0);
+    luas__buffer_truncate(&p->health.payload, 0);
+}
+
 /* Without memory it keeps its tasks, and is told later. */
 static void end_worker(luas__pool *p, luas__worker *w)
 {
@@ -28,8 +39,7 @@ int luas__renewal_begin(luas__pool *p)
     if (luas__state_lock(p) < 0)
         return LUAS_EFOREIGN;
     end_mother(p);
-    p->health.failed_starts = p->health.refusals = 0;
-    p->health.retry_at = 0;
+    recover(p);
     for (int i = 0; i < p->nworkers; i++)
         if (p->workers[i]->state < LUAS__WORKER_STOPPING)
             end_worker(p, p->workers[i]);

@@ -71,6 +71,7 @@ static void test_resizing(void)
 {
     luas_pool *pool = open_source("function f() return 1 end function spin(s) local t = os.clock() + s while os.clock() < t do end end", 3);
     CHECK_INT(luas_resize(pool, -1), LUAS_EINVAL);
+    CHECK_INT(luas_resize(pool, 4097), LUAS_EINVAL);
     CHECK_INT(luas_resize(pool, 1), 0);
     await_workers(pool, 1);
     CHECK_INT(ask(pool, "f"), 1);
@@ -157,6 +158,28 @@ static void test_a_bad_script_changes_nothing(void)
     luas_pool_close(pool);
 }
 
+/* The script raises when workers run it: the next one heals the pool. */
+static void test_after_a_script_that_fails(void)
+{
+    luas_pool *pool = open_source("function version() return 1 end", 2);
+    luas_outcome o;
+    CHECK_INT(ask(pool, "version"), 1);
+    for (int i = 0; i < 2; i++) {
+        CHECK_INT(luas_reload(pool, &(luas_options){.source = "error 'no database'"}), 0);
+        submit(pool, "version", luas_nil());
+        await(pool, &o);
+        CHECK_INT(o.kind, LUAS_ERROR);
+        CHECK(strstr(o.message, "no database") != NULL);
+        while (luas_next(pool, &o) == 0)
+            CHECK(luas_wait(pool, 20) != 0);
+        CHECK_INT(luas_next(pool, &o), LUAS_EBROKEN);
+        CHECK(strstr(luas_pool_why(pool), "no database") != NULL);
+        CHECK_INT(luas_reload(pool, &(luas_options){.source = "function version() return 2 end"}), 0);
+        CHECK_INT(ask(pool, "version"), 2);
+    }
+    luas_pool_close(pool);
+}
+
 /* ---- the end ---- */
 
 static void test_draining(void)
@@ -199,6 +222,7 @@ int main(void)
     RUN(test_old_calls_end_in_old_workers);
     RUN(test_many_times_under_load);
     RUN(test_a_bad_script_changes_nothing);
+    RUN(test_after_a_script_that_fails);
     RUN(test_draining);
     RUN(test_in_a_copy);
 }

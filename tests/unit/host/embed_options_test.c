@@ -225,7 +225,7 @@ static void test_nonsense(void)
 {
     luas_pool *pool;
     const luas_options bad[] = {
-        {.count = -1}, {.count = 1}, {.workers = -1}, {.idle = NAN}, {.exit_timeout = NAN}, {.grace = NAN},
+        {.count = -1}, {.count = 1}, {.workers = -1}, {.workers = 4097}, {.memory = 1}, {.max_memory = 1000}, {.idle = NAN}, {.exit_timeout = NAN}, {.grace = NAN},
         {.init_timeout = NAN}, {.output = (luas_output)4}, {.output = LUAS_OUTPUT_LINES}, {.on_line = hear},
         {.output = LUAS_OUTPUT_TAG, .on_line = hear}, {.setup_size = 3},
         {.count = 1, .arguments = &(luas_value){.type = (luas_type)9}},
