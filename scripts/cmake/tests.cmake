@@ -41,7 +41,7 @@ foreach(floor base wire proc shared pool cluster codec worker host)
     list(APPEND unit_tests ${floor_tests})
 endforeach()
 # Their allocations fail when they want them to.
-foreach(test nomem_test codec_nomem_test host_nomem_test results_test shared_failures_test)
+foreach(test nomem_test codec_nomem_test host_nomem_test results_test tables_nomem_test shared_failures_test)
     if(TARGET tests_${test})
         target_link_options(tests_${test} PRIVATE
             -Wl,--wrap=malloc,--wrap=calloc,--wrap=realloc,--wrap=free)
