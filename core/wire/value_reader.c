@@ -60,11 +60,10 @@ static int take(luas__mp_reader *in, luas_value *v)
 
 static int open_table(luas_reader *r, const luas_value *v)
 {
-    const unsigned char *at = (const unsigned char *)v->bytes;
-    luas__mp_reader in = {at, at + v->len};
-    luas__mp_token t;
-    if (v->type != LUAS_OTHER || at == NULL)
+    if (v->type != LUAS_OTHER || v->bytes == NULL)
         return LUAS_EINVAL;
+    luas__mp_reader in = {(const unsigned char *)v->bytes, (const unsigned char *)v->bytes + v->len};
+    luas__mp_token t;
     if (luas__mp_read(&in, &t) != 1)
         return LUAS_EPROTO;
     if (t.type != MP_ARRAY && t.type != MP_MAP)

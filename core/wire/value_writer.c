@@ -51,8 +51,12 @@ static bool is_key(const luas_value *v)
 
 static bool is_whole(const luas_value *v)
 {
+    if (v->type != LUAS_OTHER)
+        return true;
+    if (v->bytes == NULL || v->len == 0)
+        return false;
     luas__mp_reader in = {(const unsigned char *)v->bytes, (const unsigned char *)v->bytes + v->len};
-    return v->type != LUAS_OTHER || (v->len > 0 && luas__mp_skip(&in) == 0 && in.at == in.end);
+    return luas__mp_skip(&in) == 0 && in.at == in.end;
 }
 
 /* One more value goes where the writer is. */
@@ -75,8 +79,7 @@ static bool wants_key(const luas_writer *w)
 
 static int add(luas_writer *w, const luas_value *v)
 {
-    bool is_bad = (v->type == LUAS_OTHER && v->bytes == NULL) || !is_whole(v) || (wants_key(w) && !is_key(v));
-    int rc = is_bad ? LUAS_EINVAL : luas__plain_value_write(&w->bytes, v);
+    int rc = !is_whole(v) || (wants_key(w) && !is_key(v)) ? LUAS_EINVAL : luas__plain_value_write(&w->bytes, v);
     return rc < 0 ? rc : count(w);
 }
 
