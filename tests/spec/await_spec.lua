@@ -74,8 +74,8 @@ describe("await", function()
         for i = 1, 20 do
             coroutine.wrap(function()
                 local x = p:apply_async(function(n) return n + 1 end, i):await()
-                sum = sum + p:map_async(function(n) return 2 * n end, { x }):await()[1]
-                left = left - 1
+                local doubled = p:map_async(function(n) return 2 * n end, { x }):await()
+                sum, left = sum + doubled[1], left - 1
             end)()
         end
         drive(p, function() return left == 0 end)
@@ -84,7 +84,12 @@ describe("await", function()
 
     it("two coroutines can await one future", function()
         local future, seen = gate(p), 0
-        for _ = 1, 2 do coroutine.wrap(function() seen = seen + future:await() end)() end
+        for _ = 1, 2 do
+            coroutine.wrap(function()
+                local one = future:await()
+                seen = seen + one -- which is read after the wait
+            end)()
+        end
         drive(p, function() return seen == 2 end)
     end)
 
