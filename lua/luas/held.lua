@@ -3,7 +3,7 @@
 --- `go_on`, which is called then.
 
 local core = require "luas.core"
-local heap = require "luas.heap"
+local heap = require("luas.later").open "luas.heap"
 
 local M = {}
 

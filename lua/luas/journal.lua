@@ -4,10 +4,10 @@
 --- or a job; core/pool/journal.h writes what becomes of tasks. Many pools and jobs may share one.
 
 local check = require "luas.check"
-local code = require "luas.journal_code"
 local core = require "luas.core"
 local due = require "luas.due"
 local later = require "luas.later"
+local code = later.open "luas.journal_code"
 local inspect = later.open "luas.inspect"
 
 local fail = check.fail

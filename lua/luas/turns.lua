@@ -3,7 +3,7 @@
 --- in the job's queue.
 
 local core = require "luas.core"
-local heap = require "luas.heap"
+local heap = require("luas.later").open "luas.heap"
 local later = require "luas.later"
 local held = later.open "luas.held"
 

@@ -7,7 +7,7 @@ local helpers = require("tests.support.helpers")
 -- (a signal comes between the engine and the reader); and all that is wrong.
 local MOMENTS <const> = [[
     local luas = require "luas"
-    local core, inline, pool = require "luas.core", require "luas.inline", luas.pool
+    local core, due, pool = require "luas.core", require "luas.due", luas.pool
     local function two(i) if i == 2 then error("two", 0) end return i end
     local cut, others, lacking, armed = 0, 0, 0, false
     local function hook()
@@ -41,7 +41,7 @@ local MOMENTS <const> = [[
         local ok, o = interrupted(count, p.map, p, two, { 1, 2, 3 }, options)
         if not ok and type(o) == "table" and o.n then check(o) else others = others + 1 end
         if core.now() - before > 1.5 then print(count, "slow") end
-        if inline.depth() ~= 0 then print(count, "depth") end
+        if due.level() ~= 0 then print(count, "depth") end
         if #p:map(math.sqrt, { 4, 9 }) ~= 2 then print(count, "broken") end
     end
     p:close()
