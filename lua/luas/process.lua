@@ -191,6 +191,8 @@ meta.__gc = tell
 
 --- Tells of all that have ended, as nobody will ask for them any more.
 function Processes:tell()
+    while next(self.running) and self:step(0) do end
+    for process in pairs(self.running) do settle(process) end -- daemons, too
     local list = {}
     for process in pairs(self.past) do list[#list + 1] = process end
     table.sort(list, function(a, b) return a.number < b.number end)

@@ -328,6 +328,18 @@ describe("what nobody caught", function()
         end)
     end)
 
+    it("is on stderr where a daemon failed before the end", function()
+        helpers.each_interpreter(function(by)
+            local _, output = run([[
+                local p = process.new { daemon = true, target = function() error("so", 0) end }:start()
+                -- until it is a zombie, with all its threads, or reaped by the library's
+                os.execute(("cd /proc/%d/task && while [ -d /proc/%d ] && { ! grep -q ') Z' /proc/%d/stat || [ $(ls | wc -l) != 1 ]; }; do :; done")
+                    :format(p.pid, p.pid, p.pid)) ]],
+                { by = by })
+            assert.matches("process process%-1: so", output)
+        end)
+    end)
+
     it("goes to luas.report where there is one, and to stderr if that fails", function()
         helpers.each_interpreter(function(by)
             local lines, output = run("luas.report = function(text) note(text:match 'in %a+ ?%a*') end " .. faults, { by = by })
