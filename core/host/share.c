@@ -414,7 +414,7 @@ int luas__share_encode(lua_State *L, int index, luas__arena *a, luas__share_scra
     a->collects = collected;
     uint32_t n = a->npacked - before;
     a->npacked = before;
-    if (luas__buffer_append(&s->ids, (const char *)(a->packed + before), n * sizeof *a->packed) < 0) {
+    if (n > 0 && luas__buffer_append(&s->ids, (const char *)(a->packed + before), n * sizeof *a->packed) < 0) {
         luas__arena_keep_release(a, a->packed + before, n);
         lua_pushstring(L, luas_strerror(LUAS_ENOMEM));
         return LUAS_ENOMEM;
