@@ -159,9 +159,10 @@ int luas_shared_value(luas_shared *s, int64_t value, luas_object **object)
 /* Gives up what came with the item that was got last: nobody can ask for it any more. */
 static void forget_item(luas_object *o)
 {
-    const uint64_t *ids = (const uint64_t *)(void *)luas__buffer_bytes(&o->ids);
-    if (o->ids.len > 0)
+    if (o->ids.len > 0) {
+        const uint64_t *ids = (const uint64_t *)(void *)luas__buffer_bytes(&o->ids);
         luas__arena_keep_remove(&o->object, ids, (uint32_t)(o->ids.len / sizeof *ids));
+    }
     luas__buffer_truncate(&o->item, 0);
     luas__buffer_truncate(&o->ids, 0);
 }
