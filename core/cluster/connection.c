@@ -266,6 +266,19 @@ static int set_options(luas__connection *link, natsOptions *o, const luas__conne
     return rc;
 }
 
+/* A server's challenge is another one each time. Debian's libnats 3.4 answers one in about 300 wrongly,
+   and is refused: then it is asked again. */
+enum { TRIES_WITH_NKEY = 3 };
+
+static int try_to_connect(luas__connection *link, natsOptions *o, const luas__connection_options *given)
+{
+    int rc, tries = given->nkey != NULL ? TRIES_WITH_NKEY : 1;
+    do
+        rc = link->nats->natsConnection_Connect(&link->connection, o);
+    while (--tries > 0 && rc == LUAS__NATS_REFUSED);
+    return rc;
+}
+
 static int connect_to(luas__connection *link, const luas__connection_options *given, const luas__server *server, char *why)
 {
     natsOptions *o = NULL;
@@ -273,7 +286,7 @@ static int connect_to(luas__connection *link, const luas__connection_options *gi
     block_signals(&before);
     int rc = link->nats->natsOptions_Create(&o);
     SET(rc, set_options(link, o, given, server));
-    SET(rc, link->nats->natsConnection_Connect(&link->connection, o));
+    SET(rc, try_to_connect(link, o, given));
     if (o != NULL)
         link->nats->natsOptions_Destroy(o);
     restore_signals(&before);

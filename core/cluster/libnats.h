@@ -19,7 +19,8 @@ typedef void natsConnectionHandler(natsConnection *, void *);
 typedef void natsOnCompleteCB(void *);
 typedef void natsErrHandler(natsConnection *, natsSubscription *, int, void *);
 
-enum { LUAS__NATS_OK = 0, LUAS__NATS_CONNECTED = 2, LUAS__NATS_CLOSED = 3, LUAS__NATS_NO_RESPONDERS = 34 };
+enum { LUAS__NATS_OK = 0, LUAS__NATS_CONNECTED = 2, LUAS__NATS_CLOSED = 3, LUAS__NATS_REFUSED = 11,
+       LUAS__NATS_NO_RESPONDERS = 34 };
 
 #define LUAS__NATS(X) \
     X(const char *, natsStatus_GetText, (int)) \
