@@ -15,6 +15,8 @@ local HOST <const> = [[
     local core = require "luas.core"
     local finish = core.now() + SECONDS
     local p <close> = pool.new{cluster = cluster.url, key = cluster.key, lost_after = 1}
+    print "connected"
+    io.stdout:flush()
     local jobs, tasks, retries = 0, 0, 0
     while core.now() < finish do
         local n, salt = math.random(1, 60), math.random(1000)
@@ -82,6 +84,8 @@ local script = helpers.write_script(("cluster = { url = %q, key = %q } "):format
 local log = c.folder .. "/host.log"
 local pid = tonumber(shell.must(("%s %s >%s 2>&1 </dev/null & echo $!"):format(helpers.program, script, log)))
 c.pids[#c.pids + 1] = pid
+-- A host that finds no server at its start has an error, and that is right.
+helpers.eventually(helpers.within(20), function() return shell.read(log):find "connected" or not helpers.alive(pid) end)
 local finish = os.time() + seconds
 while os.time() < finish and helpers.alive(pid) do
     local kind = kinds[math.random(#kinds)]

@@ -4,7 +4,7 @@
 local pool = require("luas").pool
 local range = require("tests.support.helpers").range
 
-local ROWS <const> = 40000
+local ROWS <const> = 60000
 
 local function row(i) return { id = i, name = "row " .. i % 100, price = i / 4 } end
 

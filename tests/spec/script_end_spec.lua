@@ -364,7 +364,8 @@ describe("what a script opened last", function()
             log = io.open(path, "a")]],
         ["is open for retries.on"] = [[
             local log
-            pool.with { retries = { on = function() log:write "a\n" return false end } }:apply_async(error, "so")
+            local on = function() log:write "a\n" return false end
+            pool.with { retries = { on = on } }:apply_async(function() os.execute "sleep 0.2" error "so" end)
             log = io.open(path, "a")]],
         ["is open for luas.report"] = [[
             process.spawn(error, "so")
