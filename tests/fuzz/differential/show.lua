@@ -10,7 +10,7 @@ local classes = {}
 
 local unimportant = {
     pid = true, worker = true, worker_name = true, traceback = true, attempts = true, took = true,
-    output = true, called_from = true, name = true,
+    output = true, called_from = true, name = true, call = true,
 }
 
 -- A task that does not stop when its time is over is killed where it has a worker.
