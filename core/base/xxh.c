@@ -5,6 +5,8 @@
 #include <pthread.h>
 #include <string.h>
 
+#include "library.h"
+
 /* Shared by all threads of the process. Never changed once it is filled. */
 static luas__hash (*hash)(const void *, size_t);
 static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -12,9 +14,7 @@ static pthread_once_t once = PTHREAD_ONCE_INIT;
 static void load(void)
 {
     static const char *const names[] = {"libxxhash.so.0", "libxxhash.so", "libxxhash.dylib"};
-    void *library = NULL;
-    for (size_t i = 0; library == NULL && i < sizeof names / sizeof *names; i++)
-        library = dlopen(names[i], RTLD_NOW | RTLD_LOCAL);
+    void *library = luas__library_open(names, sizeof names / sizeof *names);
     void *address = library != NULL ? dlsym(library, "XXH3_128bits") : NULL;
     memcpy(&hash, &address, sizeof address);
 }

@@ -6,23 +6,18 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "library.h"
+
 /* Shared by all threads of the process. Never changed once it is filled. */
 static luas__lmdb functions;
 static char reason[256];
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 
-static void *open_library(void)
-{
-    static const char *const names[] = {"liblmdb.so.0", "liblmdb.so", "liblmdb.dylib"};
-    void *library = NULL;
-    for (size_t i = 0; library == NULL && i < sizeof names / sizeof *names; i++)
-        library = dlopen(names[i], RTLD_NOW | RTLD_LOCAL);
-    return library;
-}
+static const char *const names[] = {"liblmdb.so.0", "liblmdb.so", "liblmdb.dylib"};
 
 static void load(void)
 {
-    void *library = open_library(), *address;
+    void *library = luas__library_open(names, sizeof names / sizeof *names), *address;
     if (library == NULL) {
         snprintf(reason, sizeof reason, "a shared table needs the library LMDB, which cannot be "
                  "loaded (Debian's package is liblmdb0)");
