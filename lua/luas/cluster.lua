@@ -99,7 +99,7 @@ local function new(given, cluster)
     self.lost_after = given.lost_after or names.LOST_AFTER
     self.output = given.output or core.run and core.run.output or "inherit"
     self.run, self.chunks, self.out, self.agents = self.tools.random(), {}, 0, machines.new(self)
-    self.fetches, self.reconnects, self.opened = {}, 0, core.now()
+    self.fetches, self.arrived, self.reconnects, self.opened = {}, {}, 0, core.now()
     self.subject = prefix .. "t." .. names.hex(self.run)
     link:serve(self.run)
     link:listen(link:inbox() .. ".>", "_")
@@ -388,12 +388,20 @@ function Task:value(bytes)
     if not ok and core.stopped(results) then error(results, 0) end
 end
 
+-- The user's function decides. Where a stop interrupts it, the task has its outcome all the same.
+local function ask(self, fields)
+    local ok, again = pcall(self.job.policy.decide, self:complete(fields))
+    if ok then return again end
+    if not self.settled then self:cancel() end
+    error(again, 0)
+end
+
 -- Seconds until it is started again; nil: it is not.
 function Task:pause_after(kind, fields)
     local policy = self.job.policy
     if kind == "value" or (policy.retries or 0) == 0 or self.job.pool.closed then return nil end
     local again = retry.wanted(policy, kind, self.attempts)
-    if again == nil then again = policy.decide(self:complete(fields)) end
+    if again == nil then again = ask(self, fields) end
     if not again then return nil end
     local seed = policy.seed or math.floor(core.now() * 1e9)
     return retry.pause(policy, self.attempts, retry.draw(seed, self.index, self.attempts))
@@ -404,7 +412,8 @@ end
 ---@param fields table?    of an outcome that is no value
 ---@param results table?
 function Task:finish(kind, fields, results)
-    if self.settled or kind == "timeout" and self.job:expire() then return end
+    if kind == "timeout" and self.job:expire() and not self.settled then return self:cancel() end
+    if self.settled then return end
     if fields then fields.kind = kind end
     local pause = self:pause_after(kind, fields)
     if self.settled then return end -- the function that decided has cancelled it
@@ -471,10 +480,27 @@ local function settle_one(self, task, agent, o)
     task:finish(o.kind, describe(task.job, agent, o))
 end
 
-local function settle(self, chunk, agent, results)
-    for i, task in ipairs(chunk.tasks) do
-        if not task.settled then settle_one(self, task, agent, results[i]) end
+-- What has become of a chunk. User code may raise in the midst of it: then the rest comes with the next step.
+local function settle(self, chunk)
+    while chunk.at <= #chunk.tasks do
+        local i = chunk.at
+        chunk.at = i + 1
+        if not chunk.tasks[i].settled then settle_one(self, chunk.tasks[i], chunk.from, chunk.results[i]) end
     end
+    retire(self, chunk)
+end
+
+local function settle_all(self)
+    while self.arrived[1] do
+        local chunk = self.arrived[1]
+        settle(self, chunk)
+        if self.arrived[1] == chunk then table.remove(self.arrived, 1) end -- user code may have taken a step
+    end
+end
+
+local function arrive(self, chunk, agent, results)
+    chunk.results, chunk.from, chunk.at = results, agent, 1
+    self.arrived[#self.arrived + 1] = chunk
 end
 
 local function learn(job, seconds, n)
@@ -493,9 +519,9 @@ local function on_result(self, agent_id, token, body)
     local owner = self.link:withdraw(token)
     if not chunk or owner ~= agent_id then return false end
     begin(chunk, agent_id)
-    retire(self, chunk)
     learn(chunk.job, seconds, #chunk.tasks)
-    settle(self, chunk, agent, results)
+    arrive(self, chunk, agent, results)
+    settle_all(self)
     return true
 end
 
@@ -547,6 +573,7 @@ end
 ---@return boolean
 function Pool:receive()
     local news = false
+    settle_all(self)
     while true do
         local kind, type_, run, agent, token, body, _, status, verdict, subject = self.link:next()
         if not kind then return news end
@@ -575,16 +602,16 @@ end
 function Pool:lose(agent, why)
     local lost = {}
     for _, chunk in pairs(self.chunks) do
-        if chunk.agent == agent.id then lost[#lost + 1] = chunk end
+        if chunk.agent == agent.id and not chunk.results then lost[#lost + 1] = chunk end
     end
     table.sort(lost, function(a, b) return a.token < b.token end)
     for _, chunk in ipairs(lost) do
-        retire(self, chunk)
-        for _, task in ipairs(chunk.tasks) do
-            agent:count "crash"
-            task:finish("crash", { machine = agent.name, machine_lost = why })
-        end
+        local crashes = {}
+        for i = 1, #chunk.tasks do crashes[i] = { kind = "crash", machine_lost = why } end
+        self.link:withdraw(chunk.token)
+        arrive(self, chunk, agent, crashes)
     end
+    settle_all(self)
 end
 
 -- Chunks that the server did not confirm, or that nobody takes although there is room.

@@ -120,6 +120,7 @@ local function forget(self, chunk)
     if self.chunks[chunk.key] ~= chunk then return end
     self.chunks[chunk.key] = nil
     self.asked[chunk.nonce] = nil
+    if chunk.want then self.asked[chunk.want.nonce] = nil end -- what comes of it now would start the chunk
     if chunk.state ~= "done" then self.active = self.active - 1 end
     if chunk.blob then self.link:drop(chunk.blob) end
 end

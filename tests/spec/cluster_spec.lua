@@ -124,6 +124,30 @@ describe("over agents", function()
             print(p:apply(function() return 1 end), f:cancel() ~= nil and not f:successful())]])
     end)
 
+    it("a deadline that comes while agents time out leaves no task without an outcome", function()
+        assert.equal("100\t100\n", output [[
+            local function spin() while true do end end
+            local n, over = 0, 0
+            for _ = 1, 20 do
+                local _, m, failures = p:map(spin, {1, 2, 3, 4, 5}, {deadline = 0.1, on_error = "collect"})
+                for i = 1, m do if failures[i].kind == "cancelled" then over = over + 1 end end
+                n = n + m
+            end
+            print(n, over)]])
+    end)
+
+    it("what is cancelled while its code is fetched never runs", function()
+        assert.equal("done\n", output [[
+            local big = ("x"):rep(2000000)
+            for i = 1, 6 do
+                local f = p:apply_async(function() while #big > 0 do end return i end)
+                p:apply(tostring, i)
+                f:cancel()
+            end
+            p:map(function(x) return x end, {1, 2, 3, 4, 5, 6, 7, 8}, {chunk = 1})
+            print "done"]])
+    end)
+
     it("init runs once in each worker before its first task", function()
         assert.equal("db\t1\nfalse\ttrue\n", cluster:output([[
             local q <close> = pool.new{cluster = cluster.url, key = cluster.key, init = function() db, n = "db", (n or 0) + 1 end}
