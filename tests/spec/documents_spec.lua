@@ -18,7 +18,7 @@ setup(function()
     local there = folder .. "/luas"
     must(("cmake --install %s --prefix %s"):format(quote(program:match "^(.*)/"), quote(there)))
     must("mkdir " .. quote(folder .. "/work"))
-    environment = ([[cd %s && export PATH=%s/bin:"$PATH" LUA_CPATH=%s/lib/lua/5.4/?.so NO_COLOR=1 \
+    environment = ([[cd %s && export PATH=%s/bin:"$PATH" LUA_CPATH="%s/lib/lua/5.4/?.so;;" NO_COLOR=1 \
         PKG_CONFIG_PATH=%s/lib/pkgconfig LD_LIBRARY_PATH=%s/lib LUAS_HISTORY= ; ]])
         :format(quote(folder .. "/work"), there, there, there, there)
 end)
@@ -28,6 +28,18 @@ teardown(function() must("rm -rf " .. quote(folder)) end)
 -- Runs a line of sh where luas is installed.
 local function run(line)
     return shell.run(("timeout -s KILL 60 sh -c %s"):format(quote(environment .. line)))
+end
+
+-- While f runs, a web server gives the files of the folder.
+local function with_server(f)
+    local server = assert(io.popen(([[cd %s && python3 -m http.server --bind 127.0.0.1 8642 >/dev/null 2>&1 & echo $!
+        for i in $(seq 100); do curl -s -o /dev/null http://127.0.0.1:8642/ && break; sleep 0.1; done]])
+        :format(quote(folder .. "/work"))))
+    local pid = server:read()
+    server:close()
+    local ok, why = pcall(f)
+    must("kill " .. pid)
+    assert(ok, why)
 end
 
 local function gives(expected, line)
@@ -105,8 +117,9 @@ local function define(block, name, blocks, i)
         assert.equal("text", block.language)
     else
         assert.is_truthy(check[block.language], ("no way to run a block of '%s'"):format(block.language))
-        assert.is_truthy(not block.mark or block.mark == "by lua5.4", "unknown mark: " .. tostring(block.mark))
-        check[block.language](block)
+        local served = block.mark == "with a server"
+        assert.is_truthy(not block.mark or block.mark == "by lua5.4" or served, "unknown mark: " .. tostring(block.mark))
+        if served then with_server(function() check[block.language](block) end) else check[block.language](block) end
     end
 end
 

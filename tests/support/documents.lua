@@ -7,6 +7,7 @@
 --
 --   file NAME    the block is the file of that name, which a later block uses
 --   by lua5.4    a script for the stock interpreter
+--   with a server  http://127.0.0.1:8642/ gives the files of the folder meanwhile
 --   fragment     only a part: its syntax is checked
 --   picture      no code
 
