@@ -11,8 +11,10 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 
 import chart
+import conditions
 import measure
 import report
 import session
@@ -25,16 +27,24 @@ AGENTS = ["curl/7.88", "Mozilla/5.0", "luas", "bot"]
 def options():
     parser = argparse.ArgumentParser(
         prog="scripts/bench", description="Measures luas beside its peers.")
-    parser.add_argument("--rounds", type=int, default=5, metavar="N",
+    parser.add_argument("--rounds", type=int, metavar="N",
                         help="runs of each program, in turn (default 5)")
     parser.add_argument("--only", metavar="ROW,ROW", help="these rows: "
                         + ", ".join(row.name for row in works.ROWS))
+    unfair = parser.add_mutually_exclusive_group()
+    unfair.add_argument("--busy", nargs="?", const="one", choices=("one", "all"),
+                        help="a foreign process on one CPU, or on all")
+    unfair.add_argument("--cold", action="store_true",
+                        help="no warm-up; freed memory goes back to the machine before each program")
+    unfair.add_argument("--first", action="store_true", help="the first call, its pool opened for it")
     parser.add_argument("--quick", action="store_true",
                         help="one round of a tenth of the work: to see that it runs")
     parser.add_argument("--json", metavar="FILE", help="write the figures there")
     parser.add_argument("--plot", metavar="FILE.svg", help="draw the ratios there")
     given = parser.parse_args()
-    given.rows = pick_rows(parser, given.only)
+    given.condition = conditions.pick(given)
+    given.rows = pick_rows(parser, given.condition.rows, given.only)
+    given.rounds = given.condition.rounds if given.rounds is None else given.rounds
     if given.rounds < 1:
         parser.error("--rounds must be at least 1")
     if given.quick:
@@ -42,15 +52,15 @@ def options():
     return given
 
 
-def pick_rows(parser, only):
+def pick_rows(parser, rows, only):
     if only is None:
-        return works.ROWS
+        return rows
     names = only.split(",")
-    known = [row.name for row in works.ROWS]
+    known = [row.name for row in rows]
     for name in names:
         if name not in known:
             parser.error(f"no row {name!r}; there are: {', '.join(known)}")
-    return [row for row in works.ROWS if row.name in names]
+    return [row for row in rows if row.name in names]
 
 
 # ---- the machine and who is there ----
@@ -125,11 +135,12 @@ def environment_for(folder):
 
 
 class Bench:
-    def __init__(self, given, folder):
-        self.given = given
-        self.environment = environment_for(folder)
+    def __init__(self, given, folder, foreign):
+        self.given, self.foreign = given, foreign
+        self.environment = environment_for(folder) | given.condition.environment()
         self.luas = os.environ["LUAS"]
         self.cpus = self.ask_for_cpus()
+        self.left = self.cpus  # what foreign processes have left of them in the last run of luas
         self.programs = works.Programs(
             self.luas, os.environ["BENCH"], self.cpus, Files(folder).lines)
         self.versions = versions(self.programs, self.environment)
@@ -158,9 +169,15 @@ class Bench:
     def run(self, row, entry):
         count = self.count(row, entry)
         if entry.program == "ideal":
-            return measure.Run(sum(works.seconds(count)) / self.cpus)
-        return measure.run(self.programs.command(entry, count), row.result(count),
-                           self.environment, LIMIT)
+            return measure.Run(sum(works.seconds(count)) / self.left)
+        self.given.condition.prepare()
+        began, taken = time.perf_counter(), self.foreign.taken()
+        run = measure.run(self.programs.command(entry, count), row.result(count),
+                          self.environment, LIMIT)
+        if entry.label == works.LUAS:
+            taken = self.foreign.taken() - taken
+            self.left = self.cpus - taken / (time.perf_counter() - began)
+        return run
 
     def round(self):
         """Each program once, in turn, those that failed before left out."""
@@ -178,13 +195,16 @@ class Bench:
 
     def facts(self):
         return {"machine": machine(self.cpus), "cpus": self.cpus, "rounds": self.given.rounds,
+                "condition": self.given.condition.text, "load": os.getloadavg()[0],
                 "quick": self.given.quick, "versions": self.versions}
 
     def show(self):
-        print(machine(self.cpus))
+        print(f"{machine(self.cpus)}; load {os.getloadavg()[0]:.1f}")
+        if self.given.condition.text:
+            print(self.given.condition.text)
         print("quick: a tenth of the work, once; these figures compare nothing"
               if self.given.quick else
-              f"medians of {self.given.rounds} runs; half of their spread; ratio to the row's "
+              f"medians of {self.given.rounds} runs; half of their spread; the least; ratio to the row's "
               "reference")
         print("; ".join(f"{name}: {text or 'not here'}" for name, text in self.versions.items()))
         for row, figures in self.measured:
@@ -197,8 +217,9 @@ def main():
     session.end_on_signals()
     folder = tempfile.mkdtemp(prefix="luas-bench-")
     try:
-        bench = Bench(given, folder)
-        bench.rounds()
+        with conditions.Foreign(given.condition.busy) as foreign:
+            bench = Bench(given, folder, foreign)
+            bench.rounds()
         bench.show()
         if given.json:
             report.write_json(given.json, bench.facts(), bench.measured)

@@ -76,7 +76,7 @@ def number(x):
 def entry_line(f, reference):
     if not f.measured:
         return f"  {f.label:34} not measured: {f.error or 'was not there'}"
-    cells = [f"  {f.label:34} {duration(f.median):>9} +-{f.spread * 100:3.0f}%"]
+    cells = [f"  {f.label:34} {duration(f.median):>9} +-{f.spread * 100:3.0f}% {duration(min(f.runs)):>9}"]
     if reference:
         cells.append(f"{number(f.median / reference.median):>8}")
     if reference and f.label in LIMITS:
@@ -115,7 +115,7 @@ def entry_record(f, reference):
     record = {"label": f.label, "share": f.share, "seconds": f.runs}  # of all the work
     if not f.measured:
         return record | {"error": f.error or "was not there"}
-    record |= {"median": f.median, "spread": f.spread}
+    record |= {"median": f.median, "min": min(f.runs), "spread": f.spread}
     if f.peak:
         record["peak_bytes"] = f.peak
     if reference:

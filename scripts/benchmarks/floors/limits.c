@@ -5,6 +5,7 @@
  *   limits blob N     N blocks of 4 MB through one pipe, into one buffer
  *   limits kept N     the same, each block into fresh memory and kept
  *   limits start N    N times eight forks, then eight waits
+ *   limits first N    N times two pipes and a fork, and a byte there and back
  *
  * Says as all programs here do how many `seconds` the work took, and a `result`
  * that shows that it was done.
@@ -130,6 +131,40 @@ static long start(long n)
     return n * FORKS;
 }
 
+static int first_once(void)
+{
+    int there[2], back[2];
+    char byte = 'x';
+    open_pipe(there);
+    open_pipe(back);
+    pid_t pid = fork_child();
+    if (pid == 0) {
+        close(there[1]);
+        echo(there[0], back[1]);
+    }
+    write_all(there[1], &byte, 1);
+    int good = read_all(back[0], &byte, 1) == 1;
+    close(there[1]);
+    close(there[0]);
+    close(back[0]);
+    close(back[1]);
+    return good;
+}
+
+/* The child ends by itself once the pipe is closed: its end is no part of the first answer. */
+static long first(long n)
+{
+    int status;
+    long done = 0;
+    double begin = now();
+    for (long i = 0; i < n; i++)
+        done += first_once();
+    say_seconds(now() - begin);
+    while (wait(&status) > 0)
+        ;
+    return done;
+}
+
 int main(int argc, char **argv)
 {
     const char *row = argc > 2 ? argv[1] : "";
@@ -140,8 +175,10 @@ int main(int argc, char **argv)
         result = receive_blocks(n, strcmp(row, "kept") == 0);
     else if (strcmp(row, "start") == 0)
         result = start(n);
+    else if (strcmp(row, "first") == 0)
+        result = first(n);
     else {
-        fputs("usage: limits rtt|blob|kept|start N\n", stderr);
+        fputs("usage: limits rtt|blob|kept|start|first N\n", stderr);
         return 2;
     }
     printf("result %ld\n", result);
