@@ -23,6 +23,7 @@
 #include "modules.h"
 #include "prompt.h"
 #include "reports.h"
+#include "selftest.h"
 #include "shell.h"
 #include "signals.h"
 #include "traceback.h"
@@ -39,6 +40,7 @@ typedef struct command {
     int workers; /* of -j; -1 when not given */
     bool ignore_environment, interactive, version, execute, help;
     bool is_shell; /* an option of shell.h is there: files follow, and no script */
+    bool selftest;
     bool is_rest; /* what follows is for that option */
     luas__reports reports;
     luas__cluster cluster;
@@ -250,6 +252,8 @@ static bool parse_option(command *cmd, int *i)
     }
     if (strcmp(option, "-h") == 0 || strcmp(option, "--help") == 0) {
         cmd->help = true;
+    } else if (strcmp(option, "--selftest") == 0) {
+        cmd->selftest = true;
     } else if (strcmp(option, "-E") == 0) {
         cmd->ignore_environment = true;
     } else if (strcmp(option, "-i") == 0) {
@@ -284,6 +288,9 @@ static bool parse(command *cmd)
         }
     }
     cmd->script = i < cmd->argc ? i : cmd->argc;
+    if (cmd->selftest && !cmd->help && (i < cmd->argc || cmd->is_shell || cmd->interactive)) {
+        return refuse(cmd, "'%s' runs nothing else", "--selftest");
+    }
     const char *lonely = cmd->help ? NULL : luas__reports_misfit(&cmd->reports);
     return lonely == NULL || refuse(cmd, "'%s' needs --journal FILE", lonely);
 }
@@ -465,6 +472,9 @@ static int run_command(lua_State *L, const command *cmd)
     }
     if (code == EXIT_SUCCESS && luas__cluster_is_command(&cmd->cluster)) {
         return run_tool(L, cmd, luas__cluster_push(L, &cmd->cluster));
+    }
+    if (code == EXIT_SUCCESS && cmd->selftest) {
+        return run_tool(L, cmd, luas__selftest_push(L));
     }
     if (code == EXIT_SUCCESS && cmd->is_shell) {
         return run_shell(L, cmd);

@@ -17,6 +17,7 @@ static const char scripts[] =
     "  -E             ignore environment variables\n"
     "  -W             turn warnings on\n"
     "  -h             show this help (also --help)\n"
+    "  --selftest     ten seconds: does luas keep its promise on this machine, and how fast is it?\n"
     "  --             stop handling options\n"
     "  -              stop handling options and execute stdin\n"
     "    luas -e 'print(pool.reduce(math.abs, {-7, 5}, math.max))'\n"

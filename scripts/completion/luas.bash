@@ -18,7 +18,7 @@ _luas_arguments()
     esac
 }
 
-_luas_options='-e -i -j -l -v -E -W -h --help --version --bar --report --trace --joblog --output --tag
+_luas_options='-e -i -j -l -v -E -W -h --help --version --selftest --bar --report --trace --joblog --output --tag
     -p -n --where --map --begin --end --unordered --count --sum --min --max --mean --by
     -F --csv --tsv --header --json --record -0 --block --run --args --timeout --retries --halt
     --journal --resume --resume-failed --on-change --explain --results --failed --format
