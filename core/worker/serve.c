@@ -490,9 +490,26 @@ void luas__serve_fail(luas__channel *c, const char *why)
         luas__channel_flush(c);
 }
 
+/* A text on the stack that tells only what type the value 1 has: what is in it, if it is a table
+   (lua/luas/outcome.lua). */
+static void look_into(lua_State *L)
+{
+    int text = lua_gettop(L);
+    luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_LOADED_TABLE);
+    if (lua_getfield(L, -1, "luas.outcome") == LUA_TTABLE && lua_getfield(L, -1, "in_words") == LUA_TFUNCTION) {
+        lua_pushvalue(L, 1);
+        lua_pushvalue(L, text);
+        if (lua_pcall(L, 2, 1, 0) == LUA_OK && lua_isstring(L, -1))
+            lua_replace(L, text);
+    }
+    lua_settop(L, text);
+}
+
 static int describe(lua_State *L)
 {
     (void)luas__describe_error(L, 1);
+    if (lua_istable(L, 1))
+        look_into(L);
     luas__traceback_push(L, lua_tostring(L, -1), 1, 0);
     return 1;
 }

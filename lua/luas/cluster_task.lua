@@ -2,6 +2,7 @@
 --- words of the host's job (core/host/cluster_pack.h), as a string; the worker keeps what it has read of it.
 
 local core = require "luas.core"
+local outcome = require "luas.outcome"
 
 -- Functions that are sent to workers use these locals.
 local error, xpcall, select = error, xpcall, select
@@ -40,7 +41,7 @@ local function begin(init)
         state = {}
         begun[init.key] = state
         local ok, raised = core.try(open(init).f)
-        if not ok then state.why = "init: " .. select(2, core.describe(raised)) end
+        if not ok then state.why = "init: " .. outcome.in_words(raised, (select(2, core.describe(raised)))) end
     end
     if state.why then error(state.why, 0) end
 end

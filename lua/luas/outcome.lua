@@ -86,15 +86,19 @@ local function where(o)
     return o.name and pid or ("%s, %s"):format(M.worker_name(nil, o), pid)
 end
 
--- Of a table that has no text of its own the worker says just that it is one.
+--- What was raised, in words: of a table that has no text of its own, what is in it.
+---@param value any
+---@param message string  what is said of it without looking into it
+---@return string
+function M.in_words(value, message)
+    if type(value) ~= "table" or message ~= "(error object is a table value)" then return message end
+    local text = inspect.inspect(value, { depth = 2 }):gsub("%s+", " ")
+    core.called() -- __tostring
+    return "raised " .. text
+end
+
 local function raised(o)
-    local message = type(o.message) == "string" and o.message or "(no message)"
-    if type(o.value) == "table" and message == "(error object is a table value)" then
-        local text = inspect.inspect(o.value, { depth = 2 }):gsub("%s+", " ")
-        core.called() -- __tostring
-        return "raised " .. text
-    end
-    return message
+    return M.in_words(o.value, type(o.message) == "string" and o.message or "(no message)")
 end
 
 local describe = {

@@ -1,6 +1,7 @@
 --- What becomes of tasks whose worker cannot start, in the engine without processes (inline.lua).
 
 local core = require "luas.core"
+local outcome = require "luas.outcome"
 
 local M = {}
 
@@ -13,6 +14,7 @@ end
 local function refusal(self, kind, value, message, traceback)
     local o = { kind = kind, init = true, pid = core.pid(), worker = 0 }
     if kind == "error" then
+        message = outcome.in_words(value, message)
         o.value, o.traceback = message, traceback
     else
         o.exitcode = kind == "crash" and value or nil

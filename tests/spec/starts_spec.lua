@@ -28,6 +28,7 @@ end
 
 local failures = {
     raises = { function() error("cannot connect", 0) end, "error", "cannot connect" },
+    ["raises a table"] = { function() error { code = 5 } end, "error", "raised {code = 5}" },
     ["is killed"] = { function() os.execute "kill -9 $PPID" end, "crash", "it was killed by signal 9" },
     exits = { function() os.exit(3) end, "crash", "it exited with status 3" },
     ["hangs in Lua"] = { function() while true do end end, "timeout", "timed out after 0.5 s", 0.5 },
