@@ -13,7 +13,7 @@
 #include "encoder.h"
 #include "fail.h"
 #include "job_handle.h"
-#include "journal_handle.h"
+#include "journal_part.h"
 #include "list.h"
 #include "names_scan.h"
 #include "space.h"
@@ -302,7 +302,7 @@ static void put_pulled(lua_State *L, luas__job_handle *h, const luas__encode_opt
     if (h->count == 0)
         luas__names_scan_for(L, PULLED); /* the source may have loaded modules */
     if (h->job != NULL && h->job->seen.journal != NULL)
-        luas__journal_handle_stage(L, PULLED, n);
+        luas__journal_part_feed(L, PULLED, n);
     if (encode_task(L, h, PULLED, n, options) < 0) {
         push_item_message(L, index);
         luas__fail(L, "%s", lua_tostring(L, -1));

@@ -4,50 +4,33 @@
 
 #include <stdio.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "clock.h"
 #include "codec.h"
 #include "encoder.h"
 #include "error.h"
+#include "job_handle.h"
 #include "journal.h"
 #include "list.h"
 #include "journal_query.h"
 #include "journal_job.h"
+#include "journal_part.h"
 #include "outcome_push.h"
 #include "readers.h"
 #include "stable.h"
-#include "stop.h"
-#include "user_calls.h"
 #include "value_format.h"
 
 #define GROUP "luas.core.journal_group"
-#define PART "luas.core.journal_part"
 
 typedef struct group {
     luas__journal_group *group;
 } group;
 
-/* User values of a part: the hooks, and the group. */
-enum { PART_HOOKS = 1, PART_GROUP };
-
 enum { USUAL_INPUT = 64 };
-
-typedef struct part {
-    luas__journal_job *job;
-    luas__buffer bytes;     /* of the input that is looked at */
-    bool has_key, has_depends, explains, is_numbered;
-    bool staging;           /* a hook is being called */
-} part;
 
 static luas__journal *journal_at(lua_State *L, int index)
 {
     return (luas__journal *)luas__readers_check(L, index);
-}
-
-static int no_memory(lua_State *L)
-{
-    return luas__fail(L, "luas: %s", luas_strerror(LUAS_ENOMEM));
 }
 
 /* ---- groups ---- */
@@ -71,7 +54,7 @@ static int new_group(lua_State *L)
     luas__handles_keep(L);
     g->group = luas__journal_job_group(j, row);
     if (g->group == NULL)
-        return no_memory(L);
+        return luas__journal_part_no_memory(L);
     g->group->values = flag(L, 3, "values");
     g->group->discards = flag(L, 3, "discards");
     g->group->seeded = flag(L, 3, "seeded");
@@ -116,295 +99,26 @@ static int new_part(lua_State *L)
     luas__journal_group *g = check_group(L, 1);
     luaL_checktype(L, 2, LUA_TTABLE);
     lua_settop(L, 2);
-    part *p = lua_newuserdatauv(L, sizeof *p, 2);
-    *p = (part){.has_key = flag(L, 2, "key"), .has_depends = flag(L, 2, "depends"),
+    luas__journal_part *p = lua_newuserdatauv(L, sizeof *p, 2);
+    *p = (luas__journal_part){.has_key = flag(L, 2, "key"), .has_depends = flag(L, 2, "depends"),
                 .explains = flag(L, 2, "explains"), .is_numbered = flag(L, 2, "numbered")};
-    luaL_setmetatable(L, PART);
+    luaL_setmetatable(L, LUAS__JOURNAL_PART);
     luas__handles_keep(L);
     lua_pushvalue(L, 2);
-    lua_setiuservalue(L, 3, PART_HOOKS);
+    lua_setiuservalue(L, 3, LUAS__JOURNAL_PART_HOOKS);
     lua_pushvalue(L, 1);
-    lua_setiuservalue(L, 3, PART_GROUP);
+    lua_setiuservalue(L, 3, LUAS__JOURNAL_PART_GROUP);
     p->job = luas__journal_job_new(g);
-    return p->job != NULL && luas__buffer_reserve(&p->bytes, USUAL_INPUT) == 0 ? 1 : no_memory(L);
+    return p->job != NULL && luas__buffer_reserve(&p->bytes, USUAL_INPUT) == 0 ? 1 : luas__journal_part_no_memory(L);
 }
 
 static int drop_part(lua_State *L)
 {
-    part *p = luaL_checkudata(L, 1, PART);
+    luas__journal_part *p = luaL_checkudata(L, 1, LUAS__JOURNAL_PART);
     luas__journal_job_drop(p->job);
     luas__buffer_release(&p->bytes);
     p->job = NULL;
     return 0;
-}
-
-static part *check_part(lua_State *L, int index)
-{
-    part *p = luaL_checkudata(L, index, PART);
-    luaL_argcheck(L, p->job != NULL, index, "journal is closed");
-    return p;
-}
-
-/* ---- the key of a task ---- */
-
-/* Raises what luas__stable_put has pushed, if that has failed. */
-static void must(lua_State *L, int rc)
-{
-    if (rc == 0)
-        return;
-    if (lua_type(L, -1) != LUA_TSTRING || luas__stop_is(L, -1))
-        lua_error(L);
-    luas__fail(L, "%s", lua_tostring(L, -1));
-}
-
-/* Puts the values if they are scalars. */
-static bool put_scalars(lua_State *L, luas__buffer *out, int first, int n)
-{
-    for (int i = 0; i < n; i++) {
-        if (lua_type(L, first + i) == LUA_TNUMBER && lua_tonumber(L, first + i) != lua_tonumber(L, first + i))
-            return false; /* NaN */
-        if (luas__scalar_put(L, first + i, out, WIRE_MAX) <= 0)
-            return false;
-    }
-    return true;
-}
-
-static void put_values(lua_State *L, part *p, int hooks, int first, int n)
-{
-    char what[40];
-    luas__buffer_truncate(&p->bytes, 0);
-    if (put_scalars(L, &p->bytes, first, n))
-        return;
-    luas__buffer_truncate(&p->bytes, 0);
-    int top = lua_gettop(L);
-    snprintf(what, sizeof what, "item %llu", (unsigned long long)p->job->index + 1);
-    lua_getfield(L, hooks, "ignore");
-    lua_getfield(L, hooks, "modules");
-    luas__stable_options options = {.ignore = top + 1, .modules = top + 2, .what = what};
-    must(L, luas__stable_put(L, first, n, &p->bytes, &options));
-    lua_settop(L, top);
-}
-
-/* Pushes what the hook gives for the task, and returns how many values that are. */
-static int call_hook(lua_State *L, part *p, int hooks, const char *name, int first, int n)
-{
-    int top = lua_gettop(L);
-    luaL_checkstack(L, n + LUA_MINSTACK, NULL);
-    lua_getfield(L, hooks, name);
-    for (int i = 0; i < n; i++)
-        lua_pushvalue(L, first + i);
-    luas__user_calls_note(L);
-    p->staging = true;
-    lua_call(L, n, LUA_MULTRET);
-    p->staging = false;
-    luas__user_calls_note(L);
-    return lua_gettop(L) - top;
-}
-
-static void put_bytes(lua_State *L, part *p, const void *bytes, size_t len)
-{
-    if (luas__buffer_append(&p->bytes, bytes, len) < 0)
-        no_memory(L);
-}
-
-/* A file counts with its name, size and time. */
-static void put_file(lua_State *L, part *p, int index)
-{
-    struct stat s;
-    size_t len;
-    if (lua_type(L, index) != LUA_TSTRING)
-        luas__fail(L, "depends must return names of files, not a %s", luaL_typename(L, index));
-    const char *path = lua_tolstring(L, index, &len);
-    int64_t words[4] = {(int64_t)len, -1, 0, 0};
-    if (stat(path, &s) == 0) {
-        words[1] = (int64_t)s.st_size;
-        words[2] = (int64_t)s.st_mtim.tv_sec;
-        words[3] = (int64_t)s.st_mtim.tv_nsec;
-    }
-    put_bytes(L, p, words, sizeof words);
-    put_bytes(L, p, path, len);
-}
-
-/* Pops what `depends` has given: names, or lists of these. */
-static void put_files(lua_State *L, part *p, int from)
-{
-    int to = lua_gettop(L);
-    for (int i = from; i <= to; i++) {
-        if (lua_isnil(L, i))
-            continue;
-        if (!lua_istable(L, i)) {
-            put_file(L, p, i);
-            continue;
-        }
-        for (lua_Integer k = 1; lua_rawgeti(L, i, k) != LUA_TNIL; k++) {
-            put_file(L, p, lua_gettop(L));
-            lua_pop(L, 1);
-        }
-        lua_pop(L, 1);
-    }
-    lua_settop(L, from - 1);
-}
-
-static const char *const verdicts[] = {"new", "done", "failed", "again", "lost", "code"};
-
-/* Has Lua decide, or tell. It raises where the run cannot go on. */
-static void tell(lua_State *L, part *p, int hooks, int verdict, int first, int n)
-{
-    int top = lua_gettop(L);
-    if (verdict != LUAS__JOURNAL_CODE && verdict != LUAS__JOURNAL_LOST && !p->explains)
-        return;
-    luaL_checkstack(L, n + LUA_MINSTACK, NULL);
-    lua_getfield(L, hooks, "tell");
-    lua_pushstring(L, verdicts[verdict]);
-    lua_pushinteger(L, (lua_Integer)p->job->index);
-    lua_pushinteger(L, p->job->seen != NULL ? p->job->seen->job : 0);
-    for (int i = 0; i < n; i++)
-        lua_pushvalue(L, first + i);
-    lua_call(L, n + 3, 0);
-    lua_settop(L, top);
-}
-
-static int stage_hash(lua_State *L, part *p)
-{
-    luas__hash hash = luas__xxh_of(luas__buffer_bytes(&p->bytes), p->bytes.len);
-    int verdict = luas__journal_job_stage(p->job, hash);
-    return verdict < 0 ? no_memory(L) : verdict;
-}
-
-static void stage_values(lua_State *L, part *p, int hooks, int first, int n)
-{
-    int top = lua_gettop(L);
-    if (p->staging)
-        luas__fail(L, "key and depends cannot wait for the job that calls them");
-    if (p->has_key) {
-        int given = call_hook(L, p, hooks, "key", first, n);
-        put_values(L, p, hooks, top + 1, given);
-        lua_settop(L, top);
-    } else {
-        put_values(L, p, hooks, first, n);
-    }
-    if (p->has_depends) {
-        call_hook(L, p, hooks, "depends", first, n);
-        put_files(L, p, top + 1);
-    }
-    tell(L, p, hooks, stage_hash(L, p), first, n);
-}
-
-/* Arguments: part, and the values of the task. */
-static int part_stage_values(lua_State *L)
-{
-    part *p = check_part(L, 1);
-    int n = lua_gettop(L) - 1;
-    lua_getiuservalue(L, 1, PART_HOOKS);
-    stage_values(L, p, n + 2, 2, n);
-    return 0;
-}
-
-/* The arguments in the list at 6. One that is no list is refused when it is fed. */
-static void stage_list(lua_State *L, part *p)
-{
-    lua_Integer n = lua_istable(L, 6) ? luas__list_length(L, 6) : -1;
-    lua_settop(L, 6);
-    if (n < 0 || n > LUAS__LIST_MOST_ARGUMENTS)
-        return;
-    luas__list_unpack(L, 6, (int)n);
-    stage_values(L, p, 5, 7, (int)n);
-}
-
-/* Arguments: part, items, how many, whether these are lists. */
-static int part_stage(lua_State *L)
-{
-    part *p = check_part(L, 1);
-    lua_Integer n = luaL_checkinteger(L, 3);
-    bool is_star = lua_toboolean(L, 4);
-    lua_settop(L, 4);
-    lua_getiuservalue(L, 1, PART_HOOKS);
-    luas__hashmap_reserve(&p->job->group->met, (size_t)n);
-    for (lua_Integer i = 1; i <= n; i++) {
-        lua_geti(L, 2, i);
-        if (is_star)
-            stage_list(L, p);
-        else
-            stage_values(L, p, 5, 6, 1);
-        lua_settop(L, 5);
-    }
-    return 0;
-}
-
-/* Pushes the hooks of the job's journal. */
-static part *push_hooks(lua_State *L)
-{
-    lua_getiuservalue(L, AT_JOB, JOB_JOURNAL);
-    part *p = check_part(L, lua_gettop(L));
-    lua_getiuservalue(L, -1, PART_HOOKS);
-    lua_remove(L, -2);
-    return p;
-}
-
-void luas__journal_handle_stage(lua_State *L, int first, int n)
-{
-    part *p = push_hooks(L);
-    int hooks = lua_gettop(L);
-    stage_values(L, p, hooks, first, n);
-    lua_settop(L, hooks - 1);
-}
-
-/* A record counts as a task with this string; or also with its place. */
-static void stage_record(lua_State *L, part *p, int hooks, const luas__passage *of, uint64_t number,
-                         const char *record, size_t len)
-{
-    int top = lua_gettop(L);
-    if (p->has_key || p->has_depends || p->explains) {
-        lua_pushlstring(L, record, len);
-        stage_values(L, p, hooks, top + 1, 1);
-        lua_settop(L, top);
-        return;
-    }
-    luas__buffer_truncate(&p->bytes, 0);
-    if (luas__mp_write_string(&p->bytes, record, len) < 0)
-        no_memory(L);
-    if (p->is_numbered) {
-        put_bytes(L, p, &number, sizeof number);
-        put_bytes(L, p, of->text->name, strlen(of->text->name));
-    }
-    int verdict = stage_hash(L, p);
-    if (verdict == LUAS__JOURNAL_CODE || verdict == LUAS__JOURNAL_LOST) {
-        lua_pushlstring(L, record, len);
-        tell(L, p, hooks, verdict, top + 1, 1);
-        lua_settop(L, top);
-    }
-}
-
-/* The bytes of a passage, which a userdata keeps if they are in a file. */
-static const char *passage_bytes(lua_State *L, const luas__cutter *c, const luas__passage *of, const luas__buffer *bytes)
-{
-    size_t len = c->count > 0 ? c->ends[c->count - 1] : 0;
-    if (of->text->fd < 0)
-        return luas__buffer_bytes(bytes);
-    char *copy = lua_newuserdatauv(L, len + 1, 0);
-    luas__buffer read = LUAS__BUFFER_INIT;
-    int rc = luas__text_read(of->text->fd, of->from, len, &read);
-    if (rc == 0 && read.len == len && len > 0)
-        memcpy(copy, luas__buffer_bytes(&read), len);
-    bool is_whole = rc == 0 && read.len == len;
-    luas__buffer_release(&read);
-    if (!is_whole)
-        luas__fail(L, "%s changed while it was read", of->text->name);
-    return copy;
-}
-
-void luas__journal_handle_stage_records(lua_State *L, const luas__cutter *c, const luas__passage *of, const luas__buffer *bytes)
-{
-    int top = lua_gettop(L);
-    part *p = push_hooks(L);
-    const char *all = passage_bytes(L, c, of, bytes);
-    for (uint32_t i = 0; i < c->count; i++) {
-        size_t from = i > 0 ? c->ends[i - 1] : 0, len = c->ends[i] - from;
-        if (!of->text->whole)
-            len = luas__text_bare(of->text, all + from, len);
-        stage_record(L, p, top + 1, of, of->number + i, all + from, len);
-    }
-    lua_settop(L, top);
 }
 
 /* ---- engines ---- */
@@ -412,7 +126,7 @@ void luas__journal_handle_stage_records(lua_State *L, const luas__cutter *c, con
 /* Arguments: part, job. The job has no tasks yet. */
 static int part_attach(lua_State *L)
 {
-    part *p = check_part(L, 1);
+    luas__journal_part *p = luas__journal_part_check(L, 1);
     luas__job_handle *h = luas__handles_check(L, 2, LUAS__JOB_CLASS);
     luas__job_handle_check_alive(L, h);
     luas__journal_job_drop(h->job->seen.journal);
@@ -449,12 +163,12 @@ static int push_known(lua_State *L, const luas__outcome *o, const char *payload,
 
 static int part_take(lua_State *L)
 {
-    part *p = check_part(L, 1);
+    luas__journal_part *p = luas__journal_part_check(L, 1);
     luas__outcome o;
     const char *payload;
     int rc = luas__journal_job_take(p->job, &o, &payload);
     if (rc < 0)
-        return no_memory(L);
+        return luas__journal_part_no_memory(L);
     return rc == 0 ? 0 : push_known(L, &o, payload, false);
 }
 
@@ -511,7 +225,7 @@ static bool encode_list(lua_State *L, const char *name, luas__buffer *out)
     return is_done;
 }
 
-static void hear(part *p, luas__pool_event *e)
+static void hear(luas__journal_part *p, luas__pool_event *e)
 {
     luas__reader *r = &p->job->journal->reader;
     pthread_mutex_lock(&r->lock);
@@ -535,12 +249,12 @@ static void put_raised(lua_State *L, luas__buffer *out)
         rc = luas__mp_write_nil(out);
     lua_pop(L, 2);
     if (rc < 0)
-        no_memory(L);
+        luas__journal_part_no_memory(L);
 }
 
 static int part_ended(lua_State *L)
 {
-    part *p = check_part(L, 1);
+    luas__journal_part *p = luas__journal_part_check(L, 1);
     luaL_checktype(L, 2, LUA_TTABLE);
     int64_t start = luas__seconds(number_of(L, "start")), took = luas__seconds(number_of(L, "took"));
     luas__pool_event e = {
@@ -642,7 +356,7 @@ static int hash_code(lua_State *L)
     lua_settop(L, 5);
     luas__buffer *b = push_buffer(L);
     luas__stable_options options = {.ignore = 2, .modules = 3, .met = 4, .parts = 5, .what = "the function"};
-    must(L, luas__stable_put(L, 1, 1, b, &options));
+    luas__journal_part_must(L, luas__stable_put(L, 1, 1, b, &options));
     push_hash(L, luas__buffer_bytes(b), b->len);
     luas__buffer_release(b);
     return 1;
@@ -672,7 +386,7 @@ static const luaL_Reg tools[] = {
     {"group", new_group}, {"load", load_group}, {"part", new_part}, {NULL, NULL}};
 
 static const luaL_Reg part_methods[] = {
-    {"stage", part_stage}, {"stage_values", part_stage_values}, {"attach", part_attach}, {"take", part_take},
+    {"stage", luas__journal_part_stage}, {"stage_values", luas__journal_part_stage_values}, {"attach", part_attach}, {"take", part_take},
     {"ended", part_ended}, {NULL, NULL}};
 
 static const luaL_Reg none[] = {{NULL, NULL}};
@@ -681,9 +395,9 @@ static const luaL_Reg part_meta[] = {{"__gc", drop_part}, {NULL, NULL}};
 
 int luas__journal_handle_tools(lua_State *L)
 {
-    if (luaL_getmetatable(L, PART) == LUA_TNIL) { /* most scripts need none of this */
+    if (luaL_getmetatable(L, LUAS__JOURNAL_PART) == LUA_TNIL) { /* most scripts need none of this */
         luas__handles_new_class(L, GROUP, none, group_meta);
-        luas__handles_new_class(L, PART, part_methods, part_meta);
+        luas__handles_new_class(L, LUAS__JOURNAL_PART, part_methods, part_meta);
     }
     luaL_newlib(L, tools);
     lua_pushliteral(L, LUA_RELEASE);

@@ -30,16 +30,8 @@
 #ifndef LUAS_JOURNAL_HANDLE_H
 #define LUAS_JOURNAL_HANDLE_H
 
-#include "cutter.h"
-#include "job_handle.h"
+#include <lua.h>
 
 int luas__journal_handle_tools(lua_State *L);
-
-/* Stages the task of these values, which a job with a journal is about to be fed. Raises what cannot
-   be a key. */
-void luas__journal_handle_stage(lua_State *L, int first, int n);
-
-/* The same for the records of a passage; `bytes` has them if no file does. */
-void luas__journal_handle_stage_records(lua_State *L, const luas__cutter *c, const luas__passage *p, const luas__buffer *bytes);
 
 #endif

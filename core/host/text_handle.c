@@ -15,7 +15,7 @@
 #include "fail.h"
 #include "fd.h"
 #include "job_handle.h"
-#include "journal_handle.h"
+#include "journal_part.h"
 
 #define TEXT "luas.core.text"
 
@@ -204,7 +204,7 @@ static int job_cut(lua_State *L)
     luas__buffer_truncate(&h->bytes, 0);
     int rc = luas__cutter_passage(c, most < UINT32_MAX ? (uint32_t)most : UINT32_MAX, &p, &h->bytes);
     if (rc > 0 && h->job->seen.journal != NULL)
-        luas__journal_handle_stage_records(L, c, &p, &h->bytes);
+        luas__journal_part_feed_records(L, c, &p, &h->bytes);
     if (rc > 0)
         luas__job_handle_try(L, h, feed_passage(h, c, &p));
     lua_pushinteger(L, rc > 0 ? c->count : 0);
