@@ -416,6 +416,46 @@ describe("the prompt on a terminal", function()
         await("\n{%-1, %-2, %-3}%s+3\n>$")
     end)
 
+    -- What somebody may do in a quarter of an hour: a line, or something else, and how the screen then ends.
+    local long_session = {
+        { "1 + 1", "\n2\n>$" }, { "x = 6", "> x = 6\n>$" }, { "x * 7", "\n42\n>$" }, { "_ + 1", "\n43\n>$" },
+        { "local function sq(v) return v * v end", "end\n>$" }, { "pool.map(sq, {1, 2, 3})", "\n{1, 4, 9} +3\n>$" },
+        { "local base = 10", "10\n>$" }, { "pool.map(function(v) return v + base end, {1})", "\n{11} +1\n>$" },
+        { "base = 20", "20\n>$" }, { "pool.apply(function() return base end)", "\n20\n>$" },
+        { "for i = 1, 2 do", "\n>>$" }, { "print(i, base)", "\n>>$" }, { "end", "\n1 +20\n2 +20\n>$" },
+        { "pool.map(function(v) error('no ' .. v) end, {5})", "task 1 %(input 5%).*no 5.*\n>$" },
+        { "#pool.map(function(v) return v end, pool.range(1, 1000))", "\n1000\n>$" },
+        { function() tmux "resize-window -x 50 -y 30" end, ">$" }, { "'narrow'", '\n"narrow"\n>$' },
+        { function() type_text "a_line_that_is_dropped" keys "C-c" end, "dropped%^C\n>$" },
+        { "y", "\nnil\n>$" }, { "y = {a = 1, b = {2, 3}}", "}\n>$" }, { "y", "\n{a = 1, b = {2, 3}}\n>$" },
+        { function() paste "local function twice(v)\n\treturn 2 * v\nend\nprint(twice(21))\n" end, "\n42\n>$" },
+        { "twice(4)", "\n8\n>$" }, { "x = = 1", "unexpected symbol near '='\n>$" },
+        { "error {code = 7}", "code = 7.*\n>$" }, { "while true do end", "while true do end$" },
+        { function() os.execute "sleep 0.3" keys "C-c" end, "interrupted!\n.*>$" }, { "x", "\n6\n>$" },
+        { function() tmux "resize-window -x 110 -y 40" end, ">$" },
+        { "pool.map(function(v) while true do end end, {1, 2})", "{1, 2}%)$" },
+        { function() os.execute "sleep 0.3" keys "C-c" end, "interrupted!.*\n>$" },
+        { "f = pool.apply_async(sq, 12)", "12%)\n>$" }, { "f:get()", "\n144\n>$" },
+        { "q = shared.queue()", "queue%(%)\n>$" }, { "q:put('hello')", "\ntrue\n>$" },
+        { "pool.apply(function() return q:get() end)", '\n"hello"\n>$' },
+        { function() type_text(("z = 1 "):rep(30)) keys "C-c" end, "z = 1 %^C\n>$" },
+        { "process.spawn(sq, 3):result()", "\n9\n>$" }, { "?pool.map", "pool.map.*\n>$" },
+        { "pool.reduce(sq, {1, 2, 3}, function(a, b) return a + b end)", "\n14\n>$" },
+        { function() keys("Up", "Enter") end, "\n14\n>$" }, { "select('#', pool.apply(function() end))", "\n0\n>$" },
+    }
+
+    it("holds a session of forty inputs, with pastes, resizes and Ctrl-C", function()
+        start(nil, "-j 2")
+        for i, step in ipairs(long_session) do
+            tmux "clear-history"
+            if type(step[1]) == "function" then step[1]() else enter(step[1]) end
+            local ok, why = pcall(await, step[2])
+            if not ok then error(("input %d, %s: %s"):format(i, step[1], why), 0) end
+        end
+        keys "C-d"
+        await "status 0$"
+    end)
+
     it("ends at SIGTERM with status 143, the terminal as it was", function()
         start()
         enter("io.popen('echo $PPID'):read('n')")
