@@ -249,7 +249,7 @@ end
 ---@param traceback string
 ---@return string
 function M.source_lines(traceback)
-    local n, cut = 1, traceback:find "\n%s*luas/%l+%.lua:"
+    local n, cut = 1, traceback:find "\n%s*luas/[%l_]+%.lua:"
     traceback = traceback:sub(1, cut and cut - 1)
     while n > 0 do traceback, n = traceback:gsub("\n%s*%[C%]: in [^\n]*$", "") end
     return traceback
