@@ -28,6 +28,7 @@
 #include "signals.h"
 #include "traceback.h"
 #include "usage.h"
+#include "version.h"
 
 #define EXIT_USAGE 2
 #define MAX_WORKERS 4096
@@ -38,7 +39,7 @@ typedef struct command {
     char **argv;
     int script; /* index in argv; argc when there is none */
     int workers; /* of -j; -1 when not given */
-    bool ignore_environment, interactive, version, execute, help;
+    bool ignore_environment, interactive, version, libraries, execute, help, topic;
     bool is_shell; /* an option of shell.h is there: files follow, and no script */
     bool selftest;
     bool is_rest; /* what follows is for that option */
@@ -252,6 +253,7 @@ static bool parse_option(command *cmd, int *i)
     }
     if (strcmp(option, "-h") == 0 || strcmp(option, "--help") == 0) {
         cmd->help = true;
+        cmd->topic = option[1] == '-';
     } else if (strcmp(option, "--selftest") == 0) {
         cmd->selftest = true;
     } else if (strcmp(option, "-E") == 0) {
@@ -260,6 +262,7 @@ static bool parse_option(command *cmd, int *i)
         cmd->interactive = true;
     } else if (strcmp(option, "-v") == 0 || strcmp(option, "--version") == 0) {
         cmd->version = true;
+        cmd->libraries = option[1] == '-';
     } else if (strcmp(option, "-W") != 0) {
         return refuse(cmd, "unrecognized option '%s'", option);
     }
@@ -462,6 +465,9 @@ static int run_stdin(lua_State *L, const command *cmd)
 
 static int run_command(lua_State *L, const command *cmd)
 {
+    if (cmd->help) {
+        return run_tool(L, cmd, luas__usage_push(L, cmd->argv[cmd->script]));
+    }
     if (cmd->interactive) {
         luas__prompt_banner(L);
         push_prompt(L);
@@ -549,12 +555,12 @@ int main(int argc, char **argv)
     if (!parse(&cmd)) {
         return EXIT_USAGE;
     }
-    if (cmd.help) {
+    if (cmd.help && !(cmd.topic && cmd.script < argc)) {
         luas__usage_print();
         return EXIT_SUCCESS;
     }
     if (cmd.version && !cmd.interactive) {
-        puts("luas " LUAS_VERSION "  (" LUA_COPYRIGHT ")");
+        luas__version_print(cmd.libraries);
     }
     return run_state(&cmd);
 }

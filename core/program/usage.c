@@ -1,6 +1,7 @@
 /* The help text. */
 #include "usage.h"
 
+#include <lauxlib.h>
 #include <stdio.h>
 
 static const char scripts[] =
@@ -16,7 +17,7 @@ static const char scripts[] =
     "  -v             show version information (also --version)\n"
     "  -E             ignore environment variables\n"
     "  -W             turn warnings on\n"
-    "  -h             show this help (also --help)\n"
+    "  -h             show this help (also --help); --help NAME says what pool.map does, or an option\n"
     "  --selftest     ten seconds: does luas keep its promise on this machine, and how fast is it?\n"
     "  --             stop handling options\n"
     "  -              stop handling options and execute stdin\n"
@@ -95,4 +96,15 @@ void luas__usage_print(void)
     fputs(lines, stdout);
     fputs(commands, stdout);
     fputs(machines, stdout);
+}
+
+int luas__usage_push(lua_State *L, const char *topic)
+{
+    lua_getglobal(L, "require");
+    lua_pushliteral(L, "luas.help");
+    lua_call(L, 1, 1);
+    lua_getfield(L, -1, "tell");
+    lua_remove(L, -2);
+    lua_pushstring(L, topic);
+    return 1;
 }

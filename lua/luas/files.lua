@@ -10,10 +10,6 @@ local tools = core.text_tools()
 
 local M = {}
 
----@class luas.fileoptions
----@field pattern string?   a Lua pattern that the path has
----@field follow boolean?   go through symbolic links (default false)
-
 local known = {
     pattern = function(v) return type(v) == "string", "a text" end,
     follow = function(v) return type(v) == "boolean", "a boolean" end,

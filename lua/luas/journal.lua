@@ -251,17 +251,6 @@ end
 
 -- ---- options ----
 
----@class luas.journaloption
----@field path string
----@field resume boolean|"failed"|nil  whether an existing file is gone on with (default true); "failed": and what has
---- ended without a value is run again
----@field on_change "error"|"rerun"|"keep"|nil  what is done where the function is another one than in the file
----@field values boolean?     results are recorded (default true)
----@field key function?       of a task's arguments: what tells the task from others
----@field ignore string[]?    names of upvalues, globals and fields that do not count
----@field depends function?   of a task's arguments: names of files that count by size and time
----@field explain boolean?    tells of each input what is known of it
-
 local fields = {
     path = function(v) return type(v) == "string" and v ~= "" end,
     resume = function(v) return type(v) == "boolean" or v == "failed" end,

@@ -11,10 +11,6 @@ local tools = core.text_tools()
 
 local M = {}
 
----@class luas.lineoptions
----@field sep string?             what ends a line (default "\n")
----@field block integer|string|nil  bytes that the host looks at together, and that a block has ("256K", default 1M)
-
 ---@field local_files boolean?     every machine that has workers has the files at these paths (default: this one has)
 
 ---@alias luas.files string|file*|(string|file*)[]|fun(): string?  a name, an open file, several, or a source of names

@@ -1,39 +1,5 @@
 --- Outcomes: what became of a task that has no value.
 ---
----@class luas.outcome
----@field kind "error"|"timeout"|"crash"|"cancelled"
----@field index integer?     of the task in its job, from 1
----@field input any          what the task was given: one argument, or several as table.pack gives them
----@field value any          what the task raised
----@field message string     what happened, in words
----@field took number        seconds that the task ran, the last time
----@field traceback string?  the worker's
----@field pid integer?       of the worker that had it
----@field worker integer?    its number in the pool; 0: the caller itself
----@field worker_name string?  what the worker is called everywhere, such as "calc 1"
----@field exitcode integer?  of a crash
----@field signal integer?    of a crash
----@field recorded boolean?   it is what an earlier run came to, as a journal says
----@field output string?     what it printed, in a pool that captures that
----@field attempts integer   how often the task was started
----@field init boolean?      no worker could start: what became of the last one's init
----@field pending boolean?   only the wait ran out: the task goes on
----@field called_from string?  the place in the script of the call that raised it
----@field limit number?      of a timeout, or of what a deadline cancelled: the seconds
----@field over_memory boolean?  of a crash: it was killed for passing `memory`
----@field machine string?   over a cluster: the agent that had it
----@field machine_lost string?  of a crash: what became of that machine
----@field hung boolean?     of a crash: it was killed because it waited for ever for a lock of the host's
----@field count integer?     more than 1: one of so many tasks from `index` on
----@field name string?       of a process: its name
----@field file string?       of a line or a block: where it is from
----@field line integer?      of a line: its number there
----@field byte integer?      of a block: where it begins there
----@field call string?       of a call that was cut short: what did that, and what the call had
----@field n integer?         and the tasks that there were
----@field results table?     and what they gave, as map does
----@field result any         of a reduce that was cut short: what it had combined
----@field failures table<integer, luas.outcome>?  and the outcomes of those without a value
 
 local core = require "luas.core"
 local later = require "luas.later"
@@ -187,7 +153,8 @@ end
 ---@return string?
 function M.own_lines(traceback)
     local n = 1
-    traceback = traceback:gsub("\n%s*luas/reduce%.lua:[^\n]*", ""):gsub("\n%s*luas/cluster_task%.lua:[^\n]*", "")
+    traceback = traceback:gsub("\n%s*luas/reduce%.lua:[^\n]*", ""):gsub("\n%s*luas/search%.lua:[^\n]*", "")
+    traceback = traceback:gsub("\n%s*luas/cluster_task%.lua:[^\n]*", "")
     traceback = traceback:gsub("\n%s*%[C%]: in function 'luas%.core%.%l+_?%l*'", "")
     while n > 0 do traceback, n = traceback:gsub("\n%s*%[C%]: in %?$", "") end
     traceback = traceback:gsub("\n%s*%[C%]: in function 'xpcall'$", "")

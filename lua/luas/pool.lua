@@ -14,6 +14,7 @@ local lines = later.open "luas.lines"
 local options = require "luas.options"
 local outcome = require "luas.outcome"
 local reduce = later.open "luas.reduce"
+local search = later.open "luas.search"
 local sources = require "luas.sources"
 local State = require "luas.state"
 local progress = later.open "luas.progress"
@@ -21,64 +22,6 @@ local progress = later.open "luas.progress"
 local callable, max = check.callable, math.max
 
 ---@alias luas.source table|fun(): any, ...
-
----@class luas.retries
----@field n integer?       further starts (default 3)
----@field on "crash"|"error"|"any"|fun(o: luas.outcome): boolean|nil  after what (default "crash": and timeouts)
----@field delay number?    seconds before the first of them (default 0)
----@field factor number?   how much longer the next pause is (default 2)
----@field max number?      seconds of the longest pause (default 60)
-
----@class luas.limit
----@field n integer?       tasks of a key that run at a time
----@field rate number?     tasks of a key that start in a second
----@field key function?    called with a task's arguments; by default all have one key. nil: no limit
-
----@class luas.halt
----@field n integer|string    failures, or how many of all tasks ("5%")
----@field now boolean?        stop the tasks that run then
-
----@class luas.joboptions
----@field chunk integer?      tasks that travel together (default: by their time)
----@field window integer?     how far a lazy verb reads ahead of its consumer
----@field timeout number?     seconds for a task
----@field deadline number?   seconds for the whole job; what is left then is cancelled
----@field grace number?       seconds from when a task is told to stop to when it is killed
----@field retries integer|luas.retries|nil  further starts of a task that failed
----@field on_error "raise"|"collect"|nil
----@field on_interrupt "raise"|"drain"|nil  whether Ctrl-C stops what runs, or lets it end
----@field halt integer|string|luas.halt|nil  begin no more tasks after so many failures, or so many of all ("5%")
----@field seed integer?       math.random in task i starts from (seed, i)
----@field limit luas.limit?  how many tasks run at a time, and start in a second
----@field priority integer?   higher goes first (default 0)
----@field progress boolean|fun(done: integer, total: integer?, info: table)|{every: number}|nil
----@field report string?      a file for a report of the job, .html or .json
----@field carry "auto"|"ship"|"inherit"|nil
----@field journal string|luas.journaloption|false|nil  a file by which a killed run goes on where it was
-
----@class luas.pooloptions: luas.joboptions
----@field workers integer?    0: run everything in the caller, for debugging
----@field name string?
----@field init function?      run once in each worker, first
----@field init_timeout number? seconds that a worker may take for that (default 60; math.huge: no limit)
----@field idle number?       seconds after which a worker without a task ends
----@field exit function?      run once in each worker, last; join waits for it
----@field exit_timeout number? seconds that a worker has for that
----@field max_tasks integer?  tasks after which a worker is replaced
----@field output "inherit"|"tag"|"capture"|nil  what becomes of what tasks print
----@field memory integer|string|nil      bytes that a worker may allocate ("200M")
----@field max_memory integer|string|nil  bytes above which a worker is replaced
----@field start "fork"|"zygote"|nil  what workers are forked from: the script; or a zygote that pool.new forks, which has what the script has then: functions are only shipped
----@field keep_files boolean? workers keep the pipes and sockets that the script has open
----@field cluster string?     the server of a cluster, "nats://host:4222": its agents do the work
----@field key string?         for a cluster: the file of its key (luas --make-key)
----@field ca string?          for a cluster: a file with the certificates that its server is known by
----@field nkey string?        for a cluster: a file with the seed of this user's nkey
----@field lost_after number?  for a cluster: seconds without a sign of life after which a machine is lost (default 10)
----@field stats boolean?      have stats() give times as well
----@field report string?      a file for a report of all its jobs, .html or .json
----@field trace string?       a file for Chrome trace events
----@field joblog string?      a file with a line for each task, as GNU parallel has it
 
 ---@class luas.pool
 local Pool = {}
@@ -218,6 +161,84 @@ function Pool:each(f, source, opts)
     if first then outcome.raise(first) end
     if all.on_error == "collect" then return n, failures end
     return n
+end
+
+-- ---- looking for items ----
+
+-- The iterator of a job whose tasks call a function made of f. Without `raises` failures are given,
+-- not raised. First comes whether the call collects them.
+local function looking(self, what, f, source, given, make, iterate, raises)
+    callable(f, what)
+    local all = job_options(self, given, what, source)
+    local inner = raises and all or options.merge(all, { on_error = "collect" })
+    local view = setmetatable({ state = self.state, defaults = inner, recorded = { verb = what, code = f } },
+        getmetatable(self))
+    return all.on_error == "collect", lazily(view, what, make(f), source, nil, iterate)
+end
+
+--- The index of the first item, in input order, of which f gives neither nil nor false, and what
+--- it gives; nil if there is none.
+---@param f function
+---@param source luas.source
+---@param opts luas.joboptions?
+---@return integer? index, any value, table<integer, luas.outcome>? failures
+function Pool:find(f, source, opts)
+    return search.find(looking(self, "find", f, source, opts, search.first, lazy.in_order, true))
+end
+
+--- Does f hold for any item? A failure is raised only if it does for none.
+---@param f function
+---@param source luas.source
+---@param opts luas.joboptions?
+---@return boolean, table<integer, luas.outcome>? failures
+function Pool:any(f, source, opts)
+    local collect, step, state, control, job = looking(self, "any", f, source, opts, search.holds, lazy.as_they_come)
+    local found, failures = search.is_any(true, collect, step, state, control, job)
+    if collect then return found, failures end
+    return found
+end
+
+--- Does f hold for all items? A failure is raised only if it does for each of the others.
+---@param f function
+---@param source luas.source
+---@param opts luas.joboptions?
+---@return boolean, table<integer, luas.outcome>? failures
+function Pool:all(f, source, opts)
+    local collect, step, state, control, job = looking(self, "all", f, source, opts, search.holds, lazy.as_they_come)
+    local found, failures = search.is_any(false, collect, step, state, control, job)
+    if collect then return not found, failures end
+    return not found
+end
+
+--- The items for which f holds, in input order, and their number; with `most`, the first so many.
+---@param f function
+---@param source luas.source
+---@param most integer?
+---@param opts luas.joboptions?
+---@return table items, integer n, table<integer, luas.outcome>? failures
+function Pool:filter(f, source, most, opts)
+    if most ~= nil and (math.type(most) ~= "integer" or most < 1) then
+        check.fail(("bad argument #3 to 'filter' (a whole number of at least 1 expected, got %s)")
+            :format(math.type(most) and tostring(most) or type(most)))
+    end
+    local items = type(source) == "table" and source or nil
+    return search.filter(items, most, looking(self, "filter", f, source, opts, items and search.holds or search.kept,
+        lazy.in_order, true))
+end
+
+--- Calls f(key, value) for all pairs of a table: a table with its (first) results under the same
+--- keys, and their number.
+---@param f function
+---@param t table
+---@param opts luas.joboptions?
+---@return table results, integer n, table<any, luas.outcome>? failures, table<any, string>? printed
+function Pool:map_pairs(f, t, opts)
+    callable(f, "map_pairs")
+    check.argument(t, 2, "map_pairs", "table")
+    local keys, arguments = search.pairs_of(t)
+    local results, n, failures, printed = map(self, "map_pairs", f, arguments, opts, true)
+    if not failures then return search.by_key(results, keys), n end
+    return search.by_key(results, keys), n, search.by_key(failures, keys), printed and search.by_key(printed, keys)
 end
 
 -- ---- reduce ----
@@ -575,6 +596,8 @@ local function pool_for(name)
 end
 
 M.iter, M.values, M.range = sources.iter, sources.values, sources.range
+M.zip = function(...) return search.zip(...) end
+M.product = function(...) return search.product(...) end
 M.lines = function(...) return lines.lines(...) end
 M.blocks = function(...) return lines.blocks(...) end
 M.files = function(...) return files.files(...) end

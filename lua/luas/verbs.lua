@@ -29,9 +29,9 @@ local function field(_, name)
 end
 
 local modules = {
-    pool = verbs("pool", [[apply apply_async blocks broadcast close configure cpus each fileno files imap
-        imap_unordered iter join lines map map_async new range reduce resize size starmap starmap_async
-        stats step terminate trim values wait_all wait_any with]]),
+    pool = verbs("pool", [[all any apply apply_async blocks broadcast close configure cpus each fileno files filter find imap
+        imap_unordered iter join lines map map_async map_pairs new product range reduce resize size starmap starmap_async
+        stats step terminate trim values wait_all wait_any with zip]]),
     process = verbs("process", "children current new parent pipe spawn"),
     shared = verbs("shared", "array barrier condition event lock queue semaphore table value"),
 }

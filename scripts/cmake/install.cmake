@@ -8,6 +8,10 @@ install(TARGETS luas_module
     LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}/lua/5.4)
 install(FILES README.md LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
 install(FILES lua/README.md DESTINATION ${CMAKE_INSTALL_DOCDIR}/lua)
+install(FILES core/README.md DESTINATION ${CMAKE_INSTALL_DOCDIR}/core)
+install(FILES scripts/luas.3lua DESTINATION ${CMAKE_INSTALL_MANDIR}/man3)
+# For the Lua language server: a folder for Lua.workspace.library.
+install(FILES scripts/reference/luas.lua DESTINATION ${CMAKE_INSTALL_DATADIR}/luas/library)
 
 if(LUAS_PROGRAM)
     install(TARGETS luas_program RUNTIME DESTINATION ${CMAKE_INSTALL_BINDIR})
@@ -22,6 +26,7 @@ if(LUAS_LIBRARY)
     install(TARGETS luas_dynamic luas_static EXPORT luas
         LIBRARY DESTINATION ${CMAKE_INSTALL_LIBDIR}
         ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR})
+    install(FILES scripts/luas.3 DESTINATION ${CMAKE_INSTALL_MANDIR}/man3)
     install(FILES core/luas.h core/luas.hpp DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 
     install(EXPORT luas NAMESPACE luas:: FILE luas-targets.cmake

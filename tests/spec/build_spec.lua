@@ -179,7 +179,8 @@ describe("an installation that was moved", function()
         for _, file in ipairs {
             "bin/luas", "include/luas.h", "include/luas.hpp", "lib/libluas.a", "lib/libluas.so", "lib/libluas.so.0.2",
             "lib/lua/5.4/luas.so", "lib/pkgconfig/luas.pc", "lib/cmake/luas/luas-config.cmake",
-            "share/man/man1/luas.1", "share/doc/luas/README.md", "share/doc/luas/lua/README.md",
+            "share/man/man1/luas.1", "share/man/man3/luas.3", "share/man/man3/luas.3lua", "share/luas/library/luas.lua",
+            "share/doc/luas/README.md", "share/doc/luas/lua/README.md",
         } do
             assert.truthy(files:find("./" .. file .. "\n", 1, true), file .. " among\n" .. files)
         end
