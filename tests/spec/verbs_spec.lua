@@ -187,7 +187,7 @@ end)
 
 describe("the prompt", function()
     it("completes the verbs before one was called", function()
-        assert.are.equal("map map_async\nspawn\nfalse\n", (helpers.output([[
+        assert.are.equal("map map_async map_pairs\nspawn\nfalse\n", (helpers.output([[
             local complete = require "luas.complete"
             _G.pool, _G.process = pool, process
             print(table.concat(complete.candidates("pool.ma"), " "))
