@@ -224,4 +224,131 @@ describe("examples", function()
         assert.is_truthy(shell.must(command):find(("%d of them done before"):format(n - 1)))
         assert.equal("CHANGED\n", shell.read(to .. "/7"))
     end)
+
+    -- ---- one job each ----
+
+    it("thumbnails: makes what the program makes, and names what it cannot", function()
+        local bin, from, to = folder .. "/bin", folder .. "/photos", folder .. "/it's small"
+        shell.must(("mkdir -p %s %s/deep"):format(bin, from))
+        shell.write(bin .. "/convert", '#!/bin/sh\ngrep -q bad "$1" && exit 1\ncp "$1" "$4"\n')
+        shell.must("chmod +x " .. bin .. "/convert")
+        for name, text in pairs { ["a.png"] = "1", ["deep/b c.jpg"] = "2", ["d.gif"] = "bad" } do
+            shell.write(from .. "/" .. name, text)
+        end
+        local output = shell.must(("PATH=%s:$PATH %s scripts/examples/thumbnails.lua %s %s"):format(bin, luas, from, shell.quote(to)))
+        assert.equal(from .. "/d.gif: error\n3 pictures\n", output)
+        assert.equal("a.jpg\nb c.jpg\n", shell.must("ls " .. shell.quote(to)))
+    end)
+
+    it("checksums: names files that are the same", function()
+        local tree = folder .. "/tree"
+        shell.must(("mkdir -p %s/b"):format(tree))
+        for name, text in pairs { ["a"] = "x", ["b/it's"] = "x", ["c"] = "y" } do shell.write(tree .. "/" .. name, text) end
+        assert.equal(("%s/b/it's is the same as %s/a\n3 files\n"):format(tree, tree), example("checksums", tree))
+    end)
+
+    it("jsonlines: adds up by a field", function()
+        local path = folder .. "/orders.jsonl"
+        shell.write(path, ('{"who":"ann","net":5}\n{"who":"bob","net":7}\n'):rep(1000))
+        assert.equal("ann\t5000.0\nbob\t7000.0\n", example("jsonlines", path .. " who net"))
+    end)
+
+    it("csv_to_sqlite: quotes, commas and empty fields are kept", function()
+        local csv, db = folder .. "/rows.csv", folder .. "/rows.db"
+        shell.write(csv, 'name,"say ""it"""\nx,1\r\n"y, z","a ""b"" c"\n"",\n')
+        assert.equal("3 rows\n", example("csv_to_sqlite", csv .. " " .. db))
+        assert.equal('x|1\ny, z|a "b" c\n|\n', shell.must("sqlite3 " .. db .. " 'SELECT * FROM rows'"))
+        assert.equal('say "it"\n', shell.must("sqlite3 " .. db .. [[ "SELECT name FROM pragma_table_info('rows') WHERE cid = 1"]]))
+    end)
+
+    it("crawl: follows links of its host, and names what is not there", function()
+        local www = folder .. "/www"
+        shell.must("mkdir " .. www)
+        shell.write(www .. "/index.html", '<a href="b.html"><a href="/none.html"><a href="http://other.host/">')
+        shell.write(www .. "/b.html", '<a href="index.html"><a href="b.html#x">')
+        local output = shell.must(([[cd %s && { python3 -m http.server --bind 127.0.0.1 8645 >/dev/null 2>&1 & server=$!
+            for i in $(seq 200); do curl -s -o /dev/null http://127.0.0.1:8645/ && break; sleep 0.1; done
+            %s %s/scripts/examples/crawl.lua http://127.0.0.1:8645/index.html; kill $server; }]]):format(www, luas, root))
+        local host = "http://127.0.0.1:8645"
+        assert.equal(("%s/index.html\t%d\n%s/b.html\t%d\n%s/none.html\t404\n"):format(host,
+            #shell.read(www .. "/index.html"), host, #shell.read(www .. "/b.html"), host), output)
+    end)
+
+    it("grammar: counts requests by status", function()
+        local log = folder .. "/access.log"
+        local line = '1.2.3.4 - - [01/Dec/2026:00:00:00 +0000] "GET /%s HTTP/1.1" %d 12\n'
+        shell.write(log, line:format("a", 200):rep(300) .. "nonsense\n" .. line:format("b", 404):rep(2))
+        assert.equal("200\t300\n404\t2\nunreadable\t1\n", example("grammar", log))
+    end)
+
+    it("sweep: a table that is the same for every number of workers", function()
+        local two = example("sweep", "", "-j 2")
+        assert.matches("^drift 0.50 [ %-.%d]+\ndrift 0.55 [ %-.%d]+\ndrift 0.60 [ %-.%d]+\n$", two)
+        assert.equal(two, example("sweep", "", "-j 0"))
+    end)
+
+    it("search: finds the first number, and stops", function()
+        assert.equal("383950\t00008a4b487e1dd8\n", example("search", "4", "-j 2"))
+        assert.equal("383950\t00008a4b487e1dd8\n", example("search", "4", "-j 1"))
+    end)
+
+    it("genetic: gets better, and is the same for every number of workers", function()
+        local two = example("genetic", "", "-j 2")
+        local first, last = two:match "generation 5: (%d+)\n.*generation 20: (%d+)\n$"
+        assert.is_true(tonumber(last) < tonumber(first), two)
+        assert.equal(two, example("genetic", "", "-j 0"))
+    end)
+
+    it("by_key: the longest word for each letter", function()
+        local text = folder .. "/words.txt"
+        shell.write(text, ("Apple apricots bee\nbeech, ant: bees\n"):rep(500))
+        assert.equal("a\tapricots\nb\tbeech\n", example("by_key", text, "-j 2"))
+    end)
+
+    it("progress: says how far it is", function()
+        assert.equal("0 of 20\n5 of 20\n10 of 20\n15 of 20\n20 of 20\n",
+            (example("progress", "", "-j 2"):gsub("^(%d+ of 20\n)", function(first) return first == "0 of 20\n" and first or "0 of 20\n" .. first end)))
+    end)
+
+    it("capture: what a task prints comes with its result or failure", function()
+        assert.equal([[
+a.c: a.o
+  | compiling a.c
+  | warning: a.c is old
+b.c: syntax error
+  | compiling b.c
+  | warning: b.c is old
+c.c: c.o
+  | compiling c.c
+  | warning: c.c is old
+]], example("capture"))
+    end)
+
+    it("memory: a task that wants too much fails alone", function()
+        assert.equal("1\n10\nnot enough memory\n20\n", example("memory"))
+    end)
+
+    it("eventloop: squares come when they are ready", function()
+        local lines = {}
+        for line in example("eventloop"):gmatch "[^\n]+" do lines[#lines + 1] = line end
+        table.sort(lines)
+        assert.same({ "1\t1", "2\t4", "3\t9", "4\t16" }, lines)
+    end)
+
+    it("session: the prompt answers so", function()
+        local documents = require "tests.support.documents"
+        local command = documents.console(shell.read "scripts/examples/session.txt")[1]
+        shell.write(folder .. "/input", command.input)
+        local output = shell.must(("LUAS_HISTORY= NO_COLOR=1 %s -i <%s/input"):format(luas, folder))
+        assert.equal(command.output .. "> \n", (output:gsub("^[^\n]*\n", "")))
+    end)
+
+    it("are all in the list of the folder, and the list has no others", function()
+        local list = shell.read "scripts/examples/README.md"
+        for name in shell.must("ls scripts/examples"):gmatch "[^\n]+" do
+            if name:find "%.lua$" or name:find "%.txt$" then
+                assert.truthy(list:find("(" .. name .. ")", 1, true), name)
+            end
+        end
+    end)
 end)
