@@ -7,6 +7,12 @@
 
 #include "error.h"
 
+#ifdef __GLIBC__
+#if __GLIBC_PREREQ(2, 30)
+#define HAS_CLOCKLOCK
+#endif
+#endif
+
 /* A holder keeps such a lock for microseconds. One that was stopped may be continued within this
    time. */
 #define PATIENCE (10 * LUAS__SECOND)
@@ -53,7 +59,7 @@ int luas__robust_lock(luas__robust *r, int64_t ns)
     int rc = luas__robust_try(r);
     if (rc != LUAS_ETIMEDOUT || ns <= 0)
         return rc;
-#if defined(__GLIBC__) && __GLIBC_PREREQ(2, 30)
+#ifdef HAS_CLOCKLOCK
     int64_t end = luas__now() + ns;
     struct timespec t = {.tv_sec = end / LUAS__SECOND, .tv_nsec = end % LUAS__SECOND};
     return result(r, pthread_mutex_clocklock(&r->mutex, CLOCK_MONOTONIC, &t));
