@@ -150,6 +150,17 @@ for _, renderer in ipairs { "mandoc -T utf8", "groff -mandoc -T utf8" } do
     end
 end
 
+describe("the words of documents and code", function()
+    -- Names of mdoc's, and "to and fro".
+    local KNOWN <const> = "nd,fro,nin,nnumber,ndoes"
+
+    it("have no mistake that codespell knows", function()
+        local output, status = shell.run("codespell -q 3 -L " .. KNOWN .. " README.md core lua scripts --skip '*.png,*.svg'")
+        assert.equal("", output)
+        assert.equal(0, status)
+    end)
+end)
+
 describe("the extractor", function()
     local path
     before_each(function() path = os.tmpname() end)
