@@ -135,7 +135,7 @@ static int take_large(luas__pool *p, luas__worker *w, luas__mp_reader *body)
     int64_t at, len, code;
     if (luas__mp_read_int(body, &at) < 0 || luas__mp_read_int(body, &len) < 0)
         return LUAS_EPROTO;
-    const char *bytes = luas__bulk_got(w->slot, at, len);
+    const char *bytes = luas__bulk_got(&w->slot, at, len);
     if (bytes == NULL)
         return LUAS_EPROTO;
     luas__mp_reader large = {(const unsigned char *)bytes, (const unsigned char *)bytes + len};

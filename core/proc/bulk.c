@@ -2,7 +2,10 @@
 #define _GNU_SOURCE
 #include "bulk.h"
 
+#include <stdbool.h>
+#include <stdint.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 
@@ -17,6 +20,14 @@
    two results of 4 MB with their heads: the worker can write one while the host copies
    the other. */
 enum { SMALLEST = 256 << 10, LARGEST = (8 << 20) + SMALLEST, WHOLE = 8 * LARGEST };
+
+/* Bytes. For fewer a call is not worth it. */
+enum { PAGE = 4 << 10, FEW_PAGES = 32 << 10 };
+
+/* As Linux has it since 5.14. */
+#ifndef MADV_POPULATE_READ
+enum { MADV_POPULATE_READ = 22, MADV_POPULATE_WRITE = 23 };
+#endif
 
 /* Where address space is limited, the slots take at most one PART-th of it. */
 enum { PART = 16 };
@@ -85,9 +96,9 @@ luas__slot luas__bulk_take(luas__bulk *a)
     for (int i = 0; a->bytes != NULL && i < a->count; i++)
         if (!a->taken[i]) {
             a->taken[i] = 1;
-            return (luas__slot){a->bytes + (size_t)i * a->size, a->size};
+            return (luas__slot){.bytes = a->bytes + (size_t)i * a->size, .size = a->size};
         }
-    return (luas__slot){NULL, 0};
+    return (luas__slot){.bytes = NULL};
 }
 
 void luas__bulk_free(luas__bulk *a, luas__slot slot)
@@ -113,39 +124,63 @@ void luas__bulk_attach(const luas__bulk *a, int fd, luas__slot *slot)
     void *bytes = slot->bytes == NULL ? MAP_FAILED
         : mmap(NULL, slot->size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd,
                slot->bytes - a->bytes);
-    *slot = bytes == MAP_FAILED ? (luas__slot){NULL, 0} : (luas__slot){bytes, slot->size};
+    *slot = bytes == MAP_FAILED ? (luas__slot){.bytes = NULL} : (luas__slot){.bytes = bytes, .size = slot->size};
 }
 
-char *luas__bulk_room(luas__slot slot, const luas__scoreboard *scoreboard, uint64_t *next, size_t len)
+/* Has pages up to `to` there in one call, in place of a page fault for each. */
+static void touch(luas__slot *slot, size_t to, int how)
 {
-    uint64_t at = *next;
-    if (slot.bytes == NULL || len > slot.size)
-        return NULL;
-    if (len > slot.size - at % slot.size)
-        at += slot.size - at % slot.size; /* in one piece, from the front */
-    if (at + len - atomic_load_explicit(&scoreboard->returned, memory_order_acquire) > slot.size)
-        return NULL;
-    *next = at;
-    return slot.bytes + at % slot.size;
+    size_t from = slot->touched & ~(size_t)(PAGE - 1);
+    if (to <= slot->touched)
+        return;
+    if (to - slot->touched >= FEW_PAGES)
+        madvise(slot->bytes + from, to - from, how); /* a failure only costs time */
+    slot->touched = to;
 }
 
-int64_t luas__bulk_put(luas__slot slot, const luas__scoreboard *scoreboard, uint64_t *next,
+/* If all is free it goes on at the front, whose pages are there already. */
+static void move_to_front(luas__bulk_end *end, size_t size, bool is_free)
+{
+    if (end->next % size > 0)
+        end->next += size - end->next % size;
+    if (is_free)
+        end->free = end->next;
+}
+
+char *luas__bulk_room(luas__slot *slot, const luas__scoreboard *scoreboard, luas__bulk_end *end, size_t len)
+{
+    if (slot->bytes == NULL || len > slot->size)
+        return NULL;
+    luas__bulk_end e = *end;
+    uint64_t returned = atomic_load_explicit(&scoreboard->returned, memory_order_acquire);
+    e.free = returned > e.free ? returned : e.free;
+    if (e.free == e.next || len > slot->size - e.next % slot->size)
+        move_to_front(&e, slot->size, e.free == e.next);
+    if (e.next + len - e.free > slot->size)
+        return NULL;
+    *end = e;
+    touch(slot, (size_t)(e.next % slot->size) + len, MADV_POPULATE_WRITE);
+    return slot->bytes + e.next % slot->size;
+}
+
+int64_t luas__bulk_put(luas__slot *slot, const luas__scoreboard *scoreboard, luas__bulk_end *end,
                        const char *bytes, size_t len)
 {
-    char *room = luas__bulk_room(slot, scoreboard, next, len);
+    char *room = luas__bulk_room(slot, scoreboard, end, len);
     if (room == NULL)
         return -1;
     memcpy(room, bytes, len);
-    *next += len;
-    return (int64_t)(*next - len);
+    end->next += len;
+    return (int64_t)(end->next - len);
 }
 
-const char *luas__bulk_got(luas__slot slot, int64_t at, int64_t len)
+const char *luas__bulk_got(luas__slot *slot, int64_t at, int64_t len)
 {
-    if (slot.bytes == NULL || at < 0 || len < 0
-        || (uint64_t)len > slot.size - (uint64_t)at % slot.size)
+    if (slot->bytes == NULL || at < 0 || len < 0
+        || (uint64_t)len > slot->size - (uint64_t)at % slot->size)
         return NULL;
-    return slot.bytes + (uint64_t)at % slot.size;
+    touch(slot, (size_t)((uint64_t)at % slot->size) + (size_t)len, MADV_POPULATE_READ);
+    return slot->bytes + (uint64_t)at % slot->size;
 }
 
 void luas__bulk_return(luas__scoreboard *scoreboard, int64_t at, int64_t len)

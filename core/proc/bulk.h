@@ -10,7 +10,9 @@
  * cannot reach the slots of other workers.
  *
  * A slot is a ring of bytes. Positions in it are counted from 0 and never wrap. Pages are
- * used when large results come; the pool keeps them from then on.
+ * used when large results come; the pool keeps them from then on. The first touch of a page
+ * can cost far more than the copy, so a worker begins at the front again whenever the host
+ * has returned everything: a slot has as many pages as results waited in it at once.
  */
 #ifndef LUAS_BULK_H
 #define LUAS_BULK_H
@@ -20,6 +22,7 @@
 typedef struct luas__slot {
     char *bytes;        /* NULL: there is none */
     size_t size;
+    size_t touched;     /* bytes at the front that this process has pages for */
 } luas__slot;
 
 typedef struct luas__bulk {
@@ -48,18 +51,24 @@ void luas__bulk_keep(const luas__bulk *a, luas__slot slot);
    same one here; none if it cannot be mapped. */
 void luas__bulk_attach(const luas__bulk *a, int fd, luas__slot *slot);
 
+/* The worker's end of its slot. All 0 at first. */
+typedef struct luas__bulk_end {
+    uint64_t next;      /* the position to write at */
+    uint64_t free;      /* all before it is free */
+} luas__bulk_end;
+
 /* Worker: returns where the next `len` bytes of its slot are, or NULL if they are not free.
-   *next, 0 at first, is the position to write at; it is moved on to where these bytes begin.
-   The caller adds to it the bytes that it has written. */
-char *luas__bulk_room(luas__slot slot, const luas__scoreboard *scoreboard, uint64_t *next, size_t len);
+   end->next is moved on to where these bytes begin. The caller adds to it the bytes that it
+   has written. */
+char *luas__bulk_room(luas__slot *slot, const luas__scoreboard *scoreboard, luas__bulk_end *end, size_t len);
 
 /* Worker: copies bytes there. Returns their position, or -1 if there is no room. */
-int64_t luas__bulk_put(luas__slot slot, const luas__scoreboard *scoreboard, uint64_t *next,
+int64_t luas__bulk_put(luas__slot *slot, const luas__scoreboard *scoreboard, luas__bulk_end *end,
                        const char *bytes, size_t len);
 
 /* Host: the bytes at a position, or NULL if that lies outside of the slot. It calls
    luas__bulk_return when it has copied them. A faulty worker may change them meanwhile. */
-const char *luas__bulk_got(luas__slot slot, int64_t at, int64_t len);
+const char *luas__bulk_got(luas__slot *slot, int64_t at, int64_t len);
 void luas__bulk_return(luas__scoreboard *scoreboard, int64_t at, int64_t len);
 
 #endif

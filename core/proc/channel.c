@@ -138,20 +138,20 @@ static int send_large(luas__channel *c)
 {
     const char *body = luas__buffer_bytes(&c->reply) + LUAS__FRAME_HEAD;
     int64_t len = (int64_t)c->reply.len - LUAS__FRAME_HEAD;
-    int64_t at = luas__bulk_put(c->slot, c->scoreboard, &c->next, body, (size_t)len);
+    int64_t at = luas__bulk_put(&c->slot, c->scoreboard, &c->bulk, body, (size_t)len);
     return at < 0 ? send_past(c) : announce_large(c, at, len);
 }
 
 char *luas__channel_large_room(luas__channel *c, uint32_t seq, size_t len)
 {
-    char *p = luas__bulk_room(c->slot, c->scoreboard, &c->next, LUAS__OUTCOME_BODY + len);
+    char *p = luas__bulk_room(&c->slot, c->scoreboard, &c->bulk, LUAS__OUTCOME_BODY + len);
     return p != NULL ? luas__frame_put_outcome(p, LUAS__MSG_VALUE, seq) : NULL;
 }
 
 int luas__channel_reply_large(luas__channel *c, size_t n)
 {
-    uint64_t at = c->next, len = LUAS__OUTCOME_BODY + n;
-    c->next += len;
+    uint64_t at = c->bulk.next, len = LUAS__OUTCOME_BODY + n;
+    c->bulk.next += len;
     return announce_large(c, (int64_t)at, (int64_t)len);
 }
 

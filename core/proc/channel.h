@@ -25,7 +25,7 @@ typedef struct luas__channel {
     luas__scoreboard *scoreboard;
     luas__slot slot;        /* for large replies */
     luas__surroundings *around; /* what the host knew to be around it at the fork; or NULL */
-    uint64_t next;          /* the position in the slot for the next one */
+    luas__bulk_end bulk;    /* where the next one goes */
     luas__buffer requests;  /* bytes read from `in` */
     uint32_t seen;          /* scoreboard->sent, when the last of them were read */
     bool spins;             /* the last wait for requests was short: spinning pays */

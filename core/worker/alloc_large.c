@@ -53,7 +53,8 @@ static void release_idle(luas__large *l, lua_Alloc under, void *ud)
             release(&l->blocks[i], under, ud);
 }
 
-static void *take(luas__large *l, lua_Alloc under, void *ud, size_t size)
+/* `kind` is of what the block is for, as in lua_Alloc. */
+static void *take(luas__large *l, lua_Alloc under, void *ud, size_t kind, size_t size)
 {
     entry *e = find_idle(l, size);
     if (e != NULL) {
@@ -65,10 +66,10 @@ static void *take(luas__large *l, lua_Alloc under, void *ud, size_t size)
         e = find(l, NULL);
     }
     size_t whole = e != NULL ? with_room(size) : size;
-    void *block = under(ud, NULL, 0, whole);
+    void *block = under(ud, NULL, kind, whole);
     if (block == NULL) {
         release_idle(l, under, ud);
-        block = under(ud, NULL, 0, whole);
+        block = under(ud, NULL, kind, whole);
     }
     if (block != NULL && e != NULL)
         *e = (entry){.at = block, .size = whole};
@@ -104,7 +105,7 @@ void *luas__alloc_large(luas__large *l, lua_Alloc under, void *ud, void *block,
                            size_t old_size, size_t new_size)
 {
     if (block == NULL && new_size >= LUAS__LARGE_BLOCK)
-        return take(l, under, ud, new_size);
+        return take(l, under, ud, old_size, new_size);
     entry *e = block != NULL ? find(l, block) : NULL;
     if (e == NULL)
         return under(ud, block, old_size, new_size);

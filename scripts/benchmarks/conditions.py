@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 
-from works import (EXECUTOR, FORK, IDEAL, LUAS, LUAS_C, MCE, PIPE, POOL, ROWS, Entry, Row,
+from works import (EXECUTOR, FORK, IDEAL, LUAS, LUAS_C, MCE, PIPE, PISCINA, POOL, ROWS, Entry, Row,
                    Target, limit, luas, peers, within)
 
 FOREIGN = """
@@ -47,18 +47,20 @@ def row(name, *targets, leave_out=()):
 def busy_rows():
     return [row("rtt", within(PIPE, 3), leave_out=("joblib",)),
             row("tiny", part(POOL, 0.03), leave_out=("luas, default options", "joblib")),
-            row("cheap", part(POOL, 0.2), leave_out=("joblib", EXECUTOR)),
-            row("rows", part(POOL, 0.3), leave_out=("joblib", EXECUTOR)),
-            row("blob", part_of_best(0.7)),
+            row("cheap", part(POOL, 0.2), leave_out=("joblib", EXECUTOR, PISCINA)),
+            row("rows", part(POOL, 0.3), leave_out=("joblib", EXECUTOR, PISCINA)),
+            row("blob", part_of_best(0.7), leave_out=("joblib",)),
+            row("mega", part_of_best(0.7)),
             row("start", within(FORK, 2.5), leave_out=("joblib", "GNU parallel")),
             row("cpu", within(IDEAL, 1.05), leave_out=("joblib", "GNU parallel")),
             row("many")]
 
 
 def cold_rows():
-    return [row("cheap", part(POOL, 0.3), leave_out=("joblib", EXECUTOR)),
-            row("rows", part(POOL, 0.3), leave_out=("joblib", EXECUTOR)),
-            row("blob", part_of_best(0.8))]
+    return [row("cheap", part(POOL, 0.3), leave_out=("joblib", EXECUTOR, PISCINA)),
+            row("rows", part(POOL, 0.3), leave_out=("joblib", EXECUTOR, PISCINA)),
+            row("blob", part_of_best(0.8), leave_out=("joblib",)),
+            row("mega", part_of_best(0.8))]
 
 
 VERBS = ("map", "imap", "each", "reduce", "apply_async", "map_async", "broadcast")

@@ -125,14 +125,18 @@ function rows.rows_serial(n)
     return sum_prices(serial(raise_price, price_list(n)))
 end
 
-function rows.blob(n)
+local function blobs(n, kilobytes)
     warm_up(same, integers(8))
     local kilobyte = ("x"):rep(1024)    -- rep copies unit by unit
-    local results = mapped(function() return kilobyte:rep(4096) end, integers(n))
+    local results = mapped(function() return kilobyte:rep(kilobytes) end, integers(n))
     local bytes = 0
     for i = 1, n do bytes = bytes + #results[i] end
     return bytes
 end
+
+function rows.blob(n) return blobs(n, 4096) end
+
+function rows.mega(n) return blobs(n, 1024) end
 
 function rows.rtt(n)
     warm_up(same, integers(8))

@@ -34,6 +34,8 @@ sub same { return [mce_map { $_ } $_[0]] }
 sub square { return [mce_map { $_ * $_ } $_[0]] }
 sub block { return [mce_map { 'x' x (4 << 20) } $_[0]] }
 
+sub megabyte { return [mce_map { 'x' x (1 << 20) } $_[0]] }
+
 sub raise_price {
     return [mce_map { +{id => $_->{id}, name => $_->{name}, price => $_->{price} + 1} } $_[0]];
 }
@@ -73,6 +75,12 @@ my %rows = (
         MCE::Map->init(max_workers => $cpus, chunk_size => 1);
         my $bytes = 0;
         $bytes += length for @{mapped(\&block, [1 .. $count])};
+        return $bytes;
+    },
+    mega => sub {
+        MCE::Map->init(max_workers => $cpus, chunk_size => 1);
+        my $bytes = 0;
+        $bytes += length for @{mapped(\&megabyte, [1 .. $count])};
         return $bytes;
     },
     start => sub {

@@ -43,6 +43,10 @@ def block(_):
     return b"x" * (4 << 20)
 
 
+def megabyte(_):
+    return b"x" * (1 << 20)
+
+
 def spin(seconds):
     """CPU time, so that a crowded machine cannot do the work for the runner."""
     stop = time.process_time() + seconds
@@ -178,6 +182,10 @@ def blob(peer, n, cpus):
     return sum(len(b) for b in mapped(peer, cpus, block, integers(n)))
 
 
+def mega(peer, n, cpus):
+    return sum(len(b) for b in mapped(peer, cpus, megabyte, integers(n)))
+
+
 def rtt(peer, n, cpus):
     with opened(peer, cpus) as pool:
         pool.map(same, integers(8), 1)
@@ -244,7 +252,8 @@ def stream(peer, _, cpus, path):
 
 
 PEERS = {"pool": Pool, "executor": Executor, "joblib": Joblib}
-ROWS = {"tiny": tiny, "first": first, "again": again, "cheap": cheap, "rows": rows, "blob": blob, "rtt": rtt, "start": start,
+ROWS = {"tiny": tiny, "first": first, "again": again, "cheap": cheap, "rows": rows, "blob": blob, "mega": mega,
+        "rtt": rtt, "start": start,
         "captured": capture, "captured_sent": capture_sent, "cpu": cpu, "stream": stream}
 
 

@@ -35,42 +35,42 @@ enum { SIZE = 1000 };
 static void test_each_piece_is_whole(void)
 {
     char memory[SIZE], bytes[SIZE];
-    luas__slot slot = {memory, SIZE};
+    luas__slot slot = {.bytes = memory, .size = SIZE};
     luas__scoreboard *scoreboard = luas__scoreboard_map();
-    uint64_t next = 0;
+    luas__bulk_end end = {0, 0};
     CHECK(scoreboard != NULL);
     fill(bytes, sizeof bytes, 0);
-    CHECK_INT(luas__bulk_put(slot, scoreboard, &next, bytes, 400), 0);
-    CHECK_INT(luas__bulk_put(slot, scoreboard, &next, bytes + 1, 400), 400);
-    CHECK_INT(luas__bulk_put(slot, scoreboard, &next, bytes, 300), -1);
-    CHECK_INT(next, 800);
-    CHECK(is_filled(luas__bulk_got(slot, 400, 400), 400, 1));
+    CHECK_INT(luas__bulk_put(&slot, scoreboard, &end, bytes, 400), 0);
+    CHECK_INT(luas__bulk_put(&slot, scoreboard, &end, bytes + 1, 400), 400);
+    CHECK_INT(luas__bulk_put(&slot, scoreboard, &end, bytes, 300), -1);
+    CHECK_INT(end.next, 800);
+    CHECK(is_filled(luas__bulk_got(&slot, 400, 400), 400, 1));
     luas__bulk_return(scoreboard, 0, 400);
-    CHECK_INT(luas__bulk_put(slot, scoreboard, &next, bytes + 2, 300), 1000); /* from the front */
-    CHECK_INT(luas__bulk_put(slot, scoreboard, &next, bytes, 101), -1);
-    CHECK_INT(luas__bulk_put(slot, scoreboard, &next, bytes + 3, 100), 1300);
-    CHECK(is_filled(luas__bulk_got(slot, 1000, 300), 300, 2));
-    CHECK(is_filled(luas__bulk_got(slot, 1300, 100), 100, 3));
+    CHECK_INT(luas__bulk_put(&slot, scoreboard, &end, bytes + 2, 300), 1000); /* from the front */
+    CHECK_INT(luas__bulk_put(&slot, scoreboard, &end, bytes, 101), -1);
+    CHECK_INT(luas__bulk_put(&slot, scoreboard, &end, bytes + 3, 100), 1300);
+    CHECK(is_filled(luas__bulk_got(&slot, 1000, 300), 300, 2));
+    CHECK(is_filled(luas__bulk_got(&slot, 1300, 100), 100, 3));
     luas__scoreboard_unmap(scoreboard);
 }
 
 static void test_nothing_comes_from_elsewhere(void)
 {
     char memory[SIZE], byte = 0;
-    luas__slot slot = {memory, SIZE}, none = {.bytes = NULL};
+    luas__slot slot = {.bytes = memory, .size = SIZE}, none = {.bytes = NULL};
     luas__scoreboard *scoreboard = luas__scoreboard_map();
-    uint64_t next = 0;
+    luas__bulk_end end = {0, 0};
     CHECK(scoreboard != NULL);
-    CHECK(luas__bulk_got(slot, 0, SIZE) == memory);
-    CHECK(luas__bulk_got(slot, 2500, 500) == memory + 500);
-    CHECK(luas__bulk_got(slot, 0, SIZE + 1) == NULL);
-    CHECK(luas__bulk_got(slot, 2500, 501) == NULL);
-    CHECK(luas__bulk_got(slot, -1, 1) == NULL);
-    CHECK(luas__bulk_got(slot, 1, -1) == NULL);
-    CHECK(luas__bulk_got(slot, INT64_MAX, INT64_MAX) == NULL);
-    CHECK(luas__bulk_got(none, 0, 1) == NULL);
-    CHECK_INT(luas__bulk_put(none, scoreboard, &next, &byte, 1), -1);
-    CHECK_INT(luas__bulk_put(slot, scoreboard, &next, &byte, SIZE + 1), -1);
+    CHECK(luas__bulk_got(&slot, 0, SIZE) == memory);
+    CHECK(luas__bulk_got(&slot, 2500, 500) == memory + 500);
+    CHECK(luas__bulk_got(&slot, 0, SIZE + 1) == NULL);
+    CHECK(luas__bulk_got(&slot, 2500, 501) == NULL);
+    CHECK(luas__bulk_got(&slot, -1, 1) == NULL);
+    CHECK(luas__bulk_got(&slot, 1, -1) == NULL);
+    CHECK(luas__bulk_got(&slot, INT64_MAX, INT64_MAX) == NULL);
+    CHECK(luas__bulk_got(&none, 0, 1) == NULL);
+    CHECK_INT(luas__bulk_put(&none, scoreboard, &end, &byte, 1), -1);
+    CHECK_INT(luas__bulk_put(&slot, scoreboard, &end, &byte, SIZE + 1), -1);
     luas__scoreboard_unmap(scoreboard);
 }
 
@@ -91,11 +91,11 @@ static void *put_pieces(void *arg)
 {
     pieces *s = arg;
     char bytes[PIECE];
-    uint64_t next = 0;
-    luas__slot slot = {s->ring, RING};
+    luas__bulk_end end = {0, 0};
+    luas__slot slot = {.bytes = s->ring, .size = RING};
     for (int i = 0; i < PIECES;) {
         fill(bytes, piece_size(i), (uint64_t)i);
-        int64_t at = luas__bulk_put(slot, s->scoreboard, &next, bytes, piece_size(i));
+        int64_t at = luas__bulk_put(&slot, s->scoreboard, &end, bytes, piece_size(i));
         if (at >= 0)
             atomic_store_explicit(&s->at[i++], at + 1, memory_order_release);
         else
@@ -109,14 +109,14 @@ static void test_room_is_not_used_before_it_is_returned(void)
     pieces *s = calloc(1, sizeof *s);
     pthread_t worker;
     CHECK(s != NULL && (s->scoreboard = luas__scoreboard_map()) != NULL);
-    luas__slot slot = {s->ring, RING};
+    luas__slot slot = {.bytes = s->ring, .size = RING};
     CHECK_INT(pthread_create(&worker, NULL, put_pieces, s), 0);
     for (int i = 0; i < PIECES; i++) {
         int64_t at;
         while ((at = atomic_load_explicit(&s->at[i], memory_order_acquire) - 1) < 0)
             sched_yield();
         int64_t len = (int64_t)piece_size(i);
-        const char *bytes = luas__bulk_got(slot, at, len);
+        const char *bytes = luas__bulk_got(&slot, at, len);
         CHECK(bytes != NULL && is_filled(bytes, (size_t)len, (uint64_t)i));
         luas__bulk_return(s->scoreboard, at, len);
     }
@@ -195,19 +195,40 @@ static void test_results_are_made_in_place(void)
 {
     luas__scoreboard *scoreboard = luas__scoreboard_map();
     char bytes[1000];
-    luas__slot slot = {bytes, sizeof bytes}, none = {.bytes = NULL};
-    uint64_t next = 0;
+    luas__slot slot = {.bytes = bytes, .size = sizeof bytes}, none = {.bytes = NULL};
+    luas__bulk_end end = {0, 0};
     CHECK(scoreboard != NULL);
-    CHECK(luas__bulk_room(slot, scoreboard, &next, 700) == bytes && next == 0);
-    CHECK(luas__bulk_room(slot, scoreboard, &next, 1001) == NULL && next == 0);
-    CHECK(luas__bulk_room(none, scoreboard, &next, 1) == NULL);
-    next += 600; /* as many as there were in the end */
-    CHECK(luas__bulk_room(slot, scoreboard, &next, 500) == NULL && next == 600);
-    CHECK(luas__bulk_room(slot, scoreboard, &next, 400) == bytes + 600 && next == 600);
-    luas__bulk_return(scoreboard, 0, 600);
-    CHECK(luas__bulk_room(slot, scoreboard, &next, 600) == bytes && next == 1000);
-    CHECK_INT(luas__bulk_put(slot, scoreboard, &next, "x", 1), 1000);
-    CHECK(bytes[0] == 'x' && next == 1001);
+    CHECK(luas__bulk_room(&slot, scoreboard, &end, 700) == bytes && end.next == 0);
+    CHECK(luas__bulk_room(&slot, scoreboard, &end, 1001) == NULL && end.next == 0);
+    CHECK(luas__bulk_room(&none, scoreboard, &end, 1) == NULL);
+    end.next += 600; /* as many as there were in the end */
+    CHECK(luas__bulk_room(&slot, scoreboard, &end, 500) == NULL && end.next == 600);
+    CHECK(luas__bulk_room(&slot, scoreboard, &end, 400) == bytes + 600 && end.next == 600);
+    luas__bulk_return(scoreboard, 0, 500);
+    CHECK(luas__bulk_room(&slot, scoreboard, &end, 450) == bytes && end.next == 1000);
+    CHECK_INT(luas__bulk_put(&slot, scoreboard, &end, "x", 1), 1000);
+    CHECK(bytes[0] == 'x' && end.next == 1001);
+    luas__scoreboard_unmap(scoreboard);
+}
+
+/* Pages that nobody has touched cost more than the copy. */
+static void test_a_slot_that_is_free_begins_at_the_front(void)
+{
+    char memory[SIZE], bytes[SIZE] = "";
+    luas__slot slot = {.bytes = memory, .size = SIZE};
+    luas__scoreboard *scoreboard = luas__scoreboard_map();
+    luas__bulk_end end = {0, 0};
+    CHECK(scoreboard != NULL);
+    for (int64_t i = 0; i < 3; i++) {
+        CHECK_INT(luas__bulk_put(&slot, scoreboard, &end, bytes, 400), i * SIZE);
+        luas__bulk_return(scoreboard, i * SIZE, 400);
+    }
+    CHECK_INT(luas__bulk_put(&slot, scoreboard, &end, bytes, 400), 3 * SIZE);
+    CHECK_INT(luas__bulk_put(&slot, scoreboard, &end, bytes, 600), 3 * SIZE + 400); /* all of it is there */
+    CHECK_INT(luas__bulk_put(&slot, scoreboard, &end, bytes, 1), -1);
+    luas__bulk_return(scoreboard, 3 * SIZE, 400);
+    CHECK_INT(luas__bulk_put(&slot, scoreboard, &end, bytes, 400), 4 * SIZE);
+    CHECK_INT(luas__bulk_put(&slot, scoreboard, &end, bytes, 1), -1);
     luas__scoreboard_unmap(scoreboard);
 }
 
@@ -216,12 +237,12 @@ static void test_the_largest_slot_has_two_results_of_4_MB(void)
 {
     luas__bulk a;
     luas__scoreboard *scoreboard = luas__scoreboard_map();
-    uint64_t next = 0;
+    luas__bulk_end end = {0, 0};
     luas__bulk_open(&a, 8, false);
     luas__slot slot = luas__bulk_take(&a);
     for (int i = 0; i < 2; i++) {
-        CHECK(luas__bulk_room(slot, scoreboard, &next, (4 << 20) + 64) != NULL);
-        next += (4 << 20) + 64;
+        CHECK(luas__bulk_room(&slot, scoreboard, &end, (4 << 20) + 64) != NULL);
+        end.next += (4 << 20) + 64;
     }
     luas__scoreboard_unmap(scoreboard);
     luas__bulk_close(&a);
@@ -230,6 +251,7 @@ static void test_the_largest_slot_has_two_results_of_4_MB(void)
 int main(void)
 {
     RUN(test_results_are_made_in_place);
+    RUN(test_a_slot_that_is_free_begins_at_the_front);
     RUN(test_the_largest_slot_has_two_results_of_4_MB);
     RUN(test_each_piece_is_whole);
     RUN(test_nothing_comes_from_elsewhere);
