@@ -42,6 +42,7 @@ FLOORS = {
 # The pointers to functions in structs, and who is called.
 CALLS_UP = {
     ("core/pool/events.h", "hear"): "a reader of events, from whichever floor",
+    ("core/pool/events.h", "hear_run"): "the same",
     ("core/pool/events.h", "close"): "the same",
     ("core/host/readers.c", "finish"): "pool/trace.c, joblog.c or journal.c: completes its file",
     ("core/pool/state.h", "main"): "worker/, by way of host/: what a forked worker runs",

@@ -18,6 +18,7 @@ void luas__events_init_reader(luas__reader *r, unsigned wants,
 {
     r->wants = wants;
     r->hear = hear;
+    r->hear_run = NULL;
     r->close = close;
     atomic_init(&r->users, 1);
     atomic_init(&r->due, 0);
@@ -46,8 +47,17 @@ int luas__events_listen(luas__pool *p, luas__reader *reader, int tag, bool all)
     *l = (luas__listener){.next = p->events.listeners, .reader = reader, .tag = tag};
     p->events.listeners = l;
     p->events.all |= all;
+    p->events.wanted |= reader->wants;
     luas__state_unlock(p);
     return 0;
+}
+
+static unsigned all_wanted(const luas__events *e)
+{
+    unsigned wanted = 0;
+    for (const luas__listener *l = e->listeners; l != NULL; l = l->next)
+        wanted |= l->reader->wants;
+    return wanted;
 }
 
 static void drop_first(luas__listener **at)
@@ -68,6 +78,7 @@ void luas__events_ignore(luas__pool *p, const luas__reader *reader)
         else
             at = &(*at)->next;
     p->events.all &= p->events.listeners != NULL;
+    p->events.wanted = all_wanted(&p->events);
     luas__state_unlock(p);
 }
 
@@ -75,6 +86,7 @@ void luas__events_release(luas__events *e)
 {
     while (e->listeners != NULL)
         drop_first(&e->listeners);
+    e->wanted = 0;
 }
 
 /* Locks the readers once for a whole run of tasks. */
@@ -106,10 +118,7 @@ static void tell(const luas__pool *p, const luas__pool_event *event)
 
 static bool is_wanted(const luas__pool *p, enum luas__event_type type)
 {
-    for (const luas__listener *l = p->events.listeners; l != NULL; l = l->next)
-        if (l->reader->wants & 1u << type)
-            return true;
-    return false;
+    return p->events.wanted & 1u << type;
 }
 
 /* ---- tasks ---- */
@@ -146,14 +155,14 @@ const char *luas__events_input(const luas__pool_event *e, size_t *len)
     return e->source != NULL ? luas__job_inputs_of(e->source, e->index, len) : e->input;
 }
 
-static void keep_pace(luas__job *job, const luas__pool_event *e)
+static void keep_pace(luas__job *job, int64_t start, int64_t end, int64_t took)
 {
-    if (job->seen.first_start == 0 || e->start < job->seen.first_start)
-        job->seen.first_start = e->start;
-    if (e->at > job->seen.last_end)
-        job->seen.last_end = e->at;
-    if (e->took > job->seen.slowest)
-        job->seen.slowest = e->took;
+    if (job->seen.first_start == 0 || start < job->seen.first_start)
+        job->seen.first_start = start;
+    if (end > job->seen.last_end)
+        job->seen.last_end = end;
+    if (took > job->seen.slowest)
+        job->seen.slowest = took;
 }
 
 static void tell_start(const luas__pool *p, luas__worker *w, const luas__pool_event *ended,
@@ -174,7 +183,7 @@ static void tell_end(luas__pool *p, luas__worker *w, luas__pool_event *e, uint32
                      bool starts)
 {
     e->took = e->at - e->start;
-    keep_pace(e->source, e);
+    keep_pace(e->source, e->start, e->at, e->took);
     if (starts)
         tell_start(p, w, e, seq);
     tell_locked(p, e);
@@ -185,6 +194,8 @@ static void read_stamp(luas__pool_event *e, const char *bytes)
     e->start = (int64_t)luas__mp_get_8((const unsigned char *)bytes);
     e->at = (int64_t)luas__mp_get_8((const unsigned char *)bytes + 8);
 }
+
+/* ---- runs of values ---- */
 
 static bool are_stamped(const char *frames, uint64_t count)
 {
@@ -197,26 +208,100 @@ static bool are_stamped(const char *frames, uint64_t count)
     return true;
 }
 
+static void read_ended(luas__ended *task, const char *value, uint32_t len)
+{
+    const unsigned char *stamp = (const unsigned char *)value + len - LUAS__STAMP;
+    task->result = value;
+    task->size = len - LUAS__STAMP;
+    task->start = (int64_t)luas__mp_get_8(stamp);
+    task->at = (int64_t)luas__mp_get_8(stamp + 8);
+}
+
+static void keep_pace_of(luas__job *job, const luas__ended *tasks, size_t n)
+{
+    int64_t slowest = job->seen.slowest;
+    for (size_t i = 0; i < n; i++)
+        slowest = tasks[i].at - tasks[i].start > slowest ? tasks[i].at - tasks[i].start : slowest;
+    keep_pace(job, tasks[0].start, tasks[n - 1].at, slowest);
+}
+
+/* Tells them one by one. */
+static void tell_each(const luas__listener *l, const luas__pool_event *first, const luas__ended *tasks, size_t n)
+{
+    luas__pool_event e = *first;
+    for (size_t i = 0; i < n; i++, e.index++) {
+        e.start = tasks[i].start;
+        e.at = tasks[i].at;
+        e.took = e.at - e.start;
+        e.result = tasks[i].result;
+        e.size = tasks[i].size;
+        e.ends_chunk = first->ends_chunk && i + 1 == n;
+        l->reader->hear(l->reader, l->tag, &e);
+    }
+}
+
+static void tell_starts(luas__pool *p, luas__worker *w, const luas__pool_event *first,
+                        const luas__ended *tasks, size_t n, uint32_t seq)
+{
+    luas__pool_event e = *first;
+    for (size_t i = 0; i < n; i++, e.index++) {
+        e.start = tasks[i].start;
+        tell_start(p, w, &e, seq + (uint32_t)i);
+    }
+}
+
+/* Tells of tasks with values, the first of which has this seq. Called with the readers locked. */
+static void tell_values(luas__pool *p, luas__worker *w, const luas__pool_event *first,
+                        const luas__ended *tasks, size_t n, uint32_t seq)
+{
+    keep_pace_of(first->source, tasks, n);
+    if (is_wanted(p, LUAS__EVENT_STARTED))
+        tell_starts(p, w, first, tasks, n, seq);
+    for (const luas__listener *l = p->events.listeners; l != NULL; l = l->next)
+        if (!(l->reader->wants & 1u << LUAS__EVENT_ENDED))
+            continue;
+        else if (l->reader->hear_run != NULL)
+            l->reader->hear_run(l->reader, l->tag, first, tasks, n);
+        else
+            tell_each(l, first, tasks, n);
+}
+
 static int tell_run(luas__pool *p, luas__worker *w, luas__pool_event *e, const char *frames,
                     uint64_t count)
 {
     const luas__chunk *c = &w->tasks.chunks[0];
-    bool starts = is_wanted(p, LUAS__EVENT_STARTED);
+    luas__ended tasks[LUAS__MOST_ENDED];
     if (!are_stamped(frames, count))
         return LUAS_EPROTO;
     lock_readers(p);
-    for (uint64_t i = 0; i < count; i++, e->index++) {
-        uint32_t len;
-        const char *value = luas__frame_next_value(&frames, &len);
-        e->size = len - LUAS__STAMP;
-        e->result = value;
-        read_stamp(e, value + e->size);
-        e->ends_chunk = i + 1 == c->count;
-        tell_end(p, w, e, c->seq + (uint32_t)i, starts);
+    for (uint64_t done = 0; done < count;) {
+        size_t n = 0;
+        for (uint32_t len; n < LUAS__MOST_ENDED && done + n < count; n++) {
+            const char *value = luas__frame_next_value(&frames, &len);
+            read_ended(&tasks[n], value, len);
+        }
+        e->ends_chunk = done + n == c->count;
+        tell_values(p, w, e, tasks, n, c->seq + (uint32_t)done);
+        e->index += n;
+        done += n;
     }
     unlock_readers(p);
     return 0;
 }
+
+/* The same of a task whose value is not framed. */
+static void tell_value(luas__pool *p, luas__worker *w, luas__pool_event *e, const char *payload, uint32_t len)
+{
+    const luas__chunk *c = &w->tasks.chunks[0];
+    luas__ended task;
+    read_ended(&task, payload, len + LUAS__STAMP);
+    e->ends_chunk = c->count == 1;
+    lock_readers(p);
+    tell_values(p, w, e, &task, 1, c->seq);
+    unlock_readers(p);
+}
+
+/* ---- other ends ---- */
 
 static void tell_one(luas__pool *p, luas__worker *w, luas__pool_event *e)
 {
@@ -254,13 +339,13 @@ int luas__events_ended(luas__pool *p, luas__worker *w, const luas__outcome *o,
         tell_silent(p, w, &e);
         return 0;
     }
-    e.size = o->len;
     if (o->kind == LUAS__KIND_VALUE) {
-        e.result = payload;
-    } else {
-        e.raised = payload;
-        e.raised_len = o->len;
+        tell_value(p, w, &e, payload, o->len);
+        return 0;
     }
+    e.size = o->len;
+    e.raised = payload;
+    e.raised_len = o->len;
     read_stamp(&e, payload + o->len);
     tell_one(p, w, &e);
     return 0;

@@ -49,7 +49,7 @@ typedef struct luas__pool_event {
     enum luas__kind kind;   /* ENDED */
     int32_t attempts;       /* starts so far */
     bool retried;           /* ENDED, and it will be started again */
-    bool ends_chunk;        /* ENDED, and it was the last of its chunk */
+    bool ends_chunk;        /* ENDED, and it (the last of a run) was the last of its chunk */
     int status;             /* as waitpid gives it, -1 when unknown */
     uint32_t size;          /* ENDED: bytes of the results */
     struct luas__job *source;   /* ENDED: has the input (luas__events_input), or NULL */
@@ -60,6 +60,15 @@ typedef struct luas__pool_event {
     const char *raised;     /* [value, message, traceback, seconds], or NULL */
     size_t raised_len;
 } luas__pool_event;
+
+/* One of a run of tasks that ended with values, one after the other in a worker. */
+typedef struct luas__ended {
+    int64_t start, at;
+    const char *result;     /* `size` bytes */
+    uint32_t size;
+} luas__ended;
+
+enum { LUAS__MOST_ENDED = 64 };
 
 /*
  * A reader of the stream. It is the first member of a tally, a trace or a log. Several pools
@@ -72,6 +81,10 @@ typedef struct luas__reader {
     _Atomic int64_t due;    /* ns; a tick is wanted then; 0: whenever one comes */
     unsigned wants;         /* which events it is told: bits 1 << type */
     void (*hear)(struct luas__reader *self, int tag, const luas__pool_event *event);
+    /* NULL; or it is told of up to LUAS__MOST_ENDED values by one call. The event is then the
+       first one's, without its times. */
+    void (*hear_run)(struct luas__reader *self, int tag, const luas__pool_event *first,
+                     const luas__ended *tasks, size_t n);
     void (*close)(struct luas__reader *self);   /* frees it, after the last user */
 } luas__reader;
 
@@ -93,6 +106,7 @@ typedef struct luas__listener {
 typedef struct luas__events {
     luas__listener *listeners;
     bool all;               /* some listener wants all jobs stamped */
+    unsigned wanted;        /* what some reader wants: bits 1 << type */
     int numbers;            /* the highest number that a worker has had */
 } luas__events;
 

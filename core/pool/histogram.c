@@ -6,28 +6,40 @@ static const double steps[] = {1, 1.1892071150027210, 1.4142135623730951, 1.6817
 
 enum { FIRST_OCTAVE = 6, LAST_OCTAVE = FIRST_OCTAVE + LUAS__BUCKETS / 4 - 1 };
 
+/* The same, of numbers whose highest bit is set. */
+static const uint64_t marks[] = {0, 0x9837f0518db8a970, 0xb504f333f9de6485, 0xd744fccad69d6af5};
+
+/* Where the bits of the time begin says the octave, those after it the step. */
 static int bucket_of(int64_t ns)
 {
-    int octave = ns > 0 ? 63 - __builtin_clzll((unsigned long long)ns) : 0, step = 3;
+    int zeros = ns > 0 ? __builtin_clzll((unsigned long long)ns) : 63, octave = 63 - zeros;
     if (octave < FIRST_OCTAVE)
         return 0;
     if (octave > LAST_OCTAVE)
-        octave = LAST_OCTAVE;
-    double rest = (double)ns / (double)(INT64_C(1) << octave);
-    while (step > 0 && rest < steps[step])
-        step--;
-    return 4 * (octave - FIRST_OCTAVE) + step;
+        return LUAS__BUCKETS - 1;
+    uint64_t bits = (uint64_t)ns << zeros;
+    return 4 * (octave - FIRST_OCTAVE) + (bits >= marks[1]) + (bits >= marks[2]) + (bits >= marks[3]);
+}
+
+void luas__histogram_add_all(luas__histogram *h, const int64_t *times, size_t n)
+{
+    int64_t least = h->count > 0 ? h->least : INT64_MAX, most = h->count > 0 ? h->most : INT64_MIN;
+    double sum = 0;
+    for (size_t i = 0; i < n; i++) {
+        least = times[i] < least ? times[i] : least;
+        most = times[i] > most ? times[i] : most;
+        sum += (double)times[i];
+        h->counts[bucket_of(times[i])]++;
+    }
+    h->least = least;
+    h->most = most;
+    h->sum += sum;
+    h->count += n;
 }
 
 void luas__histogram_add(luas__histogram *h, int64_t ns)
 {
-    h->counts[bucket_of(ns)]++;
-    if (h->count == 0 || ns < h->least)
-        h->least = ns;
-    if (h->count == 0 || ns > h->most)
-        h->most = ns;
-    h->sum += (double)ns;
-    h->count++;
+    luas__histogram_add_all(h, &ns, 1);
 }
 
 double luas__histogram_from(int bucket)

@@ -3,6 +3,7 @@
 #ifndef LUAS_HISTOGRAM_H
 #define LUAS_HISTOGRAM_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 enum { LUAS__BUCKETS = 160 };   /* from 64 ns to 2 years */
@@ -14,6 +15,7 @@ typedef struct luas__histogram {
 } luas__histogram;
 
 void luas__histogram_add(luas__histogram *h, int64_t ns);
+void luas__histogram_add_all(luas__histogram *h, const int64_t *times, size_t n);
 
 /* The time at which a bucket begins. It ends where the next one begins. */
 double luas__histogram_from(int bucket);

@@ -106,9 +106,14 @@ static void forget(luas__notable *n)
     free(n->message);
 }
 
+static bool is_slow(const luas__tally *t, int64_t took)
+{
+    return t->nslowest < LUAS__SLOWEST || took > t->slowest[LUAS__SLOWEST - 1].took;
+}
+
 static void consider_slow(luas__tally *t, int pool, const luas__pool_event *e)
 {
-    if (t->nslowest == LUAS__SLOWEST && e->took <= t->slowest[LUAS__SLOWEST - 1].took)
+    if (!is_slow(t, e->took))
         return;
     if (t->nslowest == LUAS__SLOWEST)
         forget(&t->slowest[--t->nslowest]);
@@ -134,21 +139,26 @@ static void note_failure(luas__tally *t, int pool, const luas__pool_event *e)
 
 /* ---- hearing ---- */
 
-static void on_task(luas__tally *t, luas__lane *lane, const luas__pool_event *e)
+/* Notes that n tasks have ended in the lane, the first of which began at e->start. */
+static void count_in_lane(luas__tally *t, luas__lane *lane, const luas__pool_event *e, uint64_t n, int64_t end)
 {
     if (!lane->begun && lane->forked_at > 0 && e->start > lane->forked_at)
         lane->startup += e->start - lane->forked_at;
     lane->begun = true;
-    lane->tasks++;
-    lane->in_chunk++;
+    lane->tasks += n;
+    lane->in_chunk += n;
     if (e->ends_chunk) {
         t->chunks++;
         lane->last_chunk = lane->in_chunk;
         lane->in_chunk = 0;
     }
-    lane->last_end = e->at;
-    lane->busy += e->took;
-    luas__timeline_span(&t->timeline, lane->row, e->start, e->at);
+    lane->last_end = end;
+}
+
+static void add_span(luas__tally *t, luas__lane *lane, int64_t start, int64_t end)
+{
+    lane->busy += end - start;
+    luas__timeline_span(&t->timeline, lane->row, start, end);
 }
 
 static void on_end(luas__tally *t, int pool, const luas__pool_event *e)
@@ -163,8 +173,10 @@ static void on_end(luas__tally *t, int pool, const luas__pool_event *e)
     if (e->took < 0)
         return;
     luas__lane *lane = lane_of(t, pool, e);
-    if (lane != NULL)
-        on_task(t, lane, e);
+    if (lane != NULL) {
+        count_in_lane(t, lane, e, 1, e->at);
+        add_span(t, lane, e->start, e->at);
+    }
     luas__timeline_count(&t->timeline, t->ended_row, e->at, 1);
     luas__histogram_add(&t->times, e->took);
     consider_slow(t, pool, e);
@@ -174,12 +186,17 @@ static void on_end(luas__tally *t, int pool, const luas__pool_event *e)
     }
 }
 
+static void begin(luas__tally *t, int64_t at)
+{
+    if (t->first == 0)
+        t->first = at;
+    luas__timeline_start(&t->timeline, t->first);
+}
+
 static void hear(luas__tally *t, int pool, const luas__pool_event *e)
 {
     luas__lane *lane = NULL;
-    if (t->first == 0)
-        t->first = e->at;
-    luas__timeline_start(&t->timeline, t->first);
+    begin(t, e->at);
     if (e->type != LUAS__EVENT_ENDED && (lane = lane_of(t, pool, e)) == NULL)
         return;
     switch (e->type) {
@@ -200,6 +217,72 @@ static void on_event(luas__reader *self, int tag, const luas__pool_event *e)
     if (t->only != 0 && e->job != 0 && e->job != t->only)
         return;
     hear(t, tag, e);
+}
+
+/* ---- runs of values ---- */
+
+/* Tasks between which no time has passed are one span. */
+static void add_spans(luas__tally *t, luas__lane *lane, const luas__ended *tasks, size_t n)
+{
+    int64_t start = tasks[0].start;
+    for (size_t i = 1; i < n; i++)
+        if (tasks[i].start != tasks[i - 1].at) {
+            add_span(t, lane, start, tasks[i - 1].at);
+            start = tasks[i].start;
+        }
+    add_span(t, lane, start, tasks[n - 1].at);
+}
+
+/* Mostly all end in one bin of time. */
+static void count_ends(luas__tally *t, const luas__ended *tasks, size_t n)
+{
+    luas__timeline_count(&t->timeline, t->ended_row, tasks[n - 1].at, 1);
+    if (luas__timeline_is_last(&t->timeline, tasks[0].at)) {
+        luas__timeline_count(&t->timeline, t->ended_row, tasks[0].at, (float)(n - 1));
+        return;
+    }
+    for (size_t i = 0; i + 1 < n; i++)
+        luas__timeline_count(&t->timeline, t->ended_row, tasks[i].at, 1);
+}
+
+static void consider_one(luas__tally *t, int pool, const luas__pool_event *first, const luas__ended *tasks, size_t i)
+{
+    luas__pool_event e = *first;
+    e.index += i;
+    e.start = tasks[i].start;
+    e.at = tasks[i].at;
+    e.took = e.at - e.start;
+    consider_slow(t, pool, &e);
+}
+
+static void consider_each(luas__tally *t, int pool, const luas__pool_event *first, const luas__ended *tasks, size_t n)
+{
+    int64_t took[LUAS__MOST_ENDED];
+    for (size_t i = 0; i < n; i++) {
+        took[i] = tasks[i].at - tasks[i].start;
+        if (is_slow(t, took[i]))
+            consider_one(t, pool, first, tasks, i);
+    }
+    luas__histogram_add_all(&t->times, took, n);
+}
+
+static void on_run(luas__reader *self, int tag, const luas__pool_event *first, const luas__ended *tasks, size_t n)
+{
+    luas__tally *t = (luas__tally *)self;
+    int64_t end = tasks[n - 1].at;
+    if (t->only != 0 && first->job != t->only)
+        return;
+    begin(t, tasks[0].at);
+    t->kinds[LUAS__KIND_VALUE] += n;
+    if (end > t->last)
+        t->last = end;
+    luas__lane *lane = lane_of(t, tag, first);
+    if (lane != NULL) {
+        count_in_lane(t, lane, first, n, end);
+        add_spans(t, lane, tasks, n);
+    }
+    count_ends(t, tasks, n);
+    consider_each(t, tag, first, tasks, n);
 }
 
 /* ---- making and freeing ---- */
@@ -224,6 +307,7 @@ luas__tally *luas__tally_new(int64_t only)
         return NULL;
     luas__events_init_reader(&t->reader, 1u << LUAS__EVENT_ENDED | 1u << LUAS__EVENT_FORKED
                       | 1u << LUAS__EVENT_REPLACED | 1u << LUAS__EVENT_DIED, on_event, close_tally);
+    t->reader.hear_run = on_run;
     t->only = only;
     t->ended_row = luas__timeline_row(&t->timeline);
     t->failed_row = luas__timeline_row(&t->timeline);

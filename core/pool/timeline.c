@@ -45,7 +45,7 @@ static void fold(luas__row *row)
    the start. */
 static int bin_of(luas__timeline *t, int64_t ns)
 {
-    if (ns - t->begin < t->width && ns >= t->begin && t->width > 0)
+    if (luas__timeline_is_last(t, ns))
         return t->last; /* the usual case, without a division */
     luas__timeline_start(t, ns);
     int64_t since = ns > t->origin ? ns - t->origin : 0;

@@ -5,6 +5,7 @@
 #ifndef LUAS_TIMELINE_H
 #define LUAS_TIMELINE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -31,6 +32,12 @@ int luas__timeline_row(luas__timeline *t);
 
 /* Makes it start at `ns`, if it has no start yet. */
 void luas__timeline_start(luas__timeline *t, int64_t ns);
+
+/* Is this moment in the bin that was used last? */
+static inline bool luas__timeline_is_last(const luas__timeline *t, int64_t ns)
+{
+    return ns >= t->begin && ns - t->begin < t->width;
+}
 
 /* Adds to the bin of this moment. */
 void luas__timeline_count(luas__timeline *t, int row, int64_t ns, float n);

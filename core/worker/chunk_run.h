@@ -6,6 +6,7 @@
 
 #include "channel.h"
 #include "records.h"
+#include "ticks.h"
 
 typedef struct luas__chunk_run {
     luas__channel *channel;
@@ -17,6 +18,7 @@ typedef struct luas__chunk_run {
     int64_t seed;
     int64_t since;              /* ns when the chunk was begun */
     int64_t stamp;              /* stamped jobs: ns when the running task began */
+    luas__ticks ticks;          /* the clock of stamped jobs */
     int64_t ended;              /* ns when the chunk ended; stamped jobs: its last task */
     uint32_t attempts;          /* how often its tasks were started before */
     uint32_t current;           /* seq of the task that runs */

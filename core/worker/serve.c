@@ -315,7 +315,7 @@ static void on_chunk(lua_State *L, server *s, luas__mp_reader *body)
     if (c->is_text)
         luas__tell_check(L, luas__records_begin(&c->records, &c->body));
     c->room = LUAS__SHORT - (c->flags & LUAS__JOB_STAMPED ? LUAS__STAMP : 0);
-    c->since = c->stamp = luas__now();
+    c->since = c->stamp = c->flags & LUAS__JOB_STAMPED ? luas__ticks_now(&c->ticks) : luas__now();
     c->attempts = s->again;
     s->again = 0;
     lua_rawgeti(L, entry, ENTRY_FUNCTION);

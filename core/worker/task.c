@@ -155,12 +155,17 @@ LUAS__INLINE bool is_last(const luas__chunk_run *s)
     return s->left == 0 && (const char *)s->body.end == luas__buffer_end(&s->channel->requests);
 }
 
+LUAS__INLINE int64_t now(luas__chunk_run *s)
+{
+    return s->flags & LUAS__JOB_STAMPED ? luas__ticks_now(&s->ticks) : luas__now();
+}
+
 LUAS__INLINE void account(lua_State *L, luas__chunk_run *s)
 {
     if (s->most < INT_MAX && lua_gc(L, LUA_GCCOUNT) > s->most)
         atomic_store(&s->channel->scoreboard->over_gc_budget, 1);
     if (s->left == 0) {
-        s->ended = luas__now();
+        s->ended = now(s);
         atomic_fetch_add(&s->channel->scoreboard->busy, s->ended - s->since);
     }
     if (is_last(s))
@@ -174,7 +179,7 @@ LUAS__INLINE void account(lua_State *L, luas__chunk_run *s)
 static unsigned char *put_stamp(luas__chunk_run *s, unsigned char *p)
 {
     if (s->left > 0)
-        s->ended = luas__now();
+        s->ended = luas__ticks_now(&s->ticks);
     luas__mp_put_8(p, (uint64_t)s->stamp);
     luas__mp_put_8(p + 8, (uint64_t)s->ended);
     s->stamp = s->ended;

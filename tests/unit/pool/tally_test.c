@@ -138,6 +138,55 @@ static void test_one_job_alone_can_be_counted(void)
     luas__events_drop_reader(&t->reader);
 }
 
+static void fill_run(luas__ended *tasks, size_t n, int64_t at)
+{
+    for (size_t i = 0; i < n; i++) { /* now and then the worker waits in between */
+        int64_t start = at + (i % 7 == 6 ? 300 * US : 0);
+        tasks[i] = (luas__ended){.start = start, .at = start + (int64_t)(1 + i * 7919 % 101) * US};
+        at = tasks[i].at;
+    }
+}
+
+static void hear_one_by_one(luas__tally *t, const luas__ended *tasks, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        luas__pool_event e = ended(1 + i, 3, tasks[i].start, tasks[i].at - tasks[i].start, LUAS__KIND_VALUE);
+        e.ends_chunk = i + 1 == n;
+        hear(t, e);
+    }
+}
+
+static void check_same(const luas__tally *a, const luas__tally *b)
+{
+    CHECK(memcmp(&a->times, &b->times, sizeof a->times) == 0);
+    CHECK(a->first == b->first && a->last == b->last && a->chunks == b->chunks);
+    CHECK(a->nlanes == 1 && b->nlanes == 1 && a->nslowest == b->nslowest);
+    CHECK_INT(a->lanes[0].tasks, b->lanes[0].tasks);
+    CHECK_INT(a->lanes[0].busy, b->lanes[0].busy);
+    CHECK_INT(a->lanes[0].last_end, b->lanes[0].last_end);
+    CHECK_INT(a->lanes[0].last_chunk, b->lanes[0].last_chunk);
+    for (int i = 0; i < a->nslowest; i++)
+        CHECK_INT(a->slowest[i].index, b->slowest[i].index);
+    for (int row = 0; row < a->timeline.nrows; row++)
+        for (int i = 0; i < LUAS__BINS; i++)
+            CHECK(fabsf(a->timeline.rows[row]->at[i] - b->timeline.rows[row]->at[i]) < 1);
+}
+
+static void test_a_run_counts_as_its_tasks_one_by_one(void)
+{
+    luas__ended tasks[LUAS__MOST_ENDED];
+    luas__tally *together = new_test_tally(), *alone = new_test_tally();
+    fill_run(tasks, LUAS__MOST_ENDED, LUAS__SECOND);
+    luas__pool_event first = ended(1, 3, 0, 0, LUAS__KIND_VALUE);
+    first.ends_chunk = true;
+    together->reader.hear_run(&together->reader, 1, &first, tasks, LUAS__MOST_ENDED);
+    hear_one_by_one(alone, tasks, LUAS__MOST_ENDED);
+    CHECK_INT(together->kinds[LUAS__KIND_VALUE], LUAS__MOST_ENDED);
+    check_same(together, alone);
+    luas__events_drop_reader(&together->reader);
+    luas__events_drop_reader(&alone->reader);
+}
+
 /* A million tasks on 64 workers take as much room as a thousand. */
 static void test_its_size_does_not_grow_with_the_tasks(void)
 {
@@ -221,6 +270,7 @@ int main(void)
     RUN(test_the_slowest_and_the_first_failures_are_kept);
     RUN(test_a_replaced_worker_keeps_its_lane);
     RUN(test_one_job_alone_can_be_counted);
+    RUN(test_a_run_counts_as_its_tasks_one_by_one);
     RUN(test_its_size_does_not_grow_with_the_tasks);
     RUN(test_results_without_a_stamp_are_not_a_workers_words);
     RUN(test_nobody_is_told_who_does_not_listen_any_more);
