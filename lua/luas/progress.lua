@@ -33,9 +33,24 @@ local function per_second(rate)
     return ("%.1f/min"):format(rate * 60)
 end
 
+-- Workers start one after the other, and their first tasks are slower. So what came before each
+-- had ended one is left out, once as many have ended again.
+local function leave_out_start(samples, done, running)
+    if samples.warm then return end
+    for i = 2, #samples - 1 do
+        if samples[i].done >= running and done - samples[i].done >= running then
+            samples.warm = true
+            table.move(samples, i, #samples + i - 1, 1)
+            return
+        end
+    end
+end
+
 -- Tasks a second over the last seconds, and the moment for which that holds. It uses the times
 -- at which tasks ended, not those of the readings, because many tasks may end together.
 local function measure(samples, done, last, now, running)
+    running = max(1, running)
+    leave_out_start(samples, done, running)
     local from = samples[1]
     while #samples > 2 and last - samples[2].at > WINDOW do
         table.remove(samples, 1)
@@ -44,7 +59,7 @@ local function measure(samples, done, last, now, running)
     local gained, span = done - from.done, last - from.at
     if gained <= 0 or span <= 0 then return nil end
     -- If nothing has ended for much longer than usual, measure up to now.
-    if now - last > 3 * max(1, running) * span / gained then span, last = now - from.at, now end
+    if now - last > 3 * running * span / gained then span, last = now - from.at, now end
     return gained / span, last
 end
 
