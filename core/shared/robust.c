@@ -49,14 +49,39 @@ static int result(luas__robust *r, int error)
     }
 }
 
+/* How often a lock is tried before the process sleeps, and the pauses between. */
+enum { TRIES = 20, PAUSES = 4 };
+
+static inline void relax(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
 int luas__robust_try(luas__robust *r)
 {
     return result(r, pthread_mutex_trylock(&r->mutex));
 }
 
-int luas__robust_lock(luas__robust *r, int64_t ns)
+/* Most holders are quick: it tries again for about a microsecond, which is what going to sleep
+   costs, and the holder need not wake anybody then. */
+static int try_for_a_moment(luas__robust *r)
 {
     int rc = luas__robust_try(r);
+    for (int i = 0; i < TRIES && rc == LUAS_ETIMEDOUT; i++) {
+        for (int pause = 0; pause < PAUSES; pause++)
+            relax();
+        rc = luas__robust_try(r);
+    }
+    return rc;
+}
+
+int luas__robust_lock(luas__robust *r, int64_t ns)
+{
+    int rc = ns > 0 ? try_for_a_moment(r) : luas__robust_try(r);
     if (rc != LUAS_ETIMEDOUT || ns <= 0)
         return rc;
 #ifdef HAS_CLOCKLOCK
