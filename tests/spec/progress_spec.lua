@@ -73,7 +73,7 @@ describe("the bar", function()
     end
 
     it("asks for the width at each draw", function()
-        local seen = watch(80, MAP, { actions = "--resize 0.4 30" })
+        local seen = watch(80, (MAP:gsub("nap%(0%.1%)", "nap(0.5)")), { actions = "--resize 2 30" })
         local list = bars(seen)
         assert.is_true(utf8.len(list[1]) > 30)
         assert.is_true(utf8.len(list[#list]) < 30)
@@ -117,7 +117,7 @@ describe("the bar", function()
 
     it("makes room for what the body of a loop prints", function()
         local seen = watch(80, [[
-            for i in pool.new(2):imap(function() nap(0.15) end, { 1, 2, 3, 4 }, { progress = true }) do
+            for i in pool.new(2):imap(function() nap(0.4) end, { 1, 2, 3, 4 }, { progress = true }) do
                 print("got " .. i)
             end
         ]])
