@@ -127,9 +127,17 @@ local function help_text(entry)
     return table.concat(parts, "\n")
 end
 
-local function option_text(field, of)
-    local default = field.default ~= "" and "; default " .. field.default or ""
-    return wrapped(plain(("%s, an option of a %s (%s%s): %s"):format(field.name, of, field.values, default, field.text)), 78)
+local function default_of(field) return field.default ~= "" and "; default " .. field.default or "" end
+
+-- An option whose value may be a table has its fields behind it.
+local function option_text(field, of, classes)
+    local text = field.text:gsub(": see .*$", "")
+    local parts = { wrapped(plain(("%s, an option of a %s (%s%s): %s"):format(field.name, of, field.values, default_of(field), text)), 78) }
+    local class = classes["luas." .. field.name] or classes["luas." .. field.name .. "option"]
+    for _, f in ipairs(class and class.fields or {}) do
+        parts[#parts + 1] = wrapped(plain(("%s (%s%s): %s"):format(f.name, f.values, default_of(f), f.text)), 74, "  ")
+    end
+    return table.concat(parts, "\n")
 end
 
 ---The module `luas.help_texts`.
@@ -141,9 +149,9 @@ function pages.help(functions, classes)
     for _, field in ipairs(classes["luas.task"].fields) do task[#task + 1] = ("%s: %s"):format(field.name, plain(field.text)) end
     add("pool.task", "pool.task, in a task; elsewhere nil\n" .. table.concat(task, "\n"))
     lines[#lines + 1] = "    },\n    options = {\n"
-    for _, field in ipairs(classes["luas.joboptions"].fields) do add(field.name, option_text(field, "job")) end
+    for _, field in ipairs(classes["luas.joboptions"].fields) do add(field.name, option_text(field, "job", classes)) end
     for _, field in ipairs(classes["luas.pooloptions"].fields) do
-        if field.name ~= "report" then add(field.name, option_text(field, "pool")) end
+        if field.name ~= "report" then add(field.name, option_text(field, "pool", classes)) end
     end
     lines[#lines + 1] = "    },\n}\n"
     return table.concat(lines)

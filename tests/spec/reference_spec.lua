@@ -164,6 +164,12 @@ describe("luas --help NAME", function()
         end
     end)
 
+    it("says what the fields of an option are", function()
+        local output = shell.run(program .. " --help retries")
+        for _, field in ipairs(classes["luas.retries"].fields) do assert.matches("\n  " .. field.name .. " %(", output) end
+        assert.not_matches("see below", output)
+    end)
+
     it("says that there is nothing on a name", function()
         local output, status = shell.run(program .. " --help nothing")
         assert.matches("no help on 'nothing'", output)
