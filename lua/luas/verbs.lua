@@ -12,7 +12,8 @@ end
 
 local function verbs(called, names)
     local module, functions = {}, nil
-    for name in names:gmatch "%S+" do
+    for i = 1, #names do
+        local name = names[i]
         module[name] = function(first, ...)
             functions = functions or open(called)
             if rawequal(first, module) then require "luas.check".ask_for_dot(called, name) end
@@ -29,11 +30,13 @@ local function field(_, name)
 end
 
 local modules = {
-    pool = verbs("pool", [[all any apply apply_async blocks broadcast close configure cpus each fileno files filter find imap
-        imap_unordered iter join lines map map_async map_pairs new product range reduce resize size starmap starmap_async
-        stats step terminate trim values wait_all wait_any with zip]]),
-    process = verbs("process", "children current new parent pipe spawn"),
-    shared = verbs("shared", "array barrier condition event lock queue semaphore table value"),
+    pool = verbs("pool", { "all", "any", "apply", "apply_async", "blocks", "broadcast", "close", "configure",
+        "cpus", "each", "fileno", "files", "filter", "find", "imap", "imap_unordered", "iter", "join", "lines",
+        "map", "map_async", "map_pairs", "new", "product", "range", "reduce", "resize", "size", "starmap",
+        "starmap_async", "stats", "step", "terminate", "trim", "values", "wait_all", "wait_any", "with",
+        "zip" }),
+    process = verbs("process", { "children", "current", "new", "parent", "pipe", "spawn" }),
+    shared = verbs("shared", { "array", "barrier", "condition", "event", "lock", "queue", "semaphore", "table", "value" }),
 }
 setmetatable(modules.pool, { __index = field })
 return modules
