@@ -51,9 +51,9 @@ static bool put_name(lua_State *L, const luas__stable_walk *w, int type)
             module_len = strcspn(module, "\1");
         }
     }
-    bool is_known = module == NULL || luas__stable_is_file(L, module, module_len);
+    bool is_known = module == NULL || luas__stable_walk_is_file(L, module, module_len);
     if (is_known)
-        luas__stable_text(L, w, module != NULL ? 'N' : 'S', payload, len);
+        luas__stable_walk_text(L, w, module != NULL ? 'N' : 'S', payload, len);
     lua_settop(L, object);
     return is_known;
 }
@@ -88,7 +88,7 @@ static bool put_handle(lua_State *L, const luas__stable_walk *w)
     const char *name = lua_type(L, -1) == LUA_TSTRING ? lua_tolstring(L, -1, &len) : "";
     bool is = strncmp(name, prefix, sizeof prefix - 1) == 0;
     if (is)
-        luas__stable_text(L, w, 'H', name, len);
+        luas__stable_walk_text(L, w, 'H', name, len);
     lua_pop(L, 1);
     return is;
 }
@@ -123,32 +123,32 @@ static void put_function(lua_State *L, luas__stable_walk *w, uint32_t number)
     lua_Debug info;
     char place[LUA_IDSIZE + 16];
     if (lua_iscfunction(L, -1))
-        luas__stable_refuse(L, w, describe(L));
-    luas__stable_number(L, w, 'F', number);
+        luas__stable_walk_refuse(L, w, describe(L));
+    luas__stable_walk_number(L, w, 'F', number);
     w->is_plain = w->nframes == 0;
     lua_pushvalue(L, -1);
     lua_getinfo(L, ">S", &info);
     snprintf(place, sizeof place, "%s:%d", info.short_src, info.linedefined);
-    luas__stable_push_path(L, w);
+    luas__stable_walk_push_path(L, w);
     lua_insert(L, -2);
-    luas__stable_add_part(L, w, lua_tostring(L, -2), place);
+    luas__stable_walk_add_part(L, w, lua_tostring(L, -2), place);
     lua_pop(L, 1);
 }
 
 static void put_scalar(lua_State *L, const luas__stable_walk *w)
 {
     if (lua_type(L, -1) == LUA_TNUMBER && lua_tonumber(L, -1) != lua_tonumber(L, -1))
-        luas__stable_bytes(L, w, "\xcb" "nan", 4);
+        luas__stable_walk_bytes(L, w, "\xcb" "nan", 4);
     else
-        luas__stable_must(L, luas__scalar_put(L, lua_gettop(L), w->out, WIRE_MAX));
+        luas__stable_walk_must(L, luas__scalar_put(L, lua_gettop(L), w->out, WIRE_MAX));
     lua_pop(L, 1);
 }
 
 static void put_light(lua_State *L, luas__stable_walk *w)
 {
     if (lua_touserdata(L, -1) != NULL)
-        luas__stable_refuse(L, w, "light userdata");
-    luas__stable_bytes(L, w, "L", 1);
+        luas__stable_walk_refuse(L, w, "light userdata");
+    luas__stable_walk_bytes(L, w, "L", 1);
     lua_pop(L, 1);
 }
 
@@ -157,13 +157,13 @@ static void put_new(lua_State *L, luas__stable_walk *w, uint32_t number)
 {
     if (packs(L)) {
         pack(L);
-        luas__stable_open_table(L, w, 'P');
+        luas__stable_tables_open(L, w, 'P');
     } else if (lua_istable(L, -1)) {
-        luas__stable_open_table(L, w, 'T');
+        luas__stable_tables_open(L, w, 'T');
     } else if (lua_isfunction(L, -1)) {
         put_function(L, w, number);
     } else {
-        luas__stable_refuse(L, w, describe(L));
+        luas__stable_walk_refuse(L, w, describe(L));
     }
 }
 
@@ -172,15 +172,15 @@ static void put_object(lua_State *L, luas__stable_walk *w)
     const void *address = lua_topointer(L, -1);
     uint32_t number = w->objects.count;
     if (address == w->globals) {
-        luas__stable_bytes(L, w, "E", 1);
+        luas__stable_walk_bytes(L, w, "E", 1);
     } else if (!put_named(L, w) && !put_handle(L, w)) {
         int rc = luas__ptrmap_add(&w->objects, address, &number);
-        luas__stable_must(L, rc);
+        luas__stable_walk_must(L, rc);
         if (rc > 0) {
             put_new(L, w, number);
             return;
         }
-        luas__stable_number(L, w, 'R', number);
+        luas__stable_walk_number(L, w, 'R', number);
     }
     lua_pop(L, 1);
 }
@@ -207,14 +207,14 @@ static void go_on(lua_State *L, luas__stable_walk *w)
     luas__stable_frame *f = &w->frames[w->nframes - 1];
     if (f->at < f->to) {
         const luas__stable_key k = w->keys[f->at++];
-        luas__stable_push_key(L, &k);
+        luas__stable_tables_push_key(L, &k);
         lua_pushvalue(L, -1);
         put_scalar(L, w);
         lua_rawget(L, f->base);
         put_value(L, w);
     } else if (!f->in_class && lua_getmetatable(L, f->base)) {
         f->in_class = true;
-        luas__stable_bytes(L, w, "M", 1);
+        luas__stable_walk_bytes(L, w, "M", 1);
         put_value(L, w);
     } else {
         w->nkeys = f->from;
@@ -270,7 +270,7 @@ static void put_part(lua_State *L, luas__stable_walk *w)
         push_global(L);
     if (!is_global && lua_isfunction(L, -1) && !lua_iscfunction(L, -1)
         && luas__ptrmap_find(&w->objects, lua_topointer(L, -1)) >= 0)
-        luas__stable_code(L, w);
+        luas__stable_functions_put(L, w);
     else
         put_whole(L, w);
     if (lua_istable(L, LUAS__STABLE_PARTS) && !w->is_plain)

@@ -40,7 +40,7 @@ static bool read_key(lua_State *L, int index, luas__stable_key *k)
     }
 }
 
-void luas__stable_push_key(lua_State *L, const luas__stable_key *k)
+void luas__stable_tables_push_key(lua_State *L, const luas__stable_key *k)
 {
     switch (k->type) {
     case LUA_TBOOLEAN: lua_pushboolean(L, k->as.i != 0); break;
@@ -57,11 +57,11 @@ static void collect_keys(lua_State *L, luas__stable_walk *w)
     size_t from = w->nkeys;
     bool sorted = true;
     for (lua_pushnil(L); lua_next(L, table) != 0; lua_pop(L, 1)) {
-        luas__stable_must(L, luas__array_reserve(&w->keys, &w->cap_keys, w->nkeys + 1, sizeof *w->keys));
+        luas__stable_walk_must(L, luas__array_reserve(&w->keys, &w->cap_keys, w->nkeys + 1, sizeof *w->keys));
         luas__stable_key *k = &w->keys[w->nkeys];
         if (!read_key(L, table + 1, k))
-            luas__stable_refuse(L, w, lua_istable(L, table + 1) ? "a table as a key" : "such a key");
-        if (k->type == LUA_TSTRING && luas__stable_is_ignored(L, k->as.s))
+            luas__stable_walk_refuse(L, w, lua_istable(L, table + 1) ? "a table as a key" : "such a key");
+        if (k->type == LUA_TSTRING && luas__stable_walk_is_ignored(L, k->as.s))
             continue;
         sorted = sorted && (w->nkeys == from || compare(k - 1, k) < 0);
         w->nkeys++;
@@ -70,13 +70,13 @@ static void collect_keys(lua_State *L, luas__stable_walk *w)
         qsort(w->keys + from, w->nkeys - from, sizeof *w->keys, compare);
 }
 
-void luas__stable_open_table(lua_State *L, luas__stable_walk *w, char tag)
+void luas__stable_tables_open(lua_State *L, luas__stable_walk *w, char tag)
 {
-    luas__stable_must(L, luas__array_reserve(&w->frames, &w->cap_frames, w->nframes + 1, sizeof *w->frames));
+    luas__stable_walk_must(L, luas__array_reserve(&w->frames, &w->cap_frames, w->nframes + 1, sizeof *w->frames));
     if (!lua_checkstack(L, LUA_MINSTACK))
         luaL_error(L, "luas: %s", luas_strerror(LUAS_EDEEP));
     size_t from = w->nkeys;
     collect_keys(L, w);
     w->frames[w->nframes++] = (luas__stable_frame){.from = from, .at = from, .to = w->nkeys, .base = lua_gettop(L)};
-    luas__stable_number(L, w, tag, w->nkeys - from);
+    luas__stable_walk_number(L, w, tag, w->nkeys - from);
 }

@@ -1,7 +1,7 @@
 /*
  * A walk over values that becomes stable bytes (stable.h): what its parts share.
  *
- *   stable_paths.c     where the walk is, and what is said of a value that has no stable bytes
+ *   stable_walk.c      where the walk is, and what is said of a value that has no stable bytes
  *   stable_tables.c    keys in their order
  *   stable_functions.c bytecode, upvalues, globals
  *   stable.c           everything else, and from part to part
@@ -60,42 +60,42 @@ enum {
 };
 
 /* Raises an error for a negative code of the library's. */
-void luas__stable_must(lua_State *L, int rc);
+void luas__stable_walk_must(lua_State *L, int rc);
 
 /* ---- bytes ---- */
 
-void luas__stable_bytes(lua_State *L, const luas__stable_walk *w, const void *bytes, size_t len);
-void luas__stable_number(lua_State *L, const luas__stable_walk *w, char tag, uint64_t number);
-void luas__stable_text(lua_State *L, const luas__stable_walk *w, char tag, const char *text, size_t len);
+void luas__stable_walk_bytes(lua_State *L, const luas__stable_walk *w, const void *bytes, size_t len);
+void luas__stable_walk_number(lua_State *L, const luas__stable_walk *w, char tag, uint64_t number);
+void luas__stable_walk_text(lua_State *L, const luas__stable_walk *w, char tag, const char *text, size_t len);
 
 /* ---- where the walk is ---- */
 
 /* Pushes the path to the value that is looked at: of its part, then fields. */
-void luas__stable_push_path(lua_State *L, luas__stable_walk *w);
+void luas__stable_walk_push_path(lua_State *L, luas__stable_walk *w);
 
 /* Raises that `what`, at which the walk is, has no stable bytes, and what can be done about it. */
-int luas__stable_refuse(lua_State *L, luas__stable_walk *w, const char *what);
+int luas__stable_walk_refuse(lua_State *L, luas__stable_walk *w, const char *what);
 
 /* Adds a part about the value at the top (popped). A part whose place is "" is a global: the value is its name. */
-void luas__stable_add_part(lua_State *L, luas__stable_walk *w, const char *path, const char *place);
+void luas__stable_walk_add_part(lua_State *L, luas__stable_walk *w, const char *path, const char *place);
 
 /* ---- what counts ---- */
 
 /* Does the option `ignore` name it? NULL is no name. */
-bool luas__stable_is_ignored(lua_State *L, const char *name);
+bool luas__stable_walk_is_ignored(lua_State *L, const char *name);
 
 /* Is a module a file? Then it is noted as met. */
-bool luas__stable_is_file(lua_State *L, const char *module, size_t len);
+bool luas__stable_walk_is_file(lua_State *L, const char *module, size_t len);
 
 /* ---- what has parts of its own ---- */
 
 /* Opens the table at the top, which stays there. */
-void luas__stable_open_table(lua_State *L, luas__stable_walk *w, char tag);
+void luas__stable_tables_open(lua_State *L, luas__stable_walk *w, char tag);
 
-void luas__stable_push_key(lua_State *L, const luas__stable_key *k);
+void luas__stable_tables_push_key(lua_State *L, const luas__stable_key *k);
 
 /* Puts the code of the function at the top (popped). */
-void luas__stable_code(lua_State *L, luas__stable_walk *w);
+void luas__stable_functions_put(lua_State *L, luas__stable_walk *w);
 
 #endif
 

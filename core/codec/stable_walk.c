@@ -9,35 +9,35 @@
 #include "luas.h"
 #include "msgpack.h"
 
-void luas__stable_must(lua_State *L, int rc)
+void luas__stable_walk_must(lua_State *L, int rc)
 {
     if (rc < 0)
         luaL_error(L, "luas: %s", luas_strerror(rc));
 }
 
-void luas__stable_bytes(lua_State *L, const luas__stable_walk *w, const void *bytes, size_t len)
+void luas__stable_walk_bytes(lua_State *L, const luas__stable_walk *w, const void *bytes, size_t len)
 {
-    luas__stable_must(L, luas__buffer_append(w->out, bytes, len));
+    luas__stable_walk_must(L, luas__buffer_append(w->out, bytes, len));
 }
 
-void luas__stable_number(lua_State *L, const luas__stable_walk *w, char tag, uint64_t number)
+void luas__stable_walk_number(lua_State *L, const luas__stable_walk *w, char tag, uint64_t number)
 {
     unsigned char bytes[9] = {(unsigned char)tag};
     luas__mp_put_8(bytes + 1, number);
-    luas__stable_bytes(L, w, bytes, sizeof bytes);
+    luas__stable_walk_bytes(L, w, bytes, sizeof bytes);
 }
 
-void luas__stable_text(lua_State *L, const luas__stable_walk *w, char tag, const char *text, size_t len)
+void luas__stable_walk_text(lua_State *L, const luas__stable_walk *w, char tag, const char *text, size_t len)
 {
-    luas__stable_number(L, w, tag, len);
-    luas__stable_bytes(L, w, text, len);
+    luas__stable_walk_number(L, w, tag, len);
+    luas__stable_walk_bytes(L, w, text, len);
 }
 
 /* ---- paths ---- */
 
 static void add(lua_State *L, luas__stable_walk *w, const char *text)
 {
-    luas__stable_must(L, luas__buffer_append(&w->path, text, strlen(text)));
+    luas__stable_walk_must(L, luas__buffer_append(&w->path, text, strlen(text)));
 }
 
 static void add_field(lua_State *L, luas__stable_walk *w, const luas__stable_frame *f)
@@ -56,7 +56,7 @@ static void add_field(lua_State *L, luas__stable_walk *w, const luas__stable_fra
 }
 
 /* Pushes the path to the value that is looked at: of its part, then fields. */
-void luas__stable_push_path(lua_State *L, luas__stable_walk *w)
+void luas__stable_walk_push_path(lua_State *L, luas__stable_walk *w)
 {
     luas__buffer_truncate(&w->path, 0);
     if (w->done > 0)
@@ -98,9 +98,9 @@ static const char *push_remedy(lua_State *L, const luas__stable_walk *w, const c
     return lua_tostring(L, -1);
 }
 
-int luas__stable_refuse(lua_State *L, luas__stable_walk *w, const char *what)
+int luas__stable_walk_refuse(lua_State *L, luas__stable_walk *w, const char *what)
 {
-    luas__stable_push_path(L, w);
+    luas__stable_walk_push_path(L, w);
     const char *path = lua_tostring(L, -1), *place = push_place(L, w), *remedy = push_remedy(L, w, path);
     lua_pushfstring(L, "%s%s: %s has no stable bytes: %s", path, place, what, remedy);
     return lua_error(L);
@@ -109,7 +109,7 @@ int luas__stable_refuse(lua_State *L, luas__stable_walk *w, const char *what)
 /* ---- parts ---- */
 
 /* Adds a part about the value at the top (popped). */
-void luas__stable_add_part(lua_State *L, luas__stable_walk *w, const char *path, const char *place)
+void luas__stable_walk_add_part(lua_State *L, luas__stable_walk *w, const char *path, const char *place)
 {
     lua_rawseti(L, LUAS__STABLE_QUEUE, 3 * w->parts + 1);
     lua_pushstring(L, path);
@@ -119,7 +119,7 @@ void luas__stable_add_part(lua_State *L, luas__stable_walk *w, const char *path,
     w->parts++;
 }
 
-bool luas__stable_is_ignored(lua_State *L, const char *name)
+bool luas__stable_walk_is_ignored(lua_State *L, const char *name)
 {
     if (name == NULL || !lua_istable(L, LUAS__STABLE_IGNORE))
         return false;
@@ -129,7 +129,7 @@ bool luas__stable_is_ignored(lua_State *L, const char *name)
     return is;
 }
 
-bool luas__stable_is_file(lua_State *L, const char *module, size_t len)
+bool luas__stable_walk_is_file(lua_State *L, const char *module, size_t len)
 {
     if (!lua_istable(L, LUAS__STABLE_MODULES))
         return true;
