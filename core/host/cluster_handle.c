@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "clock.h"
+#include "cluster_chunk.h"
 #include "cluster_pack.h"
 #include "error.h"
 #include "fail.h"
@@ -325,6 +326,7 @@ int luas__cluster_handle_tools(lua_State *L)
     luas__handles_new_class(L, CLASS, methods, meta);
     luaL_newlib(L, functions);
     luaL_setfuncs(L, luas__cluster_pack_functions, 0);
+    luaL_setfuncs(L, luas__cluster_chunk_functions, 0);
     push_lua(L);
     lua_setfield(L, -2, "lua");
     return 1;

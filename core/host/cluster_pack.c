@@ -5,6 +5,7 @@
 #include "error.h"
 #include "fail.h"
 #include "handles.h"
+#include "job_handle.h"
 #include "luas.h"
 #include "msgpack.h"
 #include "names_scan.h"
@@ -49,9 +50,9 @@ static int call_refusing(lua_State *L, lua_CFunction f)
     lua_pushcfunction(L, f);
     for (int i = 1; i <= n + 1; i++)
         lua_pushvalue(L, i);
-    luas__share_refuse(L, true);
+    bool before = luas__share_refuse(L, true);
     int status = lua_pcall(L, n + 1, LUA_MULTRET, 0);
-    luas__share_refuse(L, false);
+    (void)luas__share_refuse(L, before);
     luas__buffer_release(&s->bytes);
     luas__buffer_release(&s->defines);
     return status == LUA_OK ? lua_gettop(L) - n - 1 : lua_error(L);
@@ -132,6 +133,51 @@ static int pack_plain(lua_State *L)
     return 1;
 }
 
+/* Arguments: space, whether it is unchanged, items, first and last index, whether they are lists, scratch. */
+enum { PUT_ITEMS = 3, PUT_FROM, PUT_TO, PUT_STAR, PUT_SCRATCH };
+
+/* Encodes the item, which is pushed. Negative: with a message at the top. */
+static int put_item(lua_State *L, lua_Integer i, luas__buffer *out, const luas__encode_options *options)
+{
+    int n = 1, item = PUT_SCRATCH + 1;
+    lua_geti(L, PUT_ITEMS, i);
+    if (lua_toboolean(L, PUT_STAR))
+        n = luas__feed_push_list(L, item++, i);
+    if (i == lua_tointeger(L, PUT_FROM))
+        luas__names_scan_for(L, item);
+    return luas__feed_task(L, out, item, n, options);
+}
+
+static int put(lua_State *L)
+{
+    scratch *s = lua_touserdata(L, PUT_SCRATCH);
+    lua_Integer i = lua_tointeger(L, PUT_FROM), to = lua_tointeger(L, PUT_TO);
+    luas__encode_options options = {
+        .space = 1, .defines = &s->defines, .unchanged = lua_toboolean(L, 2), .foreign = 1,
+    };
+    int rc = 0;
+    while (i <= to && (rc = put_item(L, i, &s->bytes, &options)) == 0) {
+        lua_settop(L, PUT_SCRATCH);
+        i++;
+    }
+    push_bytes(L, &s->bytes);
+    lua_pushinteger(L, i - lua_tointeger(L, PUT_FROM));
+    push_bytes(L, &s->defines);
+    if (rc == 0)
+        return 3;
+    lua_pushvalue(L, -4);
+    return 4;
+}
+
+static int cluster_put(lua_State *L)
+{
+    luaL_checktype(L, PUT_ITEMS, LUA_TTABLE);
+    luaL_checkinteger(L, PUT_FROM);
+    luaL_checkinteger(L, PUT_TO);
+    lua_settop(L, PUT_STAR);
+    return call_refusing(L, put);
+}
+
 static int cluster_pack_plain(lua_State *L)
 {
     luaL_checkany(L, 1);
@@ -186,7 +232,13 @@ static int cluster_unpack(lua_State *L)
     return n + 1;
 }
 
+static int cluster_keep_shared(lua_State *L)
+{
+    (void)luas__share_refuse(L, true);
+    return 0;
+}
+
 const luaL_Reg luas__cluster_pack_functions[] = {
-    {"define", cluster_define}, {"pack", cluster_pack}, {"open", cluster_open},
-    {"pack_plain", cluster_pack_plain}, {"unpack", cluster_unpack}, {NULL, NULL},
+    {"define", cluster_define}, {"pack", cluster_pack}, {"put", cluster_put}, {"open", cluster_open},
+    {"pack_plain", cluster_pack_plain}, {"unpack", cluster_unpack}, {"keep_shared", cluster_keep_shared}, {NULL, NULL},
 };

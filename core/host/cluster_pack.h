@@ -10,6 +10,7 @@
  *   open(bytes...) -> space, value      an agent's side, of these define messages, each as above
  *   pack_plain(space, ...) -> bytes     an agent's side: without further define messages; or nil, why
  *   unpack(space or nil, trusted, bytes) -> n, values...     or nil, why. `trusted`: with functions
+ *   keep_shared()                       from now on whatever this process sends refuses objects in shared memory
  */
 #ifndef LUAS_CLUSTER_PACK_H
 #define LUAS_CLUSTER_PACK_H

@@ -15,6 +15,7 @@
 #include "job_handle.h"
 #include "journal_part.h"
 #include "list.h"
+#include "luas.h"
 #include "names_scan.h"
 #include "space.h"
 #include "traceback.h"
@@ -54,18 +55,34 @@ static luas__encode_options task_options(luas__job_handle *h, int space, bool un
 
 /* Encodes a single short scalar, which most tasks have. Returns false if it is none: then
    nothing was done. */
-static bool put_short(lua_State *L, luas__job_handle *h, int index)
+static inline bool put_short(lua_State *L, luas__buffer *out, int index)
 {
-    if (h->count == h->cap || luas__buffer_reserve(&h->bytes, 1 + MOST_SHORT) < 0)
+    if (luas__buffer_reserve(out, 1 + MOST_SHORT) < 0)
         return false;
-    unsigned char *p = (unsigned char *)luas__buffer_end(&h->bytes);
+    unsigned char *p = (unsigned char *)luas__buffer_end(out);
     unsigned char *end = luas__scalar_put_alone(L, index, p + 1, p + 1 + MOST_SHORT);
     if (end == NULL)
         return false;
     *p = (unsigned char)(end - p - 1);
-    h->bytes.len += (size_t)(end - p);
-    h->ends[h->count++] = h->bytes.len;
+    out->len += (size_t)(end - p);
     return true;
+}
+
+int luas__feed_task(lua_State *L, luas__buffer *out, int first, int n, const luas__encode_options *options)
+{
+    if (n == 1 && put_short(L, out, first))
+        return 0;
+    size_t mark = out->len;
+    if (luas__buffer_append(out, "\xce\0\0\0\0", SIZE_HEAD) < 0)
+        return luas__fail(L, "%s", luas_strerror(LUAS_ENOMEM));
+    int rc = luas__encode(L, first, n, out, options);
+    if (rc < 0) {
+        luas__buffer_truncate(out, mark);
+        return rc == LUAS_EINTR ? lua_error(L) : rc;
+    }
+    luas__mp_put_4((unsigned char *)luas__buffer_bytes(out) + mark + 1,
+                   (uint32_t)(out->len - mark - SIZE_HEAD));
+    return 0;
 }
 
 /* Encodes the `n` values from `first` as one task. On failure a message is pushed. */
@@ -73,18 +90,11 @@ static int encode_task(lua_State *L, luas__job_handle *h, int first, int n,
                        const luas__encode_options *options)
 {
     luas__job_handle_check_alive(L, h);
-    if (n == 1 && put_short(L, h, first))
-        return 0;
-    size_t mark = h->bytes.len;
-    luas__job_handle_try(L, h, luas__buffer_append(&h->bytes, "\xce\0\0\0\0", SIZE_HEAD));
-    int rc = luas__encode(L, first, n, &h->bytes, options);
-    if (rc < 0) {
-        luas__buffer_truncate(&h->bytes, mark);
-        return rc == LUAS_EINTR ? lua_error(L) : rc;
-    }
-    luas__job_handle_try(L, h, reserve_ends(h, 1));
-    luas__mp_put_4((unsigned char *)luas__buffer_bytes(&h->bytes) + mark + 1,
-                   (uint32_t)(h->bytes.len - mark - SIZE_HEAD));
+    int rc = luas__feed_task(L, &h->bytes, first, n, options);
+    if (rc < 0)
+        return rc;
+    if (h->count == h->cap) /* code that ran meanwhile may have dropped the job */
+        luas__job_handle_try(L, h, reserve_ends(h, 1));
     h->ends[h->count++] = h->bytes.len;
     return 0;
 }
@@ -226,7 +236,7 @@ int luas__feed_check_list(lua_State *L)
     return 1;
 }
 
-static int push_arguments(lua_State *L, int item, lua_Integer index)
+int luas__feed_push_list(lua_State *L, int item, lua_Integer index)
 {
     int n = count_arguments(L, item, index);
     luas__list_unpack(L, item, n);
@@ -250,7 +260,7 @@ static int job_feed(lua_State *L)
         int n = 1, item = space + 2;
         lua_geti(L, 2, i);
         if (star)
-            n = push_arguments(L, item, i);
+            n = luas__feed_push_list(L, item, i);
         if (i == from)
             luas__names_scan_for(L, item);
         int rc = encode_task(L, h, star ? item + 1 : item, n, &options);
@@ -274,7 +284,7 @@ static int job_feed(lua_State *L)
 static int spread_list(lua_State *L, int first, lua_Integer index)
 {
     int behind = lua_gettop(L) - first;
-    int n = push_arguments(L, first, index);
+    int n = luas__feed_push_list(L, first, index);
     lua_rotate(L, first + 1, n);
     lua_remove(L, first);
     return n + behind;

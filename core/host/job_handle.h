@@ -8,6 +8,7 @@
 #ifndef LUAS_JOB_HANDLE_H
 #define LUAS_JOB_HANDLE_H
 
+#include "codec.h"
 #include "fail.h"
 #include "handles.h"
 
@@ -80,5 +81,12 @@ int luas__job_handle_policy(lua_State *L);
 /* feed.c: core.check_list(list, index) returns the length of item `index` of a starmap. Raises
    if that is no list of arguments. */
 int luas__feed_check_list(lua_State *L);
+
+/* Pushes the arguments that item `index`, a list at stack index `item`, has. Returns how many. */
+int luas__feed_push_list(lua_State *L, int item, lua_Integer index);
+
+/* Appends one task as batches have them: the size of its arguments, and these, the `n` values from
+   `first`. On failure a message is pushed, and `out` is unchanged. */
+int luas__feed_task(lua_State *L, luas__buffer *out, int first, int n, const luas__encode_options *options);
 
 #endif

@@ -108,11 +108,13 @@ void luas__share_prepare(lua_State *L)
         make_box(L); /* a failure is reported when something is shared */
 }
 
-void luas__share_refuse(lua_State *L, bool refuses)
+bool luas__share_refuse(lua_State *L, bool refuses)
 {
     box *b = find_box(L);
+    bool before = b != NULL && b->arena.refuses;
     if (b != NULL)
         b->arena.refuses = refuses;
+    return before;
 }
 
 void luas__share_rest(lua_State *L)

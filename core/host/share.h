@@ -24,9 +24,9 @@ void luas__share_prepare(lua_State *L);
 /* Call it when no pool is open any more: gives up memory that nobody has used. */
 void luas__share_rest(lua_State *L);
 
-/* For a message that goes to another machine: shared objects in it are an error. Call it with false
-   afterwards. */
-void luas__share_refuse(lua_State *L, bool refuses);
+/* For a message that goes to another machine: shared objects in it are an error. Returns what held
+   before: call it with that afterwards. */
+bool luas__share_refuse(lua_State *L, bool refuses);
 
 /* In a forked worker with this number: the first takes over the objects that it has inherited.
    The second is called when the worker ends. */

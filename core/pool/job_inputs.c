@@ -133,6 +133,19 @@ int luas__job_inputs_feed(luas__job *j, luas__buffer *bytes, size_t *ends, uint3
     return luas__job_inputs_feed_records(j, &(luas__passage){.text = NULL}, bytes, ends, count);
 }
 
+int luas__job_inputs_feed_at(luas__job *j, luas__range tasks, luas__buffer *bytes, size_t *ends)
+{
+    uint64_t before = tasks.first - 1;
+    j->input.fed = j->output.settled = before;
+    int rc = luas__job_inputs_feed(j, bytes, ends, (uint32_t)tasks.count);
+    if (rc < 0) {
+        j->input.fed = j->output.settled = 0;
+        return rc;
+    }
+    luas__pending_take(&j->input.pending, luas__pending_first(&j->input.pending), tasks.count);
+    return luas__pending_add(&j->input.pending, tasks); /* there is room: that of the range before */
+}
+
 int luas__job_inputs_name(luas__job *j, luas__buffer *bytes, size_t *ends, uint32_t count)
 {
     luas__batch *b = malloc(sizeof *b);

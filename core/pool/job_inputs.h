@@ -12,7 +12,11 @@
    (LUAS_ENOMEM) the caller keeps them. */
 int luas__job_inputs_feed(luas__job *j, luas__buffer *bytes, size_t *ends, uint32_t count);
 
-/* The same, for the records of a passage, which take the place of the encoded arguments. The bytes
+/* The same, for a job that nothing was fed to: its tasks have the indices of this range, and were started
+   so often before, elsewhere. Only once a job. */
+int luas__job_inputs_feed_at(luas__job *j, luas__range tasks, luas__buffer *bytes, size_t *ends);
+
+/* As luas__job_inputs_feed, for the records of a passage, which take the place of the encoded arguments. The bytes
    are empty if they are in a file. */
 int luas__job_inputs_feed_records(luas__job *j, const luas__passage *of, luas__buffer *bytes, size_t *ends,
                                   uint32_t count);

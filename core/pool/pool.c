@@ -350,6 +350,16 @@ int luas__pool_feed(luas__pool *p, luas__job *job, luas__buffer *bytes, size_t *
     return luas__pool_feed_records(p, job, &(luas__passage){.text = NULL}, bytes, ends, count);
 }
 
+int luas__pool_feed_at(luas__pool *p, luas__job *job, luas__range tasks, luas__buffer *bytes, size_t *ends)
+{
+    if (luas__state_lock(p) < 0)
+        return LUAS_EFOREIGN;
+    int rc = luas__job_inputs_feed_at(job, tasks, bytes, ends);
+    luas__wakes_set_limit(p, job);
+    luas__state_unlock(p);
+    return rc;
+}
+
 int luas__pool_feed_records(luas__pool *p, luas__job *job, const luas__passage *of,
                             luas__buffer *bytes, size_t *ends, uint32_t count)
 {

@@ -46,9 +46,10 @@ void luas__pool_drop(luas__pool *p, luas__job *job);
 /* Adds a definition. Every worker gets it before any task that is fed after this call. */
 int luas__pool_define(luas__pool *p, luas__job *job, const char *bytes, size_t len);
 
-/* As luas__job_inputs_feed and luas__job_inputs_feed_inherited. */
+/* As luas__job_inputs_feed, and those like it. */
 int luas__pool_feed(luas__pool *p, luas__job *job, luas__buffer *bytes, size_t *ends,
                     uint32_t count);
+int luas__pool_feed_at(luas__pool *p, luas__job *job, luas__range tasks, luas__buffer *bytes, size_t *ends);
 int luas__pool_feed_records(luas__pool *p, luas__job *job, const luas__passage *of,
                             luas__buffer *bytes, size_t *ends, uint32_t count);
 int luas__pool_feed_inherited(luas__pool *p, luas__job *job, uint64_t count);

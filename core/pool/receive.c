@@ -30,13 +30,14 @@ static int take_outcome(luas__pool *p, luas__worker *w, int code, luas__mp_reade
 }
 
 /* Settles the values at the front of link.in: all together, as frames, or one by one if output
-   is captured, because each then has what its task printed. Returns 1, or 0 if there is no
+   is captured, because each then has what its task printed (unless its job does not ask for that: then the
+   first of them has all). Returns 1, or 0 if there is no
    value. A value counts even if its task was asked to stop: it was ready before. */
 static int take_values(luas__pool *p, luas__worker *w)
 {
     size_t len;
-    bool captured = w->output.mode == LUAS__OUTPUT_CAPTURE;
     const luas__chunk *c = w->tasks.nchunks > 0 ? &w->tasks.chunks[0] : NULL;
+    bool captured = w->output.mode == LUAS__OUTPUT_CAPTURE && c != NULL && c->job->policy.flags & LUAS__JOB_CAPTURE;
     uint32_t n = c == NULL ? 0 : luas__frame_values(&w->link.in, c->seq, captured ? 1 : c->count, &len);
     if (n == 0)
         return 0;

@@ -19,6 +19,12 @@ local PULL <const>, AGAIN <const>, GIVE_UP <const> = 5, 1, 60
 -- Seconds for which results are kept for a host that does not answer, though its connection is there.
 local FORGET <const> = 3600
 
+-- Seconds for which a chunk waits here for a slot; chunks are taken ahead where they take no longer.
+local LONGEST_HOLD <const> = 0.25
+
+-- Seconds between questions whether the host of what runs is still there, and wants it.
+local LOOK <const> = 5
+
 -- How many jobs' codes are kept, and closures of them.
 local KEPT <const> = 64
 
@@ -45,7 +51,8 @@ local function new(given)
     local workers = given.workers or core.workers() or core.cpus()
     if workers == 0 then return nil, "an agent needs workers: -j 0 has none" end
     local name = given.name or host_name()
-    local pool = pools.new { workers = workers, start = "zygote", output = "capture" }
+    local pool = pools.new { workers = workers, start = "zygote", output = "capture",
+        init = function() require("luas.core").cluster_tools().keep_shared() end }
     pool:map(function() end, { 1 }) -- it can fork
     local link, prefix, stream = names.connect {
         url = given.url, key = given.key, ca = given.ca, nkey = given.nkey, name = "luas agent " .. name,
@@ -57,7 +64,7 @@ local function new(given)
     local tools = core.cluster_tools()
     local self = setmetatable({
         pool = pool, link = link, prefix = prefix, stream = stream, tools = tools, name = name, slots = workers,
-        id = tools.random(), count = 0, pulls = 0, pulled = 0, chunks = {}, active = 0, asked = {},
+        id = tools.random(), count = 0, pulls = 0, pulled = 0, chunks = {}, active = 0, held = {}, asked = {},
         codes = {}, codes_n = 0, hosts = {}, lonely = {}, since = os.time(), lost_after = names.LOST_AFTER,
         reconnects = 0, next_pull = 0, next_beat = 0, done = 0, run = nil,
     }, Agent)
@@ -109,10 +116,33 @@ end
 
 local function key_of(run, token) return names.hex(run) .. names.hex(token) end
 
-local function ask(self, chunk)
+-- Asks the host whether the agent may start a chunk; or, while it runs, whether it is still wanted.
+local function ask(self, chunk, how)
     chunk.asked = core.now()
-    self.link:send(chunk.desk, ("%s.G.%d"):format(self.link:inbox(), chunk.nonce), names.CLAIM, chunk.run,
+    self.link:send(chunk.desk, ("%s.%s.%d"):format(self.link:inbox(), how or "G", chunk.nonce), names.CLAIM, chunk.run,
         self.id, chunk.token, (">i8"):pack(chunk.nonce) .. self.tools.lua)
+end
+
+local function claim(self, chunk)
+    chunk.state = "asked"
+    self.active = self.active + 1
+    ask(self, chunk)
+end
+
+-- Where a slot is free, chunks that wait here are asked for.
+local function claim_held(self)
+    while self.active < self.slots and self.held[1] do claim(self, table.remove(self.held, 1)) end
+end
+
+-- It takes no slot any more.
+local function leave_slot(self, chunk)
+    if chunk.state == "held" then
+        for i, other in ipairs(self.held) do
+            if other == chunk then table.remove(self.held, i) break end
+        end
+    elseif chunk.state ~= "done" then
+        self.active = self.active - 1
+    end
 end
 
 -- It has no place here any more.
@@ -121,8 +151,10 @@ local function forget(self, chunk)
     self.chunks[chunk.key] = nil
     self.asked[chunk.nonce] = nil
     if chunk.want then self.asked[chunk.want.nonce] = nil end -- what comes of it now would start the chunk
-    if chunk.state ~= "done" then self.active = self.active - 1 end
+    leave_slot(self, chunk)
+    if chunk.job then chunk.job:drop() end
     if chunk.blob then self.link:drop(chunk.blob) end
+    claim_held(self)
 end
 
 local function give_back(self, chunk, seconds)
@@ -147,11 +179,22 @@ local function on_task(self, run, token, body, ack)
     local n, info = self.tools.unpack(nil, false, body)
     if n ~= 1 or type(info) ~= "table" then return self.link:post(ack, nil, "+TERM") end
     chunk = { key = key, run = run, token = token, ack = ack, info = info, nonce = self.tools.random(),
-        desk = self.prefix .. "h." .. names.hex(run), state = "asked", since = core.now() }
+        desk = self.prefix .. "h." .. names.hex(run), state = "held", since = core.now() }
     if type(info.lost_after) == "number" then self:follow(run, info.lost_after) end
     self.chunks[key], self.asked[chunk.nonce] = chunk, chunk
-    self.active = self.active + 1
-    ask(self, chunk)
+    self.held[#self.held + 1] = chunk
+    claim_held(self)
+end
+
+-- Chunks that wait for a slot may be started by another agent meanwhile, if this one's take long.
+local function give_back_held(self, now)
+    for i = #self.held, 1, -1 do
+        local chunk = self.held[i]
+        if now - chunk.since > LONGEST_HOLD then
+            self.pace = LONGEST_HOLD
+            give_back(self, chunk, 0)
+        end
+    end
 end
 
 -- Nobody answers for the run of a chunk: its host is connecting again, or has ended.
@@ -202,11 +245,11 @@ local function take_blob(self, chunk, bytes)
     local blob, values = chunk.want.blob, nil
     if chunk.info.blob == blob then
         local n, info = self.tools.unpack(nil, false, bytes)
-        if n ~= 1 or type(info) ~= "table" or info.blob then return refuse(self, chunk) end
+        if n ~= 1 or type(info) ~= "table" or info.blob then return self:fail(chunk, "sent no tasks") end
         chunk.info = info
     else
         values = table.pack(self.tools.unpack(nil, false, bytes))
-        if not values[1] then return refuse(self, chunk) end
+        if not values[1] then return self:fail(chunk, "sent no code") end
         keep_code(self, code_key(chunk, blob), table.move(values, 2, values.n, 1, {}))
     end
     prepare(self, chunk)
@@ -220,14 +263,14 @@ local function on_part(self, body)
     local bytes = names.part(want, body)
     if bytes == nil then return names.get(self.link, chunk.desk, want) end
     self.asked[nonce] = nil
-    if bytes == false then return refuse(self, chunk) end
+    if bytes == false then return self:fail(chunk, "has no code or tasks for it any more") end
     take_blob(self, chunk, bytes)
 end
 
 local function on_grant(self, body)
     local chunk = self.asked[names.nonce(body)]
     if not chunk or chunk.state ~= "asked" or #body < 9 then return end
-    self.asked[chunk.nonce], self.lonely[chunk.run] = nil, nil
+    self.lonely[chunk.run] = nil
     local verdict = body:byte(9)
     if verdict == names.OTHER_LUA then
         self:tell_other_lua(body:sub(10))
@@ -267,31 +310,59 @@ local function bound(self, chunk)
     return code.bound[key]
 end
 
-local function arguments_of(info)
-    local lists = {}
-    for i, bytes in ipairs(info.arguments) do lists[i] = { info.indices[i], info.attempts[i], bytes } end
+-- Of each task its index, which start it is, and its arguments.
+local function arguments_of(self, info)
+    local lists, at, n, past = {}, 0, nil, nil
+    while at < #info.tasks do
+        past, n = self.tools.cut(info.tasks, at, 1, math.maxinteger)
+        if n == 0 then error("tasks that are cut short", 0) end
+        lists[#lists + 1] = { info.first + #lists, info.starts + 1, info.tasks:sub(at + 1, past) }
+        at = past
+    end
     return lists
 end
 
-local function submit(self, chunk)
+local function submit_calls(self, chunk)
     local info = chunk.info
-    return self.pool:starmap_async(bound(self, chunk), arguments_of(info),
+    local lists = arguments_of(self, info)
+    chunk.n = #lists
+    chunk.future = self.pool:starmap_async(bound(self, chunk), lists,
         { on_error = "collect", timeout = info.timeout, grace = info.grace })
+    chunk.future:on_done(function() chunk.is_over = true end)
 end
 
--- What a host says that knows the key, but means something else, is no reason to end.
+-- A job of the pool, to which the bytes go as they are.
+local function submit_bytes(self, chunk)
+    local info = chunk.info
+    local code = self.codes[code_key(chunk, info.code)]
+    local job = self.pool.state.core:job {
+        timeout = info.timeout, grace = info.grace, seed = info.seed, discard = info.discard,
+        chunk = max(1, math.ceil(info.n / self.slots)), -- their time is known: that of the chunk is right
+    }
+    chunk.job = job
+    chunk.n = self.tools.feed(job, info.first, info.starts, not info.capture, info.tasks, table.unpack(code.parts))
+end
+
+--- What a host says that knows the key, but means something else, is no reason to end.
 function Agent:start(chunk)
     renew_workers(self, chunk.run)
     chunk.state, chunk.begun = "runs", core.now()
-    chunk.beside = self.active
-    local ok, future = pcall(submit, self, chunk)
-    if not ok then
-        if core.stopped(future) then error(future, 0) end
-        core.report("a chunk that cannot be run: " .. tostring(future))
-        return refuse(self, chunk)
-    end
-    chunk.future = future
-    future:on_done(function() chunk.is_over = true end)
+    chunk.beside, self.has_new = self.active, true
+    local ok, raised = pcall(chunk.info.init and submit_calls or submit_bytes, self, chunk)
+    if ok then return end
+    if core.stopped(raised) then error(raised, 0) end
+    core.report("a chunk that cannot be run: " .. tostring(raised))
+    self:fail(chunk, "cannot run it: " .. tostring(raised))
+end
+
+local function is_over(chunk)
+    if chunk.job then return chunk.job:done() end
+    return chunk.is_over
+end
+
+local function cancel(chunk)
+    chunk.is_cancelled = true
+    if chunk.job then chunk.job:cancel() elseif chunk.future then chunk.future:cancel() end
 end
 
 -- What the host is told of a task that has no value.
@@ -304,7 +375,7 @@ local function outcome_of(result, failed, printed)
     if failed then
         result = failure(failed)
     elseif type(result) == "table" then
-        result = { kind = "error", value = result.value, message = result.message, traceback = result.traceback,
+        result = { kind = "error", raised = result.raised, message = result.message, traceback = result.traceback,
             took = result.took, pid = result.pid, worker = result.worker }
     elseif printed then
         result = { kind = "value", bytes = result }
@@ -313,7 +384,8 @@ local function outcome_of(result, failed, printed)
     return result
 end
 
-local function results_of(chunk)
+local function results_of(self, chunk)
+    if chunk.job then return self.tools.take(chunk.job) end
     local results, n, failures, printed = chunk.future:get(0)
     local list = {}
     for i = 1, n do
@@ -330,35 +402,44 @@ local function send(self, chunk)
         body = (self.tools.pack(nil, false, chunk.ack, { blob = chunk.blob }, chunk.seconds))
     end
     chunk.sent, chunk.pause = core.now(), min(30, 2 * (chunk.pause or AGAIN / 2))
-    -- A host that has it says so in answer; but it may still have to fetch it.
-    self.link:send(self.prefix .. "r." .. names.hex(chunk.run), not chunk.blob and chunk.inbox or nil, names.RESULT, chunk.run, self.id,
-        chunk.token, body)
+    -- A host that has it says so in answer; of a blob it has not got all by that.
+    self.link:send(self.prefix .. "r." .. names.hex(chunk.run), ("%s.%s.%d"):format(self.link:inbox(),
+        chunk.blob and "N" or "R", chunk.nonce), names.RESULT, chunk.run, self.id, chunk.token, body)
+end
+
+-- The host is told what has become of a chunk: outcomes, or why there are none.
+local function conclude(self, chunk, results, seconds)
+    chunk.seconds = seconds
+    chunk.body = (self.tools.pack(nil, false, chunk.ack, results, seconds))
+    leave_slot(self, chunk)
+    if chunk.job then chunk.job:drop() end
+    chunk.state, chunk.future, chunk.job, chunk.info, chunk.want = "done", nil, nil, nil, nil
+    chunk.finished = core.now()
+    self.asked[chunk.nonce] = chunk
+    claim_held(self)
+    send(self, chunk)
+end
+
+--- It was given to this agent, and cannot be run.
+function Agent:fail(chunk, why)
+    conclude(self, chunk, { why = why }, 0)
 end
 
 local function finish(self, chunk)
-    local list = results_of(chunk)
     local wall = core.now() - chunk.begun
-    chunk.seconds = wall * max(1, self.slots / max(1, chunk.beside))
-    chunk.body = (self.tools.pack(nil, false, chunk.ack, list, chunk.seconds))
-    chunk.state, chunk.future, chunk.info = "done", nil, nil
-    chunk.finished = core.now()
-    chunk.inbox = ("%s.R.%d"):format(self.link:inbox(), chunk.nonce)
-    self.asked[chunk.nonce] = chunk
-    self.active, self.done = self.active - 1, self.done + #list
-    send(self, chunk)
+    self.pace = self.pace and (self.pace + wall) / 2 or wall
+    conclude(self, chunk, results_of(self, chunk), wall * max(1, self.slots / max(1, chunk.beside)))
+    self.done = self.done + chunk.n
 end
 
 -- ---- what a host says ----
 
 local function on_cancel(self, run, token)
-    for _, chunk in pairs(self.chunks) do
+    local all = {}
+    for _, chunk in pairs(self.chunks) do all[#all + 1] = chunk end
+    for _, chunk in ipairs(all) do
         if chunk.run == run and (token == 0 or chunk.token == token) then
-            if chunk.future then
-                chunk.future:cancel()
-                chunk.is_cancelled = true
-            elseif chunk.state ~= "runs" then
-                refuse(self, chunk)
-            end
+            if chunk.state == "runs" then cancel(chunk) else refuse(self, chunk) end
         end
     end
 end
@@ -395,7 +476,16 @@ local function on_nobody_for(self, kind, subject)
     if not chunk then return end
     if kind == "G" then return on_nobody(self, chunk) end
     chunk.lonely = chunk.lonely or core.now()
-    if core.now() - chunk.lonely > GIVE_UP then refuse(self, chunk) end
+    if core.now() - chunk.lonely <= GIVE_UP then return end
+    if chunk.state == "runs" then cancel(chunk) else refuse(self, chunk) end
+end
+
+-- The host of what runs is there: but it may have taken the chunk back, and what it said of that was lost.
+local function on_still(self, subject, body)
+    local chunk = asked_by(self, subject)
+    if not chunk or chunk.state ~= "runs" then return end
+    chunk.lonely = nil
+    if body:byte(9) == names.NO then cancel(chunk) end
 end
 
 function Agent:receive()
@@ -411,12 +501,14 @@ function Agent:receive()
         elseif kind == "_" then -- not sealed with the key, or no chunk
             self.pulls = max(0, self.pulls - 1)
             self.link:post(reply, nil, "+TERM")
+        elseif type_ == names.GRANT and kind == "L" then
+            on_still(self, subject, body)
         elseif type_ == names.GRANT then
             on_grant(self, body)
         elseif type_ == names.PART then
             on_part(self, body)
-        elseif type_ == names.DONE then
-            on_done(self, run, token)
+        elseif type_ == names.DONE then -- by N: it is about to fetch it
+            if kind ~= "N" then on_done(self, run, token) end
         elseif type_ == names.CANCEL then
             on_cancel(self, run, token)
         elseif type_ == names.HELLO then
@@ -430,30 +522,37 @@ end
 local function pull(self, now)
     if now < self.next_pull then return end
     if self.pulls > 0 and now - self.pulled > PULL + AGAIN then self.pulls = 0 end -- an answer was lost
-    while self.pulls < self.slots - self.active do
+    local ahead = self.pace and self.pace < LONGEST_HOLD and self.slots or 0
+    while self.pulls < self.slots + ahead - self.active - #self.held do
         names.pull(self.link, self.stream, PULL)
         self.pulls, self.pulled = self.pulls + 1, now
     end
 end
 
 local function ask_again(self, now)
-    local wait = max(0.2, min(AGAIN, self.lost_after / 2))
-    for _, chunk in pairs(self.chunks) do
+    local wait, all = max(0.2, min(AGAIN, self.lost_after / 2)), {}
+    for _, chunk in pairs(self.chunks) do all[#all + 1] = chunk end
+    for _, chunk in ipairs(all) do
         if chunk.state == "asked" and now - chunk.asked > wait then
             if now - chunk.since > GIVE_UP then refuse(self, chunk) else ask(self, chunk) end
         elseif chunk.want and now - chunk.want.asked > wait then
             names.get(self.link, chunk.desk, chunk.want)
+        elseif chunk.state == "runs" and now - chunk.asked > min(LOOK, 2 * self.lost_after) then
+            ask(self, chunk, "L")
         elseif chunk.state == "done" and now - chunk.sent > chunk.pause then
             if now - chunk.finished > FORGET then refuse(self, chunk) else send(self, chunk) end
         end
     end
+    give_back_held(self, now)
 end
 
 local function take_in(self)
+    local over = {}
     for _, chunk in pairs(self.chunks) do
-        if chunk.state == "runs" and chunk.is_over then
-            if chunk.is_cancelled then refuse(self, chunk) else finish(self, chunk) end
-        end
+        if chunk.state == "runs" and is_over(chunk) then over[#over + 1] = chunk end
+    end
+    for _, chunk in ipairs(over) do
+        if chunk.is_cancelled then refuse(self, chunk) else finish(self, chunk) end
     end
 end
 
@@ -464,6 +563,7 @@ local function mend(self)
     if state.reconnects ~= self.reconnects and state.connected then
         self.reconnects, self.pulls = state.reconnects, 0
         self.next_beat, self.lonely = 0, {}
+        for _, chunk in pairs(self.chunks) do chunk.pause = min(chunk.pause or 0, AGAIN / 2) end -- results were lost
     end
 end
 
@@ -474,6 +574,11 @@ function Agent:step()
     self:beat(now)
     ask_again(self, now)
     pull(self, now)
+    while self.has_new do -- workers have it before the agent sleeps
+        self.has_new = false
+        self.pool.state.core:step(0)
+        take_in(self)
+    end
     self.link:wait(max(0, min(self.next_beat - now, 0.25)), self.pool:fileno())
     self.pool:step(0)
     take_in(self)

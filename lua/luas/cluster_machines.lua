@@ -20,12 +20,13 @@ local function new(pool)
     return setmetatable({ pool = pool, all = {}, n = 0, by_name = {} }, Machines)
 end
 
---- Counts an outcome that it has sent.
+--- Counts outcomes that it has sent.
 ---@param kind string
-function Machine:count(kind)
-    self.counts.tasks = self.counts.tasks + 1
+---@param n integer
+function Machine:count(kind, n)
+    self.counts.tasks = self.counts.tasks + n
     local name = kind == "crash" and "crashes" or kind == "cancelled" and kind or kind .. "s"
-    self.counts[name] = (self.counts[name] or 0) + 1
+    self.counts[name] = (self.counts[name] or 0) + n
 end
 
 --- The machine with that number; one that has not said yet what it is called is made.

@@ -1,5 +1,7 @@
---- What a worker of an agent runs: a task that came from another machine. The function travels in the
---- words of the host's job (core/host/cluster_pack.h), as a string; the worker keeps what it has read of it.
+--- What a worker of an agent runs where the host's pool has an `init`: each task by a call of `run`, which sees
+--- to it that the worker has run that before. The function travels in the words of the host's job
+--- (core/host/cluster_pack.h), as a string; the worker keeps what it has read of it. Without `init` an agent gives
+--- the bytes of a chunk to its pool as they are (cluster_agent.lua).
 
 local core = require "luas.core"
 local outcome = require "luas.outcome"
@@ -53,14 +55,14 @@ local function prepare(code, init, bytes)
     return job, (function(n, ...)
         if not n then error(..., 0) end
         return table.pack(...)
-    end)(tools.unpack(job.space, true, bytes))
+    end)(tools.arguments(job.space, bytes, 0))
 end
 
 local function failure(raised, lines, since, space)
     if core.stopped(raised) then error(raised, 0) end
     local value, message = core.describe(raised)
     local bytes = value ~= nil and tools and tools.pack_plain(space, value) or nil
-    return { value = bytes, message = message, traceback = lines, took = core.now() - since,
+    return { raised = bytes, message = message, traceback = lines, took = core.now() - since,
         pid = core.pid(), worker = core.worker() }
 end
 
@@ -83,7 +85,7 @@ end
 ---@param discard boolean?
 ---@param index integer
 ---@param attempt integer
----@param bytes string  the arguments
+---@param bytes string  the arguments, with their size before them
 ---@return string|table
 function M.run(code, init, seed, discard, index, attempt, bytes)
     local since, lines, raised, job = core.now(), nil, nil, nil

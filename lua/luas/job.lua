@@ -28,8 +28,9 @@ local INHERIT_BYTES <const> = 16 << 20
 -- Bytes of results that may wait for a slow consumer before dealing stops. Results that an
 -- iterator keeps until their turn do not count here; they count against the window.
 local ROOM <const> = 64 << 20
--- By how many outcomes a lazy job may be ahead of its consumer, for each worker.
-local WINDOW <const> = 1024
+-- By how many outcomes a lazy job may be ahead of its consumer, for each worker; and for each on another
+-- machine, which is farther away.
+local WINDOW <const>, FAR_WINDOW <const> = 1024, 16384
 -- The most records of texts at first; then as many as this number of passages has, for each worker.
 local MOST_RECORDS <const>, PASSAGES <const> = 1 << 16, 8
 -- How many items are encoded at a time.
@@ -232,7 +233,7 @@ function Job.start(pool, f, input, options, how)
         items = input.items, given = input.source, arguments = how.arguments, is_call = how.is_call, name = how.name,
         policy = policy(options, how, input.source ~= nil),
         fed = 0, taken = 0, failed = 0, batch = 1, exhausted = false, slowness = 0, reads = 0,
-        window = options.window or WINDOW * max(1, pool.size),
+        window = options.window or (pool.remote and FAR_WINDOW or WINDOW) * max(1, pool.size),
         ends = options.deadline and core.now() + options.deadline,
         starting = true,
     }, Job)

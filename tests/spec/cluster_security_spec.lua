@@ -45,7 +45,10 @@ describe("a cluster with a key", function()
         assert.equal("secret 5\ttrue\ttrue\tfalse\n", output [[
             local p <close> = pool.new{cluster = cluster.url, key = cluster.key}
             print(p:apply(function(x) return "secret " .. x end, 5), (function()
-                spy.look()
+                for _ = 1, 50 do
+                    spy.look(0.1)
+                    if spy.find "t" and spy.find "r" then break end
+                end
                 local found
                 for _, m in ipairs(spy.seen) do found = found or m.body:find("secret", 1, true) end
                 return spy.find "t" ~= nil, spy.find "r" ~= nil, found or false

@@ -60,7 +60,7 @@ helpers.each_interpreter(function(by)
         end)
 
         it("each outcome is one of the five, and names its input", function()
-            prints("6\n2 error 20 no 20 1 true\n3 crash 30 true\n4 timeout 40 true\n5 error 50 table true\n6 error 60 nil true\n", [[
+            prints("6\n2 error 20 no 20 1 true\n3 crash 30 true\n4 timeout 40 true\n5 error 50 table true\n6 error 60 true true\n", [[
                 local function line(...) print(table.concat(table.pack(...), " ")) end
                 local _, n, failures = p:map(function(x)
                     if x == 20 then error("no " .. x, 0) end
@@ -76,7 +76,7 @@ helpers.each_interpreter(function(by)
                 o = failures[3] line(3, o.kind, o.input, tostring(o.exitcode == 3))
                 o = failures[4] line(4, o.kind, o.input, tostring(o.limit == 2))
                 o = failures[5] line(5, o.kind, o.input, type(o.value), tostring(o.value.code == 5))
-                o = failures[6] line(6, o.kind, o.input, tostring(o.value), tostring(o.message:find "coroutine" ~= nil))]])
+                o = failures[6] line(6, o.kind, o.input, tostring(o.value == o.message), tostring(o.message:find "coroutine" ~= nil))]])
         end)
     end)
 end)

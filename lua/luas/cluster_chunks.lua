@@ -1,0 +1,290 @@
+--- The chunks of a host: tasks of a job go out together, under a token, and come back with what has become
+--- of them. A chunk is a row of tasks with indices that follow each other, and the same code. Where all of
+--- them end with a value there is never a Lua object for each: their arguments and results stay strings
+--- (core/host/cluster_chunk.h). Else `tasks_of` makes the objects.
+
+local core = require "luas.core"
+local names = require "luas.cluster_names"
+local turns = require "luas.turns"
+
+local min, max, concat = math.min, math.max, table.concat
+
+-- Seconds of work in a chunk, as far as is known; the most tasks and bytes in it.
+local TARGET <const>, MOST_TASKS <const>, MOST_CHUNK <const> = 0.05, 1 << 15, 256 << 10
+
+-- Chunks that are out for each slot while the caller waits: one runs, one waits at the agent, one at the server.
+local AHEAD <const> = 3
+
+-- So many chunks for each slot share the last tasks of a job, so that all slots end together.
+local LAST <const> = 2
+
+local M = {}
+
+-- ---- they go out ----
+
+-- How many tasks the next chunk has, as those before took.
+local function chunk_size(job)
+    if job.lanes then return 1 end
+    if job.policy.chunk then return job.policy.chunk end
+    local by_time = job.mean and max(1, TARGET // max(job.mean, 1e-6)) or 1
+    local share = job:count_waiting() // (job.pool:slots() * (job.sealed and LAST or 1))
+    return math.tointeger(max(1, min(by_time, share, MOST_TASKS), min(job.least or 1, MOST_TASKS)))
+end
+
+-- The first tasks of a span.
+local function cut(job, span, most)
+    local at, n = job.pool.tools.cut(span.bytes, span.at, most, MOST_CHUNK)
+    local chunk = { job = job, first = span.index, n = n, starts = 0, code = span.code,
+        bytes = n == span.n and span.at == 0 and span.bytes or span.bytes:sub(span.at + 1, at) }
+    span.index, span.n, span.at = span.index + n, span.n - n, at
+    job.spread = job.spread - n
+    if span.n == 0 then
+        job:take_first()
+        job.spread = job.spread + 1
+    end
+    return chunk
+end
+
+local function follows(task, last)
+    return task and not task.n and task.index == last.index + 1 and task.code == last.code
+        and task.attempts == last.attempts
+end
+
+-- Tasks that go together.
+local function gather(job)
+    local most, tasks, bytes, size = chunk_size(job), {}, {}, 0
+    while job.first <= job.last and not job.queue[job.first] do job:take_first() end
+    local task = job.queue[job.first]
+    if not task then return nil end
+    if task.n then return cut(job, task, most) end
+    repeat
+        job:take_first()
+        if task.lane then turns.started(task) end
+        tasks[#tasks + 1], bytes[#bytes + 1] = task, task.bytes
+        size = size + #task.bytes
+        local next_one = job.queue[job.first]
+        local goes_on = #tasks < most and size < MOST_CHUNK and follows(next_one, task)
+        task = next_one
+    until not goes_on
+    return { job = job, tasks = tasks, first = tasks[1].index, n = #tasks, starts = tasks[1].attempts,
+        code = tasks[1].code, bytes = concat(bytes) }
+end
+
+local function seconds_left(job)
+    local policy = job.policy
+    if not job.ends then return policy.timeout end
+    return max(0.001, min(policy.timeout or math.huge, job.ends - core.now()))
+end
+
+-- What an agent has to know of a chunk.
+local function body_of(chunk)
+    local job = chunk.job
+    local policy = job.policy
+    return (job.pool.tools.pack(nil, false, {
+        code = chunk.code, init = job.pool.init_blob, timeout = seconds_left(job), grace = policy.grace,
+        seed = policy.seed, discard = policy.discard, lost_after = job.pool.lost_after,
+        first = chunk.first, n = chunk.n, starts = chunk.starts, tasks = chunk.bytes, capture = job.pool.output == "capture",
+    }))
+end
+
+-- Sends a chunk under its token. What is too large for a message is fetched.
+local function send(self, chunk)
+    local body = chunk.body
+    if #body > self.link:look().most and not chunk.blob then
+        chunk.blob = self.link:keep(body)
+        body = (self.tools.pack(nil, false, { blob = chunk.blob, lost_after = self.lost_after }))
+        chunk.body = body
+    end
+    chunk.sent, chunk.stored = core.now(), false
+    self.link:send(self.subject, ("%s.P.%d"):format(self.link:inbox(), chunk.token),
+        names.TASK, self.run, 0, chunk.token, body)
+end
+
+--- Sends a chunk of the job's.
+function M.dispatch(self, job)
+    local chunk = gather(job)
+    if not chunk then return end
+    chunk.token = self.link:offer()
+    chunk.body = body_of(chunk)
+    self.chunks[chunk.token] = chunk
+    self.out = self.out + 1
+    self:count("chunks", 1)
+    send(self, chunk)
+end
+
+--- Sends as many as there is work for while the caller waits.
+function M.dispatch_all(self)
+    local most = AHEAD * self:slots() + 1
+    while self.out < most do
+        local job = self.waiting:first()
+        if not job then return end
+        if not job:expire() then M.dispatch(self, job) end
+    end
+end
+
+--- Forgets a chunk. Who may have it is told.
+function M.retire(self, chunk)
+    if self.chunks[chunk.token] ~= chunk then return end
+    self.chunks[chunk.token] = nil
+    self.out = self.out - 1
+    self.link:withdraw(chunk.token)
+    if chunk.blob then self.link:drop(chunk.blob) end
+end
+
+--- A chunk that nobody has goes out again, under a new token.
+function M.resend(self, chunk)
+    if not self.link:revoke(chunk.token) then return end
+    self.chunks[chunk.token] = nil
+    chunk.token = self.link:offer()
+    self.chunks[chunk.token] = chunk
+    send(self, chunk)
+end
+
+--- The chunks for which `is_one` holds, the oldest first.
+function M.list(self, is_one)
+    local list = {}
+    for _, chunk in pairs(self.chunks) do
+        if is_one(chunk) then list[#list + 1] = chunk end
+    end
+    table.sort(list, function(a, b) return a.token < b.token end)
+    return list
+end
+
+-- ---- an object for each task, where one is needed ----
+
+--- The tasks of a chunk.
+---@return table[]
+function M.tasks_of(chunk)
+    if not chunk.tasks then
+        chunk.tasks = chunk.job:tasks_in(chunk, 0)
+        for _, task in ipairs(chunk.tasks) do
+            if chunk.agent then task.attempts, task.begun = 1, chunk.begun end
+        end
+    end
+    return chunk.tasks
+end
+
+-- ---- they come back ----
+
+--- An agent has begun it.
+function M.begin(chunk, agent)
+    if chunk.agent then return end
+    chunk.agent, chunk.begun = agent, core.now()
+    for _, task in ipairs(chunk.tasks or {}) do
+        if not task.settled then
+            task.attempts = task.attempts + 1
+            task.begun = chunk.begun
+            local readers = chunk.job.pool.readers
+            if chunk.job.policy.stamped or readers then task.start = task.begun end
+        end
+    end
+end
+
+--- The results, in words of this state. Reading them may call the user's code.
+function M.read(job, bytes)
+    local tools = job.pool.tools
+    return pcall(function()
+        return (function(n, ...)
+            if not n then return { why = ... } end
+            return table.pack(...)
+        end)(tools.unpack(job.space, true, bytes))
+    end)
+end
+
+-- The fields of an outcome, as the agent has sent them.
+local function describe(job, agent, o)
+    local value = o.value
+    if o.raised then
+        local ok, read_values = M.read(job, o.raised)
+        value = ok and read_values[1] or nil
+    end
+    return {
+        kind = o.kind, value = value, message = o.message, traceback = o.traceback, exitcode = o.exitcode,
+        signal = o.signal, pid = o.pid, worker = o.worker, machine = agent.name, machine_lost = o.machine_lost,
+        hung = o.hung, over_memory = o.over_memory,
+        worker_name = ("%s %s"):format(agent.name, o.worker or "?"),
+    }
+end
+
+local function print_of(self, task, agent, text)
+    if self.output == "capture" then
+        task.job.prints = task.job.prints or {}
+        task.job.prints[task.index] = (task.job.prints[task.index] or "") .. text
+        return
+    end
+    if self.output == "tag" then text = text:gsub("([^\n]*\n?)", function(line)
+        return line ~= "" and ("%s: %s"):format(agent.name, line) or ""
+    end) end
+    io.stdout:write(text)
+    io.stdout:flush()
+end
+
+local kinds <const> = { value = true, error = true, timeout = true, crash = true, cancelled = true }
+
+-- An outcome is a string, the results, or a table.
+local function settle_one(self, task, agent, o)
+    if type(o) == "string" then o = { kind = "value", bytes = o } end
+    if type(o) ~= "table" or not kinds[o.kind] then
+        o = { kind = "crash", machine_lost = "sent no outcome" }
+    end
+    agent:count(o.kind, 1)
+    if o.printed then print_of(self, task, agent, o.printed) end
+    if o.kind == "value" then return task:value(o.bytes) end
+    task:finish(o.kind, describe(task.job, agent, o))
+end
+
+-- What the agent has sent, as a list; or true, if all are values that need not be looked at now.
+local function open_results(self, chunk)
+    local results = chunk.results
+    if type(results) == "table" and results.why then
+        local why, list = { kind = "crash", machine_lost = tostring(results.why) }, {}
+        for i = 1, chunk.n do list[i] = why end
+        return list
+    elseif type(results) ~= "string" then
+        return results
+    end
+    return self.tools.outcomes(chunk.job.space, results, chunk.first, chunk.n, chunk.tasks ~= nil) or {}
+end
+
+-- What has become of a chunk. User code may raise in the midst of it: then the rest comes with the next step.
+local function settle(self, chunk)
+    if not chunk.at then
+        local list = open_results(self, chunk)
+        if list == true then
+            chunk.from:count("value", chunk.n)
+            chunk.job:post_values(chunk)
+            return M.retire(self, chunk)
+        end
+        chunk.results, chunk.at = list, 1
+    end
+    local tasks = M.tasks_of(chunk)
+    while chunk.at <= #tasks do
+        local i = chunk.at
+        chunk.at = i + 1
+        if not tasks[i].settled then settle_one(self, tasks[i], chunk.from, chunk.results[i]) end
+    end
+    M.retire(self, chunk)
+end
+
+--- Settles those that have come.
+function M.settle_all(self)
+    while self.arrived[1] do
+        local chunk = self.arrived[1]
+        if self.chunks[chunk.token] == chunk then settle(self, chunk) end
+        if self.arrived[1] == chunk then table.remove(self.arrived, 1) end -- user code may have taken a step
+    end
+end
+
+--- Its outcomes are there: a string, or a list.
+function M.arrive(self, chunk, agent, results)
+    chunk.results, chunk.from = results, agent
+    self.arrived[#self.arrived + 1] = chunk
+end
+
+--- Chunks are made as large as tasks allow: the last ones count most, and those of many tasks.
+function M.learn(job, seconds, n)
+    job.seconds, job.measured = (job.seconds or 0) / 2 + seconds, (job.measured or 0) / 2 + max(1, n)
+    job.mean = job.seconds / job.measured
+end
+
+return M
