@@ -15,6 +15,7 @@ local held = require "luas.held"
 local inline = require("luas.inline", true)
 local jobs = require "luas.cluster_job"
 local machines = require "luas.cluster_machines"
+local modules = require "luas.cluster_modules"
 local names = require "luas.cluster_names"
 
 local min, max = math.min, math.max
@@ -62,9 +63,9 @@ end
 
 -- What init needs of this machine goes with the first chunk.
 local function keep_init(self, init)
-    local bytes, why = self.tools.define(init)
+    local bytes, why, found = self.tools.define(init)
     if not bytes then check.fail(("pool.new: cannot send init: %s"):format(why)) end
-    self.init_blob = self.link:keep((self.tools.pack(nil, false, bytes)))
+    self.init_blob = self.link:keep((self.tools.pack(nil, false, modules.needed(self, found) or false, bytes)))
 end
 
 --- A pool with the methods of a pool of luas.core (core/host/core.h).
@@ -82,6 +83,7 @@ local function new(given, cluster)
     self.tools, self.link, self.prefix, self.stream = core.cluster_tools(), link, prefix, stream
     self.url = cluster.url:gsub("//.*@", "//")
     self.lost_after = given.lost_after or names.LOST_AFTER
+    self.modules = given.modules or "send"
     self.output = given.output or core.run and core.run.output or "inherit"
     self.run, self.chunks, self.out, self.agents = self.tools.random(), {}, 0, machines.new(self)
     self.fetches, self.arrived, self.reconnects, self.opened = {}, {}, 0, core.now()

@@ -6,6 +6,7 @@
 --- and it runs. Its outcomes are sent until the host says that it has them.
 
 local core = require "luas.core"
+local modules = require "luas.cluster_modules"
 local names = require "luas.cluster_names"
 local pools = require "luas.pool"
 local task = require "luas.cluster_task"
@@ -216,18 +217,39 @@ local function fetch(self, chunk, blob)
     names.get(self.link, chunk.desk, want)
 end
 
-local function keep_code(self, key, parts)
+-- `first` is what its modules are (cluster_modules.lua), or sources of such.
+local function keep_code(self, key, first, parts)
     if self.codes_n >= KEPT then self.codes, self.codes_n = {}, 0 end
-    self.codes[key], self.codes_n = { key = key, parts = parts }, self.codes_n + 1
+    self.codes[key], self.codes_n = { key = key, first = first, parts = parts }, self.codes_n + 1
 end
 
 local function code_key(chunk, blob) return names.hex(chunk.run) .. names.hex(blob) end
 
--- What of the codes that a chunk needs is not here; nil if all is.
+-- Looks once what modules of a code this machine has otherwise. Returns the blob that it lacks, with their
+-- sources; or nil, and what is wrong if it may not have that.
+local function look_at_modules(self, chunk, code)
+    local needed = code.first
+    if type(needed) ~= "table" or code.sources then return nil end
+    code.differing = code.differing or modules.differing(self.tools, needed)
+    local name, why = next(code.differing)
+    if not name then return nil end
+    if not needed.blob then return nil, why end
+    local fetched = self.codes[code_key(chunk, needed.blob)]
+    if not fetched then return needed.blob end
+    code.sources = {}
+    for other in pairs(code.differing) do code.sources[other] = fetched.first[other] end
+end
+
+-- What of the codes that a chunk needs is not here; nil if all is, or why it cannot run here.
 local function missing(self, chunk)
     for _, name in ipairs { "init", "code" } do
         local blob = chunk.info[name]
-        if blob and not self.codes[code_key(chunk, blob)] then return blob end
+        local code = blob and self.codes[code_key(chunk, blob)]
+        if blob and not code then return blob end
+        if code then
+            local lacking, why = look_at_modules(self, chunk, code)
+            if lacking or why then return lacking, why end
+        end
     end
 end
 
@@ -235,7 +257,8 @@ end
 local function prepare(self, chunk)
     chunk.want = nil
     if chunk.info.blob then return fetch(self, chunk, chunk.info.blob) end
-    local blob = missing(self, chunk)
+    local blob, why = missing(self, chunk)
+    if why then return self:fail(chunk, why) end
     if blob then return fetch(self, chunk, blob) end
     self:start(chunk)
 end
@@ -250,7 +273,7 @@ local function take_blob(self, chunk, bytes)
     else
         values = table.pack(self.tools.unpack(nil, false, bytes))
         if not values[1] then return self:fail(chunk, "sent no code") end
-        keep_code(self, code_key(chunk, blob), table.move(values, 2, values.n, 1, {}))
+        keep_code(self, code_key(chunk, blob), values[2], table.move(values, 3, values.n, 1, {}))
     end
     prepare(self, chunk)
 end
@@ -300,13 +323,16 @@ local function renew_workers(self, run)
     self.run = run
 end
 
+-- What workers need of a code.
+local function plain(code) return { key = code.key, parts = code.parts, sources = code.sources } end
+
 local function bound(self, chunk)
     local info = chunk.info
     local code = self.codes[code_key(chunk, info.code)]
     local init = info.init and self.codes[code_key(chunk, info.init)] or nil
     local key = ("%s %s %s"):format(init and init.key, info.seed, info.discard)
     code.bound = code.bound or {}
-    code.bound[key] = code.bound[key] or task.bind(code, init, info.seed, info.discard)
+    code.bound[key] = code.bound[key] or task.bind(plain(code), init and plain(init), info.seed, info.discard)
     return code.bound[key]
 end
 
@@ -348,7 +374,8 @@ function Agent:start(chunk)
     renew_workers(self, chunk.run)
     chunk.state, chunk.begun = "runs", core.now()
     chunk.beside, self.has_new = self.active, true
-    local ok, raised = pcall(chunk.info.init and submit_calls or submit_bytes, self, chunk)
+    local by_calls = chunk.info.init or self.codes[code_key(chunk, chunk.info.code)].sources
+    local ok, raised = pcall(by_calls and submit_calls or submit_bytes, self, chunk)
     if ok then return end
     if core.stopped(raised) then error(raised, 0) end
     core.report("a chunk that cannot be run: " .. tostring(raised))

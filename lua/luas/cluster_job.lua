@@ -7,6 +7,7 @@ local chunks = require "luas.cluster_chunks"
 local core = require "luas.core"
 local held = require "luas.held"
 local inline = require("luas.inline", true)
+local modules = require "luas.cluster_modules"
 local names = require "luas.cluster_names"
 local retry = require "luas.retry"
 
@@ -25,9 +26,10 @@ local REMEDY <const> = "; over a cluster nothing is inherited: make it in init, 
 
 function Job:carry(f)
     self.f, self.forced, self.spread = f, true, 0
-    local bytes, space = self.pool.tools.define(f)
+    local bytes, space, found = self.pool.tools.define(f)
     if not bytes then return nil, space .. REMEDY end
     self.space, self.parts = space, { bytes }
+    self.needed = modules.needed(self.pool, found) or false
     return true, {}
 end
 
@@ -38,7 +40,7 @@ local function code_of(self)
     if not self.code then
         local tools = self.pool.tools
         self.codes = self.codes or {}
-        self.code = self.pool.link:keep((tools.pack(nil, false, unpack(self.parts))))
+        self.code = self.pool.link:keep((tools.pack(nil, false, self.needed, unpack(self.parts))))
         self.codes[#self.codes + 1] = self.code
     end
     return self.code

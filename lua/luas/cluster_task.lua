@@ -1,6 +1,6 @@
---- What a worker of an agent runs where the host's pool has an `init`: each task by a call of `run`, which sees
+--- What a worker of an agent runs where the host's pool has an `init`, or sends modules: each task by a call of `run`, which sees
 --- to it that the worker has run that before. The function travels in the words of the host's job
---- (core/host/cluster_pack.h), as a string; the worker keeps what it has read of it. Without `init` an agent gives
+--- (core/host/cluster_pack.h), as a string; the worker keeps what it has read of it. Else an agent gives
 --- the bytes of a chunk to its pool as they are (cluster_agent.lua).
 
 local core = require "luas.core"
@@ -19,11 +19,12 @@ local opened, order = {}, {}
 local tools
 
 --- The function of a job.
----@param code { key: string, parts: string[] }
+---@param code { key: string, parts: string[], sources: table<string, string>? }
 local function open(code)
     local known = opened[code.key]
     if known then return known end
     tools = tools or core.cluster_tools()
+    if code.sources then require("luas.cluster_modules").install(code.sources) end
     local space, f = tools.open(unpack(code.parts))
     if not space then error(f, 0) end
     known = { space = space, f = f }

@@ -117,7 +117,7 @@ return {
     },
     options = {
         ["chunk"] = "chunk, an option of a job (whole number from 1; default by measured time):\ntasks that travel together",
-        ["window"] = "window, an option of a job (whole number from 1; default 1024 for each\nworker): tasks that a lazy verb reads ahead of its consumer",
+        ["window"] = "window, an option of a job (whole number from 1; default 1024 for each worker,\n16384 for each on another machine): tasks that a lazy verb reads ahead of its\nconsumer",
         ["timeout"] = "timeout, an option of a job (seconds above 0; default none): for one task; one\nthat runs longer is stopped",
         ["deadline"] = "deadline, an option of a job (seconds above 0; default none): for the whole\njob; what is left of it then is cancelled",
         ["grace"] = "grace, an option of a job (seconds, 0 or more; default 0.5): from when a task\nis told to stop to when it is killed",
@@ -149,6 +149,7 @@ return {
         ["key"] = "key, an option of a pool (file name; default --key, LUAS_KEY): of a cluster:\nwhat its messages are sealed with",
         ["ca"] = "ca, an option of a pool (file name; default none): of a cluster: the\ncertificates that its server is known by",
         ["nkey"] = "nkey, an option of a pool (file name; default none): of a cluster: the seed of\nthis user's nkey",
+        ["modules"] = "modules, an option of a pool (\"send\", \"check\" or \"require\"; default \"send\"):\nof a cluster: what becomes of modules in Lua that an agent has not as they are\nhere: they are sent, are an error, or are the agent's own affair",
         ["lost_after"] = "lost_after, an option of a pool (seconds above 0; default 10): of a cluster: a\nmachine of which nothing is heard for so long is lost",
         ["stats"] = "stats, an option of a pool (boolean; default false): have p:stats() give times\nas well",
         ["trace"] = "trace, an option of a pool (file name; default none): Chrome trace events",

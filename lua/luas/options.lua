@@ -177,6 +177,7 @@ M.pool = {
     ca = path,
     nkey = path,
     lost_after = seconds,
+    modules = one_of("send", "check", "require"),
     stats = kind("boolean"),
     trace = path,
     joblog = path,

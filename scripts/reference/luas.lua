@@ -10,7 +10,7 @@
 
 ---@class luas.joboptions
 ---@field chunk? integer  whole number from 1 | by measured time | tasks that travel together
----@field window? integer  whole number from 1 | 1024 for each worker | tasks that a lazy verb reads ahead of its consumer
+---@field window? integer  whole number from 1 | 1024 for each worker, 16384 for each on another machine | tasks that a lazy verb reads ahead of its consumer
 ---@field timeout? number  seconds above 0 | none | for one task; one that runs longer is stopped
 ---@field deadline? number  seconds above 0 | none | for the whole job; what is left of it then is cancelled
 ---@field grace? number  seconds, 0 or more | 0.5 | from when a task is told to stop to when it is killed
@@ -44,6 +44,7 @@
 ---@field key? string  file name | `--key`, `LUAS_KEY` | of a cluster: what its messages are sealed with
 ---@field ca? string  file name | none | of a cluster: the certificates that its server is known by
 ---@field nkey? string  file name | none | of a cluster: the seed of this user's nkey
+---@field modules? string  `"send"`, `"check"` or `"require"` | `"send"` | of a cluster: what becomes of modules in Lua that an agent has not as they are here: they are sent, are an error, or are the agent's own affair
 ---@field lost_after? number  seconds above 0 | 10 | of a cluster: a machine of which nothing is heard for so long is lost
 ---@field stats? boolean  boolean | false | have `p:stats()` give times as well
 ---@field report? string  file name | none | a report of all its jobs, `.html` or `.json`

@@ -198,12 +198,44 @@ describe("over agents", function()
         assert.equal("unharmed", lines[10])
     end)
 
-    it("a module that an agent lacks is named, with the machine", function()
+    it("a module that an agent cannot have is named, with the machine", function()
         local text = output [[
             package.preload.only_here = function() return {f = function() return 1 end} end
             local m = require "only_here"
-            print(pcall(p.apply, p, function() return m.f() end))]]
-        assert.matches("only_here", text)
+            local ok, o = pcall(p.apply, p, function() return m.f() end)
+            print(ok, o.kind, o.machine, o)]]
+        assert.matches("^false\terror\talpha\t.*module 'only_here'", text:gsub("beta", "alpha"))
+    end)
+
+    it("modules in Lua that an agent lacks, or has with other content, are sent, or named", function()
+        local mine = cluster.folder .. "/mine"
+        shell.must("mkdir -p " .. mine)
+        shell.write(mine .. "/far.lua", "local near = require 'near' return {name = function() return 'far ' .. near.name() end}")
+        shell.write(mine .. "/near.lua", "return {name = function() return 'of the host' end}")
+        shell.write(cluster.folder .. "/near.lua", "return {name = function() return 'of the agent' end}") -- it is in that folder
+        local text = cluster:output([[
+            package.path = cluster.folder .. "/mine/?.lua;" .. package.path
+            local far, near = require "far", require "near"
+            local function names() return far.name(), near.name() end
+            for _, how in ipairs {"send", "check", "require"} do
+                local q <close> = pool.new{cluster = cluster.url, key = cluster.key, modules = how}
+                for _, f in ipairs {names, function() return near.name() end} do
+                    local ok, v, w = pcall(q.apply, q, f)
+                    print(how, ok, (tostring(v):gsub("\n.*", "")), w)
+                end
+            end
+            local q <close> = pool.new{cluster = cluster.url, key = cluster.key, init = function() word = far.name() end}
+            print(q:apply(function() return word end))]], { seconds = 60 })
+        os.remove(cluster.folder .. "/near.lua")
+        local lines = {}
+        for line in text:gmatch "[^\n]+" do lines[#lines + 1] = line end
+        assert.equal("send\ttrue\tfar of the host\tof the host", lines[1])
+        assert.equal("send\ttrue\tof the host\tnil", lines[2])
+        assert.matches("^check\tfalse\t.*its machine %a+ has %a+ module '%a+'", lines[3])
+        assert.matches("^check\tfalse\t.*its machine %a+ has another module 'near'", lines[4])
+        assert.matches("^require\tfalse\t.*far", lines[5])
+        assert.equal("require\ttrue\tof the agent\tnil", lines[6])
+        assert.equal("far of the host", lines[7])
     end)
 
     it("asynchronous jobs go on while the host does something else", function()
