@@ -68,13 +68,22 @@ bool luas__desk_revoke(luas__desk *d, uint64_t token)
 {
     pthread_mutex_lock(&d->lock);
     uint64_t *offer = find_offer(d, token);
-    bool is_open = offer != NULL && *offer == OFFERED;
-    if (is_open) {
+    bool is_free = offer == NULL || *offer <= OFFERED;
+    if (is_free && offer != NULL) {
         *offer = GONE;
         trim_offers(d);
     }
     pthread_mutex_unlock(&d->lock);
-    return is_open;
+    return is_free;
+}
+
+uint64_t luas__desk_holder(luas__desk *d, uint64_t token)
+{
+    pthread_mutex_lock(&d->lock);
+    const uint64_t *offer = find_offer(d, token);
+    uint64_t who = offer != NULL && *offer > OFFERED ? *offer : GONE;
+    pthread_mutex_unlock(&d->lock);
+    return who;
 }
 
 uint64_t luas__desk_withdraw(luas__desk *d, uint64_t token)

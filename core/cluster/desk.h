@@ -46,7 +46,10 @@ uint64_t luas__desk_offer(luas__desk *d);
 /* Nobody gets it any more. Returns the agent that had it, or 0. */
 uint64_t luas__desk_withdraw(luas__desk *d, uint64_t token);
 
-/* The same, unless an agent has it: then false. */
+/* The agent that has it, or 0. */
+uint64_t luas__desk_holder(luas__desk *d, uint64_t token);
+
+/* As withdraw, unless an agent has it: then false. True as well if it was over before. */
 bool luas__desk_revoke(luas__desk *d, uint64_t token);
 
 /* Keeps a copy of the bytes: its number, above 0; or 0 without memory. */

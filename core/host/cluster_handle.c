@@ -268,6 +268,15 @@ static int link_withdraw(lua_State *L)
     return 1;
 }
 
+static int link_holder(lua_State *L)
+{
+    uint64_t agent = luas__desk_holder(luas__connection_desk(check_link(L)), (uint64_t)luaL_checkinteger(L, 2));
+    if (agent == 0)
+        return 0;
+    lua_pushinteger(L, (lua_Integer)agent);
+    return 1;
+}
+
 static int link_revoke(lua_State *L)
 {
     lua_pushboolean(L, luas__desk_revoke(luas__connection_desk(check_link(L)), (uint64_t)luaL_checkinteger(L, 2)));
@@ -309,7 +318,7 @@ static int link_look(lua_State *L)
 static const luaL_Reg methods[] = {
     {"listen", link_listen}, {"inbox", link_inbox}, {"send", link_send}, {"post", link_post},
     {"ask", link_ask}, {"next", link_next}, {"wait", link_wait}, {"fileno", link_fileno},
-    {"serve", link_serve}, {"offer", link_offer}, {"withdraw", link_withdraw}, {"revoke", link_revoke},
+    {"serve", link_serve}, {"offer", link_offer}, {"withdraw", link_withdraw}, {"revoke", link_revoke}, {"holder", link_holder},
     {"keep", link_keep}, {"drop", link_drop}, {"look", link_look}, {"close", link_close}, {NULL, NULL},
 };
 

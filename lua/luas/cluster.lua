@@ -157,10 +157,11 @@ local function on_result(self, agent_id, token, body)
     if type(results) ~= "table" and type(results) ~= "string" then return false end
     local agent, chunk = self.agents:get(agent_id), self.chunks[token]
     if chunk and type(results) == "table" and results.blob then return self:fetch(agent, token, results.blob) end
-    if ack ~= "" then self.link:post(ack, nil, "+ACK") end
     self.link:send(self.prefix .. "d." .. names.hex(agent_id), nil, names.DONE, self.run, agent_id, token)
-    local owner = self.link:withdraw(token)
-    if not chunk or owner ~= agent_id then return false end
+    if chunk and self.link:holder(token) ~= agent_id then return false end -- it was not given the chunk
+    if ack ~= "" then self.link:post(ack, nil, "+ACK") end
+    if not chunk then return false end
+    self.link:withdraw(token)
     chunks.begin(chunk, agent_id)
     chunks.learn(chunk.job, seconds, chunk.n)
     chunks.arrive(self, chunk, agent, results)

@@ -65,6 +65,7 @@ local SCRIPT <const> = [[
     if EVENT == "silence" then bad.alive = false help() end
     if EVENT == "goodbye" then bad.alive = false bad:say(true) help() end
     if EVENT == "refusal" then bad:send{why = "cannot run it"} end
+    if EVENT == "unasked" then bad:send(bad:answers()) bad.alive = false help() end
     if EVENT == "nonsense" then bad:send("\0\1\2nonsense") end
     if EVENT == "restart" then
         os.execute(%q)
@@ -90,7 +91,7 @@ local CRASHES <const> = "crash\tbad\ncrash\tbad\n"
 
 local expected = {
     offered = { cancel = CANCELLED, deadline = CANCELLED, close = CANCELLED, silence = VALUES, goodbye = VALUES, restart = VALUES },
-    pulled = { cancel = CANCELLED, deadline = CANCELLED, close = CANCELLED, silence = VALUES, goodbye = VALUES, restart = VALUES },
+    pulled = { unasked = VALUES, cancel = CANCELLED, deadline = CANCELLED, close = CANCELLED, silence = VALUES, goodbye = VALUES, restart = VALUES },
     granted = { cancel = CANCELLED, deadline = CANCELLED, close = CANCELLED, silence = CRASHES, goodbye = CRASHES, restart = VALUES,
         refusal = CRASHES, nonsense = CRASHES },
     sent = { cancel = CANCELLED, deadline = CANCELLED, close = CANCELLED, silence = CRASHES, goodbye = CRASHES, restart = VALUES },

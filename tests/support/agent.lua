@@ -36,7 +36,7 @@ end
 
 function Agent:pull()
     names.pull(self.link, self.stream, 1)
-    self.pulled = core.now()
+    self.pulled, self.is_pulling = core.now(), true
 end
 
 ---Asks whether it may start the chunk that it has.
@@ -66,12 +66,12 @@ end
 
 local function take(self, type_, run, token, body, reply)
     if type_ == names.TASK then
+        self.is_pulling = false
         self.chunk, self.granted = { run = run, token = token, ack = reply, info = select(2, self.tools.unpack(nil, false, body)) }, nil
         if self.honest then self:ask() end
     elseif type_ == names.GRANT then
         self.granted = body:byte(9) == names.YES
         if self.honest and self.granted then self:send(self:answers()) end
-        if self.honest then self:pull() end
     elseif type_ == names.HELLO and self.alive then
         self:say()
     end
@@ -80,6 +80,7 @@ end
 ---Takes in what has come, and lives on if it is `alive`.
 function Agent:step()
     for kind, type_, run, _, token, body, reply, status in function() return self.link:next() end do
+        if kind == "T" and status > 0 then self.is_pulling = false end
         if status == 0 then take(self, type_, run, token, body, reply) end
     end
     local now = core.now()
@@ -88,7 +89,8 @@ function Agent:step()
         self:say()
         if self.chunk and self.chunk.ack ~= "" then self.link:post(self.chunk.ack, nil, "+WPI") end
     end
-    if self.honest and now - (self.pulled or 0) > 1 then self:pull() end
+    local is_idle = not self.is_pulling and (not self.chunk or self.granted ~= nil)
+    if self.honest and (is_idle or now - self.pulled > 3) then self:pull() end
 end
 
 return { new = new }

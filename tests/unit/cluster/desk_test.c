@@ -59,8 +59,10 @@ static void test_revoking(void)
     uint64_t one = luas__desk_offer(&d), two = luas__desk_offer(&d);
     CHECK_INT(ask(&d, A, one, "Lua X"), LUAS__DESK_YES);
     CHECK(!luas__desk_revoke(&d, one));
+    CHECK(luas__desk_holder(&d, one) != 0 && luas__desk_holder(&d, two) == 0);
     CHECK(luas__desk_revoke(&d, two));
-    CHECK(!luas__desk_revoke(&d, two));
+    CHECK(luas__desk_revoke(&d, two)); /* it is over already */
+    CHECK(luas__desk_holder(&d, two) == 0);
     CHECK_INT(ask(&d, B, two, "Lua X"), LUAS__DESK_NO);
     CHECK_INT(luas__desk_withdraw(&d, one), A);
     luas__desk_release(&d);
