@@ -6,7 +6,7 @@
 static luas__policy policy_of(int retries, enum luas__retry_on on, int64_t delay)
 {
     return (luas__policy){.retries = retries, .chunk = 1,
-                          .retry = {.on = on, .delay = delay, .max = LUAS__SECOND, .factor = 2}};
+                          .retry = {.on = on, .delay = delay, .max = 100 * LUAS__SECOND, .factor = 2}};
 }
 
 static void check_attempts(enum luas__retry_on on, const char *input, int attempts)
