@@ -30,7 +30,8 @@ static luas__worker *add_worker(luas__pool *p)
     *w = (luas__worker){.number = 1, .serial = 1, .child = LUAS__CHILD_INIT, .pid = 1,
                         .link = {.request = -1, .request_reader = -1, .result = -1},
                         .tasks.next_seq = 1,
-                        .output = LUAS__OUTPUT_INIT, .slot = {slot, SLOT}, .scoreboard = luas__scoreboard_map()};
+                        .output = LUAS__OUTPUT_INIT, .slot = {.bytes = slot, .size = SLOT},
+                        .scoreboard = luas__scoreboard_map()};
     MUST(w->scoreboard != NULL);
     p->workers[0] = w;
     p->nworkers = p->cap_workers = 1;
