@@ -105,10 +105,11 @@ static void test_old_calls_end_in_old_workers(void)
 {
     luas_pool *pool = open_source("function version(s) local t = os.clock() + s while os.clock() < t do end return 1 end", 1);
     luas_outcome o;
-    uint64_t old = submit(pool, "version", luas_number(0.3));
+    int64_t a_while = within(100000000);
+    uint64_t old = submit(pool, "version", luas_number(3 * (double)a_while / 1e9));
     while (figures(pool).busy == 0)
         CHECK_INT(luas_next(pool, &o), 0);
-    usleep(100000); /* it has begun */
+    usleep((useconds_t)(a_while / 1000)); /* it has begun */
     uint64_t waits = submit(pool, "version", luas_number(0));
     CHECK_INT(luas_reload(pool, &(luas_options){.source = "function version() return 2 end"}), 0);
     for (int i = 0; i < 2; i++) {
