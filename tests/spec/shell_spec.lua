@@ -252,7 +252,8 @@ describe("a one-liner", function()
     end)
 
     it("has each result of a slow stream as it comes", function()
-        local out = io.popen(("(echo a; sleep 0.6; echo b) | %s -p _ | while read x; do date +%%s%%N; done"):format(program))
+        local pause = 0.6 * (tonumber(os.getenv "LUAS_TEST_SLOWNESS") or 1) -- the program has to start meanwhile
+        local out = io.popen(("(echo a; sleep %g; echo b) | %s -p _ | while read x; do date +%%s%%N; done"):format(pause, program))
         local first, second = tonumber(out:read()), tonumber(out:read())
         out:close()
         assert.is_true(second - first > 0.3e9)

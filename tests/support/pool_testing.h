@@ -314,10 +314,10 @@ static inline void take_outcomes(luas__pool *pool, luas__job *job, tally *t)
             count_outcome(t, o);
 }
 
-/* Drives until `wanted` outcomes or more have come; not longer than a minute. */
+/* Drives until `wanted` outcomes or more have come; not longer than a minute of an idle machine. */
 static inline void drive(luas__pool *pool, luas__job *job, tally *t, uint64_t wanted)
 {
-    int64_t end = luas__now() + 60 * LUAS__SECOND;
+    int64_t end = luas__now() + within(60 * LUAS__SECOND);
     take_outcomes(pool, job, t);
     while (t->total < wanted) {
         int rc = luas__pool_step(pool, LUAS__SECOND, NULL);
