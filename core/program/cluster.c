@@ -4,6 +4,8 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "module.h"
+
 static const struct option {
     const char *name;
     size_t at;  /* offset in luas__cluster */
@@ -74,11 +76,7 @@ void luas__cluster_note(lua_State *L, const luas__cluster *c)
 
 int luas__cluster_push(lua_State *L, const luas__cluster *c)
 {
-    lua_getglobal(L, "require");
-    lua_pushliteral(L, "luas.cluster_run");
-    lua_call(L, 1, 1);
-    lua_getfield(L, -1, "main");
-    lua_remove(L, -2);
+    luas__module_push(L, "luas.cluster_run", "main");
     push_options(L, c);
     return 1;
 }

@@ -11,6 +11,7 @@
 
 #include "clock.h"
 #include "fd.h"
+#include "module.h"
 
 enum { BLOCK = 1 << 20, ROUNDS = 16 };
 
@@ -124,11 +125,7 @@ static int carry(lua_State *L)
 int luas__selftest_push(lua_State *L)
 {
     static const luaL_Reg pipes[] = {{"bounce", bounce}, {"carry", carry}, {NULL, NULL}};
-    lua_getglobal(L, "require");
-    lua_pushliteral(L, "luas.selftest");
-    lua_call(L, 1, 1);
-    lua_getfield(L, -1, "main");
-    lua_remove(L, -2);
+    luas__module_push(L, "luas.selftest", "main");
     luaL_newlib(L, pipes);
     return 1;
 }

@@ -4,6 +4,8 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "module.h"
+
 static const struct option {
     const char *name;
     bool wants;         /* it has an argument */
@@ -90,11 +92,7 @@ static void push_options(lua_State *L, char **argv, int end)
 
 int luas__shell_push(lua_State *L, char **argv, int first_file)
 {
-    lua_getglobal(L, "require");
-    lua_pushliteral(L, "luas.shell");
-    lua_call(L, 1, 1);
-    lua_getfield(L, -1, "main");
-    lua_remove(L, -2);
+    luas__module_push(L, "luas.shell", "main");
     push_options(L, argv, first_file);
     lua_newtable(L);
     for (int i = first_file; argv[i] != NULL; i++) {

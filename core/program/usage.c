@@ -4,6 +4,8 @@
 #include <lauxlib.h>
 #include <stdio.h>
 
+#include "module.h"
+
 static const char scripts[] =
     "usage: luas [options] [script [args]]\n"
     "       luas [options] [files]           a one-liner, over files or stdin\n"
@@ -100,11 +102,7 @@ void luas__usage_print(void)
 
 int luas__usage_push(lua_State *L, const char *topic)
 {
-    lua_getglobal(L, "require");
-    lua_pushliteral(L, "luas.help");
-    lua_call(L, 1, 1);
-    lua_getfield(L, -1, "tell");
-    lua_remove(L, -2);
+    luas__module_push(L, "luas.help", "tell");
     lua_pushstring(L, topic);
     return 1;
 }
