@@ -49,10 +49,9 @@ static _Noreturn void echo(int from, int to)
     _exit(0);
 }
 
-static long ping(long n)
+/* Forks a child that sends back what it is sent, until the first pipe is closed. */
+static pid_t fork_echo(int there[2], int back[2])
 {
-    int there[2], back[2];
-    long done = 0;
     open_pipe(there);
     open_pipe(back);
     pid_t pid = fork_child();
@@ -60,6 +59,14 @@ static long ping(long n)
         close(there[1]);
         echo(there[0], back[1]);
     }
+    return pid;
+}
+
+static long ping(long n)
+{
+    int there[2], back[2];
+    long done = 0;
+    pid_t pid = fork_echo(there, back);
     double begin = now();
     for (char byte = 'x'; done < n; done++) {
         write_all(there[1], &byte, 1);
@@ -135,13 +142,7 @@ static int first_once(void)
 {
     int there[2], back[2];
     char byte = 'x';
-    open_pipe(there);
-    open_pipe(back);
-    pid_t pid = fork_child();
-    if (pid == 0) {
-        close(there[1]);
-        echo(there[0], back[1]);
-    }
+    fork_echo(there, back);
     write_all(there[1], &byte, 1);
     int good = read_all(back[0], &byte, 1) == 1;
     close(there[1]);
