@@ -6,10 +6,10 @@
 --- and it runs. Its outcomes are sent until the host says that it has them.
 
 local core = require "luas.core"
-local modules = require "luas.cluster_modules"
+local codes = require "luas.cluster_agent_codes"
 local names = require "luas.cluster_names"
 local pools = require "luas.pool"
-local task = require "luas.cluster_task"
+local running = require "luas.cluster_agent_pool"
 
 local min, max = math.min, math.max
 
@@ -25,9 +25,6 @@ local LONGEST_HOLD <const> = 0.25
 
 -- Seconds between questions whether the host of what runs is still there, and wants it.
 local LOOK <const> = 5
-
--- How many jobs' codes are kept, and closures of them.
-local KEPT <const> = 64
 
 local Agent = {}
 Agent.__index = Agent
@@ -217,47 +214,11 @@ local function fetch(self, chunk, blob)
     names.get(self.link, chunk.desk, want)
 end
 
--- `first` is what its modules are (cluster_modules.lua), or sources of such.
-local function keep_code(self, key, first, parts)
-    if self.codes_n >= KEPT then self.codes, self.codes_n = {}, 0 end
-    self.codes[key], self.codes_n = { key = key, first = first, parts = parts }, self.codes_n + 1
-end
-
-local function code_key(chunk, blob) return names.hex(chunk.run) .. names.hex(blob) end
-
--- Looks once what modules of a code this machine has otherwise. Returns the blob that it lacks, with their
--- sources; or nil, and what is wrong if it may not have that.
-local function look_at_modules(self, chunk, code)
-    local needed = code.first
-    if type(needed) ~= "table" or code.sources then return nil end
-    code.differing = code.differing or modules.differing(self.tools, needed)
-    local name, why = next(code.differing)
-    if not name then return nil end
-    if not needed.blob then return nil, why end
-    local fetched = self.codes[code_key(chunk, needed.blob)]
-    if not fetched then return needed.blob end
-    code.sources = {}
-    for other in pairs(code.differing) do code.sources[other] = fetched.first[other] end
-end
-
--- What of the codes that a chunk needs is not here; nil if all is, or why it cannot run here.
-local function missing(self, chunk)
-    for _, name in ipairs { "init", "code" } do
-        local blob = chunk.info[name]
-        local code = blob and self.codes[code_key(chunk, blob)]
-        if blob and not code then return blob end
-        if code then
-            local lacking, why = look_at_modules(self, chunk, code)
-            if lacking or why then return lacking, why end
-        end
-    end
-end
-
 -- A chunk whose host ends meanwhile is of no use to anybody.
 local function prepare(self, chunk)
     chunk.want = nil
     if chunk.info.blob then return fetch(self, chunk, chunk.info.blob) end
-    local blob, why = missing(self, chunk)
+    local blob, why = codes.missing(self, chunk)
     if why then return self:fail(chunk, why) end
     if blob then return fetch(self, chunk, blob) end
     self:start(chunk)
@@ -273,7 +234,7 @@ local function take_blob(self, chunk, bytes)
     else
         values = table.pack(self.tools.unpack(nil, false, bytes))
         if not values[1] then return self:fail(chunk, "sent no code") end
-        keep_code(self, code_key(chunk, blob), values[2], table.move(values, 3, values.n, 1, {}))
+        codes.keep(self, codes.key(chunk, blob), values[2], table.move(values, 3, values.n, 1, {}))
     end
     prepare(self, chunk)
 end
@@ -313,112 +274,16 @@ end
 
 -- ---- running them ----
 
--- Workers that had another run's tasks have its init and globals: others are forked for this one.
-local function renew_workers(self, run)
-    if self.run == run then return end
-    for _, chunk in pairs(self.chunks) do
-        if chunk.state == "runs" then return end
-    end
-    if self.run then self.pool.state.core:trim() end -- they are not waited for
-    self.run = run
-end
-
--- What workers need of a code.
-local function plain(code) return { key = code.key, parts = code.parts, sources = code.sources } end
-
-local function bound(self, chunk)
-    local info = chunk.info
-    local code = self.codes[code_key(chunk, info.code)]
-    local init = info.init and self.codes[code_key(chunk, info.init)] or nil
-    local key = ("%s %s %s"):format(init and init.key, info.seed, info.discard)
-    code.bound = code.bound or {}
-    code.bound[key] = code.bound[key] or task.bind(plain(code), init and plain(init), info.seed, info.discard)
-    return code.bound[key]
-end
-
--- Of each task its index, which start it is, and its arguments.
-local function arguments_of(self, info)
-    local lists, at, n, past = {}, 0, nil, nil
-    while at < #info.tasks do
-        past, n = self.tools.cut(info.tasks, at, 1, math.maxinteger)
-        if n == 0 then error("tasks that are cut short", 0) end
-        lists[#lists + 1] = { info.first + #lists, info.starts + 1, info.tasks:sub(at + 1, past) }
-        at = past
-    end
-    return lists
-end
-
-local function submit_calls(self, chunk)
-    local info = chunk.info
-    local lists = arguments_of(self, info)
-    chunk.n = #lists
-    chunk.future = self.pool:starmap_async(bound(self, chunk), lists,
-        { on_error = "collect", timeout = info.timeout, grace = info.grace })
-    chunk.future:on_done(function() chunk.is_over = true end)
-end
-
--- A job of the pool, to which the bytes go as they are.
-local function submit_bytes(self, chunk)
-    local info = chunk.info
-    local code = self.codes[code_key(chunk, info.code)]
-    local job = self.pool.state.core:job {
-        timeout = info.timeout, grace = info.grace, seed = info.seed, discard = info.discard,
-        chunk = max(1, math.ceil(info.n / self.slots)), -- their time is known: that of the chunk is right
-    }
-    chunk.job = job
-    chunk.n = self.tools.feed(job, info.first, info.starts, not info.capture, info.tasks, table.unpack(code.parts))
-end
-
 --- What a host says that knows the key, but means something else, is no reason to end.
 function Agent:start(chunk)
-    renew_workers(self, chunk.run)
+    running.renew_workers(self, chunk.run)
     chunk.state, chunk.begun = "runs", core.now()
     chunk.beside, self.has_new = self.active, true
-    local by_calls = chunk.info.init or self.codes[code_key(chunk, chunk.info.code)].sources
-    local ok, raised = pcall(by_calls and submit_calls or submit_bytes, self, chunk)
+    local ok, raised = pcall(running.submit, self, chunk)
     if ok then return end
     if core.stopped(raised) then error(raised, 0) end
     core.report("a chunk that cannot be run: " .. tostring(raised))
     self:fail(chunk, "cannot run it: " .. tostring(raised))
-end
-
-local function is_over(chunk)
-    if chunk.job then return chunk.job:done() end
-    return chunk.is_over
-end
-
-local function cancel(chunk)
-    chunk.is_cancelled = true
-    if chunk.job then chunk.job:cancel() elseif chunk.future then chunk.future:cancel() end
-end
-
--- What the host is told of a task that has no value.
-local function failure(o)
-    return { kind = o.kind, message = o.message, exitcode = o.exitcode, signal = o.signal, pid = o.pid,
-        worker = o.worker, took = o.took, hung = o.hung, over_memory = o.over_memory }
-end
-
-local function outcome_of(result, failed, printed)
-    if failed then
-        result = failure(failed)
-    elseif type(result) == "table" then
-        result = { kind = "error", raised = result.raised, message = result.message, traceback = result.traceback,
-            took = result.took, pid = result.pid, worker = result.worker }
-    elseif printed then
-        result = { kind = "value", bytes = result }
-    end
-    if printed then result.printed = printed end
-    return result
-end
-
-local function results_of(self, chunk)
-    if chunk.job then return self.tools.take(chunk.job) end
-    local results, n, failures, printed = chunk.future:get(0)
-    local list = {}
-    for i = 1, n do
-        list[i] = outcome_of(results[i], failures and failures[i], printed and printed[i])
-    end
-    return list
 end
 
 -- Sends the outcomes. What is too large for a message is kept for the host to fetch.
@@ -455,7 +320,7 @@ end
 local function finish(self, chunk)
     local wall = core.now() - chunk.begun
     self.pace = self.pace and (self.pace + wall) / 2 or wall
-    conclude(self, chunk, results_of(self, chunk), wall * max(1, self.slots / max(1, chunk.beside)))
+    conclude(self, chunk, running.results_of(self, chunk), wall * max(1, self.slots / max(1, chunk.beside)))
     self.done = self.done + chunk.n
 end
 
@@ -466,7 +331,7 @@ local function on_cancel(self, run, token)
     for _, chunk in pairs(self.chunks) do all[#all + 1] = chunk end
     for _, chunk in ipairs(all) do
         if chunk.run == run and (token == 0 or chunk.token == token) then
-            if chunk.state == "runs" then cancel(chunk) else refuse(self, chunk) end
+            if chunk.state == "runs" then running.cancel(chunk) else refuse(self, chunk) end
         end
     end
 end
@@ -504,7 +369,7 @@ local function on_nobody_for(self, kind, subject)
     if kind == "G" then return on_nobody(self, chunk) end
     chunk.lonely = chunk.lonely or core.now()
     if core.now() - chunk.lonely <= GIVE_UP then return end
-    if chunk.state == "runs" then cancel(chunk) else refuse(self, chunk) end
+    if chunk.state == "runs" then running.cancel(chunk) else refuse(self, chunk) end
 end
 
 -- The host of what runs is there: but it may have taken the chunk back, and what it said of that was lost.
@@ -512,7 +377,7 @@ local function on_still(self, subject, body)
     local chunk = asked_by(self, subject)
     if not chunk or chunk.state ~= "runs" then return end
     chunk.lonely = nil
-    if body:byte(9) == names.NO then cancel(chunk) end
+    if body:byte(9) == names.NO then running.cancel(chunk) end
 end
 
 function Agent:receive()
@@ -576,7 +441,7 @@ end
 local function take_in(self)
     local over = {}
     for _, chunk in pairs(self.chunks) do
-        if chunk.state == "runs" and is_over(chunk) then over[#over + 1] = chunk end
+        if chunk.state == "runs" and running.is_over(chunk) then over[#over + 1] = chunk end
     end
     for _, chunk in ipairs(over) do
         if chunk.is_cancelled then refuse(self, chunk) else finish(self, chunk) end

@@ -1,7 +1,7 @@
 --- What a worker of an agent runs where the host's pool has an `init`, or sends modules: each task by a call of `run`, which sees
 --- to it that the worker has run that before. The function travels in the words of the host's job
 --- (core/host/cluster_pack.h), as a string; the worker keeps what it has read of it. Else an agent gives
---- the bytes of a chunk to its pool as they are (cluster_agent.lua).
+--- the bytes of a chunk to its pool as they are (cluster_agent_pool.lua).
 
 local core = require "luas.core"
 local outcome = require "luas.outcome"

@@ -1,0 +1,125 @@
+--- How the pool of an agent runs a chunk: as a job to which the bytes go as they are; or, where workers need
+--- init or sources of modules first, by a call of cluster_task.lua for each task.
+
+local codes = require "luas.cluster_agent_codes"
+local task = require "luas.cluster_task"
+
+local max = math.max
+
+local M = {}
+
+--- Workers that had another run's tasks have its init and globals: others are forked for this one.
+---@param self table  the agent
+---@param run integer
+function M.renew_workers(self, run)
+    if self.run == run then return end
+    for _, chunk in pairs(self.chunks) do
+        if chunk.state == "runs" then return end
+    end
+    if self.run then self.pool.state.core:trim() end -- they are not waited for
+    self.run = run
+end
+
+-- What workers need of a code.
+local function plain(code) return { key = code.key, parts = code.parts, sources = code.sources } end
+
+local function bound(self, chunk)
+    local info = chunk.info
+    local code = codes.find(self, chunk, info.code)
+    local init = info.init and codes.find(self, chunk, info.init)
+    local key = ("%s %s %s"):format(init and init.key, info.seed, info.discard)
+    code.bound = code.bound or {}
+    code.bound[key] = code.bound[key] or task.bind(plain(code), init and plain(init), info.seed, info.discard)
+    return code.bound[key]
+end
+
+-- Of each task its index, which start it is, and its arguments.
+local function arguments_of(self, info)
+    local lists, at, n, past = {}, 0, nil, nil
+    while at < #info.tasks do
+        past, n = self.tools.cut(info.tasks, at, 1, math.maxinteger)
+        if n == 0 then error("tasks that are cut short", 0) end
+        lists[#lists + 1] = { info.first + #lists, info.starts + 1, info.tasks:sub(at + 1, past) }
+        at = past
+    end
+    return lists
+end
+
+local function submit_calls(self, chunk)
+    local info = chunk.info
+    local lists = arguments_of(self, info)
+    chunk.n = #lists
+    chunk.future = self.pool:starmap_async(bound(self, chunk), lists,
+        { on_error = "collect", timeout = info.timeout, grace = info.grace })
+    chunk.future:on_done(function() chunk.is_over = true end)
+end
+
+-- A job of the pool, to which the bytes go as they are.
+local function submit_bytes(self, chunk)
+    local info = chunk.info
+    local code = codes.find(self, chunk, info.code)
+    local job = self.pool.state.core:job {
+        timeout = info.timeout, grace = info.grace, seed = info.seed, discard = info.discard,
+        chunk = max(1, math.ceil(info.n / self.slots)), -- their time is known: that of the chunk is right
+    }
+    chunk.job = job
+    chunk.n = self.tools.feed(job, info.first, info.starts, not info.capture, info.tasks, table.unpack(code.parts))
+end
+
+--- Has the pool run a chunk. Raises where that cannot be.
+---@param self table  the agent
+---@param chunk table
+function M.submit(self, chunk)
+    local by_calls = chunk.info.init or codes.find(self, chunk, chunk.info.code).sources
+    if by_calls then submit_calls(self, chunk) else submit_bytes(self, chunk) end
+end
+
+--- Have all its tasks their outcome?
+---@param chunk table
+---@return boolean
+function M.is_over(chunk)
+    if chunk.job then return chunk.job:done() end
+    return chunk.is_over or false
+end
+
+--- What it came to is nobody's.
+---@param chunk table
+function M.cancel(chunk)
+    chunk.is_cancelled = true
+    if chunk.job then chunk.job:cancel() elseif chunk.future then chunk.future:cancel() end
+end
+
+-- What the host is told of a task that has no value.
+local function failure(o)
+    return { kind = o.kind, message = o.message, exitcode = o.exitcode, signal = o.signal, pid = o.pid,
+        worker = o.worker, took = o.took, hung = o.hung, over_memory = o.over_memory }
+end
+
+local function outcome_of(result, failed, printed)
+    if failed then
+        result = failure(failed)
+    elseif type(result) == "table" then
+        result = { kind = "error", raised = result.raised, message = result.message, traceback = result.traceback,
+            took = result.took, pid = result.pid, worker = result.worker }
+    elseif printed then
+        result = { kind = "value", bytes = result }
+    end
+    if printed then result.printed = printed end
+    return result
+end
+
+--- Its outcomes: their bytes (core/host/cluster_chunk.h), or a list.
+---@param self table  the agent
+---@param chunk table
+---@return string|table
+function M.results_of(self, chunk)
+    if chunk.job then return self.tools.take(chunk.job) end
+    local results, n, failures, printed = chunk.future:get(0)
+    local list = {}
+    for i = 1, n do
+        list[i] = outcome_of(results[i], failures and failures[i], printed and printed[i])
+    end
+    return list
+end
+
+return M
