@@ -15,18 +15,17 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/select.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <wchar.h>
 
 #include "editline.h"
+#include "keyboard.h"
 #include "luas.h"
 #include "paste.h"
 
 #define EDITOR "luas.editor"
 #define HISTORY 1000
-#define WATCHED 4
 
 typedef struct editor {
     EditLine *el;
@@ -40,136 +39,11 @@ typedef struct editor {
     const char *keys;   /* to be read before those of the terminal, or NULL */
     char *pasted;       /* what comes after the line; NULL: nothing was pasted, or one line */
     char *tail;         /* the last line of it, which is still edited, or NULL */
-    bool dropped;
+    luas__keyboard keyboard;
     mbstate_t partial;
-    sigset_t mask; /* the signal mask before; also used while waiting for a key */
-    struct sigaction actions[WATCHED];
 } editor;
 
-static const int watched[WATCHED] = {SIGINT, SIGTERM, SIGTSTP, SIGWINCH};
-
 static luas__editline lib; /* loaded with the first editor */
-
-/* Handlers write nothing else. Only read_key reads it, with signals blocked. */
-static volatile sig_atomic_t caught[WATCHED];
-
-static int slot_of(int signo)
-{
-    int i = 0;
-
-    while (i < WATCHED - 1 && watched[i] != signo) {
-        i++;
-    }
-    return i;
-}
-
-static void note(int signo)
-{
-    caught[slot_of(signo)] = 1;
-}
-
-static bool was_caught(int signo)
-{
-    bool was = caught[slot_of(signo)] != 0;
-
-    caught[slot_of(signo)] = 0;
-    return was;
-}
-
-/* Signals are blocked except during the waits in read_key: so none comes between two checks. */
-static void take_signals(editor *ed)
-{
-    struct sigaction action = {.sa_handler = note};
-    sigset_t set;
-
-    sigemptyset(&action.sa_mask);
-    sigemptyset(&set);
-    for (int i = 0; i < WATCHED; i++) {
-        sigaddset(&set, watched[i]);
-    }
-    pthread_sigmask(SIG_BLOCK, &set, &ed->mask);
-    for (int i = 0; i < WATCHED; i++) {
-        caught[i] = 0;
-        sigaction(watched[i], &action, &ed->actions[i]);
-        sigdelset(&ed->mask, watched[i]);
-    }
-}
-
-/* The mask is restored last, so that a waiting signal goes to the handler from before. */
-static void give_signals_back(editor *ed)
-{
-    bool terminated = was_caught(SIGTERM);
-
-    for (int i = 0; i < WATCHED; i++) {
-        sigaction(watched[i], &ed->actions[i], NULL);
-    }
-    pthread_sigmask(SIG_SETMASK, &ed->mask, NULL);
-    if (terminated) {
-        putchar('\n');
-        raise(SIGTERM);
-    }
-}
-
-/*
- * Gives the terminal to the shell while we are stopped. The kernel decides whether we are
- * stopped: not if there is no shell to continue us, or if the signal is ignored.
- */
-static void suspend(editor *ed)
-{
-    struct sigaction ours;
-    sigset_t blocked;
-
-    lib.el_set(ed->el, EL_PREP_TERM, 0);
-    putchar('\n');
-    fflush(stdout);
-    sigaction(SIGTSTP, &ed->actions[slot_of(SIGTSTP)], &ours);
-    raise(SIGTSTP);
-    pthread_sigmask(SIG_SETMASK, &ed->mask, &blocked);
-    pthread_sigmask(SIG_SETMASK, &blocked, NULL);
-    sigaction(SIGTSTP, &ours, NULL);
-    lib.el_set(ed->el, EL_PREP_TERM, 1);
-    lib.el_set(ed->el, EL_REFRESH);
-}
-
-/* Returns false when the line must end here. */
-static bool heed_signals(editor *ed)
-{
-    ed->dropped = was_caught(SIGINT);
-    if (ed->dropped || caught[slot_of(SIGTERM)]) {
-        return false;
-    }
-    if (was_caught(SIGTSTP)) {
-        suspend(ed);
-    }
-    if (was_caught(SIGWINCH)) {
-        lib.el_resize(ed->el);
-        lib.el_set(ed->el, EL_REFRESH);
-    }
-    return true;
-}
-
-/* Returns 1 with a byte of the terminal, 0 at its end, -1 to end the line. */
-static int read_byte(editor *ed, char *byte)
-{
-    for (;;) {
-        fd_set fds;
-        FD_ZERO(&fds);
-        FD_SET(STDIN_FILENO, &fds);
-        int ready = pselect(STDIN_FILENO + 1, &fds, NULL, NULL, NULL, &ed->mask);
-        if (ready < 0 && errno != EINTR) {
-            return -1;
-        }
-        if (!heed_signals(ed)) {
-            return -1;
-        }
-        if (ready > 0) {
-            ssize_t n = read(STDIN_FILENO, byte, 1);
-            if (n >= 0 || (errno != EINTR && errno != EAGAIN)) {
-                return (int)n;
-            }
-        }
-    }
-}
 
 /* libedit's EL_GETCFN. Bytes that are no character are skipped. */
 static int read_key(EditLine *el, wchar_t *key)
@@ -183,7 +57,7 @@ static int read_key(EditLine *el, wchar_t *key)
         return 1;
     }
     for (;;) {
-        int rc = read_byte(ed, &byte);
+        int rc = luas__keyboard_read(&ed->keyboard, &byte);
         if (rc <= 0) {
             return rc;
         }
@@ -257,7 +131,7 @@ static unsigned char complete(EditLine *el, int key)
 
 static int next_byte(void *context, char *byte)
 {
-    return read_byte(context, byte);
+    return luas__keyboard_read(context, byte);
 }
 
 /* libedit's command for pasted text. Its first line joins what is typed. If there are more, that is
@@ -268,7 +142,7 @@ static unsigned char paste(EditLine *el, int key)
 
     (void)key;
     lib.el_get(el, EL_CLIENTDATA, (void **)&ed);
-    char *text = luas__paste_read(next_byte, ed);
+    char *text = luas__paste_read(next_byte, &ed->keyboard);
     if (text == NULL) {
         return CC_ERROR;
     }
@@ -327,13 +201,13 @@ static const char *edit_line(editor *ed, int *length)
     locale_t before = uselocale(ed->locale);
 
     memset(&ed->partial, 0, sizeof ed->partial);
-    ed->dropped = false;
-    take_signals(ed);
+    ed->keyboard.dropped = false;
+    luas__keyboard_take(&ed->keyboard);
     lib.el_set(ed->el, EL_PREP_TERM, 1); /* before the prompt is seen */
     put_mode(LUAS__PASTE_ON);
     const char *line = lib.el_gets(ed->el, length);
     put_mode(LUAS__PASTE_OFF);
-    give_signals_back(ed);
+    luas__keyboard_give_back(&ed->keyboard);
     uselocale(before);
     return line;
 }
@@ -370,7 +244,7 @@ static bool read_text(editor *ed, luaL_Buffer *text)
     int length = 0;
     const char *line = edit_line(ed, &length);
 
-    if (line == NULL || ed->dropped) {
+    if (line == NULL || ed->keyboard.dropped) {
         return false;
     }
     luaL_addlstring(text, line, (size_t)length - (line[length - 1] == '\n'));
@@ -381,7 +255,7 @@ static bool read_text(editor *ed, luaL_Buffer *text)
         line = edit_line(ed, &length);
         free(pasted);
         ed->tail = NULL;
-        if (line == NULL || ed->dropped) {
+        if (line == NULL || ed->keyboard.dropped) {
             return false;
         }
         luaL_addchar(text, '\n');
@@ -403,7 +277,7 @@ static int editor_readline(lua_State *L)
     luaL_buffinit(L, &text);
     bool has_line = read_text(ed, &text);
     forget_paste(ed);
-    if (ed->dropped) {
+    if (ed->keyboard.dropped) {
         puts("^C");
         lua_pushboolean(L, 0);
     } else if (!has_line) {
@@ -520,6 +394,7 @@ static bool start(editor *ed)
     ed->el = ed->history == NULL ? NULL : lib.el_init("luas", stdin, stdout, stderr);
     if (ed->el != NULL) {
         lib.history(ed->history, &event, H_SETSIZE, HISTORY);
+        ed->keyboard = (luas__keyboard){.lib = &lib, .el = ed->el};
         lib.el_set(ed->el, EL_CLIENTDATA, ed);
         lib.el_set(ed->el, EL_GETCFN, read_key);
         lib.el_set(ed->el, EL_PROMPT_ESC, current_prompt, '\1');
