@@ -5,8 +5,9 @@
 #define _GNU_SOURCE
 #include "journal.h"
 
-#include <sys/resource.h>
+#include <fcntl.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "clock.h"
@@ -15,6 +16,15 @@
 #include "testing.h"
 
 static char path[64];
+
+/* Returns a descriptor of a file that was not there. */
+static int new_file(void)
+{
+    snprintf(path, sizeof path, "/tmp/luas_journal_test_%d.db", getpid());
+    int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    CHECK(fd >= 0);
+    return fd;
+}
 
 static luas__journal *open_journal(void)
 {
@@ -34,9 +44,7 @@ static void close_journal(luas__journal *j)
 /* A file with the table that outcomes go to. */
 static luas__journal *new_journal(void)
 {
-    snprintf(path, sizeof path, "/tmp/luas_journal_XXXXXX");
-    int fd = mkstemp(path);
-    CHECK(fd >= 0 && close(fd) == 0);
+    CHECK(close(new_file()) == 0);
     luas__journal *j = open_journal();
     CHECK_INT(j->api->exec(j->db, "CREATE TABLE outcome(id INTEGER PRIMARY KEY, job INTEGER, key BLOB, idx INTEGER, kind TEXT, "
         "started REAL, took REAL, worker INTEGER, attempts INTEGER, input, value, message TEXT, status INTEGER)",
@@ -220,9 +228,8 @@ static void a_forked_child_leaves_the_file_alone(void)
 static void a_file_that_is_no_database_is_refused(void)
 {
     char why[200] = "";
-    snprintf(path, sizeof path, "/tmp/luas_journal_XXXXXX");
-    int fd = mkstemp(path);
-    CHECK(fd >= 0 && write(fd, "notes of mine, in plain words, no database", 42) == 42 && close(fd) == 0);
+    int fd = new_file();
+    CHECK(write(fd, "notes of mine, in plain words, no database", 42) == 42 && close(fd) == 0);
     CHECK(luas__journal_open(path, false, why, sizeof why) == NULL && strstr(why, "not a database") != NULL);
     CHECK(luas__journal_open("/nowhere/run.db", false, why, sizeof why) == NULL && why[0] != '\0');
     CHECK(luas__journal_open("/nowhere/run.db", true, why, sizeof why) == NULL && why[0] != '\0');
