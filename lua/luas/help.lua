@@ -46,12 +46,12 @@ function M.on(name)
         or ("no help on '%s'; help alone says on what there is"):format(name)
 end
 
---- What a line asks, if it asks for help: the text to show. `help`, `help pool.map`, `?pool.map`.
+--- What a line asks, if it asks for help: the text to show. `help`, `help pool.map`, `help "timeout"`, `?pool.map`.
 ---@param line string
 ---@return string?
 function M.answer(line)
     local name = line:match "^%s*help%s*$" and "" or line:match "^%s*help%s+([%a_][%w_.:]*)%s*$"
-        or line:match "^%s*%?%s*([%w_.:]*)%s*$"
+        or line:match "^%s*%?%s*([%w_.:]*)%s*$" or select(2, line:match "^%s*help%s*([\"'])(.-)%1%s*$")
     return name and M.on(name)
 end
 

@@ -111,9 +111,10 @@ describe("the prompt through a pipe", function()
         local said = session("help pool.map", "help nothing")
         assert.matches("^> pool%.map%(f, items %[, opts%]%) %-%-> results, n [^\n]*\nCalls f on every item, in worker processes", said)
         assert.matches("\n> no help on 'nothing'; help alone says on what there is\n$", said)
-        for _, asked in ipairs { "help pool:map", "help(pool.map)", "?pool.map", "help('map')", "help(pool.new(0).map)" } do
+        for _, asked in ipairs { "help pool:map", "help(pool.map)", "?pool.map", "help('map')", 'help "map"', "help'pool.map'", "help(pool.new(0).map)" } do
             assert.are.equal(session("help map"), session(asked))
         end
+        assert.are.equal(session("help 'no such'"), "> no help on 'no such'; help alone says on what there is\n")
         assert.are.equal(session("help(print)"), "> no help on 'print'; help alone says on what there is\n")
         local verbs = session("help")
         for _, verb in ipairs { "imap_unordered", "reduce", "task", "with" } do
