@@ -70,8 +70,8 @@ for name, change in pairs(changes) do
         end
 
         it("keeps what was done, at the command line", function()
-            local script = ("f=%s; timeout -s KILL 30 %s -j 2 --block 4096 -p 'F[1]' --begin 'os.execute \"sleep 0.1\"' $f & sleep 0.05; %s; wait $!"):format(
-                path, sh.quote(helpers.program), change[1])
+            local script = ("f=%s; timeout -s KILL %g %s -j 2 --block 4096 -p 'F[1]' --begin 'os.execute \"sleep 0.1\"' $f & sleep 0.05; %s; wait $!"):format(
+                path, helpers.within(30), sh.quote(helpers.program), change[1])
             local output, status = sh.run("exec 2>&1; " .. script)
             assert.is_true(status == 0 or status == 1 or status == 2, status)
             local last = 0

@@ -23,7 +23,7 @@ local function lines(text, by)
         end
         local me = process.current().pid
         ]]):format(dir) .. text, { by = by, seconds = 20 })
-    for _ = 1, 100 do -- who was killed cannot wait for its workers
+    for _ = 1, helpers.within(100) do -- who was killed cannot wait for its workers
         if count(dir) >= 8 then break end
         helpers.sleep(0.02)
     end
@@ -104,7 +104,7 @@ describe("a task that runs as the host is gone", function()
             os.execute("kill -9 " .. me)
             os.execute "sleep 5" ]]):format(marker))
         assert.are.same({ 8, 137 }, { n, status })
-        for _ = 1, 100 do
+        for _ = 1, helpers.within(100) do
             if select(2, sh.run(("pgrep -f '%s'"):format(pattern))) == 1 then break end
             helpers.sleep(0.02)
         end
