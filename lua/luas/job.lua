@@ -6,8 +6,9 @@
 local carry = require "luas.carry"
 local core = require "luas.core"
 local fail = require("luas.check").fail
+local job_results = require "luas.job_results"
+local job_source = require "luas.job_source"
 local later = require "luas.later"
-local outcome = require "luas.outcome"
 local sources = require "luas.sources"
 local halt = later.open "luas.halt"
 local journal = later.open "luas.journal"
@@ -31,10 +32,6 @@ local ROOM <const> = 64 << 20
 -- By how many outcomes a lazy job may be ahead of its consumer, for each worker; and for each on another
 -- machine, which is farther away.
 local WINDOW <const>, FAR_WINDOW <const> = 1024, 16384
--- The most records of texts at first; then as many as this number of passages has, for each worker.
-local MOST_RECORDS <const>, PASSAGES <const> = 1 << 16, 8
--- How many items are encoded at a time.
-local BATCH <const> = 4096
 
 ---@class luas.job
 local Job = { __name = "luas.job" }
@@ -183,41 +180,10 @@ local function give_up(self)
     self:close()
 end
 
-local function describe(self, o)
-    if o.index and o.count == 1 then
-        o.output = self:printed()[o.index]
-        if self.arguments then
-            o.input = outcome.input(self.arguments)
-        elseif self.items then
-            o.input = self.items[o.index]
-        end
-    end
-    o.name = self.name
-    if self.journal and not o.pid then o.recorded = o.kind ~= "cancelled" and not o.init or nil end
-    if self.texts and o.index then o.file, o.line, o.byte = self.texts:place(self.before + o.index) end
-    if o.kind == "timeout" and not o.init then o.limit = self.options.timeout end
-    if o.expired then o.limit, o.expired = self.options.deadline, nil end
-    if o.worker and o.worker > 0 then o.worker_name = self.name or outcome.worker_name(self.pool.name, o) end
-    o.traceback = o.traceback and outcome.own_lines(o.traceback)
-    return outcome.new(o)
-end
-
 -- Where a function decides on retries.
 local function listen(self)
-    if type(self.options.retries) == "table" then retry.listen(self, describe) end
+    if type(self.options.retries) == "table" then retry.listen(self, self.describe) end
     return self
-end
-
--- Records of texts are read by the workers, if there are such.
-local function read_from(self, source)
-    self.source, self.indexed = sources.step(source)
-    if self.options.limit then self.source = limit.source(self, self.source) end
-    self.texts = sources.texts(source)
-    if not self.texts then return end
-    self.before = self.texts.given
-    self.cuts = not self.star and self.pool.size > 0 and not self.pool.remote
-        and not (self.options.limit and self.options.limit.key)
-    if self.cuts and not self.options.window then self.window = MOST_RECORDS end
 end
 
 --- Starts a job of `f` over `items` (an array of `n`) or `source` (a function).
@@ -237,7 +203,7 @@ function Job.start(pool, f, input, options, how)
         ends = options.deadline and core.now() + options.deadline,
         starting = true,
     }, Job)
-    if input.source then read_from(self, input.source) end
+    if input.source then self:read_from(input.source) end
     if options.journal and how.verb then journal.join(self, how) end
     self.alone = not pool.core:busy()
     self.handle = pool.core:job(self.policy)
@@ -316,55 +282,8 @@ function Job.call(pool, f, options, async, verb, ...)
         { star = true, async = async, arguments = arguments, is_call = true, verb = how and verb, journal = how and how.journal })
 end
 
--- Seconds that a quick source takes for a batch; and for one task, a source that may wait.
-local QUICK <const>, SLOW <const> = 0.0005, 0.005
--- Seconds that a slow source waits for outcomes at most, and after its first batch, which says
--- little of how slow it is.
-local PATIENCE <const>, FIRST_PATIENCE <const> = 0.25, 0.02
-
 -- Seconds after which a stream is looked at that had nothing.
 local LOOK <const> = 0.02
-
--- Surrounds the calls of a source: after an error in it nothing more is read.
-local Pull = {}
-
-function Pull:__close(raised)
-    self.job.pulling = nil
-    if raised ~= nil then self.job:finish() end
-end
-
-local function give(self, most)
-    if self.cuts then return self.texts:feed(self, most) end
-    return self.handle:pull(self.source, most, self.fed, self.star, self.indexed)
-end
-
-local function pull(self, most)
-    if self.pulling then fail("a source cannot wait for the job that reads it") end
-    self:check_pool()
-    local guard <close> = setmetatable({ job = self }, Pull)
-    self.pulling = true
-    local n, more, modules, who, value, traceback = give(self, most)
-    -- What stops the script does not wait for tasks. A first item that cannot be sent is an
-    -- argument that is wrong.
-    if who and (core.stopped(value) or who == "item" and self.fed + n == 0) then error(value, 0) end
-    carry.submit(self, modules)
-    self.fed = self.fed + n
-    self:check_pool()
-    if who then
-        self.raised = { who = self.in_key and "the key of limit" or "the source", value = value, traceback = traceback }
-    end
-    if not more then self:finish() end
-end
-
---- The outcome of a call whose source, or the key of its limit, raised an error, with what the call has had. It comes
---- after the outcomes of all tasks; nil if the source raised none.
----@param had { n: integer, results: table?, failures: table<integer, luas.outcome> }
----@return luas.outcome?
-function Job:cut_short(had)
-    local raised = self.raised
-    return raised and outcome.cut_short(raised.who, raised.value,
-        raised.traceback and outcome.source_lines(raised.traceback), had)
-end
 
 -- Seconds after which tasks that were told to stop have ended, by a kill if need be.
 local TO_STOP <const> = 2
@@ -381,59 +300,6 @@ function Job:wind_up()
     end
 end
 
---- Has its stream nothing to read now?
----@return boolean
-function Job:dry()
-    return self.cuts and not self.exhausted and self.texts:waits()
-end
-
--- Would a stream keep tasks waiting that run?
-local function must_wait(self)
-    return self.cuts and self.fed > self.taken and self.texts:waits()
-end
-
--- A few passages are ahead of the workers: the host holds those of streams.
-local function pull_passage(self, most)
-    local fed = self.fed
-    pull(self, most)
-    local n = self.fed - fed
-    if n > 0 and not (self.options.window or self.async) then self.window = PASSAGES * n * self.pool.size end
-end
-
---- Reads as much from the source as the window has room for, in batches. A batch grows only
---- while the source is quick: so workers do not wait for a slow source. One that has waited
---- lately is called for one task at a time. Returns at once for an array.
-function Job:fill()
-    local room = self.window - (self.fed - self.taken)
-    if self.exhausted or room < self.window // 2 then return end
-    self.pool:check_owner() -- the source belongs to the owner, too
-    local before = core.now()
-    if self.ends and before >= self.ends then return self:finish() end
-    if self.cuts then
-        if not must_wait(self) then pull_passage(self, room) end
-        return
-    end
-    local is_slow = self.slowness >= SLOW or self.reads < 2
-    pull(self, is_slow and 1 or min(room, self.batch, BATCH))
-    local took = core.now() - before
-    self.slowness, self.reads = max(took, self.slowness / 2), self.reads + 1
-    if took < QUICK then
-        self.batch = min(2 * self.batch, BATCH)
-    else
-        self.batch = max(1, self.batch // 2)
-    end
-end
-
---- Seconds to wait for tasks that run before the source is called, which may take long: a part
---- of what it took the last times. Nothing runs meanwhile where tasks run in the caller.
----@return number
-function Job:patience()
-    if self.exhausted or self.cuts then return 0 end
-    if self.pool.size == 0 then return huge end
-    if self.reads == 1 then return FIRST_PATIENCE end
-    return self.slowness < SLOW and 0 or min(self.slowness / 4, PATIENCE)
-end
-
 --- Raises if the pool was terminated: then there is nothing to wait for.
 function Job:check_pool()
     if self.pool.ended then error("the pool was terminated", 0) end
@@ -443,21 +309,6 @@ end
 --- whole job from inside of that would never end.
 function Job:reading()
     return self.starting or self.pulling or not (self.exhausted or self.lazy)
-end
-
---- Stops reading the source.
-function Job:finish()
-    if not self.exhausted then
-        self.exhausted, self.total = true, self.fed
-        self.handle:seal()
-        if self.given then sources.close(self.given) end
-    end
-end
-
---- Would `fill` do something now?
-function Job:hungry()
-    return not self.exhausted and self.window - (self.fed - self.taken) >= self.window // 2
-        and self.pool.owner == core.pid() and not must_wait(self)
 end
 
 --- Have all outcomes been taken, and will there be no further tasks?
@@ -484,111 +335,6 @@ end
 --- Tells the meter that all outcomes were taken.
 function Job:finish_meter()
     if self.meter then self.meter:finish() end
-end
-
--- Stops reading the source after too many failures, and when no worker can start.
-local function note_failure(self, o)
-    if o.kind == "cancelled" then return end
-    self.failed = self.failed + 1
-    if o.init or self.policy.halt and self.failed >= self.policy.halt then self:finish() end
-end
-
--- What an outcome of several tasks says of one of them.
-local function of_one(self, o, index)
-    local fields = {}
-    for name, value in pairs(o) do fields[name] = value end
-    fields.index, fields.count = index, 1
-    return describe(self, fields)
-end
-
---- Puts one outcome for each task that `o` stands for into a table, by index.
----@param o luas.outcome  of one task, or of several that ended together
----@param into table<integer, luas.outcome>
-function Job:spread(o, into)
-    into[o.index] = o
-    if o.count == 1 then return end
-    for i = o.index, o.index + o.count - 1 do
-        into[i] = of_one(self, o, i)
-    end
-end
-
---- Moves the values that have come into `results`, up to the first outcome that is no
---- value, which it returns.
----@param results table
----@return luas.outcome?
-function Job:collect(results)
-    local n
-    n, self.failure = self.handle:collect(results)
-    self.taken = self.taken + n
-    local fields = self.failure
-    if fields then note_failure(self, fields) end
-    return fields and describe(self, fields)
-end
-
---- Prints the results that have come, up to the first outcome that is no value, which it returns
---- after the number of those that are over (printer.h).
----@param tools table     core.text_tools()
----@param printer userdata
----@return integer n, luas.outcome?
-function Job:print(tools, printer)
-    local n, fields = tools.print(self.handle, printer)
-    self.taken = self.taken + n
-    if fields then note_failure(self, fields) end
-    return n, fields and describe(self, fields)
-end
-
---- What `collect` has returned, again, in case that a signal came before the caller had it.
----@return luas.outcome?
-function Job:last_failure()
-    local fields = self.failure
-    return fields and (outcome.is(fields) and fields or describe(self, fields))
-end
-
---- The outcome of the first task that this one is about.
----@param o luas.outcome
----@return luas.outcome
-function Job:first(o)
-    return o.count == 1 and o or of_one(self, o, o.index)
-end
-
-local function describe_taken(self, index, fields, ...)
-    if fields == nil then return index, nil, ... end
-    return index, describe(self, fields)
-end
-
---- Takes one outcome: returns its index, then nil and the results, or the outcome if it is
---- no value. Returns nothing when there is none. The caller counts it in `taken`.
-function Job:take()
-    return describe_taken(self, self.handle:next())
-end
-
---- Moves the outcomes that have come into two tables, by index. `values` gets the results of
---- tasks that have exactly one, not nil. `others` gets for each other task a list with its
---- length in `n`: nil and the results, or the outcome that is no value. The indices are
---- appended to `order`, if given, as tasks ended. The caller counts them in `taken`.
---- Returns false when there was nothing.
----@param values table<integer, any>
----@param others table<integer, table>
----@param order integer[]?
----@return boolean
-function Job:gather(values, others, order)
-    local n, fields = self.handle:gather(values, others, order)
-    if fields then
-        local failures = {}
-        note_failure(self, fields)
-        self:spread(describe(self, fields), failures)
-        for i = fields.index, fields.index + fields.count - 1 do
-            others[i] = { n = 1, failures[i] }
-            if order and i > fields.index then order[#order + 1] = i end
-        end
-    end
-    return n > 0
-end
-
---- What tasks printed, by index, in a pool that captures it.
----@return table<integer, string>
-function Job:printed()
-    return self.handle:printed()
 end
 
 --- Cancels the tasks from one index to another (by default all).
@@ -653,6 +399,9 @@ function Job:close()
 end
 Job.__close = Job.close
 
+for _, part in ipairs { job_source, job_results } do
+    for name, method in pairs(part) do Job[name] = method end
+end
 for name, method in pairs(Job) do Call[name] = Call[name] or method end
 
 return Job
