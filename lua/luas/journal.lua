@@ -340,18 +340,27 @@ local function insert_job(self, made)
     if not put(self, [[INSERT INTO job(run, pool, verb, ordinal, name, code, trusts, has_values)
         VALUES(?, ?, ?, ?, ?, ?, ?, ?)]], self.run, made.pool, made.verb, made.ordinal, made.name, true, made.code,
         made.trusts and 1 or 0, made.values and 1 or 0) then return nil end
-    local row = put(self, "SELECT last_insert_rowid()")
+    local row = put(self, "SELECT max(id) FROM job") -- meanwhile outcomes may have come, which are rows, too
     return row and row[1][1]
 end
 
+-- How many rows a statement may have, as SQLite limits its parameters.
+local MOST_ROWS <const> = 200
+
+-- Not within a transaction: another thread may write outcomes over the same connection.
 local function insert_code(self, made)
     local there = put(self, "SELECT 1 FROM code WHERE code = ? LIMIT 1", true, made.code)
     if not there or #there > 0 then return end
-    if not put(self, "BEGIN") then return end
-    for _, part in ipairs(made.parts) do
-        put(self, "INSERT INTO code(code, name, path, hash) VALUES(?, ?, ?, ?)", true, made.code, part[1], part[2], true, part[3])
+    for first = 1, #made.parts, MOST_ROWS do
+        local last, values = math.min(first + MOST_ROWS - 1, #made.parts), { n = 0 }
+        for i = first, last do
+            local part = made.parts[i]
+            table.move({ true, made.code, part[1], part[2], true, part[3] }, 1, 6, values.n + 1, values)
+            values.n = values.n + 6
+        end
+        put(self, "INSERT INTO code(code, name, path, hash) VALUES(?, ?, ?, ?)" .. (", (?, ?, ?, ?)"):rep(last - first),
+            table.unpack(values, 1, values.n))
     end
-    put(self, "COMMIT")
 end
 
 local function load_job(made, old, is_other)

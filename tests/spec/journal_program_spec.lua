@@ -324,6 +324,22 @@ print(n, sum)
         assert.are.equal("pool\tinput\np\t1\np\t2\nq\t1\nq\t2\n", output)
     end)
 
+    -- Jobs begin while those of another pool write their outcomes.
+    it("has each outcome with its own job, however many jobs and pools there are at once", function()
+        put("job.lua", [[
+            local pools, futures = {}, {}
+            for i = 1, 3 do pools[i] = pool.new { workers = 1, name = "p" .. i, journal = "run.db" } end
+            for i = 1, 40 do
+                local f = load("local x = ... return x + " .. i)
+                for k, p in ipairs(pools) do futures[#futures + 1] = p:map_async(f, { i, -k }) end
+            end
+            for _, future in ipairs(futures) do future:get() end]])
+        assert.are.equal(0, (select(2, luas "job.lua")))
+        assert.are.equal("120|240", sql "SELECT count(DISTINCT job), count(*) FROM outcome")
+        assert.are.equal("", sql "SELECT job FROM outcome GROUP BY job HAVING count(*) != 2 OR min(idx) != 1 OR max(idx) != 2")
+        assert.are.equal("120", sql "SELECT count(DISTINCT code) * 3 FROM code WHERE name = 'the function'")
+    end)
+
     it("leaves no file of SQLite's behind", function()
         put("job.lua", SCRIPT)
         luas "--journal run.db job.lua"
