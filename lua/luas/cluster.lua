@@ -11,6 +11,7 @@
 local check = require "luas.check"
 local chunks = require "luas.cluster_chunks"
 local core = require "luas.core"
+local each = require "luas.cluster_each"
 local held = require "luas.held"
 local inline = require("luas.inline", true)
 local jobs = require "luas.cluster_job"
@@ -104,15 +105,11 @@ local function new(given, cluster)
     return self
 end
 
-function Pool:job(policy)
-    if policy.each then
-        check.fail "over a cluster there is no 'broadcast', as agents come and go: what each worker is to do first is 'init'"
-    end
-    return inline.Pool.job(self, policy)
-end
-
 --- How many tasks can run at a time: at least one, so that there is something to wait for.
 function Pool:slots() return max(1, self.agents:slots()) end
+
+--- Where the tasks of a broadcast belong.
+Pool.places = each.places
 
 function Pool:live() return self.closed and 0 or self.stopped and 0 or self.agents:slots() end
 
@@ -240,17 +237,15 @@ end
 
 -- ---- what must be seen to ----
 
---- Everything that a lost machine had begun has crashed there.
+--- Everything that a lost machine had begun has crashed there, and so has what was for it alone.
 ---@param agent table
 ---@param why string
 function Pool:lose(agent, why)
-    local lost = chunks.list(self, function(chunk) return chunk.agent == agent.id and not chunk.results end)
-    for _, chunk in ipairs(lost) do
-        local crash, crashes = { kind = "crash", machine_lost = why }, {}
-        for i = 1, chunk.n do crashes[i] = crash end
-        self.link:withdraw(chunk.token)
-        chunks.arrive(self, chunk, agent, crashes)
-    end
+    agent.lost_why = why
+    local lost = chunks.list(self, function(chunk)
+        return not chunk.results and (chunk.agent or chunk.home and chunk.home.id) == agent.id
+    end)
+    for _, chunk in ipairs(lost) do chunks.crash(self, chunk, agent, why) end
     chunks.settle_all(self)
 end
 
@@ -259,7 +254,7 @@ local function look_for_lost(self, now)
     local idle = self.agents:has_room()
     local again = chunks.list(self, function(chunk)
         return not chunk.agent and (not chunk.stored and now - chunk.sent > CONFIRM
-            or idle and now - chunk.sent > 3 * self.lost_after)
+            or idle and not chunk.home and now - chunk.sent > 3 * self.lost_after)
     end)
     for _, chunk in ipairs(again) do chunks.resend(self, chunk) end
     local ended = {}
@@ -293,7 +288,7 @@ local function watch(self)
     if now - self.greeted > 5 then greet(self) end
     self.agents:watch(now, state.connected)
     look_for_lost(self, now)
-    if self.agents.n == 0 and not self.is_lonely and now - self.opened > LONELY and self:busy() then
+    if self.agents.n == 0 and not self.is_lonely and now - self.opened > LONELY and (self.awaits or self:busy()) then
         self.is_lonely = true
         core.report(("no agent has come to %s yet: luas --agent %s starts one"):format(self.url, self.url))
     end

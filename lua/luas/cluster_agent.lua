@@ -100,14 +100,17 @@ function Agent:follow(run, lost_after)
     self.next_beat = min(self.next_beat, now + self.lost_after / 4)
 end
 
+-- The server is told of a chunk that came from its stream.
+local function answer(self, chunk, text)
+    if chunk.ack ~= "" then self.link:post(chunk.ack, nil, text) end
+end
+
 -- The server is told of all chunks that it must not give to others, and hosts that the agent lives.
 function Agent:beat(now)
     if now < self.next_beat then return end
     self.next_beat = now + max(0.05, self.lost_after / 4)
     self:say()
-    for _, chunk in pairs(self.chunks) do
-        if chunk.ack ~= "" then self.link:post(chunk.ack, nil, "+WPI") end
-    end
+    for _, chunk in pairs(self.chunks) do answer(self, chunk, "+WPI") end
 end
 
 -- ---- chunks come ----
@@ -156,32 +159,44 @@ local function forget(self, chunk)
 end
 
 local function give_back(self, chunk, seconds)
-    self.link:post(chunk.ack, nil, ('-NAK {"delay":%d}'):format(math.floor(seconds * 1e9)))
+    answer(self, chunk, ('-NAK {"delay":%d}'):format(math.floor(seconds * 1e9)))
     forget(self, chunk)
 end
 
 local function refuse(self, chunk)
-    self.link:post(chunk.ack, nil, "+TERM")
+    answer(self, chunk, "+TERM")
     forget(self, chunk)
 end
 
-local function on_task(self, run, token, body, ack)
-    self.pulls = max(0, self.pulls - 1)
+-- A chunk: nil if it is here already, or is none.
+local function new_chunk(self, run, token, body, ack)
     local key = key_of(run, token)
     local chunk = self.chunks[key]
     if chunk then -- the server has given it twice
         chunk.ack = ack
-        self.link:post(ack, nil, "+WPI")
-        return
+        return answer(self, chunk, "+WPI")
     end
     local n, info = self.tools.unpack(nil, false, body)
-    if n ~= 1 or type(info) ~= "table" then return self.link:post(ack, nil, "+TERM") end
+    if n ~= 1 or type(info) ~= "table" then return answer(self, { ack = ack }, "+TERM") end
     chunk = { key = key, run = run, token = token, ack = ack, info = info, nonce = self.tools.random(),
         desk = self.prefix .. "h." .. names.hex(run), state = "held", since = core.now() }
     if type(info.lost_after) == "number" then self:follow(run, info.lost_after) end
     self.chunks[key], self.asked[chunk.nonce] = chunk, chunk
+    return chunk
+end
+
+local function on_task(self, run, token, body, ack)
+    self.pulls = max(0, self.pulls - 1)
+    local chunk = new_chunk(self, run, token, body, ack)
+    if not chunk then return end
     self.held[#self.held + 1] = chunk
     claim_held(self)
+end
+
+-- A chunk for this agent alone, by a host that has all of its workers do something: it waits in the pool.
+local function on_own_task(self, run, token, body)
+    local chunk = new_chunk(self, run, token, body, "")
+    if chunk then claim(self, chunk) end
 end
 
 -- Chunks that wait for a slot may be started by another agent meanwhile, if this one's take long.
@@ -390,6 +405,8 @@ function Agent:receive()
             on_nobody_for(self, kind, subject)
         elseif type_ == names.TASK and kind == "_" then
             on_task(self, run, token, body, reply)
+        elseif type_ == names.TASK then
+            on_own_task(self, run, token, body)
         elseif kind == "_" then -- not sealed with the key, or no chunk
             self.pulls = max(0, self.pulls - 1)
             self.link:post(reply, nil, "+TERM")

@@ -2,6 +2,11 @@
 --- init or sources of modules first, by a call of cluster_task.lua for each task.
 
 local codes = require "luas.cluster_agent_codes"
+local future = require "luas.future"
+local gather = require "luas.gather"
+local Job = require "luas.job"
+local options = require "luas.options"
+local retry = require "luas.retry"
 local task = require "luas.cluster_task"
 
 local max = math.max
@@ -45,12 +50,34 @@ local function arguments_of(self, info)
     return lists
 end
 
+-- One for each worker: what a broadcast does, without waiting.
+local function start_each(self, f, lists, opts)
+    local all = options.merge(self.pool.defaults, opts)
+    local job = Job.start(self.pool.state, f, { items = lists, n = #lists }, all, { star = true, each = true, async = true })
+    local undo <close> = job:unless_handed_over()
+    job:detach()
+    return future.new(job, function() return gather.finish(job, all) end)
+end
+
+-- As the option `retries` has it.
+local function retries_of(info)
+    local given = info.retries
+    if not given then return nil end
+    if not given.retry_on then return given.retries end
+    return { n = given.retries, on = retry.word(given.retry_on), delay = given.retry_delay, factor = given.retry_factor,
+        max = given.retry_max }
+end
+
 local function submit_calls(self, chunk)
     local info = chunk.info
     local lists = arguments_of(self, info)
+    local opts = { on_error = "collect", timeout = info.timeout, grace = info.grace, retries = retries_of(info) }
     chunk.n = #lists
-    chunk.future = self.pool:starmap_async(bound(self, chunk), lists,
-        { on_error = "collect", timeout = info.timeout, grace = info.grace })
+    if info.each then
+        chunk.future = start_each(self, bound(self, chunk), lists, opts)
+    else
+        chunk.future = self.pool:starmap_async(bound(self, chunk), lists, opts)
+    end
     chunk.future:on_done(function() chunk.is_over = true end)
 end
 
@@ -58,10 +85,12 @@ end
 local function submit_bytes(self, chunk)
     local info = chunk.info
     local code = codes.find(self, chunk, info.code)
-    local job = self.pool.state.core:job {
-        timeout = info.timeout, grace = info.grace, seed = info.seed, discard = info.discard,
+    local policy = {
+        timeout = info.timeout, grace = info.grace, seed = info.seed, discard = info.discard, each = info.each,
         chunk = max(1, math.ceil(info.n / self.slots)), -- their time is known: that of the chunk is right
     }
+    for name, value in pairs(info.retries or {}) do policy[name] = value end
+    local job = self.pool.state.core:job(policy)
     chunk.job = job
     chunk.n = self.tools.feed(job, info.first, info.starts, not info.capture, info.tasks, table.unpack(code.parts))
 end
@@ -70,6 +99,7 @@ end
 ---@param self table  the agent
 ---@param chunk table
 function M.submit(self, chunk)
+    if chunk.info.each then chunk.info.tasks = chunk.info.tasks:rep(chunk.info.n) end
     local by_calls = chunk.info.init or codes.find(self, chunk, chunk.info.code).sources
     if by_calls then submit_calls(self, chunk) else submit_bytes(self, chunk) end
 end
@@ -92,7 +122,7 @@ end
 -- What the host is told of a task that has no value.
 local function failure(o)
     return { kind = o.kind, message = o.message, exitcode = o.exitcode, signal = o.signal, pid = o.pid,
-        worker = o.worker, took = o.took, hung = o.hung, over_memory = o.over_memory }
+        worker = o.worker, attempts = o.attempts, took = o.took, hung = o.hung, over_memory = o.over_memory }
 end
 
 local function outcome_of(result, failed, printed)

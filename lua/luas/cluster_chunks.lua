@@ -4,6 +4,7 @@
 --- (core/host/cluster_chunk.h). Else `tasks_of` makes the objects.
 
 local core = require "luas.core"
+local each = require "luas.cluster_each"
 local names = require "luas.cluster_names"
 local turns = require "luas.turns"
 
@@ -25,6 +26,7 @@ local M = {}
 -- How many tasks the next chunk has, as those before took.
 local function chunk_size(job)
     if job.lanes then return 1 end
+    if job.policy.each then return MOST_TASKS end
     if job.policy.chunk then return job.policy.chunk end
     local by_time = job.mean and max(1, TARGET // max(job.mean, 1e-6)) or 1
     local share = job:count_waiting() // (job.pool:slots() * (job.sealed and LAST or 1))
@@ -47,7 +49,7 @@ end
 
 local function follows(task, last)
     return task and not task.n and task.index == last.index + 1 and task.code == last.code
-        and task.attempts == last.attempts
+        and task.attempts == last.attempts and task.home == last.home
 end
 
 -- Tasks that go together.
@@ -63,11 +65,11 @@ local function gather(job)
         tasks[#tasks + 1], bytes[#bytes + 1] = task, task.bytes
         size = size + #task.bytes
         local next_one = job.queue[job.first]
-        local goes_on = #tasks < most and size < MOST_CHUNK and follows(next_one, task)
+        local goes_on = #tasks < most and (size < MOST_CHUNK or task.home) and follows(next_one, task)
         task = next_one
     until not goes_on
     return { job = job, tasks = tasks, first = tasks[1].index, n = #tasks, starts = tasks[1].attempts,
-        code = tasks[1].code, bytes = concat(bytes) }
+        code = tasks[1].code, home = tasks[1].home, bytes = tasks[1].home and tasks[1].bytes or concat(bytes) }
 end
 
 local function seconds_left(job)
@@ -84,6 +86,7 @@ local function body_of(chunk)
         code = chunk.code, init = job.pool.init_blob, timeout = seconds_left(job), grace = policy.grace,
         seed = policy.seed, discard = policy.discard, lost_after = job.pool.lost_after,
         first = chunk.first, n = chunk.n, starts = chunk.starts, tasks = chunk.bytes, capture = job.pool.output == "capture",
+        each = chunk.home ~= nil, retries = chunk.home and each.retries(policy),
     }))
 end
 
@@ -96,7 +99,8 @@ local function send(self, chunk)
         chunk.body = body
     end
     chunk.sent, chunk.stored = core.now(), false
-    self.link:send(self.subject, ("%s.P.%d"):format(self.link:inbox(), chunk.token),
+    local subject = chunk.home and self.prefix .. "d." .. names.hex(chunk.home.id) or self.subject
+    self.link:send(subject, ("%s.P.%d"):format(self.link:inbox(), chunk.token),
         names.TASK, self.run, 0, chunk.token, body)
 end
 
@@ -109,6 +113,8 @@ function M.dispatch(self, job)
     self.chunks[chunk.token] = chunk
     self.out = self.out + 1
     self:count("chunks", 1)
+    local agent = chunk.home and self.agents:get(chunk.home.id)
+    if agent and agent.slots == 0 then return M.crash(self, chunk, agent, agent.lost_why or "has left") end
     send(self, chunk)
 end
 
@@ -229,6 +235,7 @@ local function settle_one(self, task, agent, o)
     end
     agent:count(o.kind, 1)
     if o.printed then print_of(self, task, agent, o.printed) end
+    if task.home and o.attempts then task.attempts = o.attempts end
     if o.kind == "value" then return task:value(o.bytes) end
     task:finish(o.kind, describe(task.job, agent, o))
 end
@@ -273,6 +280,14 @@ function M.settle_all(self)
         if self.chunks[chunk.token] == chunk then settle(self, chunk) end
         if self.arrived[1] == chunk then table.remove(self.arrived, 1) end -- user code may have taken a step
     end
+end
+
+--- Its machine is lost.
+function M.crash(self, chunk, agent, why)
+    local crash, crashes = { kind = "crash", machine_lost = why }, {}
+    for i = 1, chunk.n do crashes[i] = crash end
+    self.link:withdraw(chunk.token)
+    M.arrive(self, chunk, agent, crashes)
 end
 
 --- Its outcomes are there: a string, or a list.

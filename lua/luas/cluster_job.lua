@@ -5,6 +5,7 @@
 local check = require "luas.check"
 local chunks = require "luas.cluster_chunks"
 local core = require "luas.core"
+local each = require "luas.cluster_each"
 local held = require "luas.held"
 local inline = require("luas.inline", true)
 local modules = require "luas.cluster_modules"
@@ -66,12 +67,14 @@ function Job:push(arguments)
     local bytes = self.encoded
     inline.Job.push(self, arguments)
     local task = self.open[self.fed]
-    if task then task.bytes, task.code = bytes, code_of(self) end
+    if not task then return end
+    task.bytes, task.code = bytes, code_of(self)
+    if self.policy.each then task.home = each.place(self.policy.each, task.index) end
 end
 
 -- Does nobody look at its tasks one by one?
 local function is_plain(self)
-    return not (self.lanes or self.journal or self.pool.readers or self.policy.stamped)
+    return not (self.lanes or self.journal or self.pool.readers or self.policy.stamped or self.policy.each)
 end
 
 -- Adds tasks whose arguments are these bytes.
@@ -336,6 +339,7 @@ end
 function Task:pause_after(kind, fields)
     local policy = self.job.policy
     if kind == "value" or (policy.retries or 0) == 0 or self.job.pool.closed then return nil end
+    if self.home and (fields.machine_lost or each.retries(policy)) then return nil end -- its agent has tried
     local again = retry.wanted(policy, kind, self.attempts)
     if again == nil then again = ask(self, fields) end
     if not again then return nil end

@@ -8,7 +8,7 @@
 ---     lp.P.h.RUN      agent: may it start a chunk? a part of a blob?
 ---     lp.P.a          agents: that they are there
 ---     lp.P.c          host, to all agents: that it is there, what is cancelled
----     lp.P.d.AGENT    host, to one agent: is it there? a part of a blob?
+---     lp.P.d.AGENT    host, to one agent: is it there? a part of a blob? a chunk for this agent alone
 ---
 --- RUN and AGENT are random. What the messages are: core/cluster/seal.h.
 

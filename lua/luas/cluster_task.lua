@@ -94,7 +94,8 @@ function M.run(code, init, seed, discard, index, attempt, bytes)
         lines, raised = core.traceback(nil, 2), value
         return value
     end
-    core.far = { index = index, attempt = attempt }
+    local _, again = core.task()
+    core.far = { index = index, attempt = attempt + (again or 1) - 1 }
     local arguments
     local ok = xpcall(function() job, arguments = prepare(code, init, bytes) end, note)
     local result = nil

@@ -191,7 +191,7 @@ end
 ---@param f function
 ---@param input {items: table?, n: integer?, source: function?}
 ---@param options table    checked job options
----@param how {arguments: table?, is_call: boolean?, name: string?, star: boolean?, lazy: boolean?, async: boolean?, discard: boolean?, process: boolean?, each: boolean?}
+---@param how {arguments: table?, is_call: boolean?, name: string?, star: boolean?, lazy: boolean?, async: boolean?, discard: boolean?, process: boolean?, each: any}
 ---@return luas.job        to be closed
 function Job.start(pool, f, input, options, how)
     local self = setmetatable({

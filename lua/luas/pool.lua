@@ -344,6 +344,12 @@ function Pool:apply_async(f, ...)
     return future.new(job, settle_one)
 end
 
+-- How many workers there are, and where, as the engine knows it.
+local function all_workers(state, deadline)
+    if state.core.places then return state.core:places(deadline) end
+    return max(1, state.size), true
+end
+
 --- f(...) once in each worker: a table with one result for each, and their
 --- number. What it sets up there, a worker that is forked later does not have.
 --- Failures as with map.
@@ -357,10 +363,11 @@ function Pool:broadcast(f, ...)
         check.fail "pool.broadcast: the option journal is not for it: it runs in each worker, each time (pool.with{journal = false} is without)"
     end
     local state, arguments = state_of(self), table.pack(...)
-    local n, lists = max(1, state.size), {}
+    local n, places = all_workers(state, self.defaults.deadline)
+    local lists = {}
     for i = 1, n do lists[i] = arguments end
     local job <close> = Job.start(state, f, { items = lists, n = n }, self.defaults,
-        { star = true, each = true, arguments = arguments })
+        { star = true, each = places, arguments = arguments })
     return gather.give(job, self.defaults)
 end
 

@@ -12,6 +12,15 @@ local M = {}
 local codes <const> = { crash = 0, error = 1, any = 2 }
 local ASK <const> = 3
 
+--- What the option calls it.
+---@param code integer
+---@return string?
+function M.word(code)
+    for word, number in pairs(codes) do
+        if number == code then return word end
+    end
+end
+
 -- Where the table leaves them out.
 local STARTS <const>, FACTOR <const>, LONGEST <const> = 3, 2, 60
 

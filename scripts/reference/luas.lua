@@ -331,7 +331,7 @@ function pool.filter(f, source, most, opts) end
 
 ---Calls `f(...)` once in each worker.
 ---
----Gives a table with one result for each worker, and their number; failures as `map` does. A worker that is forked later has not seen that call: `init` is for this.
+---Gives a table with one result for each worker, and their number; failures as `map` does. A worker that is forked later has not seen that call, nor has an agent of a cluster that comes later: `init` is for this.
 ---```lua
 ---local p <close> = pool.new(2)
 ---local names, n = p:broadcast(function(greeting) return greeting end, "hello")
