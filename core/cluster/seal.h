@@ -29,6 +29,7 @@ enum luas__seal_type {
     LUAS__SEAL_GET,         /* token: a blob; u64 nonce, u64 offset */
     LUAS__SEAL_PART,        /* token: a blob; u64 nonce, u64 size of all, bytes */
     LUAS__SEAL_DONE,        /* host: token: a chunk whose result it has */
+    LUAS__SEAL_RUNNING,     /* agent: what runs of a chunk */
     LUAS__SEAL_TYPES
 };
 

@@ -129,28 +129,29 @@ static int write_value(luas__buffer *out, const char *value, uint32_t len)
     return rc < 0 ? rc : luas__buffer_append(out, value, len);
 }
 
-static int write_values(luas__buffer *out, const luas__outcome *o, const char *payload)
+/* In a stamped job `stamp` bytes follow each framed value. */
+static int write_values(luas__buffer *out, const luas__outcome *o, const char *payload, uint32_t stamp)
 {
     const char *frames = payload, *value = payload;
     uint32_t len = o->len, skipped = o->printed > 0;
     int rc = 0;
     if (skipped) {
         value = luas__frame_next_value(&frames, &len);
-        rc = write_other(out, o, value, len, payload + o->len);
+        rc = write_other(out, o, value, len - stamp, payload + o->len);
     }
     if (rc == 0 && o->count > skipped)
         rc = write_numbers(out, (int64_t[]){VALUES, (int64_t)(o->index + skipped), (int64_t)(o->count - skipped)}, 3);
     for (uint64_t i = skipped; i < o->count && rc == 0; i++) {
         value = o->framed ? luas__frame_next_value(&frames, &len) : payload;
-        rc = write_value(out, value, len);
+        rc = write_value(out, value, o->framed ? len - stamp : len);
     }
     return rc;
 }
 
-static int write_outcome(luas__buffer *out, const luas__outcome *o, const char *payload)
+static int write_outcome(luas__buffer *out, const luas__outcome *o, const char *payload, uint32_t stamp)
 {
     if (o->framed || (o->kind == LUAS__KIND_VALUE && o->printed == 0))
-        return write_values(out, o, payload);
+        return write_values(out, o, payload, stamp);
     return write_other(out, o, payload, o->len, payload + o->len);
 }
 
@@ -161,7 +162,7 @@ static int write_all(luas__job_handle *h)
     int rc = 0;
     while (rc == 0 && luas__pool_take(h->pool->pool, h->job))
         while (rc == 0 && (o = luas__job_outcomes_next_run(h->job, &payload)) != NULL)
-            rc = write_outcome(&h->bytes, o, payload);
+            rc = write_outcome(&h->bytes, o, payload, h->job->seen.stamp);
     return rc;
 }
 

@@ -210,6 +210,30 @@ local function on_claim(self, token, agent, verdict)
     if verdict == names.YES and chunk then chunks.begin(chunk, agent) end
 end
 
+local numbers <const> = { "index", "worker" }
+local maybe <const> = { seconds = "number", done = "number", total = "number", note = "string" }
+
+local function is_task(task)
+    if type(task) ~= "table" then return false end
+    for _, name in ipairs(numbers) do
+        if math.type(task[name]) ~= "integer" then return false end
+    end
+    for name, kind in pairs(maybe) do
+        if task[name] ~= nil and type(task[name]) ~= kind then return false end
+    end
+    return true
+end
+
+-- What runs of a chunk, for people who watch.
+local function on_running(self, agent, token, body)
+    local chunk, n, list = self.chunks[token], self.tools.unpack(nil, false, body)
+    if not chunk or chunk.agent ~= agent or n ~= 1 or type(list) ~= "table" then return end
+    for _, task in ipairs(list) do
+        if not is_task(task) then return end
+    end
+    chunk.running, chunk.told = list, core.now()
+end
+
 --- Takes in what has come: did any outcome?
 ---@return boolean
 function Pool:receive()
@@ -229,6 +253,8 @@ function Pool:receive()
         elseif run == self.run and type_ == names.RESULT and kind == "r" then
             self.agents:seen(agent)
             news = on_result(self, agent, token, body) or news
+        elseif run == self.run and type_ == names.RUNNING then
+            on_running(self, agent, token, body)
         elseif run == self.run and type_ == names.PART then
             news = on_part(self, body) or news
         end

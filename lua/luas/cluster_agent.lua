@@ -64,7 +64,7 @@ local function new(given)
         pool = pool, link = link, prefix = prefix, stream = stream, tools = tools, name = name, slots = workers,
         id = tools.random(), count = 0, pulls = 0, pulled = 0, chunks = {}, active = 0, held = {}, asked = {},
         codes = {}, codes_n = 0, hosts = {}, lonely = {}, since = os.time(), lost_after = names.LOST_AFTER,
-        reconnects = 0, next_pull = 0, next_beat = 0, done = 0, run = nil,
+        reconnects = 0, next_pull = 0, next_beat = 0, next_watch = 0, done = 0, run = nil,
     }, Agent)
     link:listen(link:inbox() .. ".>", "_")
     link:listen(prefix .. "c", "c")
@@ -465,6 +465,21 @@ local function take_in(self)
     end
 end
 
+-- Seconds between two looks at what runs of a chunk whose host has somebody who watches.
+local WATCH <const> = 0.2
+
+local function tell_running(self, now)
+    if now < self.next_watch then return end
+    self.next_watch = now + WATCH
+    for _, chunk in pairs(self.chunks) do
+        local list = chunk.state == "runs" and chunk.info.watch and running.running(chunk)
+        if list then
+            self.link:send(self.prefix .. "r." .. names.hex(chunk.run), nil, names.RUNNING, chunk.run, self.id, chunk.token,
+                (self.tools.pack(nil, false, list)))
+        end
+    end
+end
+
 -- After a break the server has forgotten what was asked of it.
 local function mend(self)
     local state = self.link:look()
@@ -483,12 +498,13 @@ function Agent:step()
     self:beat(now)
     ask_again(self, now)
     pull(self, now)
+    tell_running(self, now)
     while self.has_new do -- workers have it before the agent sleeps
         self.has_new = false
         self.pool.state.core:step(0)
         take_in(self)
     end
-    self.link:wait(max(0, min(self.next_beat - now, 0.25)), self.pool:fileno())
+    self.link:wait(max(0, min(self.next_beat - now, WATCH)), self.pool:fileno())
     self.pool:step(0)
     take_in(self)
 end

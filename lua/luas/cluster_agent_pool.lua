@@ -50,10 +50,11 @@ local function arguments_of(self, info)
     return lists
 end
 
--- One for each worker: what a broadcast does, without waiting.
-local function start_each(self, f, lists, opts)
+-- A call for each task, or of each worker, without waiting.
+local function start_calls(self, info, f, lists, opts)
     local all = options.merge(self.pool.defaults, opts)
-    local job = Job.start(self.pool.state, f, { items = lists, n = #lists }, all, { star = true, each = true, async = true })
+    local job = Job.start(self.pool.state, f, { items = lists, n = #lists }, all,
+        { star = true, each = info.each, async = true, stamped = info.watch })
     local undo <close> = job:unless_handed_over()
     job:detach()
     return future.new(job, function() return gather.finish(job, all) end)
@@ -73,11 +74,7 @@ local function submit_calls(self, chunk)
     local lists = arguments_of(self, info)
     local opts = { on_error = "collect", timeout = info.timeout, grace = info.grace, retries = retries_of(info) }
     chunk.n = #lists
-    if info.each then
-        chunk.future = start_each(self, bound(self, chunk), lists, opts)
-    else
-        chunk.future = self.pool:starmap_async(bound(self, chunk), lists, opts)
-    end
+    chunk.future = start_calls(self, info, bound(self, chunk), lists, opts)
     chunk.future:on_done(function() chunk.is_over = true end)
 end
 
@@ -87,6 +84,7 @@ local function submit_bytes(self, chunk)
     local code = codes.find(self, chunk, info.code)
     local policy = {
         timeout = info.timeout, grace = info.grace, seed = info.seed, discard = info.discard, each = info.each,
+        stamped = info.watch,
         chunk = max(1, math.ceil(info.n / self.slots)), -- their time is known: that of the chunk is right
     }
     for name, value in pairs(info.retries or {}) do policy[name] = value end
@@ -110,6 +108,31 @@ end
 function M.is_over(chunk)
     if chunk.job then return chunk.job:done() end
     return chunk.is_over or false
+end
+
+-- Whether two lists say the same, but for the time that passes.
+local function is_same(a, b)
+    if not a or #a ~= #b then return false end
+    for i, task in ipairs(a) do
+        local other = b[i]
+        if task.index ~= other.index or task.worker ~= other.worker or task.done ~= other.done or task.total ~= other.total
+            or task.note ~= other.note then return false end
+    end
+    return true
+end
+
+--- What of a chunk runs now, and what the tasks say of themselves: nil, if that is nothing new.
+---@param chunk table
+---@return table[]?
+function M.running(chunk)
+    local handle = chunk.job or chunk.future and chunk.future.job.handle
+    local list = handle and handle:running() or {}
+    for _, task in ipairs(list) do
+        if not chunk.job then task.index = task.index + chunk.info.first - 1 end
+    end
+    if is_same(chunk.running, list) then return nil end
+    chunk.running = list
+    return list
 end
 
 --- What it came to is nobody's.

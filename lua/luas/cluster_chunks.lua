@@ -78,6 +78,9 @@ local function seconds_left(job)
     return max(0.001, min(policy.timeout or math.huge, job.ends - core.now()))
 end
 
+-- Does somebody look at its tasks while they run, or at when they did?
+local function is_watched(job) return (job.policy.stamped or job.pool.readers) and true end
+
 -- What an agent has to know of a chunk.
 local function body_of(chunk)
     local job = chunk.job
@@ -86,7 +89,7 @@ local function body_of(chunk)
         code = chunk.code, init = job.pool.init_blob, timeout = seconds_left(job), grace = policy.grace,
         seed = policy.seed, discard = policy.discard, lost_after = job.pool.lost_after,
         first = chunk.first, n = chunk.n, starts = chunk.starts, tasks = chunk.bytes, capture = job.pool.output == "capture",
-        each = chunk.home ~= nil, retries = chunk.home and each.retries(policy),
+        watch = is_watched(job), each = chunk.home ~= nil, retries = chunk.home and each.retries(policy),
     }))
 end
 

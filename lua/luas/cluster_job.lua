@@ -386,6 +386,21 @@ function Job:look_at_failures()
     end
 end
 
+--- What agents have told of its tasks that run.
+---@return table[]
+function Job:running()
+    local list, now = {}, core.now()
+    for _, chunk in ipairs(chunks.list(self.pool, function(chunk) return chunk.job == self and not chunk.results end)) do
+        for _, task in ipairs(chunk.running or {}) do
+            local copy = { machine = self.pool.agents:get(chunk.agent).name }
+            for name, value in pairs(task) do copy[name] = value end
+            copy.seconds = (task.seconds or 0) + now - chunk.told
+            list[#list + 1] = copy
+        end
+    end
+    return list
+end
+
 -- In so many chunks, about, goes out what a host leaves to itself.
 local EAGER <const> = 1000
 

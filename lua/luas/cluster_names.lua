@@ -4,7 +4,7 @@
 --- which all agents take. Its subjects:
 ---
 ---     lp.P.t.RUN      host: a chunk, into the stream
----     lp.P.r.RUN      agent: its outcomes
+---     lp.P.r.RUN      agent: its outcomes, what runs there
 ---     lp.P.h.RUN      agent: may it start a chunk? a part of a blob?
 ---     lp.P.a          agents: that they are there
 ---     lp.P.c          host, to all agents: that it is there, what is cancelled
@@ -17,8 +17,8 @@ local core = require "luas.core"
 local M = {}
 
 --- The types of messages.
-M.TASK, M.CLAIM, M.GRANT, M.RESULT, M.PRESENCE, M.HELLO, M.CANCEL, M.GET, M.PART, M.DONE =
-    1, 2, 3, 4, 5, 6, 7, 8, 9, 10
+M.TASK, M.CLAIM, M.GRANT, M.RESULT, M.PRESENCE, M.HELLO, M.CANCEL, M.GET, M.PART, M.DONE, M.RUNNING =
+    1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11
 
 --- Verdicts of a claim.
 M.NO, M.YES, M.OTHER_LUA = 0, 1, 2

@@ -65,7 +65,7 @@ local function policy(options, how, names)
         seed = options.seed, priority = options.priority,
         star = how.star, discard = how.discard, process = how.process,
         each = how.each, async = how.async, room = how.lazy and ROOM or nil,
-        bare = how.bare, stamped = options.progress or options.report or options.journal, names = names, retries = options.retries,
+        bare = how.bare, stamped = how.stamped or options.progress or options.report or options.journal, names = names, retries = options.retries,
     }
     if type(options.retries) == "table" then retry.add(all, options.retries) end
     if options.limit then limit.add(all, options.limit) end
@@ -191,7 +191,7 @@ end
 ---@param f function
 ---@param input {items: table?, n: integer?, source: function?}
 ---@param options table    checked job options
----@param how {arguments: table?, is_call: boolean?, name: string?, star: boolean?, lazy: boolean?, async: boolean?, discard: boolean?, process: boolean?, each: any}
+---@param how {arguments: table?, is_call: boolean?, name: string?, star: boolean?, lazy: boolean?, async: boolean?, discard: boolean?, process: boolean?, each: any, stamped: boolean?}
 ---@return luas.job        to be closed
 function Job.start(pool, f, input, options, how)
     local self = setmetatable({

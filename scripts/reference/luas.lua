@@ -130,7 +130,7 @@
 ---@field elapsed number  seconds since the start
 ---@field fraction? number  the share that is done
 ---@field running integer  how many tasks run
----@field tasks table[]  a list of these: `index`, `worker`, `seconds`, and what they said of themselves
+---@field tasks table[]  a list of these: `index`, `worker`, `seconds`, over a cluster `machine`, and what they said of themselves: `done`, `total`, `note`
 ---@field slowest? number  seconds that the slowest task took or has taken
 
 ---@class luas.task
