@@ -8,6 +8,7 @@
 
 #include "clock.h"
 #include "cluster_chunk.h"
+#include "cluster_times.h"
 #include "cluster_pack.h"
 #include "error.h"
 #include "fail.h"
@@ -336,6 +337,7 @@ int luas__cluster_handle_tools(lua_State *L)
     luaL_newlib(L, functions);
     luaL_setfuncs(L, luas__cluster_pack_functions, 0);
     luaL_setfuncs(L, luas__cluster_chunk_functions, 0);
+    luaL_setfuncs(L, luas__cluster_times_functions, 0);
     push_lua(L);
     lua_setfield(L, -2, "lua");
     return 1;

@@ -1,7 +1,7 @@
 /*
  * The connection of a cluster for Lua (lua/luas/cluster.lua, cluster_agent.lua).
  *
- *   core.cluster_tools() -> table       these, and the functions of cluster_pack.h
+ *   core.cluster_tools() -> table       these, and the functions of cluster_pack.h, _chunk.h, _times.h
  *   make_key(path) -> true, or nil and why
  *   make_nkey(path) -> public key, or nil and why
  *   link{url =, key =, ca =, nkey =, name =} -> L     opens one; raises why not. Files' names may be nil

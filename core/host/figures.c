@@ -119,6 +119,7 @@ static void push_lane(lua_State *L, const luas__tally *t, const luas__lane *lane
     set_count(L, "pool", (uint64_t)lane->pool);
     set_count(L, "worker", (uint64_t)lane->number);
     set_text(L, "name", lane->name);
+    set_text(L, "machine", lane->machine > 0 ? lane->machine_name : NULL);
     set_count(L, "tasks", lane->tasks);
     set_count(L, "forks", lane->forks);
     set_count(L, "deaths", lane->deaths);
@@ -172,6 +173,15 @@ static void set_sums(lua_State *L, const luas__tally *t)
 
 /* ---- tasks ---- */
 
+/* What the machine is called that had the task; NULL: this one. */
+static const char *machine_of(const luas__tally *t, const luas__notable *n)
+{
+    for (int i = 0; i < t->nlanes && n->machine > 0; i++)
+        if (t->lanes[i].pool == n->pool && t->lanes[i].machine == n->machine)
+            return t->lanes[i].machine_name;
+    return NULL;
+}
+
 static void push_notable(lua_State *L, const luas__tally *t, const luas__notable *n)
 {
     static const char *const kinds[] = {"value", "error", "timeout", "crash", "cancelled"};
@@ -180,6 +190,7 @@ static void push_notable(lua_State *L, const luas__tally *t, const luas__notable
     set_count(L, "index", n->index);
     set_count(L, "pool", (uint64_t)n->pool);
     set_count(L, "worker", (uint64_t)n->worker);
+    set_text(L, "machine", machine_of(t, n));
     set_count(L, "attempts", (uint64_t)n->attempts);
     set_seconds(L, "at", (double)(n->start - t->first));
     set_seconds(L, "seconds", (double)n->took);

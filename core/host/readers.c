@@ -163,6 +163,8 @@ static int reader_ended(lua_State *L)
         .ends_chunk = true};
     lua_getfield(L, 2, "retried");
     e.retried = lua_toboolean(L, -1);
+    e.machine = (int32_t)number_of(L, "machine");
+    e.workers = e.machine_name = string_of(L, "machine_name", NULL);
     e.label = string_of(L, "label", NULL);
     e.input = string_of(L, "input", &e.input_len);
     e.raised = string_of(L, "raised", &e.raised_len);

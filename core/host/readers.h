@@ -10,9 +10,9 @@
  *                                   pools apart; `all`: every job is stamped
  *   P:ignore(R)                     no more
  *   R:figures() -> table            of a tally; times in seconds
- *   R:ended{tag, job, label, index, worker, start, took, kind, attempts, retried,
- *           input, raised}          tells R of a task that ran elsewhere, as in the
- *                                   caller; the last two are MessagePack
+ *   R:ended{tag, job, label, index, worker, start, took, kind, attempts, retried, machine,
+ *           machine_name, input, raised}    tells R of a task that ran elsewhere, as in the
+ *                                   caller or on that machine; the last two are MessagePack
  *   R:name(tag, job, items, star)   of a tally: what inherited inputs are called, of
  *                                   those tasks of a job that it tells of
  *   J:name(items, n, star)          the same for all of the job, as it runs

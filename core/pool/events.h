@@ -45,6 +45,8 @@ typedef struct luas__pool_event {
                                before any was dealt the index is 0 */
     int32_t worker, pid;    /* 0: none */
     const char *workers;    /* what the pool calls its workers, before the number; or NULL */
+    int32_t machine;        /* that of the worker, by a number of the pool's; 0: this one */
+    const char *machine_name;   /* what that is called, or NULL */
     int64_t start, took;    /* ENDED; took is -1 when unknown */
     enum luas__kind kind;   /* ENDED */
     int32_t attempts;       /* starts so far */

@@ -78,15 +78,17 @@ static int signal_of(const luas__pool_event *e)
 
 static void add_line(luas__joblog *j, uint64_t number, const luas__pool_event *e)
 {
-    char text[MOST_COMMAND + 300], input[MOST_COMMAND];
+    char text[MOST_COMMAND + 300], input[MOST_COMMAND], host[80] = ":";
     size_t len;
     const char *bytes = luas__events_input(e, &len);
     if (bytes != NULL)
         luas__mp_text(bytes, len, input, sizeof input);
     else
         snprintf(input, sizeof input, "item %" PRIu64, e->index);
-    int n = snprintf(text, sizeof text, "%" PRIu64 "\t:\t%.3f\t%10.3f\t%zu\t%" PRIu32 "\t%d\t%d\t%s %s\n",
-                     number, j->epoch + (double)e->start / 1e9, (double)e->took / 1e9,
+    if (e->machine_name != NULL)
+        luas__mp_text_line(e->machine_name, strlen(e->machine_name), host, sizeof host);
+    int n = snprintf(text, sizeof text, "%" PRIu64 "\t%s\t%.3f\t%10.3f\t%zu\t%" PRIu32 "\t%d\t%d\t%s %s\n",
+                     number, host, j->epoch + (double)e->start / 1e9, (double)e->took / 1e9,
                      bytes != NULL ? len : 0, e->size, exit_value(e), signal_of(e),
                      e->label[0] != '\0' ? e->label : "task", input);
     luas__log_file_add(&j->file, text, n < (int)sizeof text ? (size_t)n : sizeof text - 1);

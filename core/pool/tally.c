@@ -15,10 +15,10 @@ enum { MOST_TEXT = 1000 };
 
 /* ---- lanes ---- */
 
-static luas__lane *find_lane(luas__tally *t, int pool, int number)
+static luas__lane *find_lane(luas__tally *t, int pool, int machine, int number)
 {
     for (int i = 0, at = t->last_lane; i < t->nlanes; i++, at = at + 1 < t->nlanes ? at + 1 : 0)
-        if (t->lanes[at].number == number && t->lanes[at].pool == pool)
+        if (t->lanes[at].number == number && t->lanes[at].pool == pool && t->lanes[at].machine == machine)
             return &t->lanes[t->last_lane = at];
     return NULL;
 }
@@ -31,15 +31,16 @@ static int reserve_lane(luas__tally *t)
 /* NULL without memory. */
 static luas__lane *lane_of(luas__tally *t, int pool, const luas__pool_event *e)
 {
-    luas__lane *lane = find_lane(t, pool, e->worker);
+    luas__lane *lane = find_lane(t, pool, e->machine, e->worker);
     if (lane != NULL || reserve_lane(t) < 0)
         return lane;
     int row = luas__timeline_row(&t->timeline);
     if (row < 0)
         return NULL;
     lane = &t->lanes[t->nlanes++];
-    *lane = (luas__lane){.pool = pool, .number = e->worker, .row = row};
+    *lane = (luas__lane){.pool = pool, .machine = e->machine, .number = e->worker, .row = row};
     snprintf(lane->name, sizeof lane->name, "%s %d", e->workers != NULL ? e->workers : "worker", (int)e->worker);
+    snprintf(lane->machine_name, sizeof lane->machine_name, "%s", e->machine_name != NULL ? e->machine_name : "");
     return lane;
 }
 
@@ -91,7 +92,7 @@ static char *copy_message(const luas__pool_event *e)
 static void note(luas__notable *n, int pool, const luas__pool_event *e)
 {
     *n = (luas__notable){.start = e->start, .took = e->took, .job = e->job, .index = e->index, .pool = pool,
-                         .worker = e->worker, .attempts = e->attempts, .status = e->status,
+                         .machine = e->machine, .worker = e->worker, .attempts = e->attempts, .status = e->status,
                          .kind = e->kind};
     memcpy(n->label, e->label, strnlen(e->label, sizeof n->label - 1));
     size_t len;
@@ -196,7 +197,7 @@ static void begin(luas__tally *t, int64_t at)
 static void hear(luas__tally *t, int pool, const luas__pool_event *e)
 {
     luas__lane *lane = NULL;
-    begin(t, e->at);
+    begin(t, e->type == LUAS__EVENT_ENDED && e->took >= 0 ? e->start : e->at); /* of some engines no other is told */
     if (e->type != LUAS__EVENT_ENDED && (lane = lane_of(t, pool, e)) == NULL)
         return;
     switch (e->type) {

@@ -19,7 +19,7 @@ typedef struct luas__notable {
     int64_t start, took;    /* ns; took -1: unknown */
     int64_t job;
     uint64_t index;
-    int pool, worker, attempts, status;
+    int pool, machine, worker, attempts, status;
     enum luas__kind kind;
     char label[48];
     char *input, *message;  /* malloc'ed, or NULL */
@@ -32,8 +32,9 @@ typedef struct luas__mark {
 
 /* A worker's lane in the report. A worker that replaces another goes on in its lane. */
 typedef struct luas__lane {
-    int pool, number, row;
+    int pool, machine, number, row;
     char name[52];          /* what the worker is called */
+    char machine_name[40];  /* "": this one */
     int64_t forked_at;      /* 0: before anybody listened */
     int64_t died_at;        /* 0: it lives */
     int64_t alive;          /* ns; lifetime of the earlier workers in this lane */

@@ -17,7 +17,8 @@
 #define LONG (10 * LUAS__MS)
 #define QUEUE_EACH (10 * LUAS__MS)
 
-enum { MOST_INPUT = 200 };
+/* Numbers of processes for the machines of a pool. */
+enum { MOST_INPUT = 200, MACHINES = 100000 };
 
 /* A worker's row, and its tasks that will be one event. */
 typedef struct row {
@@ -56,29 +57,32 @@ static double us(const luas__trace *t, int64_t ns)
     return (double)(ns - t->origin) / 1e3;
 }
 
-static void name_row(luas__trace *t, const row *r, const char *workers)
+static void name_row(luas__trace *t, const row *r, const luas__pool_event *e)
 {
-    char text[200], name[80];
-    luas__mp_text_json(workers != NULL ? workers : "worker", name, sizeof name);
+    char text[200], name[80], process[80];
+    snprintf(process, sizeof process, "pool %d", r->pool);
+    if (e->machine_name != NULL)
+        luas__mp_text_json(e->machine_name, process, sizeof process);
+    luas__mp_text_json(e->workers != NULL ? e->workers : "worker", name, sizeof name);
     add(t, text, snprintf(text, sizeof text,
-        "\"name\":\"process_name\",\"ph\":\"M\",\"pid\":%d,\"args\":{\"name\":\"pool %d\"}",
-        r->pool, r->pool));
+        "\"name\":\"process_name\",\"ph\":\"M\",\"pid\":%d,\"args\":{\"name\":\"%s\"}",
+        r->pool, process));
     add(t, text, snprintf(text, sizeof text,
         "\"name\":\"thread_name\",\"ph\":\"M\",\"pid\":%d,\"tid\":%d,\"args\":{\"name\":\"%s %d\"}",
         r->pool, r->worker, name, r->worker));
 }
 
 /* NULL without memory. Then the row has no name, and its tasks are not joined. */
-static row *row_of(luas__trace *t, int pool, int worker, const char *workers)
+static row *row_of(luas__trace *t, int pool, const luas__pool_event *e)
 {
     for (int i = 0; i < t->nrows; i++)
-        if (t->rows[i].worker == worker && t->rows[i].pool == pool)
+        if (t->rows[i].worker == e->worker && t->rows[i].pool == pool)
             return &t->rows[i];
     if (luas__array_reserve(&t->rows, &t->cap_rows, (size_t)t->nrows + 1, sizeof *t->rows) < 0)
         return NULL;
     row *r = &t->rows[t->nrows++];
-    *r = (row){.pool = pool, .worker = worker};
-    name_row(t, r, workers);
+    *r = (row){.pool = pool, .worker = e->worker};
+    name_row(t, r, e);
     return r;
 }
 
@@ -137,7 +141,7 @@ static void on_end(luas__trace *t, int pool, const luas__pool_event *e)
 {
     if (e->took < 0)
         return; /* it never ran */
-    row *r = row_of(t, pool, e->worker, e->workers);
+    row *r = row_of(t, pool, e);
     bool is_plain = e->kind == LUAS__KIND_VALUE && e->took < LONG;
     if (t->tasks++ == LUAS__TRACE_MOST)
         say_that_many(t, pool);
@@ -181,25 +185,32 @@ static void on_dealt(luas__trace *t, int pool, const luas__pool_event *e)
         pool, us(t, e->at), e->waiting));
 }
 
+/* The number of what is shown as a process. */
+static int process_of(int tag, const luas__pool_event *e)
+{
+    return e->machine == 0 ? tag : MACHINES * tag + e->machine;
+}
+
 static void hear(luas__reader *self, int tag, const luas__pool_event *e)
 {
     luas__trace *t = (luas__trace *)self;
     if (t->finished)
         return;
+    int pool = process_of(tag, e);
     if (t->origin == 0)
         t->origin = e->start > 0 ? e->start : e->at;
     switch (e->type) {
-    case LUAS__EVENT_DEALT: on_dealt(t, tag, e); break;
+    case LUAS__EVENT_DEALT: on_dealt(t, pool, e); break;
     case LUAS__EVENT_ENDED:
-        on_end(t, tag, e);
+        on_end(t, pool, e);
         if (e->retried)
-            add_instant(t, tag, e, "retry");
+            add_instant(t, pool, e, "retry");
         break;
     case LUAS__EVENT_FORKED: case LUAS__EVENT_REPLACED:
-        row_of(t, tag, e->worker, e->workers);
-        add_instant(t, tag, e, e->type == LUAS__EVENT_FORKED ? "forked" : "replaced");
+        row_of(t, pool, e);
+        add_instant(t, pool, e, e->type == LUAS__EVENT_FORKED ? "forked" : "replaced");
         break;
-    case LUAS__EVENT_DIED: on_death(t, tag, e); break;
+    case LUAS__EVENT_DIED: on_death(t, pool, e); break;
     case LUAS__EVENT_STARTED: case LUAS__EVENT_MOTHER: case LUAS__EVENT_TICK: break;
     }
     luas__log_file_settle(&t->file, e->at);

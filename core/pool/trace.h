@@ -1,6 +1,6 @@
 /*
  * A trace: Chrome trace events in JSON, for Perfetto and chrome://tracing. A pool is shown as a
- * process, and a worker's number as a thread. The file is written while the run goes on. Until
+ * process, or each of its machines is, and a worker's number as a thread. The file is written while the run goes on. Until
  * the end it is an array without its closing bracket, which those programs accept.
  *
  * Each task is an event, up to LUAS__TRACE_MOST of them. After that each chunk is an event, and

@@ -45,7 +45,7 @@ end
 -- ---- opening ----
 
 local function greet(self)
-    local body = self.tools.pack(nil, false, self.lost_after, self.tools.lua)
+    local body = self.tools.pack(nil, false, self.lost_after, self.tools.lua, core.now())
     self.link:send(self.prefix .. "c", nil, names.HELLO, self.run, 0, 0, body)
     self.greeted = core.now()
 end
@@ -149,8 +149,8 @@ end
 
 -- Results count once. In any case the agent and the server are told that they have come.
 local function on_result(self, agent_id, token, body)
-    local n, ack, results, seconds = self.tools.unpack(nil, false, body)
-    if n ~= 3 or type(ack) ~= "string" or type(seconds) ~= "number" then return false end
+    local n, ack, results, seconds, when = self.tools.unpack(nil, false, body)
+    if (n ~= 3 and n ~= 4) or type(ack) ~= "string" or type(seconds) ~= "number" then return false end
     if type(results) ~= "table" and type(results) ~= "string" then return false end
     local agent, chunk = self.agents:get(agent_id), self.chunks[token]
     if chunk and type(results) == "table" and results.blob then return self:fetch(agent, token, results.blob) end
@@ -161,7 +161,7 @@ local function on_result(self, agent_id, token, body)
     self.link:withdraw(token)
     chunks.begin(chunk, agent_id)
     chunks.learn(chunk.job, seconds, chunk.n)
-    chunks.arrive(self, chunk, agent, results)
+    chunks.arrive(self, chunk, agent, results, type(when) == "string" and when or nil)
     chunks.settle_all(self)
     return true
 end

@@ -74,11 +74,12 @@ end
 
 -- ---- signs of life ----
 
-function Agent:say(leaves)
+function Agent:say(leaves, run, asked)
     self.count = self.count + 1
     local body = self.tools.pack(nil, false, {
         name = self.name, slots = self.slots, free = max(0, self.slots - self.active), lua = self.tools.lua,
         pid = core.pid(), since = self.since, done = self.done, running = self.active, leaves = leaves,
+        clock = core.now(), run = run, asked = asked,
     })
     self.link:send(self.prefix .. "a", nil, names.PRESENCE, 0, self.id, self.count, body)
 end
@@ -315,9 +316,9 @@ local function send(self, chunk)
 end
 
 -- The host is told what has become of a chunk: outcomes, or why there are none.
-local function conclude(self, chunk, results, seconds)
+local function conclude(self, chunk, results, seconds, when)
     chunk.seconds = seconds
-    chunk.body = (self.tools.pack(nil, false, chunk.ack, results, seconds))
+    chunk.body = (self.tools.pack(nil, false, chunk.ack, results, seconds, when))
     leave_slot(self, chunk)
     if chunk.job then chunk.job:drop() end
     chunk.state, chunk.future, chunk.job, chunk.info, chunk.want = "done", nil, nil, nil, nil
@@ -335,7 +336,8 @@ end
 local function finish(self, chunk)
     local wall = core.now() - chunk.begun
     self.pace = self.pace and (self.pace + wall) / 2 or wall
-    conclude(self, chunk, running.results_of(self, chunk), wall * max(1, self.slots / max(1, chunk.beside)))
+    local results, when = running.results_of(self, chunk), running.times_of(self, chunk)
+    conclude(self, chunk, results, wall * max(1, self.slots / max(1, chunk.beside)), when)
     self.done = self.done + chunk.n
 end
 
@@ -352,14 +354,14 @@ local function on_cancel(self, run, token)
 end
 
 local function on_hello(self, run, body)
-    local n, lost_after, lua = self.tools.unpack(nil, false, body)
-    if n ~= 2 or type(lost_after) ~= "number" or lost_after < 0 then return end
+    local n, lost_after, lua, asked = self.tools.unpack(nil, false, body)
+    if (n ~= 2 and n ~= 3) or type(lost_after) ~= "number" or lost_after < 0 then return end
     if lua ~= self.tools.lua then self:tell_other_lua(tostring(lua)) end
     if not self.hosts[run] then self.pulls = 0 end -- a server without the stream has not answered them
     if lost_after > 0 then self:follow(run, lost_after) end
     self.lonely[run] = nil
     self.next_pull = min(self.next_pull, core.now())
-    self:say()
+    self:say(nil, run, asked)
 end
 
 -- The status of a pull: the server has nothing, or no stream yet.

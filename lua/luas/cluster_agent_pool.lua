@@ -75,6 +75,7 @@ local function submit_calls(self, chunk)
     local opts = { on_error = "collect", timeout = info.timeout, grace = info.grace, retries = retries_of(info) }
     chunk.n = #lists
     chunk.future = start_calls(self, info, bound(self, chunk), lists, opts)
+    chunk.job_id = chunk.future.job.handle:id()
     chunk.future:on_done(function() chunk.is_over = true end)
 end
 
@@ -97,6 +98,10 @@ end
 ---@param self table  the agent
 ---@param chunk table
 function M.submit(self, chunk)
+    if chunk.info.watch and not self.times then
+        self.times = self.tools.times()
+        self.pool.state.core:listen(self.times, 0, false)
+    end
     if chunk.info.each then chunk.info.tasks = chunk.info.tasks:rep(chunk.info.n) end
     local by_calls = chunk.info.init or codes.find(self, chunk, chunk.info.code).sources
     if by_calls then submit_calls(self, chunk) else submit_bytes(self, chunk) end
@@ -133,6 +138,16 @@ function M.running(chunk)
     if is_same(chunk.running, list) then return nil end
     chunk.running = list
     return list
+end
+
+--- When its tasks ran, where its host wants to know (core/host/cluster_times.h).
+---@param self table  the agent
+---@param chunk table
+---@return string?
+function M.times_of(self, chunk)
+    if not chunk.info.watch then return nil end
+    if chunk.job then return self.tools.timed(self.times, chunk.job:id()) end
+    return self.tools.timed(self.times, chunk.job_id, chunk.info.first - 1)
 end
 
 --- What it came to is nobody's.

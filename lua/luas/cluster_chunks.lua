@@ -6,6 +6,7 @@
 local core = require "luas.core"
 local each = require "luas.cluster_each"
 local names = require "luas.cluster_names"
+local times = require "luas.cluster_times"
 local turns = require "luas.turns"
 
 local min, max, concat = math.min, math.max, table.concat
@@ -182,7 +183,7 @@ function M.begin(chunk, agent)
     for _, task in ipairs(chunk.tasks or {}) do
         if not task.settled then
             task.attempts = task.attempts + 1
-            task.begun = chunk.begun
+            task.begun, task.timed = chunk.begun, nil
             local readers = chunk.job.pool.readers
             if chunk.job.policy.stamped or readers then task.start = task.begun end
         end
@@ -238,6 +239,7 @@ local function settle_one(self, task, agent, o)
     end
     agent:count(o.kind, 1)
     if o.printed then print_of(self, task, agent, o.printed) end
+    if task.start and not task.timed then times.guess(task, agent, o.worker) end
     if task.home and o.attempts then task.attempts = o.attempts end
     if o.kind == "value" then return task:value(o.bytes) end
     task:finish(o.kind, describe(task.job, agent, o))
@@ -268,6 +270,7 @@ local function settle(self, chunk)
         chunk.results, chunk.at = list, 1
     end
     local tasks = M.tasks_of(chunk)
+    if chunk.times then times.read(chunk) end
     while chunk.at <= #tasks do
         local i = chunk.at
         chunk.at = i + 1
@@ -294,8 +297,8 @@ function M.crash(self, chunk, agent, why)
 end
 
 --- Its outcomes are there: a string, or a list.
-function M.arrive(self, chunk, agent, results)
-    chunk.results, chunk.from = results, agent
+function M.arrive(self, chunk, agent, results, when)
+    chunk.results, chunk.from, chunk.times = results, agent, when
     self.arrived[#self.arrived + 1] = chunk
 end
 

@@ -327,6 +327,13 @@ function Task:value(bytes)
     if not ok and core.stopped(results) then error(results, 0) end
 end
 
+--- When and where it ran.
+function Task:ran()
+    local timed = self.timed
+    if not timed then return inline.Task.ran(self) end
+    return timed.start, timed.took, timed
+end
+
 -- The user's function decides. Where a stop interrupts it, the task has its outcome all the same.
 local function ask(self, fields)
     local ok, again = pcall(self.job.policy.decide, self:complete(fields))
@@ -357,7 +364,10 @@ function Task:finish(kind, fields, results)
     if fields then fields.kind = kind end
     local pause = self:pause_after(kind, fields)
     if self.settled then return end -- the function that decided has cancelled it
-    if self.start then self:tell(pause ~= nil, kind, nil, fields and fields.message) end
+    if self.start then
+        if results then self:tell(false, kind, unpack(results, 1, results.n))
+        else self:tell(pause ~= nil, kind, nil, fields and fields.message) end
+    end
     if pause then
         self.job.pool:count("retries", 1)
         if pause > 0 then return held.hold(self, core.now() + pause) end

@@ -2,6 +2,7 @@
 
 local core = require "luas.core"
 local names = require "luas.cluster_names"
+local times = require "luas.cluster_times"
 
 local Machines = {}
 Machines.__index = Machines
@@ -17,7 +18,7 @@ local FORGET <const> = 600
 
 ---@param pool table  the engine: cluster.lua
 local function new(pool)
-    return setmetatable({ pool = pool, all = {}, n = 0, by_name = {} }, Machines)
+    return setmetatable({ pool = pool, all = {}, n = 0, by_name = {}, numbers = {}, numbers_n = 0 }, Machines)
 end
 
 --- Counts outcomes that it has sent.
@@ -42,6 +43,17 @@ function Machines:get(id)
         self.all[id] = machine
     end
     return machine
+end
+
+--- What reports and traces know it by: an agent that starts again under its name goes on in its lanes.
+---@param machine table
+---@return integer
+function Machines:number(machine)
+    if not self.numbers[machine.name] then
+        self.numbers_n = self.numbers_n + 1
+        self.numbers[machine.name] = self.numbers_n
+    end
+    return self.numbers[machine.name]
 end
 
 --- There was a sign of life.
@@ -82,6 +94,7 @@ function Machines:present(id, count, body)
     if count <= machine.last then return end
     machine.last, machine.name = count, said.name
     machine.counts = counts_of(self, said.name)
+    times.note(machine, said, self.pool.run)
     if said.lua ~= self.pool.tools.lua then return tell_refused(self, machine, tostring(said.lua)) end
     machine.slots, machine.free = math.max(0, said.slots), said.free or 0
     machine.lost = nil
@@ -129,7 +142,7 @@ local function watch_one(self, machine, now, lost_after)
     if silent > lost_after / 3 then -- is somebody there? The server says at once if not
         local link = self.pool.link
         link:send(self.pool.prefix .. "d." .. names.hex(machine.id), ("%s.H.%d"):format(link:inbox(), machine.id),
-            names.HELLO, self.pool.run, machine.id, 0, (self.pool.tools.pack(nil, false, lost_after, self.pool.tools.lua)))
+            names.HELLO, self.pool.run, machine.id, 0, (self.pool.tools.pack(nil, false, lost_after, self.pool.tools.lua, core.now())))
     end
 end
 

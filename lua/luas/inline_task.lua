@@ -84,17 +84,24 @@ local function record(task, took, kind, ...)
     }
 end
 
+--- When and where it ran. A pool of other machines has what is theirs.
+---@return number start    seconds
+---@return number took
+---@return { worker: integer, number: integer, name: string }? place
+function Task:ran() return self.start, core.now() - self.start end
+
 -- Tells those who watch its job, or its pool, that the task has ended.
 function Task:tell(again, kind, ...)
-    local job, now = self.job, core.now()
-    local took, message = now - self.start, select(2, ...)
+    local job, message = self.job, select(2, ...)
+    local start, took, place = self:ran()
     if job.journal and not again and kind ~= "stopped" and kind ~= "cancelled" then record(self, took, kind, ...) end
-    job.first_start = job.first_start or self.start
-    job.last_end, job.slowest = now, math.max(job.slowest or 0, took)
+    job.first_start = math.min(job.first_start or start, start)
+    job.last_end, job.slowest = math.max(job.last_end or 0, start + took), math.max(job.slowest or 0, took)
     for reader, tag in pairs(job.pool.readers or {}) do
         reader:ended {
-            tag = tag, job = job:id(), label = job.text, index = self.index, start = self.start,
+            tag = tag, job = job:id(), label = job.text, index = self.index, start = start,
             took = took, kind = kind == "stopped" and "cancelled" or kind, attempts = self.attempts,
+            worker = place and place.worker, machine = place and place.number, machine_name = place and place.name,
             input = packed(describe_arguments(self.arguments)),
             raised = kind == "error" and packed_raised(tostring(message)) or nil,
             retried = again,

@@ -43,7 +43,7 @@ end
 -- The slowest task of that worker that was still running at this time.
 local function slow_task_at(f, lane, at)
     for _, task in ipairs(f.slowest) do
-        if task.worker == lane.worker and task.pool == lane.pool and task.at + task.seconds > at + 0.5 * f.bin then
+        if task.worker == lane.worker and task.machine == lane.machine and task.pool == lane.pool and task.at + task.seconds > at + 0.5 * f.bin then
             return task
         end
     end
@@ -97,7 +97,9 @@ local function on_starved(f, say)
     if #f.lanes < 2 or f.busy == 0 then return end
     local mean, starved = f.busy / #f.lanes, {}
     for _, lane in ipairs(f.lanes) do
-        if lane.busy < 0.2 * mean and lane.alive > 0.5 * f.wall then starved[#starved + 1] = lane.worker end
+        if lane.busy < 0.2 * mean and lane.alive > 0.5 * f.wall then
+            starved[#starved + 1] = lane.machine and lane.name or lane.worker
+        end
     end
     if #starved == 0 or #starved > #f.lanes // 2 then return end
     say("%s had less than a fifth of the work of the others.", #starved == 1 and "Worker " .. starved[1]

@@ -143,14 +143,34 @@ local function time_axis(wall)
     return axis(labels)
 end
 
+local function goes_before(a, b)
+    if a.pool ~= b.pool then return a.pool < b.pool end
+    if a.machine ~= b.machine then return (a.machine or "") < (b.machine or "") end
+    return a.worker < b.worker
+end
+
+-- The lanes of a machine are together. Those of workers of this one stay as they are.
+local function sort_lanes(lanes)
+    for _, lane in ipairs(lanes) do
+        if lane.machine then return table.sort(lanes, goes_before) end
+    end
+end
+
+local function machine_html(lanes, i)
+    local lane = lanes[i]
+    if not lane.machine or i > 1 and lanes[i - 1].machine == lane.machine then return "" end
+    return ('<div class="machine">%s</div>'):format(escape(lane.machine))
+end
+
 local function lanes_html(f)
+    sort_lanes(f.lanes)
     local rows, n = folded_lanes(f.lanes)
     local several = false
     for _, lane in ipairs(f.lanes) do several = several or lane.pool ~= f.lanes[1].pool end
     local out = { '<section><h2>Workers</h2><div class="lanes', #rows > 24 and ' many' or '', '">' }
     for i, lane in ipairs(f.lanes) do
-        out[#out + 1] = ('<div class="lane"><span>%s%s</span>%s</div>'):format(
-            several and lane.pool .. "/" or "", lane.worker, lane_svg(rows[i], n, lane, f.wall))
+        out[#out + 1] = ('%s<div class="lane"><span>%s%s</span>%s</div>'):format(
+            machine_html(f.lanes, i), several and lane.pool .. "/" or "", lane.worker, lane_svg(rows[i], n, lane, f.wall))
     end
     out[#out + 1] = '</div><div class="under">' .. time_axis(f.wall) .. "</div>"
     out[#out + 1] = '<p class="key">Each line is a worker: the darker, the busier. '
@@ -246,7 +266,7 @@ end
 -- What a worker is called, below a heading that says that it is one.
 local function worker_name(f, n)
     for _, lane in ipairs(f.lanes) do
-        if lane.pool == n.pool and lane.worker == n.worker then return (lane.name:gsub("^worker ", "")) end
+        if lane.pool == n.pool and lane.machine == n.machine and lane.worker == n.worker then return (lane.name:gsub("^worker ", "")) end
     end
     return tostring(n.worker)
 end
@@ -292,6 +312,7 @@ svg{display:block;width:100%}.plot{height:110px;border-bottom:1px solid var(--li
 .lane{display:grid;grid-template-columns:44px 1fr;align-items:center;gap:8px;margin:2px 0}
 .lane span{color:var(--dim);font-size:12px;text-align:right}.lane svg{height:16px;background:color-mix(in srgb,var(--line) 45%,transparent)}
 .many .lane{margin:0}.many .lane span{font-size:8px;line-height:8px}.many .lane svg{height:8px}
+.machine{font-size:13px;margin:8px 0 2px}
 .under{padding-left:52px}
 .axis{display:flex;justify-content:space-between;color:var(--dim);font-size:12px;margin-top:3px}
 .b1{fill:var(--blue);opacity:.3}.b2{fill:var(--blue);opacity:.5}.b3{fill:var(--blue);opacity:.75}.b4{fill:var(--blue)}

@@ -64,13 +64,13 @@ end
 ---Starts an agent and waits until it is there.
 ---@param name string
 ---@param workers integer
----@param how { key: string?, url: string?, more: string? }?
+---@param how { key: string?, url: string?, more: string?, before: string? }?  before: a command that starts it
 ---@return integer pid
 function Cluster:agent(name, workers, how)
     how = how or {}
     local key = how.key or self.key
     local log = name .. ".log"
-    local pid = spawn(self, ("exec %s --agent %s -j %d --name %s %s %s"):format(quote(helpers.program),
+    local pid = spawn(self, ("exec %s %s --agent %s -j %d --name %s %s %s"):format(how.before or "", quote(helpers.program),
         how.url or self.url, workers, name, key and "--key " .. quote(key) or "", how.more or ""), log)
     self.agents[name], self.pids[#self.pids + 1] = pid, pid
     assert(helpers.eventually(helpers.within(10), function()
