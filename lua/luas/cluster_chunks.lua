@@ -20,6 +20,9 @@ local AHEAD <const> = 3
 -- So many chunks for each slot share the last tasks of a job, so that all slots end together.
 local LAST <const> = 2
 
+-- So many machines may be lost with a task. After the second loss it goes out alone: others may not be at fault.
+local MOST_LOSSES <const>, SUSPECT <const> = 5, 2
+
 local M = {}
 
 -- ---- they go out ----
@@ -48,8 +51,10 @@ local function cut(job, span, most)
     return chunk
 end
 
+local function is_suspect(task) return task.lost and #task.lost >= SUSPECT end
+
 local function follows(task, last)
-    return task and not task.n and task.index == last.index + 1 and task.code == last.code
+    return task and not is_suspect(task) and not is_suspect(last) and not task.n and task.index == last.index + 1 and task.code == last.code
         and task.attempts == last.attempts and task.home == last.home
 end
 
@@ -231,12 +236,27 @@ end
 
 local kinds <const> = { value = true, error = true, timeout = true, crash = true, cancelled = true }
 
+--- May it have no other machine, whatever `retries` allows?
+---@param task table
+---@return boolean
+function M.is_lost_for_good(task) return task.lost ~= nil and #task.lost > MOST_LOSSES end
+
+-- Its machine was lost, or could not run it. One loss too many says where it was.
+local function count_loss(task, agent, o)
+    task.lost = task.lost or {}
+    task.lost[#task.lost + 1] = agent.name
+    if not M.is_lost_for_good(task) then return o end
+    return { kind = o.kind, machine_lost = ("%s, after %d others with the same task: %s"):format(o.machine_lost,
+        #task.lost - 1, concat(task.lost, ", ", 1, #task.lost - 1)) }
+end
+
 -- An outcome is a string, the results, or a table.
 local function settle_one(self, task, agent, o)
     if type(o) == "string" then o = { kind = "value", bytes = o } end
     if type(o) ~= "table" or not kinds[o.kind] then
         o = { kind = "crash", machine_lost = "sent no outcome" }
     end
+    if o.machine_lost then o = count_loss(task, agent, o) end
     agent:count(o.kind, 1)
     if o.printed then print_of(self, task, agent, o.printed) end
     if task.start and not task.timed then times.guess(task, agent, o.worker) end

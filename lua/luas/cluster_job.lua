@@ -346,6 +346,7 @@ end
 function Task:pause_after(kind, fields)
     local policy = self.job.policy
     if kind == "value" or (policy.retries or 0) == 0 or self.job.pool.closed then return nil end
+    if fields.machine_lost and chunks.is_lost_for_good(self) then return nil end
     if self.home and (fields.machine_lost or each.retries(policy)) then return nil end -- its agent has tried
     local again = retry.wanted(policy, kind, self.attempts)
     if again == nil then again = ask(self, fields) end
