@@ -132,6 +132,20 @@ print("fine")
 ]]
 
 describe("of tasks on agents", function()
+    it("a journal keeps what they gave, for the next run", function()
+        local text = [[
+            local p <close> = pool.new{cluster = cluster.url, key = cluster.key}
+            local function double(x) if x == 3 then error("three", 0) end return 2 * x, "and" end
+            local path = cluster.folder .. "/run.db"
+            local r, n, failures = p:map(double, pool.range(1, 4), {journal = path, on_error = "collect"})
+            print(n, r[1], r[4], failures[3].message, p:stats().resumed)
+            for i, v, w in p:imap(double, {1, 2}, {journal = path}) do print(i, v, w) end
+            print(p:stats().resumed)]]
+        local lines = "1\t2\tand\n2\t4\tand\n"
+        assert.equal("4\t2\t8\tthree\t0\n" .. lines .. "0\n", cluster:output(text, { seconds = 30 }))
+        assert.equal("4\t2\t8\tthree\t4\n" .. lines .. "6\n", cluster:output(text, { seconds = 30 }))
+    end)
+
     it("reports, traces and logs have the workers of each machine together, and when they ran", function()
         assert.equal("12\n12\n", cluster:output(WATCHED, { seconds = 40 }))
         shell.write(cluster.folder .. "/check.py", CHECK)

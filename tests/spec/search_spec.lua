@@ -1,19 +1,34 @@
 -- Verbs that look for items end when the answer is known; results may go by keys; lists may be zipped.
 
+local clusters = require "tests.support.cluster"
 local helpers = require "tests.support.helpers"
 
 local function check(text, by) assert.are.equal("fine\n", helpers.output(text .. "\nprint 'fine'", by)) end
 
+local METHODS <const> = "local p = setmetatable({}, { __index = function(_, name) return function(...) return real[name](real, ...) end end })"
+
 local kinds = {
     ["the default pool"] = "local p = pool",
-    ["a pool"] = "local real = pool.new(2) local p = setmetatable({}, { __index = function(_, name) return function(...) return real[name](real, ...) end end })",
-    ["no workers"] = "local real = pool.new(0) local p = setmetatable({}, { __index = function(_, name) return function(...) return real[name](real, ...) end end })",
+    ["a pool"] = "local real = pool.new(2) " .. METHODS,
+    ["no workers"] = "local real = pool.new(0) " .. METHODS,
 }
 
+local cluster
+
+setup(function()
+    if not clusters.is_possible() then return end
+    cluster = clusters.open()
+    cluster:agent("alpha", 2)
+    kinds["a pool of agents"] = ("local real = pool.new{ cluster = %q } "):format(cluster.url) .. METHODS
+end)
+teardown(function() if cluster then cluster:close() end end)
+
+if clusters.is_possible() then kinds["a pool of agents"] = "" end
+
 helpers.each_interpreter(function(by)
-    for kind, open in pairs(kinds) do
+    for kind in pairs(kinds) do
         describe("with " .. kind .. " under " .. by .. ",", function()
-            local function holds(text) check(open .. "\n" .. text, by) end
+            local function holds(text) check(kinds[kind] .. "\n" .. text, by) end
 
             it("find gives the first in input order, though a later one is quicker", function()
                 holds [[
@@ -31,6 +46,17 @@ helpers.each_interpreter(function(by)
                     assert(p.all(function(x) return x < 100 end, naturals()) == false)
                     local kept, n = p.filter(function(x) return x % 10 == 0 end, naturals(), 3)
                     assert(n == 3 and table.concat(kept, " ") == "10 20 30") ]]
+            end)
+
+            it("what runs when the answer is known is stopped", function()
+                if kind == "no workers" then return end
+                holds [[
+                    local function spins(x) while x > 1 do end return true end
+                    assert(p.find(spins, { 1, 2, 3, 4, 5, 6 }, { chunk = 1 }) == 1)
+                    assert(p.any(spins, { 2, 3, 1, 4, 5 }, { chunk = 1, timeout = 1 }) == true)
+                    assert(p.all(function(x) return not spins(x) end, { 1, 2, 3, 4, 5 }, { chunk = 1 }) == false)
+                    assert(#p.filter(spins, { 1, 2, 3 }, 1, { chunk = 1 }) == 1)
+                    assert(p.map(function(x) return x end, { 7, 8, 9 })[3] == 9) ]]
             end)
 
             it("any and all count a failure only where nothing else decides, whatever ends first", function()
