@@ -14,8 +14,8 @@ local running = require "luas.cluster_agent_pool"
 local min, max = math.min, math.max
 
 -- Seconds: for which a pull stays at the server; between questions that are not answered; until a host that
--- nobody finds is given up.
-local PULL <const>, AGAIN <const>, GIVE_UP <const> = 5, 1, 60
+-- nobody finds is given up: with the time until the first question, and the last one, within a minute.
+local PULL <const>, AGAIN <const>, GIVE_UP <const> = 5, 1, 48
 
 -- Seconds for which results are kept for a host that does not answer, though its connection is there.
 local FORGET <const> = 3600

@@ -99,21 +99,26 @@ describe("without retries", function()
     end)
 end)
 
+-- Starts a host that a spec kills: it says "begun" when its tasks run.
+local function start_host(text)
+    local script = helpers.write_script(text:format(cluster.url))
+    local log = cluster.folder .. "/host.log"
+    local pid = tonumber(shell.must(("%s %s >%s 2>&1 </dev/null & echo $!"):format(helpers.program, script, log)))
+    cluster.pids[#cluster.pids + 1] = pid
+    assert(helpers.eventually(helpers.within(10), function() return shell.read(log):find "begun" end))
+    os.remove(script)
+    return pid
+end
+
 describe("a host that is killed", function()
     it("leaves nothing that reaches the next one", function()
         cluster:agent("one", 2)
-        local script = helpers.write_script(([[
+        clusters.kill(start_host [[
             local p = pool.new{cluster = %q, lost_after = 1}
             local f = p:map_async(function(x) require("luas.core").sleep(0.05) return "old" end, pool.range(1, 60), {chunk = 1})
             p:apply(function() end)
             print "begun" io.stdout:flush()
-            require("luas.core").sleep(30)]]):format(cluster.url))
-        local log = cluster.folder .. "/host.log"
-        local pid = tonumber(shell.must(("%s %s >%s 2>&1 </dev/null & echo $!"):format(helpers.program, script, log)))
-        cluster.pids[#cluster.pids + 1] = pid
-        assert(helpers.eventually(helpers.within(10), function() return shell.read(log):find "begun" end))
-        clusters.kill(pid, "KILL")
-        os.remove(script)
+            require("luas.core").sleep(30)]], "KILL")
         assert.equal("20\tnew\n", cluster:output([[
             local p <close> = pool.new{cluster = cluster.url, lost_after = 1}
             local results, n = p:map(function(x) return "new" end, pool.range(1, 20), {chunk = 1})
@@ -121,4 +126,57 @@ describe("a host that is killed", function()
             for _, v in ipairs(results) do kinds[v] = true end
             print(n, (next(kinds))) assert(next(kinds, (next(kinds))) == nil)]], { seconds = 30 }))
     end)
+
+    it("has all that ran for it ended within a minute, and no task of its begins after", function()
+        cluster:agent("one", 2)
+        local before = os.time()
+        clusters.kill(start_host(([[
+            local p = pool.new{cluster = %%q, lost_after = 1}
+            local f = p:map_async(function(x)
+                local file = assert(io.open("%s/begun." .. x, "w"))
+                file:close()
+                require("luas.core").sleep(1000)
+            end, pool.range(1, 6), {chunk = 1})
+            local limit = os.time() + 60
+            while not io.open "%s/begun.2" and os.time() < limit do p:step(0.1) end
+            print "begun" io.stdout:flush()
+            require("luas.core").sleep(1000)]]):format(cluster.folder, cluster.folder)), "KILL")
+        local killed = os.time()
+        assert.equal("4\tnew\n", cluster:output([[
+            local p <close> = pool.new{cluster = cluster.url, lost_after = 1}
+            local results, n = p:map(function(x) return "new" end, pool.range(1, 4), {chunk = 1})
+            print(n, results[4])]], { seconds = 90 }))
+        local took = os.time() - killed
+        assert.is_true(took >= 20 and took <= 62 + helpers.within(1), ("%d s, %d s before"):format(took, killed - before))
+        local begun = select(2, shell.run(("ls %s/begun.*"):format(cluster.folder)):gsub("begun%.", ""))
+        assert.equal(2, begun)
+    end)
+end)
+
+describe("a server that is killed while agents fetch code", function()
+    for what, forget in pairs { ["with its store"] = "", ["without it"] = "rm -rf js;" } do
+        it("and starts again " .. what .. " costs no task", function()
+            cluster:agent("one", 1)
+            cluster:agent("two", 1)
+            local restart = ("cd %s; kill -9 $(cat again.pid); %s (exec nats-server -a 127.0.0.1 -p %s -js -sd js -P again.pid >again.log 2>&1 </dev/null &)")
+                :format(cluster.folder, forget, cluster.port)
+            shell.write(cluster.folder .. "/again.pid", tostring(cluster.server))
+            local text, status = cluster:run(([[
+                local p <close> = pool.new{cluster = cluster.url, lost_after = 2}
+                local core, wrong = require "luas.core", 0
+                for i = 1, 5 do
+                    local big = ("x"):rep(12000000) .. i
+                    local f = p:map_async(function(x) return #big + x, big:sub(-1) end, {1, 2}, {chunk = 1})
+                    local moment = core.now() + 0.015 * i
+                    while core.now() < moment do p:step(0.005) end
+                    os.execute(%q)
+                    local r, n = f:get()
+                    if n ~= 2 or r[1] ~= 12000002 or r[2] ~= 12000003 then wrong = wrong + 1 end
+                end
+                print("over", wrong)]]):format(restart), { seconds = 100 })
+            cluster.server = tonumber(shell.read(cluster.folder .. "/again.pid"))
+            assert.equal("over\t0\n", text)
+            assert.equal(0, status)
+        end)
+    end
 end)

@@ -39,9 +39,24 @@ local SCRIPT <const> = [[
     bad:say()
     go_on(20, function() return p:size() == 1 and next(p:stats().machines) ~= nil end)
     local options = {chunk = 2, on_error = "collect", deadline = EVENT == "deadline" and 0.5 or nil}
-    local f = p:map_async(function(x) return 2 * x end, {10, 20}, options)
+    local items, failing = {10, 20}, nil
+    if EVENT:find "^halt" then -- a chunk before it, whose tasks will fail where another agent has it
+        options.halt = {n = 2, now = EVENT == "halt_now"}
+        items = {1, 2, 10, 20}
+        failing = agents.new(url, cluster.key, "failing")
+        failing.alive = true
+        all[#all + 1] = failing
+        failing:say()
+        failing:pull()
+    end
+    local f = p:map_async(function(x) return 2 * x end, items, options)
 
     local function reach(what, is_there) assert(go_on(20, is_there), "never " .. what) end
+    if failing then
+        reach("pulled by the failing one", function() return failing.chunk end)
+        failing:ask()
+        reach("granted to the failing one", function() return failing.granted end)
+    end
     if STATE ~= "offered" then
         bad:pull()
         reach("pulled", function() return bad.chunk end)
@@ -67,6 +82,14 @@ local SCRIPT <const> = [[
     if EVENT == "refusal" then bad:send{why = "cannot run it"} end
     if EVENT == "unasked" then bad:send(bad:answers()) bad.alive = false help() end
     if EVENT == "nonsense" then bad:send("\0\1\2nonsense") end
+    if failing then
+        local error = {kind = "error", message = "no"}
+        failing:send({error, error})
+        local function failures() return p:stats().errors end
+        reach("failed", function() return failures() == 2 end)
+        go_on(0.2, function() return false end)
+        if EVENT == "halt" and (STATE == "granted" or STATE == "sent") then bad:send(bad:answers()) end
+    end
     if EVENT == "restart" then
         os.execute(%q)
         if STATE == "offered" or STATE == "pulled" then bad.alive = false help() end
@@ -79,7 +102,7 @@ local SCRIPT <const> = [[
     if not over then print "it hangs" os.exit(1) end
     local ok, results, n, failures = pcall(f.get, f, 1)
     if not ok then return print(tostring(results)) end
-    for i = 1, n do
+    for i = #items - 1, n do
         local o = failures and failures[i]
         print(o and o.kind or results[i], o and o.machine)
     end
@@ -90,11 +113,11 @@ local VALUES <const>, CANCELLED <const> = "20\tnil\n40\tnil\n", "cancelled\tnil\
 local CRASHES <const> = "crash\tbad\ncrash\tbad\n"
 
 local expected = {
-    offered = { cancel = CANCELLED, deadline = CANCELLED, close = CANCELLED, silence = VALUES, goodbye = VALUES, restart = VALUES },
-    pulled = { unasked = VALUES, cancel = CANCELLED, deadline = CANCELLED, close = CANCELLED, silence = VALUES, goodbye = VALUES, restart = VALUES },
-    granted = { cancel = CANCELLED, deadline = CANCELLED, close = CANCELLED, silence = CRASHES, goodbye = CRASHES, restart = VALUES,
+    offered = { halt = CANCELLED, halt_now = CANCELLED, cancel = CANCELLED, deadline = CANCELLED, close = CANCELLED, silence = VALUES, goodbye = VALUES, restart = VALUES },
+    pulled = { halt = CANCELLED, halt_now = CANCELLED, unasked = VALUES, cancel = CANCELLED, deadline = CANCELLED, close = CANCELLED, silence = VALUES, goodbye = VALUES, restart = VALUES },
+    granted = { halt = VALUES, halt_now = CANCELLED, cancel = CANCELLED, deadline = CANCELLED, close = CANCELLED, silence = CRASHES, goodbye = CRASHES, restart = VALUES,
         refusal = CRASHES, nonsense = CRASHES },
-    sent = { cancel = CANCELLED, deadline = CANCELLED, close = CANCELLED, silence = CRASHES, goodbye = CRASHES, restart = VALUES },
+    sent = { halt = VALUES, halt_now = CANCELLED, cancel = CANCELLED, deadline = CANCELLED, close = CANCELLED, silence = CRASHES, goodbye = CRASHES, restart = VALUES },
 }
 
 -- Kills the server, which forgets all, and starts it again.
