@@ -123,12 +123,14 @@ static int wait_and_handle(luas__pool *p, int64_t timeout)
 int luas__drive_step(luas__pool *p, int64_t timeout, void *host)
 {
     p->pumping.drivers++;
-    int rc = luas__drive_try_again(p, prepare(p, host));
+    int rc = luas__drive_try_again(p, prepare(p, host)), had = p->nworkers;
     if (rc == 0)
         rc = wait_and_handle(p, p->progress != p->noticed ? 0 : timeout);
     if (rc == LUAS_EFOREIGN)
         return rc;
     luas__reap_free(p);
+    if (p->nworkers < had && luas__scaling_is_due(p))
+        luas__poller_wake(&p->poller); /* the owner's loop is to step again: no other event may come */
     if (p->progress != p->noticed && rc >= 0)
         rc = 1;
     p->noticed = p->progress;

@@ -230,6 +230,16 @@ int luas__scaling_up(luas__pool *p, void *host)
     return luas__error_is_shortage(rc) ? await_room(p, rc) : is_busy(p) ? 0 : rc;
 }
 
+bool luas__scaling_is_due(luas__pool *p)
+{
+    if (p->closing || p->health.broken != 0 || p->spawn.failed || !luas__starts_allowed(p))
+        return false;
+    bool due = luas__schedule_needs_worker(p);
+    for (luas__job *job = first_inherited(p); job != NULL && !due; job = next_inherited(p, job))
+        due = wants_snapshot_worker(p, job);
+    return due;
+}
+
 int luas__scaling_populate(luas__pool *p, void *host)
 {
     return have_forked(p, prepare_all, host);

@@ -14,6 +14,9 @@
    no worker at all that could do the tasks. */
 int luas__scaling_up(luas__pool *p, void *host);
 
+/* Would another call of it fork, because workers have ended since the last one? */
+bool luas__scaling_is_due(luas__pool *p);
+
 /* Forks as many workers as the options say, even without tasks. */
 int luas__scaling_populate(luas__pool *p, void *host);
 

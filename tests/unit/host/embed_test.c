@@ -403,6 +403,32 @@ static void test_readable_when_outcomes_wait(void)
     close_pool(pool);
 }
 
+/* A worker's end of its pipe and its exit come in one event, and no other event comes after it. */
+static void test_readable_when_a_worker_is_to_be_replaced(void)
+{
+    write_script("function echo(x) return x end function die() os.exit(3) end");
+    luas_pool *pool = open_pool(&(luas_options){.script = script, .workers = 1});
+    struct pollfd p = {.fd = luas_pool_fd(pool), .events = POLLIN};
+    luas_outcome o;
+    int crashes = 0, values = 0;
+    for (int i = 0; i < 3; i++) {
+        submit(pool, "die", luas_integer(i));
+        submit(pool, "echo", luas_integer(i));
+    }
+    while (crashes + values < 6) {
+        CHECK_INT(poll(&p, 1, 20000), 1);
+        usleep(100000);
+        for (int rc; (rc = luas_next(pool, &o)) != 0;) {
+            CHECK_INT(rc, 1);
+            crashes += o.kind == LUAS_CRASH;
+            values += o.kind == LUAS_VALUE;
+        }
+    }
+    CHECK_INT(crashes, 3);
+    CHECK_INT(values, 3);
+    close_pool(pool);
+}
+
 static void test_waiting_without_a_loop(void)
 {
     luas_pool *pool = open_functions(1, 0, 0);
@@ -652,6 +678,7 @@ int main(void)
     RUN(test_timeouts);
     RUN(test_cancelling);
     RUN(test_readable_when_outcomes_wait);
+    RUN(test_readable_when_a_worker_is_to_be_replaced);
     RUN(test_waiting_without_a_loop);
     RUN(test_idle_workers_end);
     RUN(test_workers_are_trimmed);

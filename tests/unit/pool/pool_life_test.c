@@ -1,6 +1,9 @@
 /* Pools from opening to closing: init, cancel, terminate, resize, the end. */
 #define _GNU_SOURCE
 #include "pool_testing.h"
+#include "state.h"
+
+#include <poll.h>
 
 /* ---- start ---- */
 
@@ -101,6 +104,29 @@ static void test_a_crash_after_init_breaks_nothing(void)
     CHECK_INT(t->kinds[LUAS__KIND_CRASH], 10);
     CHECK_INT(t->kinds[LUAS__KIND_VALUE], 10);
     free(t);
+    luas__pool_close(pool);
+}
+
+/* The last event of a loop may be that the last worker has gone, while tasks wait for another one. */
+static void test_the_descriptor_tells_that_a_worker_is_to_be_replaced(void)
+{
+    luas__pool *pool = open_pool(1, serve);
+    luas__job *job = start_job(pool, &(luas__policy){0});
+    feed(pool, job, "k", 3);
+    feed(pool, job, "echo", 1);
+    luas__pool_seal(pool, job);
+    tally *t = calloc(1, sizeof *t);
+    CHECK(t != NULL);
+    CHECK(luas__pool_step(pool, 0, NULL) >= 0);
+    while (take_outcomes(pool, job, t), t->total < 4) {
+        CHECK_INT(poll(&(struct pollfd){.fd = pool->poller.fd, .events = POLLIN}, 1, 20000), 1);
+        sleep_ms(50); /* until all is there that the end of a worker brings */
+        CHECK(luas__pool_step(pool, 0, NULL) >= 0);
+    }
+    CHECK_INT(t->kinds[LUAS__KIND_CRASH], 3);
+    CHECK_INT(t->kinds[LUAS__KIND_VALUE], 1);
+    free(t);
+    luas__pool_drop(pool, job);
     luas__pool_close(pool);
 }
 
@@ -418,6 +444,7 @@ int main(void)
     RUN(test_workers_that_die_at_once_end_their_job);
     RUN(test_a_failing_init_is_reported_in_its_words);
     RUN(test_a_crash_after_init_breaks_nothing);
+    RUN(test_the_descriptor_tells_that_a_worker_is_to_be_replaced);
     RUN(test_populate_forks_all_and_work_only_what_it_needs);
     RUN(test_cancelled_while_queued);
     RUN(test_cancelled_while_running);
