@@ -10,6 +10,7 @@
 #include "fail.h"
 #include "handles.h"
 #include "inline_call.h"
+#include "kept_hook.h"
 #include "names.h"
 #include "pool_options.h"
 #include "serve.h"
@@ -22,41 +23,76 @@
 
 /* ---- the worker, once forked ---- */
 
-/* From here on this process is a worker. No error may leave this frame: below it is the stack
-   of the host. */
+/* What a worker reads of its pool's options. */
+typedef struct wishes {
+    int number;
+    size_t memory;
+    bool is_weighed;
+} wishes;
+
+/* Names the worker and takes over what it has inherited. Arguments: the options, the wishes. Returns init
+   and exit, each a function or nil. */
+static int prepare(lua_State *L)
+{
+    wishes *w = lua_touserdata(L, 2);
+    lua_settop(L, 1);
+    lua_getfield(L, 1, "memory");
+    w->memory = (size_t)lua_tointeger(L, -1);
+    w->is_weighed = lua_getfield(L, 1, "max_memory") != LUA_TNIL || w->memory > 0;
+    const char *name = lua_getfield(L, 1, "name") == LUA_TSTRING ? lua_tostring(L, -1) : "worker";
+    lua_pushfstring(L, "%s %d", name, w->number);
+    lua_setfield(L, LUA_REGISTRYINDEX, LUAS__WORKER_NAME_KEY);
+    luas__share_inherit(L, w->number);
+    luas__worker_end_prepare(L);
+    lua_getfield(L, 1, "init");
+    lua_getfield(L, 1, "exit");
+    return 2;
+}
+
+static int function_at(lua_State *L, int index)
+{
+    return lua_isfunction(L, index) ? index : 0;
+}
+
+/* From here on this process is a worker. No error may leave this frame, not even one for want of memory:
+   below it is the stack of the host, which would go on here a second time. */
 static int worker_main(void *host, luas__channel *channel)
 {
     luas__fork_point *at = host;
     lua_State *L = at->L;
+    wishes w = {.number = channel->worker};
+    if (!lua_checkstack(L, LUA_MINSTACK))
+        return EXIT_FAILURE;
+    luas__hook hook = luas__kept_hook_lift(L);
+    lua_pushcfunction(L, prepare);
     lua_getiuservalue(L, at->pool, LUAS__POOL_OPTIONS);
-    int options = lua_gettop(L);
-    lua_pushliteral(L, "init");
-    int init = lua_rawget(L, options) == LUA_TFUNCTION ? options + 1 : 0;
-    lua_pushliteral(L, "exit");
-    int exit = lua_rawget(L, options) == LUA_TFUNCTION ? options + 2 : 0;
-    lua_pushliteral(L, "memory");
-    lua_rawget(L, options);
-    size_t memory = (size_t)lua_tointeger(L, -1);
-    lua_pushliteral(L, "max_memory");
-    bool is_weighed = lua_rawget(L, options) != LUA_TNIL || memory > 0;
-    lua_pushliteral(L, "name");
-    const char *name = lua_rawget(L, options) == LUA_TSTRING ? lua_tostring(L, -1) : "worker";
-    lua_pushfstring(L, "%s %d", name, channel->worker);
-    lua_setfield(L, LUA_REGISTRYINDEX, LUAS__WORKER_NAME_KEY);
-    luas__share_inherit(L, channel->worker);
-    luas__worker_end_prepare(L);
+    lua_pushlightuserdata(L, &w);
+    int rc = lua_pcall(L, 2, 2, 0);
+    luas__kept_hook_put(L, hook);
+    if (rc != LUA_OK) {
+        luas__serve_fail(channel, lua_tostring(L, -1));
+        return EXIT_FAILURE;
+    }
+    int exit = lua_gettop(L);
     int status = luas__serve(L, channel, &(luas__serve_options){
-        .init = init, .exit = exit, .memory = memory, .is_weighed = is_weighed});
+        .init = function_at(L, exit - 1), .exit = function_at(L, exit),
+        .memory = w.memory, .is_weighed = w.is_weighed});
     if (status < 0)
         return EXIT_FAILURE;
     luas__worker_end(L, status);
 }
 
-/* Arguments: the function, the set of descriptors. */
+/* Arguments: the options, the set of descriptors. */
 static int survey(lua_State *L)
 {
-    luas__space_new(L, 0);
-    luas__class_scan(L, 1, lua_gettop(L), LUAS__SURVEY, lua_touserdata(L, 2));
+    static const char *const names[] = {"init", "exit"};
+    for (int i = 0; i < 2; i++) {
+        lua_settop(L, 2);
+        if (lua_getfield(L, 1, names[i]) != LUA_TFUNCTION)
+            continue;
+        luas__space_new(L, 0);
+        luas__class_scan(L, 3, 4, LUAS__SURVEY, lua_touserdata(L, 2));
+    }
     return 0;
 }
 
@@ -64,19 +100,14 @@ static int survey(lua_State *L)
    known, these are not kept: the workers would keep all that the host ever has open. */
 static void keep(void *host, luas__fd_set *kept)
 {
-    static const char *const names[] = {"init", "exit"};
     const luas__fork_point *at = host;
     lua_State *L = at->L;
-    int top = lua_gettop(L);
-    for (int i = 0; i < 2 && lua_checkstack(L, LUA_MINSTACK); i++) {
-        lua_getiuservalue(L, at->pool, LUAS__POOL_OPTIONS);
+    if (lua_checkstack(L, LUA_MINSTACK)) {
         lua_pushcfunction(L, survey);
-        lua_pushstring(L, names[i]);
-        if (lua_rawget(L, top + 1) == LUA_TFUNCTION) {
-            lua_pushlightuserdata(L, kept);
-            (void)lua_pcall(L, 2, 0, 0);
-        }
-        lua_settop(L, top);
+        lua_getiuservalue(L, at->pool, LUAS__POOL_OPTIONS);
+        lua_pushlightuserdata(L, kept);
+        if (lua_pcall(L, 2, 0, 0) != LUA_OK)
+            lua_pop(L, 1);
     }
     kept->is_partial = false;
 }

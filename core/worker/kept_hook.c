@@ -1,10 +1,7 @@
 /* See kept_hook.h. */
 #include "kept_hook.h"
 
-static struct {
-    lua_Hook f;     /* NULL: none */
-    int mask, count;
-} kept;
+static luas__hook kept;
 
 static const char hook_key = 'h'; /* in the registry: the function that debug.sethook has for it */
 
@@ -26,11 +23,26 @@ static void push_hook_function(lua_State *L)
     lua_remove(L, -2);
 }
 
+static luas__hook hook_of(lua_State *L)
+{
+    return (luas__hook){.f = lua_gethook(L), .mask = lua_gethookmask(L), .count = lua_gethookcount(L)};
+}
+
+luas__hook luas__kept_hook_lift(lua_State *L)
+{
+    luas__hook hook = hook_of(L);
+    lua_sethook(L, NULL, 0, 0);
+    return hook;
+}
+
+void luas__kept_hook_put(lua_State *L, luas__hook hook)
+{
+    lua_sethook(L, hook.f, hook.mask, hook.count);
+}
+
 void luas__kept_hook_keep(lua_State *L)
 {
-    kept.f = lua_gethook(L);
-    kept.mask = lua_gethookmask(L);
-    kept.count = lua_gethookcount(L);
+    kept = hook_of(L);
     push_hook_function(L);
     lua_rawsetp(L, LUA_REGISTRYINDEX, &hook_key);
 }
@@ -38,7 +50,7 @@ void luas__kept_hook_keep(lua_State *L)
 void luas__kept_hook_set(lua_State *L)
 {
     int top = lua_gettop(L);
-    lua_sethook(L, kept.f, kept.mask, kept.count);
+    luas__kept_hook_put(L, kept);
     if (kept.f != NULL && push_hook_functions(L)) {
         lua_pushthread(L);
         lua_rawgetp(L, LUA_REGISTRYINDEX, &hook_key);

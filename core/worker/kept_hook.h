@@ -14,6 +14,15 @@
 /* Registry of a host: true if its workers begin with the hook that it has when they are forked. */
 #define LUAS__KEPT_HOOK_ASKED_KEY "luas.kept_hook"
 
+typedef struct luas__hook {
+    lua_Hook f;     /* NULL: none */
+    int mask, count;
+} luas__hook;
+
+/* Takes away the hook of the thread and returns it; puts it back. Neither needs memory. */
+luas__hook luas__kept_hook_lift(lua_State *L);
+void luas__kept_hook_put(lua_State *L, luas__hook hook);
+
 /* Keeps the hook that is set now. */
 void luas__kept_hook_keep(lua_State *L);
 

@@ -58,6 +58,7 @@ typedef struct server {
     luas__surroundings *own, *around;   /* once init has run; for tasks from now on; NULL: not yet */
     int64_t surrounded;         /* the job whose tasks have had them; 0: none */
     const void *settings;       /* the table of those that were entered; NULL: none */
+    luas__hook hook;            /* of the host, until init has run */
 } server;
 
 /* ---- requests ---- */
@@ -371,6 +372,7 @@ static void announce(lua_State *L, luas__channel *c)
 static int serve_requests(lua_State *L)
 {
     server *s = lua_touserdata(L, STACK_SERVER);
+    luas__kept_hook_set(L);
     lua_pushvalue(L, 3);
     lua_newtable(L);
     lua_replace(L, 3); /* definitions; exit moved above it */
@@ -462,11 +464,23 @@ static int most_for(int inherited, const luas__serve_options *options)
     return inherited + more;
 }
 
+/* The host's hook is none of the worker's, unless that was asked for. */
+static void take_hook(lua_State *L)
+{
+    if (lua_getfield(L, LUA_REGISTRYINDEX, LUAS__KEPT_HOOK_ASKED_KEY) == LUA_TNIL)
+        lua_sethook(L, NULL, 0, 0);
+    lua_pop(L, 1);
+    luas__kept_hook_keep(L);
+    lua_sethook(L, NULL, 0, 0);
+}
+
 /* Returns the thread to serve in. Its stack is empty. So tracebacks begin with the task, and
    not with what the host was doing when it forked. */
 static int become_worker(lua_State *L)
 {
     server *s = lua_touserdata(L, 1);
+    luas__kept_hook_put(L, s->hook);
+    take_hook(L);
     lua_pushinteger(L, s->channel->worker);
     lua_setfield(L, LUA_REGISTRYINDEX, LUAS__WORKER_KEY);
     lua_pushnil(L); /* the host may itself be a worker or a process */
@@ -520,19 +534,8 @@ static void move_function(lua_State *from, lua_State *to, int index)
     lua_xmove(from, to, 1);
 }
 
-/* The host's hook is none of the worker's, unless that was asked for. */
-static void take_hook(lua_State *L)
-{
-    if (lua_getfield(L, LUA_REGISTRYINDEX, LUAS__KEPT_HOOK_ASKED_KEY) == LUA_TNIL)
-        lua_sethook(L, NULL, 0, 0);
-    lua_pop(L, 1);
-    luas__kept_hook_keep(L);
-    lua_sethook(L, NULL, 0, 0);
-}
-
 static int serve_in(lua_State *T, lua_State *L, server *s, const luas__serve_options *options)
 {
-    luas__kept_hook_set(T);
     luas__serving_catch_stop(T, s->channel->scoreboard);
     lua_pushcfunction(T, describe);
     lua_pushcfunction(T, serve_requests);
@@ -555,8 +558,7 @@ int luas__serve(lua_State *L, luas__channel *channel, const luas__serve_options 
 {
     int inherited = lua_gc(L, LUA_GCCOUNT);
     server s = {.channel = channel, .chunk.most = most_for(inherited, options),
-                .chunk.records = LUAS__RECORDS_INIT};
-    take_hook(L);
+                .chunk.records = LUAS__RECORDS_INIT, .hook = luas__kept_hook_lift(L)};
     rest_collector(L, inherited);
     /* Lines of several workers must not mix, whatever stdout is. */
     setvbuf(stdout, NULL, _IOLBF, BUFSIZ);
