@@ -97,7 +97,7 @@ helpers.each_interpreter(function(by)
                 out:close()
                 io.write "closed"
             ]])
-            assert.equal("closed", (sh.run(("timeout -s KILL 20 sh -c %s"):format(
+            assert.equal("closed", (sh.run(("timeout -s KILL " .. helpers.within(20) .. " sh -c %s"):format(
                 sh.quote(helpers.interpreters[by] .. " " .. path)))))
             os.remove(path)
         end)

@@ -2,6 +2,7 @@
 -- what stands there.
 
 local documents = require "tests.support.documents"
+local helpers = require "tests.support.helpers"
 local shell = require "tests.support.shell"
 
 local must, quote = shell.must, shell.quote
@@ -27,7 +28,7 @@ teardown(function() must("rm -rf " .. quote(folder)) end)
 
 -- Runs a line of sh where luas is installed.
 local function run(line)
-    return shell.run(("timeout -s KILL 60 sh -c %s"):format(quote(environment .. line)))
+    return shell.run(("timeout -s KILL " .. helpers.within(60) .. " sh -c %s"):format(quote(environment .. line)))
 end
 
 -- While f runs, a web server gives the files of the folder.

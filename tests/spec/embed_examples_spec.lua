@@ -1,6 +1,7 @@
 -- The examples of scripts/embed, built from outside of the tree as their first lines say, and by CMake; and servers
 -- in the event loops of Lua.
 
+local helpers = require "tests.support.helpers"
 local shell = require "tests.support.shell"
 
 local quote, must = shell.quote, shell.must
@@ -45,7 +46,7 @@ describe("the examples of embedding", function()
 
     -- The scripts that two of them name are in the tree.
     local function run(file)
-        return must(environment .. "timeout 60 " .. quote(file))
+        return must(("%stimeout %g %s"):format(environment, helpers.within(60), quote(file)))
     end
 
     for _, example in ipairs(examples) do
@@ -101,13 +102,13 @@ describe("a server in a loop of Lua", function()
                 end
                 local output = must(([[
                     out=$(mktemp) || exit 1
-                    LUA_CPATH=%s timeout 60 %s scripts/embed/http_%s.lua 0 16 >"$out" & server=$!
+                    LUA_CPATH=%s timeout %g %s scripts/embed/http_%s.lua 0 16 >"$out" & server=$!
                     until port=$(sed -n 's/^port //p' "$out") && [ -n "$port" ]; do
                         kill -0 $server || exit 1
                         sleep 0.02
                     done
-                    timeout 50 /usr/bin/python3 tests/support/http_client.py "$port" && wait $server && rm "$out"]]):format(
-                    quote(build .. "/?.so;;"), quote(interpreter), loop))
+                    timeout %g /usr/bin/python3 tests/support/http_client.py "$port" && wait $server && rm "$out"]]):format(
+                    quote(build .. "/?.so;;"), helpers.within(60), quote(interpreter), loop, helpers.within(50)))
                 assert.equal("20: 200 6765 8\n22: 200 17711 4\ncrash: 500 its worker exited with status 9 4\n", output)
             end)
         end

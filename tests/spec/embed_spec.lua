@@ -1,5 +1,6 @@
 -- The embedding examples, run as applications would run them.
 
+local helpers = require "tests.support.helpers"
 local shell = require "tests.support.shell"
 
 local quote, must = shell.quote, shell.must
@@ -14,7 +15,7 @@ local function with_script(example, text)
     if text then
         shell.write(folder .. "/scripts/embed/" .. example .. ".lua", text)
     end
-    local output, status = shell.run(("cd %s && timeout 60 %s"):format(
+    local output, status = shell.run(("cd %s && timeout " .. helpers.within(60) .. " %s"):format(
         quote(folder), quote(examples .. example)))
     must("rm -rf " .. quote(folder))
     return output, status

@@ -1,5 +1,6 @@
 -- The headers of the library are taken by every compiler without a word, and the one for C++ works.
 
+local helpers = require "tests.support.helpers"
 local shell = require "tests.support.shell"
 
 local quote, must = shell.quote, shell.must
@@ -53,7 +54,7 @@ describe("the headers", function()
             local output = folder .. "/wrapper"
             assert.equal("", compile(row[1], row[2], " -fno-exceptions", ("tests/support/cpp/wrapper.cpp -o %s -L%s -lluas -Wl,-rpath,%s"):format(
                 quote(output), quote(build), quote(build))))
-            assert.equal("ok\n", must("timeout 120 " .. quote(output)))
+            assert.equal("ok\n", must("timeout " .. helpers.within(120) .. " " .. quote(output)))
         end)
     end
 

@@ -309,7 +309,8 @@ describe("a signal while a script runs", function()
                         local file <close> = io.open("worker" .. i, "w")
                         file:write(process.current().pid)
                         file:close()
-                        if i == 2 then io.open("ready", "w"):close() end
+                        local other = io.open("worker" .. 3 - i)
+                        if other and other:read "n" then io.open("ready", "w"):close() end
                         while true do end
                     end, { 1, 2 }, { chunk = 1 })
                 end)

@@ -15,7 +15,7 @@ local NAP = "local function nap(s) os.execute('sleep ' .. s) end "
 local function watch(columns, script, how)
     how = how or {}
     local path = helpers.write_script(NAP .. script)
-    local text = sh.run(("timeout -s KILL 40 python3 tests/support/terminal.py %d %s env %s %s %s %s"):format(
+    local text = sh.run(("timeout -s KILL " .. helpers.within(40) .. " python3 tests/support/terminal.py %d %s env %s %s %s %s"):format(
         columns, how.actions or "", how.env or "TERM=xterm", how.program or helpers.program,
         how.options or "", path))
     os.remove(path)

@@ -395,7 +395,7 @@ onmessage = (e) => { document.getElementById("said").textContent += "frame " + e
                 report, width)
         end
         sh.write(outer, table.concat(frames))
-        local said = sh.run("timeout 100 chromium --headless --no-sandbox --disable-gpu --enable-logging=stderr"
+        local said = sh.run("timeout " .. helpers.within(100) .. " chromium --headless --no-sandbox --disable-gpu --enable-logging=stderr"
             .. " --window-size=1700,900 --virtual-time-budget=5000 --dump-dom file://" .. outer)
         os.remove(outer)
         return said

@@ -149,7 +149,7 @@ describe("with few processes", function()
     local function run(text, most)
         local path = helpers.write_script(text)
         sh.must("chmod 644 " .. path)
-        local output, status = sh.run(("timeout -s KILL 30 sh -c %s"):format(sh.quote(
+        local output, status = sh.run(("timeout -s KILL " .. helpers.within(30) .. " sh -c %s"):format(sh.quote(
             with_processes(most) .. " " .. sh.quote(helpers.program) .. " " .. path)))
         os.remove(path)
         return output, status

@@ -225,16 +225,23 @@ describe("what keeps a job's host as it was", function()
             os.remove(path)
             return list
         end
+        -- Tasks that `hold` end once the script has looked.
+        local gate = os.tmpname()
+        os.remove(gate)
+        local function hold() os.execute("until [ -e " .. gate .. " ]; do sleep 0.02; done") end
+        local cleanup <close> = setmetatable({}, { __close = function() os.remove(gate) end })
+        local function let_go() io.open(gate, "w"):close() end
     ]]
 
     it("is no worker, and gone when the job is", function()
         assert.are.equal("2\t3\t2\ttrue\n0\t0\t0\n", helpers.output(START .. FIND .. [[
             local p <close> = pool.new(2)
-            local future = p:map_async(function() os.execute "sleep 0.5" return look { 2, "old" } end,
-                { 1, 2 }, options)
+            local future = p:map_async(function() hold() return look { 2, "old" } end, { 1, 2 }, options)
             local stats = p:stats()
-            print(stats.workers, children(), stats.forks, future:get()[1] == "old old old file")
-            local deadline = os.time() + 10
+            local running = children()
+            let_go()
+            print(stats.workers, running, stats.forks, future:get()[1] == "old old old file")
+            local deadline = os.time() + 100
             while children() > 0 and os.time() < deadline do p:step(0.01) end
             print(children(), p:stats().workers, p:stats().crashes)
         ]]))
@@ -247,7 +254,7 @@ describe("what keeps a job's host as it was", function()
             table.move(items, 1, 60, 3, all)
             local future = p:map_async(function(x)
                 if x[1] > 0 then return look(x) end
-                os.execute "sleep 0.3"
+                hold()
             end, all, options)
             change()
             os.execute "sleep 0.1"
@@ -264,6 +271,7 @@ describe("what keeps a job's host as it was", function()
             end
             assert(#pids == 1, #pids)
             os.execute("kill -9 " .. pids[1])
+            let_go()
             local results, n, failures = future:get()
             for i = 3, n do note(results[i], failures[i]) end
             local old, new = seen["old old old file"] or 0, seen["new new new file"]
@@ -289,10 +297,10 @@ describe("what keeps a job's host as it was", function()
             p:map(function() os.execute "sleep 0.05" end, { 1, 2 })
             local known, more = {}, {}
             for _, pid in ipairs(others {}) do known[tonumber(pid)] = true end
-            local future = p:map_async(function() os.execute "sleep 0.5" return look { 2, "old" } end,
-                { 1, 2 }, options)
+            local future = p:map_async(function() hold() return look { 2, "old" } end, { 1, 2 }, options)
             for _, pid in ipairs(others(known)) do more[#more + 1] = pipes(pid) - before end
             table.sort(more)
+            let_go()
             print(table.unpack(more))
             future:get()
         ]]))

@@ -159,7 +159,7 @@ static void check_all_end(void end(void))
         be_host(end);
     close(life[1]);
     struct pollfd p = {.fd = life[0], .events = POLLIN};
-    CHECK_INT(poll(&p, 1, 10000), 1);
+    CHECK_INT(poll(&p, 1, (int)(within(10 * LUAS__SECOND) / LUAS__MS)), 1);
     CHECK_INT(read(life[0], &byte, 1), 0);
     close(life[0]);
     kill(host, SIGKILL);
