@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "array.h"
+#include "clock.h"
 #include "codec.h"
 #include "error.h"
 #include "fail.h"
@@ -176,6 +177,35 @@ static int chunk_take(lua_State *L)
 }
 
 /* ---- a host: tasks ---- */
+
+static bool is_scalar(lua_State *L, int index)
+{
+    int type = lua_type(L, index);
+    return type == LUA_TNUMBER || type == LUA_TSTRING || type == LUA_TBOOLEAN;
+}
+
+static int chunk_scalars(lua_State *L)
+{
+    enum { SOURCE = 1, LIST, MOST, LAST };
+    luaL_checktype(L, LIST, LUA_TTABLE);
+    lua_Integer n = (lua_Integer)lua_rawlen(L, LIST), most = luaL_checkinteger(L, MOST);
+    lua_Number last = luaL_checknumber(L, LAST);
+    bool is_time = true;
+    lua_settop(L, LAST);
+    while (n < most && is_time) {
+        lua_pushvalue(L, SOURCE);
+        lua_call(L, 0, LUA_MULTRET);
+        if (lua_gettop(L) != LAST + 1 || !is_scalar(L, LAST + 1)) {
+            lua_pushboolean(L, true);
+            lua_insert(L, LAST + 1);
+            return lua_gettop(L) - LAST;
+        }
+        lua_rawseti(L, LIST, ++n);
+        is_time = (lua_Number)luas__now() / 1e9 < last;
+    }
+    lua_pushboolean(L, false);
+    return 1;
+}
 
 static int chunk_cut(lua_State *L)
 {
@@ -448,6 +478,6 @@ static int chunk_next(lua_State *L)
 }
 
 const luaL_Reg luas__cluster_chunk_functions[] = {
-    {"feed", chunk_feed}, {"take", chunk_take}, {"cut", chunk_cut}, {"arguments", chunk_arguments},
+    {"scalars", chunk_scalars}, {"feed", chunk_feed}, {"take", chunk_take}, {"cut", chunk_cut}, {"arguments", chunk_arguments},
     {"outcomes", chunk_outcomes}, {"collect", chunk_collect}, {"next", chunk_next}, {NULL, NULL},
 };

@@ -10,6 +10,9 @@
  * A host:
  *   put(space, unchanged, items, from, to, star) -> tasks, n, defines     or these of the items before one
  *                                      that cannot be sent, and why that is so
+ *   scalars(source, list, most, last) -> is_other, ...     calls the source, and puts what it gives behind what
+ *                                      is in the list, until there are so many, or the time of core.now is `last`. Where
+ *                                      something else comes than one number, string or boolean: true, and that
  *   cut(tasks, at, most, bytes) -> at, n       behind at most so many of the tasks from offset `at` on, and
  *                                      with the one that passes so many bytes
  *   arguments(space, tasks, at) -> n, values...    of the task there; or nil, why

@@ -119,18 +119,18 @@ end
 -- Seconds after which a batch of a slow source ends.
 local LONGEST_PULL <const> = 0.005
 
--- Of these a later call of the source cannot change what an earlier one gave.
-local scalars <const> = { number = true, string = true, boolean = true }
-
--- What a source has given: scalars wait for others, and all else is encoded at once.
+-- What a source has given: scalars wait for others, as no later call of the source can change them, and all else is
+-- encoded at once.
 local Batch = {}
 Batch.__index = Batch
 
 function Batch:flush()
-    if self.waiting == 0 then return true end
-    local bytes, n, why = put(self.job, false, self.list, 1, self.waiting)
+    local list = self.list
+    if #list == 0 then return true end
+    self.list = {}
+    local bytes, n, why = put(self.job, false, list, 1, #list)
     self.parts[#self.parts + 1] = bytes
-    self.n, self.waiting = self.n + n, 0
+    self.n = self.n + n
     return not why, why
 end
 
@@ -138,11 +138,6 @@ local function give(self, indexed, ...)
     local n = select("#", ...)
     if n == 0 or (...) == nil then return false end
     if indexed then return give(self, false, select(2, ...)) end
-    if n == 1 and scalars[type(...)] then
-        self.waiting = self.waiting + 1
-        self.list[self.waiting] = ...
-        return true
-    end
     self:flush()
     local bytes, _, why = put(self.job, false, { pack(...) }, 1, 1, true)
     if why then check.fail(place(self.before + self.n + 1, why)) end
@@ -151,23 +146,27 @@ local function give(self, indexed, ...)
     return true
 end
 
+-- Its first value is an index, and no item.
+local function read_one(source) return true, core.call(source) end
+
 local function read_source(self, source, most, indexed)
     local last = core.now() + LONGEST_PULL
-    local function take(...)
+    local read = indexed and read_one or self.job.pool.tools.scalars
+    local function take(is_other, ...)
         self.job.in_source = false
         if self.job.dropped or self.job.pool.closed then return false end
-        return give(self, indexed, ...)
+        return not is_other or give(self, indexed, ...)
     end
-    while self.n + self.waiting < most and (self.n + self.waiting == 0 or core.now() < last) do
+    while self.n + #self.list < most and (self.n + #self.list == 0 or core.now() < last) do
         self.job.in_source = true
-        if not take(core.call(source)) then return false end
+        if not take(read(source, self.list, most - self.n, last)) then return false end
     end
     return true
 end
 
 function Job:pull(source, most, before, star, indexed)
     if star or not is_plain(self) then return inline.Job.pull(self, source, most, before, star, indexed) end
-    local batch = setmetatable({ job = self, list = {}, waiting = 0, parts = {}, n = 0, before = before }, Batch)
+    local batch = setmetatable({ job = self, list = {}, parts = {}, n = 0, before = before }, Batch)
     local lines
     local ok, raised = xpcall(read_source, function(value)
         lines = core.traceback(nil, 2)
