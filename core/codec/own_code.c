@@ -13,11 +13,16 @@ static bool is_module(const char *chunk)
     return m->name != NULL;
 }
 
+bool luas__own_code_is(const lua_Debug *ar)
+{
+    return *ar->what != 'C' && strncmp(ar->source, "@luas/", 6) == 0 && is_module(ar->source);
+}
+
 bool luas__own_code_runs(lua_State *L)
 {
     lua_Debug ar;
     for (int level = 0; lua_getstack(L, level, &ar) && lua_getinfo(L, "S", &ar); level++)
         if (*ar.what != 'C')
-            return strncmp(ar.source, "@luas/", 6) == 0 && is_module(ar.source);
+            return luas__own_code_is(&ar);
     return false;
 }

@@ -16,4 +16,7 @@ enum { LUAS__LEEWAY = 10000 };
 /* Called by a hook: does the innermost Lua function belong to the library? */
 bool luas__own_code_runs(lua_State *L);
 
+/* Is the function of a level the library's? `ar` is filled by lua_getinfo with "S". */
+bool luas__own_code_is(const lua_Debug *ar);
+
 #endif

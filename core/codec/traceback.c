@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "gc_hold.h"
+#include "own_code.h"
 
 /* So many of a deep stack are shown, as luaL_traceback does. */
 enum { FIRST = 10, LAST = 11 };
@@ -138,15 +139,50 @@ static void add_level(lua_State *L, luaL_Buffer *b, lua_Debug *ar)
         luaL_addstring(b, "\n\t(...tail calls...)");
 }
 
+/* ---- the library's levels ---- */
+
+/* Of a C function the next Lua function below decides: that has called it. */
+static bool is_own(lua_State *L, lua_Debug ar, int level, int past)
+{
+    lua_getinfo(L, "S", &ar);
+    while (*ar.what == 'C' && level + 1 < past) {
+        descend(L, &ar, &level, 1);
+        lua_getinfo(L, "S", &ar);
+    }
+    return luas__own_code_is(&ar);
+}
+
+/* The first level from which on something is shown, or `past`. */
+static int behind_own(lua_State *L, int level, int past)
+{
+    lua_Debug ar;
+    if (level >= past)
+        return past;
+    lua_getstack(L, level, &ar);
+    while (is_own(L, ar, level, past)) {
+        if (level + 1 >= past)
+            return past;
+        descend(L, &ar, &level, 1);
+    }
+    return level;
+}
+
+/* Is the message that of an error in the library? */
+static bool is_about_own(const char *message)
+{
+    return message != NULL && strncmp(message, "luas/", 5) == 0;
+}
+
 /* ---- all ---- */
 
-static void add_levels(lua_State *L, luaL_Buffer *b, int from, int past)
+static void add_levels(lua_State *L, luaL_Buffer *b, int from, int past, bool all)
 {
     lua_Debug ar;
     int level = from, skipped = past - from - FIRST - LAST;
     lua_getstack(L, level, &ar);
     while (level < past) {
-        add_level(L, b, &ar);
+        if (all || !is_own(L, ar, level, past))
+            add_level(L, b, &ar);
         if (skipped > 1 && level == from + FIRST - 1) {
             descend(L, &ar, &level, skipped);
             lua_pushfstring(L, "\n\t...\t(skipping %d levels)", skipped - 1); /* so Lua counts */
@@ -164,6 +200,9 @@ static int push(lua_State *L)
     luaL_Buffer b;
     int from = (int)lua_tointeger(L, 2), below = (int)lua_tointeger(L, 3);
     int past = luas__traceback_levels(L) - below;
+    bool all = is_about_own(lua_tostring(L, 1));
+    if (!all)
+        from = behind_own(L, from, past);
     luaL_buffinit(L, &b);
     if (lua_isstring(L, 1)) {
         lua_pushvalue(L, 1);
@@ -172,7 +211,7 @@ static int push(lua_State *L)
     }
     luaL_addstring(&b, "stack traceback:");
     if (from < past)
-        add_levels(L, &b, from, past);
+        add_levels(L, &b, from, past, all);
     luaL_pushresult(&b);
     return 1;
 }

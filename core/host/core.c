@@ -131,7 +131,14 @@ static int core_length(lua_State *L)
 
 static int core_traceback(lua_State *L)
 {
-    luas__traceback_push(L, lua_tostring(L, 1), (int)luaL_optinteger(L, 2, 1), 0);
+    luas__traceback_push(L, lua_tostring(L, 1), (int)luaL_optinteger(L, 2, 1), (int)luaL_optinteger(L, 3, 0));
+    return 1;
+}
+
+/* The levels of the stack, without that of this function. */
+static int core_levels(lua_State *L)
+{
+    lua_pushinteger(L, luas__traceback_levels(L) - 1);
     return 1;
 }
 
@@ -228,6 +235,7 @@ static const luaL_Reg functions[] = {
     {"guard", luas__inline_call}, {"stop", luas__inline_call_stop},
     {"stopped", luas__inline_call_stopped}, {"describe", luas__inline_call_describe}, {"try", luas__inline_call_try},
     {"traceback", core_traceback},
+    {"levels", core_levels},
     {"watch", luas__table_watch}, {"same", luas__table_watch_same},
     {"baseline", luas__baseline_make}, {"baseline_of_state", luas__baseline_of_state},
     {"is_at_baseline", luas__baseline_compare_is_same}, {"note_changes", luas__baseline_compare_note},

@@ -23,7 +23,9 @@
  *   core.at_end(f)                  the program calls f() when a script has ended well, and
  *                                   before it closes the state; a worker f(true) before
  *                                   it ends
- *   core.traceback(message or nil, level)   as debug.traceback, quick where the stack is deep
+ *   core.traceback(message or nil, level [, below])   as debug.traceback, without levels of the library
+ *                                   and the `below` outermost ones (traceback.h)
+ *   core.levels() -> n              of the stack, with that of the caller
  *   core.call(f, ...) -> f's results        An error of level 2 in f names no line of the library,
  *                        wherever f is called.
  *   core.caller() -> "file:line: "  of the script that called, or ""

@@ -342,9 +342,10 @@ static int read_source(lua_State *L)
     return 1;
 }
 
+/* Its upvalue says how many levels are below the source. */
 static int note_traceback(lua_State *L)
 {
-    luas__traceback_push(L, NULL, 1, 0);
+    luas__traceback_push(L, NULL, 1, (int)lua_tointeger(L, lua_upvalueindex(1)));
     lua_rawsetp(L, LUA_REGISTRYINDEX, &pull_traceback_key);
     return 1;
 }
@@ -379,7 +380,8 @@ static int job_pull(lua_State *L)
     h->in_source = false;
     lua_pushnil(L);
     lua_rawsetp(L, LUA_REGISTRYINDEX, &pull_traceback_key);
-    lua_pushcfunction(L, note_traceback);
+    lua_pushinteger(L, luas__traceback_levels(L) + 1); /* and that of read_source */
+    lua_pushcclosure(L, note_traceback, 1);
     lua_pushcfunction(L, read_source);
     for (int i = 1; i <= PULL_MODULES; i++)
         lua_pushvalue(L, i);

@@ -168,8 +168,9 @@ function Job:pull(source, most, before, star, indexed)
     if star or not is_plain(self) then return inline.Job.pull(self, source, most, before, star, indexed) end
     local batch = setmetatable({ job = self, list = {}, parts = {}, n = 0, before = before }, Batch)
     local lines
+    local below = core.levels() + 1 -- and xpcall
     local ok, raised = xpcall(read_source, function(value)
-        lines = core.traceback(nil, 2)
+        lines = core.traceback(nil, 2, below)
         return value
     end, batch, source, most, indexed)
     local in_source = self.in_source

@@ -277,11 +277,13 @@ function Future:cancel()
     return true
 end
 
--- Adds the traceback down to the callback. An error that was raised to stop the task that
--- runs here, or the script, does not belong to the callback: `call_back` raises it again.
-local function describe(raised)
-    if core.stopped(raised) then return { stop = raised } end
-    return (traceback(tostring(raised), 2):gsub("\n%s*%[C%]: in function 'xpcall'.*", ""))
+-- Gives a message handler, which adds the traceback down to the callback. An error that was raised to
+-- stop the task that runs here, or the script, does not belong to the callback: `call_back` raises it again.
+local function describe(below)
+    return function(raised)
+        if core.stopped(raised) then return { stop = raised } end
+        return traceback(tostring(raised), 2, below)
+    end
 end
 
 local function call_back(self, callback)
@@ -291,7 +293,7 @@ local function call_back(self, callback)
         return
     end
     resolve(self)
-    local ok, message = xpcall(callback, describe, self)
+    local ok, message = xpcall(callback, describe(core.levels() + 1), self)
     core.called()
     if ok then return end
     if type(message) == "table" then error(message.stop, 0) end

@@ -168,7 +168,7 @@ local function pull_one(self, source, index, star, indexed)
 end
 
 function Job:pull(source, most, before, star, indexed)
-    local n, more, lines = 0, true, nil
+    local n, more, lines, below = 0, true, nil, core.levels() + 1 -- and xpcall
     local ok, raised = xpcall(function()
         local last = now() + LONGEST_PULL
         while n < most and more and (n == 0 or now() < last) do
@@ -176,7 +176,7 @@ function Job:pull(source, most, before, star, indexed)
             if more then n = n + 1 end
         end
     end, function(value)
-        lines = traceback(nil, 2)
+        lines = traceback(nil, 2, below)
         return value
     end)
     if ok then return n, more end

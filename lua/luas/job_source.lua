@@ -75,7 +75,7 @@ end
 function Job:cut_short(had)
     local raised = self.raised
     return raised and outcome.cut_short(raised.who, raised.value,
-        raised.traceback and outcome.source_lines(raised.traceback), had)
+        raised.traceback and outcome.own_lines(raised.traceback), had)
 end
 
 --- Has its stream nothing to read now?

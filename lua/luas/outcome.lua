@@ -148,14 +148,11 @@ function M.place_of_call()
     return core.caller():match "^(.*): $"
 end
 
---- A traceback without the engine's frames; nil if nothing is left.
+--- A traceback without the engine's outermost frames; nil if nothing is left.
 ---@param traceback string
 ---@return string?
 function M.own_lines(traceback)
     local n = 1
-    traceback = traceback:gsub("\n%s*luas/reduce%.lua:[^\n]*", ""):gsub("\n%s*luas/search%.lua:[^\n]*", "")
-    traceback = traceback:gsub("\n%s*luas/cluster_task%.lua:[^\n]*", "")
-    traceback = traceback:gsub("\n%s*%[C%]: in function 'luas%.core%.%l+_?%l*'", "")
     while n > 0 do traceback, n = traceback:gsub("\n%s*%[C%]: in %?$", "") end
     traceback = traceback:gsub("\n%s*%[C%]: in function 'xpcall'$", "")
     return traceback ~= "" and traceback or nil
@@ -210,16 +207,6 @@ function M.cut_short(who, value, traceback, had)
         call = so_far,
         n = had.n, results = had.results, failures = had.failures,
     }
-end
-
---- A traceback from a source: without the frames of the call that reads it.
----@param traceback string
----@return string
-function M.source_lines(traceback)
-    local n, cut = 1, traceback:find "\n%s*luas/[%l_]+%.lua:"
-    traceback = traceback:sub(1, cut and cut - 1)
-    while n > 0 do traceback, n = traceback:gsub("\n%s*%[C%]: in [^\n]*$", "") end
-    return traceback
 end
 
 --- Is this value an outcome?

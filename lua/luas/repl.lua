@@ -24,7 +24,6 @@ local globals, stdin, stdout, stderr = _G, io.stdin, io.stdout, io.stderr
 
 local HISTORY = 1000
 local LONG <const> = 1 -- seconds
-local THIS_FILE = "\n\t" .. debug.getinfo(1, "S").short_src .. ":"
 
 local repl = {}
 
@@ -185,13 +184,23 @@ local function with_locals(session, chunk, text)
     return known or chunk
 end
 
+-- A nil comes before the values: else the expression would be a tail call, and what it raises could not
+-- name its line. `run_statement` drops that nil.
+local function compile_expression(session, chunk, expression)
+    local text = "return nil, " .. expression
+    local called = load(text, "=stdin", "t")
+    if not called then return chunk end -- there is no value: a comment, or nothing
+    session.behind_nil = with_locals(session, called, text)
+    return session.behind_nil
+end
+
 -- Returns the chunk; or nil, the message, and whether further lines could complete it.
 local function compile(session, text)
     local asked = ask_for_help(session, text)
     if asked then return asked end
     local expression = match(text, "^=(.*)$") or text
     local chunk, reason = load("return " .. expression, "=stdin", "t")
-    if chunk then return with_locals(session, chunk, "return " .. expression) end
+    if chunk then return compile_expression(session, chunk, expression) end
     if expression ~= text then return nil, reason, unfinished(reason, text) end
     local statement, message = load(text, "=stdin", "t")
     if statement then return with_locals(session, statement, text) end
@@ -230,10 +239,10 @@ local function object_text(err)
     return format("(error object is a %s value)", type(err))
 end
 
--- Removes the frames below the statement: they belong to the prompt and to `call`.
-local function without_prompt(text, from)
-    local own = find(text, THIS_FILE, from, true)
-    return own and gsub(sub(text, 1, own - 1), "\n\t%[C%]: in [^\n]*$", "") or text
+-- Removes the frames below the statement: they belong to the program.
+local function without_program(text, from)
+    local own = find(text, "\n\t%[C%]: in %?$", from)
+    return own and without_program(sub(text, 1, own - 1), from) or text
 end
 
 -- The message of Ctrl-C needs no traceback. In an inline task it comes with that of the task.
@@ -246,7 +255,7 @@ local function explain(err)
         local text = object_text(err)
         return interruption(text) or text
     end
-    return interruption(err) or without_prompt(traceback(tostring(err), 2), #tostring(err))
+    return interruption(err) or without_program(traceback(tostring(err), 2), #tostring(err))
 end
 
 -- What imap gives, typed alone, and what says how it can be used.
@@ -294,10 +303,11 @@ end
 
 local function run_statement(session, chunk)
     local began = now()
+    local first = chunk == session.behind_nil and 3 or 2
     local results = pack(session.call(chunk, explain))
     if results[1] then
-        if results[2] ~= nil then session.top:set("_", results[2]) end
-        local values = { n = results.n - 1, unpack(results, 2, results.n) }
+        if results[first] ~= nil then session.top:set("_", results[first]) end
+        local values = { n = results.n - first + 1, unpack(results, first, results.n) }
         results = pack(session.call(function() show(values) end, explain))
     end
     if not results[1] then

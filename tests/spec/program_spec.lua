@@ -338,6 +338,13 @@ describe("a signal while a script runs", function()
         assert.are.equal(1, status)
     end)
 
+    it("shows the script's frames of an error, and none of the library's", function()
+        sh.write(dir .. "/wrong.lua", "local function f() pool.map(print, 5) end\nf()\n")
+        local _, err = shell "$PROG wrong.lua"
+        assert.matches("wrong.lua:1: bad argument #2 to 'map' [^\n]*\nstack traceback:\n\twrong.lua:1: in local 'f'\n"
+            .. "\twrong.lua:2: in main chunk\n\t%[C%]: in %?\n$", err)
+    end)
+
     it("is known by its status when the script adds to the message", function()
         local _, err, status = interrupt(
             "local ok, e = pcall(function() " .. READY .. "while true do end end)\nerror('mapping: ' .. e, 0)", "INT")

@@ -62,6 +62,37 @@ describe("the prompt through a pipe", function()
         }, "\n"), session("function f() error('oops') end", "f() f()", "1"))
     end)
 
+    it("shows none of the library's frames, whatever was wrong with a call", function()
+        for _, call in ipairs {
+            "pool.map(1)", "pool.map(print, 5)", "pool.map(print, {1}, {tmeout = 1})", "pool.map(print, {1}, {timeout = 'x'})",
+            "pool.starmap(print, {1})", "pool.imap(print)", "pool.imap_unordered(1)", "pool.each(1)", "pool.reduce(print, {1})",
+            "pool.apply(1)", "pool.apply_async(1)", "pool.map_async(1)", "pool.starmap_async(1)", "pool.broadcast(1)", "pool.find(1)",
+            "pool.any(1)", "pool.all(1)", "pool.filter(1)", "pool.map_pairs(1)", "pool.wait_any(1)", "pool.wait_all {1}",
+            "pool.with {x = 1}", "pool.iter(1)", "pool.values(1)", "pool.range 'a'", "pool.lines '/no/such'", "pool.blocks({}, {block = -1})",
+            "pool.files '/no/such'", "pool.zip(1)", "pool.product(1)", "pool.new(-1)", "pool.configure {x = 1}", "pool.resize 'x'",
+            "pool.step 'x'", "pool:map()", "process.spawn(1)", "process.new {target = 1}", "shared.queue(-1)", "shared.lock(1)",
+            "shared.semaphore 'x'", "shared.condition(1)", "shared.barrier(0)", "shared.value 'x'", "shared.array 'x'", "shared.table(1)",
+            "pool.new(0):map(1)", "pool.map(math.abs, {1}, {progress = function() error 'cb' end})",
+        } do
+            local said = session(call)
+            assert.is_truthy(said:find "^> [^\n]*\nstack traceback:\n\tstdin:1: in main chunk\n$", call .. "\n" .. said)
+            if not said:find("/no/such", 1, true) then assert.matches("^> stdin:1: ", said) end
+        end
+    end)
+
+    it("shows none of them below a source, a callback or a task either", function()
+        local source = session("pool.map(print, function() pool.range 'a' end)")
+        assert.matches("\nstack traceback:\n\tstdin:1: in function <stdin:1>\ncalled from stdin:1\n$", source)
+        local callback = session("f = pool.apply_async(print)", "f:wait()",
+            "f:on_done(function() xpcall(error, print, 'mine') pool.range 'a' end) nil") -- the prompt is the innermost caller
+        assert.is_nil(callback:find("luas/", 1, true))
+        for _, workers in ipairs { 0, 1 } do
+            local task = session(("pool.new(%d):map(function(x) pool.range 'a' end, {1})"):format(workers))
+            assert.matches("bad argument #1 to 'range'[^\n]*\n[^\n]*stack traceback:\n\tstdin:1: in function <stdin:1>\n", task)
+            assert.is_nil(task:find("luas/", 1, true))
+        end
+    end)
+
     it("shows what error objects hold or say", function()
         assert.are.equal('> raised {1, code = "E5"}\n> mine\n> (error object is a nil value)\n', session("error{1, code = 'E5'}",
             "error(setmetatable({}, {__tostring = function() return 'mine' end}))", "error()"))
