@@ -131,6 +131,13 @@ static void test_bound_thread(void)
 
 /* ---- stacks ---- */
 
+/* musl has no setcontext: a child goes on in the stack that it has. */
+#ifdef __GLIBC__
+enum { CHANGES_STACKS = 1 };
+#else
+enum { CHANGES_STACKS = 0 };
+#endif
+
 static size_t use_stack(size_t bytes)
 {
     volatile char page[1 << 12];
@@ -177,9 +184,11 @@ static void test_nested_stack(void)
 
 int main(void)
 {
-    test_stack();
-    run(test_stack, 1 << 17);
-    run(test_nested_stack, 1 << 17);
+    if (CHANGES_STACKS) {
+        test_stack();
+        run(test_stack, 1 << 17);
+        run(test_nested_stack, 1 << 17);
+    }
     run(test_policies, 0);
     run(test_nice, 0);
     run(test_deadline, 0);
