@@ -63,8 +63,23 @@ void luas__line_draw(luas__line *l, const char *text, size_t len)
     pthread_mutex_unlock(&l->lock);
 }
 
+static const luas__line_typed *_Atomic typed;
+
+void luas__line_set_typed(const luas__line_typed *t)
+{
+    atomic_store(&typed, t);
+}
+
+bool luas__line_has_typed(void)
+{
+    return atomic_load(&typed) != NULL;
+}
+
 void luas__line_lift(luas__line *l)
 {
+    const luas__line_typed *t = atomic_load(&typed);
+    if (t != NULL)
+        t->lift();
     if (l == NULL)
         return;
     pthread_mutex_lock(&l->lock);
@@ -73,9 +88,11 @@ void luas__line_lift(luas__line *l)
 
 void luas__line_lower(luas__line *l)
 {
-    if (l == NULL)
-        return;
-    if (l->len > 0)
+    const luas__line_typed *t = atomic_load(&typed);
+    if (l != NULL && l->len > 0)
         show(l->text, l->len);
-    pthread_mutex_unlock(&l->lock);
+    if (l != NULL)
+        pthread_mutex_unlock(&l->lock);
+    if (t != NULL)
+        t->lower();
 }

@@ -8,6 +8,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 typedef struct luas__line {
@@ -29,5 +30,15 @@ void luas__line_draw(luas__line *l, const char *text, size_t len);
 /* Call them before and after other text is written to the terminal. The line may be NULL. */
 void luas__line_lift(luas__line *l);
 void luas__line_lower(luas__line *l);
+
+/* What a person types at a prompt is at the bottom, too. From then on lift and lower call these, on
+   any thread. They are set once. */
+typedef struct luas__line_typed {
+    void (*lift)(void);
+    void (*lower)(void);
+} luas__line_typed;
+
+void luas__line_set_typed(const luas__line_typed *typed);
+bool luas__line_has_typed(void);
 
 #endif

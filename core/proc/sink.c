@@ -161,10 +161,12 @@ void luas__sink_flush_all(luas__sinks *all, int i, luas__poller *poller)
     luas__sink *s = &all->of[i];
     if (s->text.len == 0)
         return;
-    luas__line *line = all->line != NULL && isatty(s->target) ? all->line : NULL;
-    luas__line_lift(line);
+    bool beside = (all->line != NULL || luas__line_has_typed()) && isatty(s->target);
+    if (beside)
+        luas__line_lift(all->line);
     flush(s, poller, LUAS__SINK_KEY(i));
-    luas__line_lower(line);
+    if (beside)
+        luas__line_lower(all->line);
 }
 
 /* As long as something is read in each moment, it waits for another moment. */

@@ -202,6 +202,7 @@ static const char *edit_line(editor *ed, int *length)
 
     memset(&ed->partial, 0, sizeof ed->partial);
     ed->keyboard.dropped = false;
+    ed->keyboard.prompt = ed->prompt;
     luas__keyboard_take(&ed->keyboard);
     lib.el_set(ed->el, EL_PREP_TERM, 1); /* before the prompt is seen */
     put_mode(LUAS__PASTE_ON);

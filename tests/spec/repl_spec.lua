@@ -370,6 +370,22 @@ describe("the prompt on a terminal", function()
         await("\n3\n>$")
     end)
 
+    it("puts what the background prints above the line that is typed, which is drawn again", function()
+        start(nil, "-j 2")
+        enter("pool.configure {output = 'tag'}")
+        enter("f = pool.apply_async(function() while not io.open('" .. dir .. "/go') do os.execute 'sleep 0.1' end print 'from behind' end)")
+        await("/go.*>$")
+        type_text("'typed " .. ("x"):rep(90) .. "'") -- it takes two rows
+        await("x'$")
+        shell.write(dir .. "/go", "")
+        await("%] from behind\n> 'typed x+\nx+'$")
+        keys("Enter")
+        await("%] from behind\n> 'typed x+\nx+'\n\"typed x+\nx+\"\n>$")
+        assert.are.equal(1, select(2, screen():gsub("from behind\n", "")))
+        assert.are.equal(1, select(2, screen():gsub("> 'typed", "")))
+        shell.must("rm " .. dir .. "/go")
+    end)
+
     it("looks for lines that begin like the one that is typed", function()
         start()
         enter("first = 1")
@@ -424,6 +440,7 @@ describe("the prompt on a terminal", function()
     } do
         it("ends " .. name .. " at the second Ctrl-C, and keeps the session", function()
             start(nil, "-j 2")
+        enter("pool.configure {output = 'tag'}")
             enter("a = 42 print('running') " .. loop)
             await("\nrunning$")
             keys("C-c")
@@ -437,6 +454,7 @@ describe("the prompt on a terminal", function()
 
     it("stops a map at Ctrl-C, and the pool maps on", function()
         start(nil, "-j 2")
+        enter("pool.configure {output = 'tag'}")
         enter("print(#pool.map(function(x) return x end, {1, 2}), 'ready')")
         await("\n2 +ready\n>$")
         enter("pool.map(function(x) while x > 1 do end return x end, {1, 2, 3, 4})")
@@ -477,6 +495,7 @@ describe("the prompt on a terminal", function()
 
     it("holds a session of forty inputs, with pastes, resizes and Ctrl-C", function()
         start(nil, "-j 2")
+        enter("pool.configure {output = 'tag'}")
         for i, step in ipairs(long_session) do
             tmux "clear-history"
             if type(step[1]) == "function" then step[1]() else enter(step[1]) end
