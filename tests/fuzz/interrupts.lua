@@ -87,6 +87,10 @@ local function quote(word) return "'" .. word:gsub("'", "'\\''") .. "'" end
 local RUN <const> = [[
 run() { # number, seconds, program, script
     env --default-signal=INT LUA_CPATH="${LUA_CPATH:-build/?.so;;}" $3 $4 >$4.$1.out 2>&1 & pid=$!
+    # Until then it ignores the signal, as all do that a shell has put into the background.
+    until case $(readlink /proc/$pid/exe) in *lua*) ;; *) false ;; esac; do
+        kill -0 $pid || break
+    done
     sleep $2
     kill -INT $pid
     left=%d
