@@ -40,7 +40,8 @@
  * scripts that are given descriptors by number. Before a fork the streams of stdio are flushed as
  * far as that does not wait for a thread or a reader; workers do not print what is left.
  *
- * What forks: luas_prepare, or without it the first luas_pool_open; calls of luas_openlibs' modules;
+ * What forks: luas_prepare, or without it the first luas_pool_open, unless start is
+ * LUAS_START_EXEC; calls of luas_openlibs' modules;
  * and where workers cannot come from a zygote (keep_files; two zygotes have died; another system
  * than Linux with glibc) luas_pool_open, luas_submit, luas_submit_call, luas_map, luas_cancel,
  * luas_next and luas_wait, in the thread that calls them. None of them takes a lock of the
@@ -275,6 +276,9 @@ typedef enum luas_output {
    calls itself. */
 typedef void luas_line(void *data, int worker, int stream, const char *line, size_t len);
 
+/* What workers are: forked from a zygote; or each a fresh program, `luas --worker`. */
+typedef enum luas_start { LUAS_START_ZYGOTE, LUAS_START_EXEC } luas_start;
+
 typedef enum luas_retry { LUAS_RETRY_CRASHES, LUAS_RETRY_ERRORS, LUAS_RETRY_ANY } luas_retry;
 
 typedef struct luas_options {
@@ -326,6 +330,9 @@ typedef struct luas_options {
                                "worker" */
     double grace;           /* seconds that a call has when it is told to stop, before its worker is
                                killed; 0: half a second; negative: none */
+    luas_start start;       /* see luas_pool_open */
+    const char *program;    /* with LUAS_START_EXEC: the path of the program luas; NULL: the one that
+                               was installed with this library, or one in PATH */
 } luas_options;
 
 typedef enum luas_kind {
@@ -415,6 +422,13 @@ LUAS_API int luas_prepare(void);
  * *pool is NULL and nothing is left running: -errno if the script cannot be read, LUAS_ESCRIPT if
  * it does not compile. If the zygote dies another one is made, once; after that the application
  * forks workers itself. LUAS_EVENT_ZYGOTE tells of that.
+ *
+ * With LUAS_START_EXEC nothing is forked: each worker is a fresh program, a child of the application,
+ * started by posix_spawn. That costs the same however large the application is, with luas_prepare or
+ * without, and needs no room for a copy of it. A worker has nothing of the application's memory, another
+ * address layout, and no descriptors but 0 to 2. setup and keep_files are LUAS_EINVAL. -ENOENT: the
+ * program is not there; LUAS_EPROTO: it is of another version. `why` says which. Starting one
+ * takes some milliseconds, which is several times what a zygote needs.
  *
  * If setup or the script fails in each worker, each call that was submitted has an outcome
  * that says so. After that luas_next and luas_submit return LUAS_EBROKEN. If it was run by

@@ -48,6 +48,7 @@ CALLS_UP = {
     ("core/pool/state.h", "main"): "worker/, by way of host/: what a forked worker runs",
     ("core/proc/stack.c", "body"): "pool/spawner.c: what goes on in another stack",
     ("core/pool/state.h", "bear"): "host/: has the quiet process fork a zygote",
+    ("core/pool/state.h", "launch"): "host/: starts a fresh program",
     ("core/pool/state.h", "hear"): "an application: what workers print",
     ("core/proc/sink.h", "hear"): "the same",
     ("core/pool/quiet.c", "main"): "host/: what such a zygote runs",

@@ -29,6 +29,24 @@ void luas__cpus_unbind(void)
 #endif
 }
 
+void luas__cpus_give(unsigned char bytes[LUAS__CPUS_SIZE])
+{
+    memset(bytes, 0, LUAS__CPUS_SIZE);
+#ifdef __linux__
+    memcpy(bytes, &at_load, sizeof at_load < LUAS__CPUS_SIZE ? sizeof at_load : LUAS__CPUS_SIZE);
+#endif
+}
+
+void luas__cpus_take(const unsigned char bytes[LUAS__CPUS_SIZE])
+{
+#ifdef __linux__
+    memcpy(&at_load, bytes, sizeof at_load < LUAS__CPUS_SIZE ? sizeof at_load : LUAS__CPUS_SIZE);
+#else
+    (void)bytes;
+#endif
+    luas__cpus_unbind();
+}
+
 static int by_affinity(void)
 {
 #ifdef __linux__

@@ -10,4 +10,9 @@ int luas__cpus_count(void);
    that was bound to some of them passes that on to its children otherwise. */
 void luas__cpus_unbind(void);
 
+/* These CPUs, as bytes; and in a program that was given such bytes: unbinds to them, from now on. */
+enum { LUAS__CPUS_SIZE = 128 };
+void luas__cpus_give(unsigned char bytes[LUAS__CPUS_SIZE]);
+void luas__cpus_take(const unsigned char bytes[LUAS__CPUS_SIZE]);
+
 #endif

@@ -107,6 +107,14 @@ static int cluster_define(lua_State *L)
     return call_refusing(L, define);
 }
 
+static int cluster_define_here(lua_State *L)
+{
+    luaL_checkany(L, 1);
+    lua_settop(L, 1);
+    push_scratch(L);
+    return define(L);
+}
+
 /* Arguments: space or nil, whether it is unchanged, values, scratch. */
 static int pack(lua_State *L)
 {
@@ -252,6 +260,6 @@ static int cluster_keep_shared(lua_State *L)
 }
 
 const luaL_Reg luas__cluster_pack_functions[] = {
-    {"define", cluster_define}, {"pack", cluster_pack}, {"put", cluster_put}, {"open", cluster_open},
+    {"define", cluster_define}, {"define_here", cluster_define_here}, {"pack", cluster_pack}, {"put", cluster_put}, {"open", cluster_open},
     {"pack_plain", cluster_pack_plain}, {"unpack", cluster_unpack}, {"keep_shared", cluster_keep_shared}, {"sum", cluster_sum}, {NULL, NULL},
 };

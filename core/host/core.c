@@ -9,6 +9,7 @@
 #include "cluster_handle.h"
 #include "cpus.h"
 #include "fail.h"
+#include "fresh_pool.h"
 #include "handles.h"
 #include "inline_call.h"
 #include "job_handle.h"
@@ -242,7 +243,7 @@ static const luaL_Reg functions[] = {
     {"tell", core_tell}, {"check", core_check}, {"call", core_call}, {"length", core_length},
     {"check_list", luas__feed_check_list}, {"report", luas__fail_report}, {"caller", core_caller},
     {"ends_alone", core_ends_alone}, {"at_end", core_at_end},
-    {"reporter", luas__fail_reporter}, {"called", core_called}, {"text_tools", luas__printer_tools}, {"cluster_tools", luas__cluster_handle_tools},
+    {"reporter", luas__fail_reporter}, {"called", core_called}, {"fresh_program", luas__fresh_pool_program}, {"text_tools", luas__printer_tools}, {"cluster_tools", luas__cluster_handle_tools},
     {"each_record", luas__printer_each_record}, {"joining", luas__share_joining}, {"journal", luas__journal_handle_tools}, {NULL, NULL},
 };
 

@@ -49,6 +49,8 @@
  *   core.text_tools() -> table      what few scripts need: text_handle.h, tree_handle.h, fields.h, printer.h
  *   core.cluster_tools() -> table   what pools over many machines need: cluster_handle.h, cluster_pack.h
  *
+ *   core.fresh_program(path or nil) -> path or nil, why   fresh_pool.h
+ *
  *   P:job(policy or fields) -> J    start a job
  *   P:step([seconds [, again]]) -> happened, forked     drive once: did anything
  *                                   happen, and were workers forked whose modules

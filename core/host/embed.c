@@ -14,6 +14,7 @@
 #include "clock.h"
 #include "cpus.h"
 #include "embed_events.h"
+#include "embed_launch.h"
 #include "embed_shared.h"
 #include "error.h"
 #include "pool_options.h"
@@ -92,11 +93,14 @@ static int listen(luas_pool *p, const luas_options *o)
 }
 
 /* Workers that keep the application's files are forked by it. Where no quiet process can be had
-   all workers are. */
+   all workers are, but for those that are fresh programs. */
 static int open_engine(luas_pool *p, luas__pool_options *options, const luas_options *o)
 {
+    bool is_fresh = o->start == LUAS_START_EXEC;
     luas__serving_watch_forks();
-    p->is_quiet = !o->keep_files && luas__embed_worker_hold() == 0;
+    options->launch = is_fresh ? luas__embed_launch : NULL;
+    options->launcher = &p->kit;
+    p->is_quiet = !o->keep_files && !is_fresh && luas__embed_worker_hold() == 0;
     options->bear = p->is_quiet ? luas__embed_worker_bear : NULL;
     options->bearer = &p->kit;
     return luas__pool_open(&p->pool, options);
@@ -140,7 +144,7 @@ static int open_pool(luas_pool **pool, const luas_options *o, luas__buffer *why)
 static bool are_valid(const luas_options *o)
 {
     return (o->script != NULL || o->source != NULL) && o->timeout >= 0 && o->retries >= 0
-        && (unsigned)o->retry_on <= LUAS_RETRY_ANY && o->retry_delay >= 0 && !isnan(o->grace)
+        && (unsigned)o->retry_on <= LUAS_RETRY_ANY && (unsigned)o->start <= LUAS_START_EXEC && o->retry_delay >= 0 && !isnan(o->grace)
         && o->count >= 0 && (o->count == 0 || o->arguments != NULL)
         && (o->setup_size == 0 || o->setup_data != NULL)
         && (o->output == LUAS_OUTPUT_LINES) == (o->on_line != NULL);
@@ -158,7 +162,7 @@ void luas__embed_say_why(const luas_options *o, int rc, const luas__buffer *word
     if (rc >= 0)
         return;
     const char *more = words->len > 0 ? luas__buffer_bytes(words) : "";
-    const char *code = rc == LUAS_ESCRIPT && words->len > 0 ? "" : luas_strerror(rc);
+    const char *code = (rc == LUAS_ESCRIPT || rc == LUAS_EPROTO) && words->len > 0 ? "" : luas_strerror(rc);
     if (o->why != NULL && o->why_size > 0)
         snprintf(o->why, o->why_size, "%s%s%s", more, *more != '\0' && *code != '\0' ? ": " : "", code);
 }

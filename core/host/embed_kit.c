@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "embed_program.h"
 #include "error.h"
 #include "plain_value.h"
 
@@ -21,6 +22,24 @@ static int read_setup(luas__embed_kit *k, const luas_options *o)
     memcpy(k->setup_data, o->setup_data, o->setup_size);
     k->setup_size = o->setup_size;
     return 0;
+}
+
+static int say(luas__buffer *why, const char *words)
+{
+    (void)luas__buffer_append(why, words, strlen(words) + 1);
+    return LUAS_EINVAL;
+}
+
+/* What only a fork could take along is refused. */
+static int read_start(luas__embed_kit *k, const luas_options *o, luas__buffer *why)
+{
+    if (o->start != LUAS_START_EXEC)
+        return o->program == NULL ? 0 : say(why, "program: only with LUAS_START_EXEC");
+    if (o->setup != NULL)
+        return say(why, "setup: a fresh program does not have the application's functions");
+    if (o->keep_files)
+        return say(why, "keep_files: a fresh program has no files of the application");
+    return luas__embed_program_find(o->program, &k->program, why);
 }
 
 static int read_script(luas__embed_kit *k, const luas_options *o, luas__buffer *why)
@@ -74,7 +93,9 @@ int luas__embed_kit_read(luas__embed_kit *k, const luas_options *o, luas__buffer
 {
     *k = (luas__embed_kit){.shared = o->shared, .memory = (size_t)o->memory,
                            .is_weighed = o->memory > 0 || o->max_memory > 0};
-    int rc = read_setup(k, o);
+    int rc = read_start(k, o, why);
+    if (rc == 0)
+        rc = read_setup(k, o);
     if (rc == 0)
         rc = read_words(k, o);
     if (rc == 0)
@@ -90,5 +111,6 @@ void luas__embed_kit_release(luas__embed_kit *k)
         free(k->setup_data);
     luas__buffer_release(&k->words);
     luas__buffer_release(&k->text);
+    luas__buffer_release(&k->program);
     *k = (luas__embed_kit){.setup = NULL};
 }

@@ -19,6 +19,7 @@ typedef struct luas__embed_kit {
     bool is_weighed;            /* workers are, by their memory */
     const luas_shared *shared;  /* or NULL */
     luas__buffer text;
+    luas__buffer program;       /* the path of what workers are, a zero after it; or empty */
 } luas__embed_kit;
 
 /* What `words` says. */

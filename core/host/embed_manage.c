@@ -95,6 +95,8 @@ static void keep_rest(const luas_pool *p, luas_options *o)
     o->shared = (luas_shared *)(uintptr_t)p->kit.shared;
     o->memory = p->kit.memory;
     o->max_memory = p->kit.is_weighed; /* that it is, not how much */
+    o->start = p->kit.program.len > 0 ? LUAS_START_EXEC : LUAS_START_ZYGOTE;
+    o->program = p->kit.program.len > 0 ? luas__buffer_bytes(&p->kit.program) : NULL;
     o->name = luas__embed_kit_words(luas__buffer_bytes(&p->kit.words), p->kit.words.len).name;
 }
 

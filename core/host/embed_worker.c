@@ -2,23 +2,23 @@
 #define _GNU_SOURCE
 #include "embed_worker.h"
 
-#include <dlfcn.h>
 #include <lauxlib.h>
 #include <lualib.h>
-#include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "alloc_huge.h"
 #include "by_name.h"
 #include "codec.h"
+#include "embed_letter.h"
+#include "embed_program.h"
 #include "embed_shared.h"
 #include "error.h"
 #include "fd.h"
-#include "memfile.h"
+#include "frame.h"
+#include "fresh.h"
 #include "orphan.h"
 #include "quiet.h"
 #include "serve.h"
@@ -147,69 +147,16 @@ int luas__embed_worker_main(const luas__embed_kit *k, luas__channel *channel)
     return run(&p, channel);
 }
 
-/* ---- the letter ---- */
-
-/* Host and zygote are the same program: so addresses of functions mean the same in both. After
-   it come the data for setup, which is aligned for that, the script's text, its name, the words, and
-   what is around the host. */
-typedef struct letter {
-    _Alignas(max_align_t) luas__bulk bulk;
-    luas_setup *setup;
-    void *setup_data;
-    size_t setup_size, text, name, words, around;   /* how many bytes */
-    size_t memory;
-    bool is_weighed;
-    uint64_t shared;        /* the limit of the shared memory */
-} letter;
-
-static int write_letter(luas__buffer *out, const luas__embed_kit *k,
-                        const luas__surroundings *around, const luas__bulk *bulk)
-{
-    letter l = {.bulk = *bulk, .setup = k->setup, .setup_data = k->setup_data,
-                .setup_size = k->setup_size, .text = k->script.len,
-                .name = strlen(k->script.name) + 1, .words = k->words.len,
-                .memory = k->memory, .is_weighed = k->is_weighed,
-                .shared = k->shared != NULL ? k->shared->arena.limit : 0};
-    int rc = luas__buffer_append(out, &l, sizeof l);
-    if (rc == 0)
-        rc = luas__buffer_append(out, k->setup_data, l.setup_size);
-    if (rc == 0)
-        rc = luas__buffer_append(out, k->script.text, l.text);
-    if (rc == 0)
-        rc = luas__buffer_append(out, k->script.name, l.name);
-    if (rc == 0)
-        rc = luas__buffer_append(out, luas__buffer_bytes(&k->words), l.words);
-    size_t before = out->len;
-    if (rc == 0)
-        rc = luas__quiet_compare(out, around);
-    if (rc < 0)
-        return rc;
-    l.around = out->len - before;
-    memcpy(luas__buffer_bytes(out), &l, sizeof l);
-    return 0;
-}
-
-static int post(const luas__buffer *bytes)
-{
-    int fd = luas__memfile_make(bytes->len);
-    void *p = fd < 0 ? NULL : luas__memfile_map(fd, bytes->len);
-    if (p == NULL) {
-        luas__fd_close(&fd);
-        return fd < 0 ? fd : LUAS_ENOMEM;
-    }
-    memcpy(p, luas__buffer_bytes(bytes), bytes->len);
-    munmap(p, bytes->len);
-    return fd;
-}
+/* ---- the zygote ---- */
 
 int luas__embed_worker_bear(void *bearer, luas__zygote *z, const luas__surroundings *around,
                             const luas__bulk *bulk)
 {
     const luas__embed_kit *k = bearer;
-    luas__buffer bytes = LUAS__BUFFER_INIT;
-    int rc = write_letter(&bytes, k, around, bulk);
-    int fd = rc < 0 ? rc : post(&bytes);
-    luas__buffer_release(&bytes);
+    luas__buffer differs = LUAS__BUFFER_INIT;
+    int rc = luas__quiet_compare(&differs, around);
+    int fd = rc < 0 ? rc : luas__embed_letter_post(k, bulk, &differs);
+    luas__buffer_release(&differs);
     if (fd < 0)
         return fd;
     rc = luas__quiet_bear(z, fd, bulk->fd, k->shared != NULL ? k->shared->arena.fd : -1);
@@ -217,69 +164,54 @@ int luas__embed_worker_bear(void *bearer, luas__zygote *z, const luas__surroundi
     return rc;
 }
 
-/* ---- the zygote ---- */
-
-/* Does this process have the code? Not if the application has loaded that later. */
-static bool is_here(luas_setup *setup)
+/* Where it cannot go no worker could. */
+static void enter(const luas__embed_letter *letter)
 {
-    Dl_info info;
-    void *address;
-    memcpy(&address, &setup, sizeof address);
-    return setup == NULL || dladdr(address, &info) != 0;
-}
-
-static void enter(const char *bytes, size_t len)
-{
-    const unsigned char *at = (const unsigned char *)bytes;
-    luas__mp_reader r = {at, at + len};
+    const unsigned char *at = (const unsigned char *)letter->around;
+    luas__mp_reader r = {at, at + letter->len};
     luas__surroundings *own = luas__surroundings_now(NULL), *next = NULL;
     if (own == NULL || luas__surroundings_message_read(&next, own, &r) < 0)
         _exit(EXIT_FAILURE);
-    luas__surroundings_enter(next); /* where it cannot go no worker could */
+    luas__surroundings_enter(next);
     luas__surroundings_release(own);
 }
 
-/* Everything in *k lies in the letter, but for a copy of the words. */
-static const letter *open_letter(int fd, luas__embed_kit *k)
+/* Prepares a state of what the letter says. The memory is in use until the end. */
+static prepared unpack(int fd, int shared, luas__embed_letter *letter, luas__embed_kit *k, luas_shared *memory)
 {
-    struct stat s;
-    const letter *l = fstat(fd, &s) < 0 ? NULL : luas__memfile_map(fd, (size_t)s.st_size);
-    if (l == NULL || !is_here(l->setup))
+    *memory = (luas_shared){.arena = {.fd = shared}};
+    *k = (luas__embed_kit){.shared = shared >= 0 ? memory : NULL};
+    if (!luas__embed_letter_open(letter, fd, k))
         _exit(EXIT_FAILURE);
-    const char *at = (const char *)(l + 1);
-    k->memory = l->memory;
-    k->is_weighed = l->is_weighed;
-    k->setup = l->setup;
-    k->setup_size = l->setup_size;
-    k->setup_data = l->setup_size > 0 ? (void *)(uintptr_t)at : l->setup_data;
-    at += l->setup_size;
-    k->script = (luas__script){.text = at, .len = l->text, .name = at + l->text};
-    at += l->text + l->name;
-    if (luas__buffer_append(&k->words, at, l->words) < 0)
+    luas__fd_close(&fd);
+    memory->arena.limit = letter->shared;
+    enter(letter);
+    return prepare(k);
+}
+
+/* Of a process that is the worker from now on. */
+static _Noreturn void live(const prepared *p, const luas__embed_letter *letter, int bulk, int shared,
+                           luas__zygote_request *wanted)
+{
+    luas__channel channel;
+    luas__bulk_attach(letter->bulk, bulk, &wanted->slot);
+    luas__fd_close(&bulk);
+    luas__fd_close(&shared);
+    if (luas__worker_wake(&channel, wanted) < 0)
         _exit(EXIT_FAILURE);
-    enter(at + l->words, l->around);
-    return l;
+    luas__orphan_exit(run(p, &channel));
 }
 
 static void be_zygote(luas__zygote *own, int letter_fd, int bulk, int shared)
 {
-    luas_shared memory = {.arena = {.fd = shared}};
-    luas__embed_kit k = {.shared = shared >= 0 ? &memory : NULL};
-    const letter *l = open_letter(letter_fd, &k);
-    memory.arena.limit = l->shared;
-    prepared p = prepare(&k);
+    luas_shared memory;
+    luas__embed_kit k;
+    luas__embed_letter letter;
+    prepared p = unpack(letter_fd, shared, &letter, &k, &memory);
     luas__zygote_request wanted;
-    luas__channel channel;
-    luas__fd_close(&letter_fd);
     luas__zygote_serve(own, &wanted);
-    luas__bulk_attach(&l->bulk, bulk, &wanted.slot);
-    luas__fd_close(&bulk);
-    luas__fd_close(&shared);
-    if (luas__worker_wake(&channel, &wanted) < 0)
-        _exit(EXIT_FAILURE);
-    luas__orphan_exit(run(&p, &channel));
+    live(&p, &letter, bulk, shared, &wanted);
 }
-
 int luas__embed_worker_prepare(void)
 {
     return luas__quiet_prepare(be_zygote);
@@ -288,4 +220,36 @@ int luas__embed_worker_prepare(void)
 int luas__embed_worker_hold(void)
 {
     return luas__quiet_hold(be_zygote);
+}
+
+/* ---- the fresh program ---- */
+
+/* To a host of another version: the frame that says that a worker cannot start is the same in all. */
+static int refuse(luas__fresh_request *r, const char *other)
+{
+    char words[3 * LUAS__FRESH_TAG];
+    luas__buffer frame = LUAS__BUFFER_INIT;
+    size_t mark;
+    snprintf(words, sizeof words, "its program is %s, but its host is %s", luas__embed_program_tag(), other);
+    if (luas__frame_begin(&frame, LUAS__MSG_FAILED, &mark) == 0
+        && luas__mp_write_string(&frame, words, strlen(words)) == 0 && luas__frame_end(&frame, mark) == 0)
+        luas__fd_write_waiting(r->worker.out, luas__buffer_bytes(&frame), frame.len);
+    luas__buffer_release(&frame);
+    return EXIT_FAILURE;
+}
+
+int luas__embed_worker_program(void)
+{
+    luas__fresh_request r;
+    char other[LUAS__FRESH_TAG];
+    int rc = luas__fresh_take(luas__embed_program_tag(), &r, other);
+    if (rc == LUAS_EPROTO)
+        return refuse(&r, other);
+    if (rc <= 0)
+        return rc;
+    luas_shared memory;
+    luas__embed_kit k;
+    luas__embed_letter letter;
+    prepared p = unpack(r.letter, r.shared, &letter, &k, &memory);
+    live(&p, &letter, r.bulk, r.shared, &r.worker);
 }

@@ -29,6 +29,7 @@ typedef struct luas__handle {
     int64_t collected;  /* ns; when garbage was last collected for what was short; or 0 */
     luas__buffer notes; /* notes of the pool that are being reported */
     int readers;        /* how many calls read an outcome now: it must not be freed */
+    struct luas__fresh_pool *fresh; /* what its workers need that are fresh programs; or NULL */
 } luas__handle;
 
 /* What a call passes to the core for workers that are forked during it. */

@@ -8,6 +8,7 @@
 #include "clock.h"
 #include "error.h"
 #include "fail.h"
+#include "fresh_pool.h"
 #include "handles.h"
 #include "inline_call.h"
 #include "kept_hook.h"
@@ -168,6 +169,7 @@ int luas__pool_handle_new(lua_State *L)
     lua_pop(L, 1);
     luas__serving_watch_forks();
     luas__share_prepare(L);
+    h->fresh = luas__fresh_pool_new(L, 1, &options);
     int rc = luas__pool_open(&h->pool, &options);
     if (luas__error_is_shortage(rc)) { /* pools that nobody has any more hold descriptors, too */
         lua_gc(L, LUA_GCCOLLECT);
@@ -187,6 +189,8 @@ static int pool_close(lua_State *L)
     if (p == NULL || !luas__fork_detect_is_here(&p->fork_detect))
         return 0;
     luas__pool_close(p);
+    luas__fresh_pool_free(h->fresh);
+    h->fresh = NULL;
     lua_getfield(L, LUA_REGISTRYINDEX, LUAS__POOLS_KEY);
     lua_pushvalue(L, 1);
     lua_pushnil(L);

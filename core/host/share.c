@@ -108,6 +108,12 @@ void luas__share_prepare(lua_State *L)
         make_box(L); /* a failure is reported when something is shared */
 }
 
+const luas__arena *luas__share_find(lua_State *L)
+{
+    box *b = find_box(L);
+    return b != NULL ? &b->arena : NULL;
+}
+
 bool luas__share_refuse(lua_State *L, bool refuses)
 {
     box *b = find_box(L);

@@ -21,6 +21,9 @@
 /* Call it before the first fork: makes the memory. If that fails it is tried again later. */
 void luas__share_prepare(lua_State *L);
 
+/* The memory that was made; or NULL. */
+const luas__arena *luas__share_find(lua_State *L);
+
 /* Call it when no pool is open any more: gives up memory that nobody has used. */
 void luas__share_rest(lua_State *L);
 

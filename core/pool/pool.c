@@ -32,7 +32,7 @@ static int open_shared(luas__pool *p)
     pthread_mutex_lock(&p->lock);
     int rc = luas__poller_open(&p->poller);
     if (rc == 0)
-        luas__bulk_open(&p->bulk, p->options.workers, p->options.bear != NULL);
+        luas__bulk_open(&p->bulk, p->options.workers, p->options.bear != NULL || p->options.launch != NULL);
     pthread_mutex_unlock(&p->lock);
     return rc;
 }

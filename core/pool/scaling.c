@@ -223,6 +223,8 @@ int luas__scaling_up(luas__pool *p, void *host)
         return p->closing ? 0 : give_up(p);
     int rc = have_forked(p, scale_up_all, host);
     p->spawn.failed = rc < 0;
+    if (p->health.broken != 0)
+        return give_up(p);
     if (rc == 0 || rc == LUAS_ENOMEM || wants_all(p))
         return rc;
     if (!lacks_worker(p))

@@ -17,6 +17,7 @@
 #include "quiet.h"
 #include "snapshots.h"
 #include "stack.h"
+#include "starts.h"
 
 enum { MOST_AT_ONCE = 64 };     /* signals are blocked during such a row of forks */
 enum { SHORT = 8 << 10 };       /* bytes that a worker has read and decoded in no time */
@@ -105,11 +106,17 @@ static luas__snapshot *find_mother(luas__pool *p)
 
 /* ---- a worker ---- */
 
+static pid_t ask_zygote(void *zygote, const luas__zygote_request *wanted)
+{
+    return luas__zygote_spawn(zygote, wanted);
+}
+
 /* A zygote that failed is not asked again. */
 static int spawn_from_zygote(luas__pool *p, const luas__spawn_request *request,
                              luas__job *snapshot_job, luas__snapshot *kept)
 {
-    int rc = luas__worker_spawn(&p->workers[p->nworkers], &p->poller, request, &kept->zygote);
+    int rc = luas__worker_spawn(&p->workers[p->nworkers], &p->poller, request,
+                                ask_zygote, &kept->zygote);
     if (rc < 0 && !luas__error_is_shortage(rc)) {
         luas__zygote_end(&kept->zygote);
         return p->scaling.asks_only ? rc : luas__spawner_prepare(p, snapshot_job);
@@ -118,6 +125,35 @@ static int spawn_from_zygote(luas__pool *p, const luas__spawn_request *request,
         return rc;
     p->workers[p->nworkers]->snapshot_job = snapshot_job;
     p->workers[p->nworkers]->lock.may_hang = kept->may_hang;
+    note_spawn(p, p->workers[p->nworkers++]);
+    return 0;
+}
+
+/* Of a worker that is a fresh program. */
+typedef struct launch {
+    const luas__pool *pool;
+    const luas__surroundings *around;
+    char why[LUAS__LAUNCH_WORDS];
+} launch;
+
+static pid_t start_program(void *starter, const luas__zygote_request *wanted)
+{
+    launch *l = starter;
+    const luas__pool *p = l->pool;
+    return p->options.launch(p->options.launcher, wanted, l->around, &p->bulk, l->why);
+}
+
+static int launch_worker(luas__pool *p, luas__spawn_request *request)
+{
+    int rc = luas__jobs_look_around(p);
+    if (rc < 0)
+        return rc;
+    request->around = p->around;
+    launch l = {.pool = p, .around = p->around};
+    rc = luas__worker_spawn(&p->workers[p->nworkers], &p->poller, request, start_program, &l);
+    if (rc < 0)
+        return *l.why == '\0' || luas__error_is_shortage(rc) ? rc
+            : luas__starts_refused(p, request->number, rc, l.why);
     note_spawn(p, p->workers[p->nworkers++]);
     return 0;
 }
@@ -135,6 +171,8 @@ int luas__spawner_prepare(luas__pool *p, luas__job *snapshot_job)
         .number = free_number(p), .serial = ++p->spawn.last_serial, .output = p->options.output,
         .label = p->options.label, .bulk = &p->bulk, .sinks = &p->sinks, .snapshot = snapshot,
         .inherited_definitions = kept != NULL ? kept->definitions : definitions};
+    if (p->options.launch != NULL && snapshot == 0)
+        return launch_worker(p, &request);
     if (kept != NULL) {
         request.around = kept->around;
         return spawn_from_zygote(p, &request, snapshot_job, kept);

@@ -228,6 +228,18 @@ static bool has_others(const luas__pool *p, const luas__worker *w, uint32_t snap
     return false;
 }
 
+int luas__starts_refused(luas__pool *p, int number, int rc, const char *words)
+{
+    luas__worker none = {.number = number};
+    if (has_others(p, &none, 0) || p->health.broken != 0)
+        return rc;
+    int failed = luas__starts_failed(&none, words, strlen(words));
+    if (failed == 0)
+        failed = give_up_all(p, &none);
+    luas__buffer_release(&none.start.why);
+    return failed < 0 ? failed : LUAS_EBROKEN;
+}
+
 int luas__starts_ended(luas__pool *p, luas__worker *w)
 {
     if (w->ready || !p->options.has_init || w->told_to_stop || p->health.broken != 0)

@@ -34,6 +34,10 @@ void luas__starts_done(luas__pool *p, luas__worker *w);
 /* A worker has ended, and its tasks were taken back. On LUAS_ENOMEM to be called again. */
 int luas__starts_ended(luas__pool *p, luas__worker *w);
 
+/* A worker with this number could not be made at all, for a reason that stays, in these words: without
+   another one the pool is broken. Returns LUAS_EBROKEN then, else `rc`. */
+int luas__starts_refused(luas__pool *p, int number, int rc, const char *words);
+
 /* Of a pool that is broken: whatever is pending has its outcome. */
 int luas__starts_give_up(luas__pool *p);
 

@@ -23,6 +23,12 @@
 typedef int luas__pool_bear(void *bearer, luas__zygote *z, const luas__surroundings *around,
                             const luas__bulk *bulk);
 
+/* Starts a worker that is a fresh program, which finds what `around` says. Returns its pid, or
+   negative; then `why`, of LUAS__LAUNCH_WORDS bytes, may say more. */
+enum { LUAS__LAUNCH_WORDS = 400 };
+typedef pid_t luas__pool_launch(void *launcher, const luas__zygote_request *wanted,
+                                const luas__surroundings *around, const luas__bulk *bulk, char *why);
+
 typedef struct luas__pool_options {
     int workers;                /* the most there may be, without those of inheriting jobs */
     luas__child_main *main;     /* what a worker runs */
@@ -30,6 +36,8 @@ typedef struct luas__pool_options {
     luas__child_keeps *keeps;   /* and what this says */
     luas__pool_bear *bear;      /* makes the zygote that forks all workers; NULL: the host forks */
     void *bearer;               /* passed to bear */
+    luas__pool_launch *launch;  /* starts each worker; NULL: they are forked */
+    void *launcher;             /* passed to it */
     bool has_init;              /* a worker sends READY when init has run */
     int64_t idle;               /* ns after which a worker without a task ends; 0: none does */
     int64_t init_timeout;       /* ns that this may take; 0: no limit */

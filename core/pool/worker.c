@@ -128,7 +128,7 @@ static int watch(luas__worker *w, luas__poller *poller)
     return rc;
 }
 
-/* Maps the scoreboard. Its descriptor is made only for a worker of a zygote, which does not
+/* Maps the scoreboard. Its descriptor is made only for a worker that is not forked, which does not
    inherit the mapping: `fd` is NULL otherwise. */
 static int map_page(luas__worker *w, int *fd)
 {
@@ -237,14 +237,14 @@ void luas__worker_become(const luas__worker *w, luas__channel *channel)
 }
 
 int luas__worker_spawn(luas__worker **worker, luas__poller *poller, const luas__spawn_request *birth,
-                      luas__zygote *zygote)
+                       luas__worker_start *start, void *starter)
 {
     int scoreboard = -1;
     int rc = prepare(worker, poller, birth, &scoreboard);
     luas__worker *w = *worker;
     pid_t pid = rc;
     if (rc == 0)
-        pid = luas__zygote_spawn(zygote, &(luas__zygote_request){
+        pid = start(starter, &(luas__zygote_request){
             .number = w->number, .slot = w->slot, .in = w->link.request_reader, .out = w->link.writer,
             .scoreboard = scoreboard, .prints = {w->link.prints[0], w->link.prints[1]}});
     luas__fd_close(&scoreboard);

@@ -164,17 +164,20 @@ typedef int luas__child_main(void *host, luas__channel *channel);
    keeps in any case. */
 typedef void luas__child_keeps(void *host, luas__fd_set *kept);
 
+/* Has somebody make the process of a worker. Returns its pid, or negative. */
+typedef pid_t luas__worker_start(void *starter, const luas__zygote_request *wanted);
+
 /*
- * There are two ways to start a worker.
+ * There are three ways to start a worker.
  *
  * By a fork of the host: 1. luas__worker_prepare makes everything but the process; the worker can
  * be given tasks from then on. 2. luas__worker_fork. 3. In the child luas__worker_become; in the
  * host luas__worker_adopt and luas__worker_begin, which may come after the forks of other workers.
  *
- * By a zygote: luas__worker_spawn does all of that in the host; the child calls
- * luas__worker_wake.
+ * By a zygote, or as a fresh program: luas__worker_spawn does all of that in the host; the child
+ * calls luas__worker_wake.
  *
- * Either way luas__worker_close is the end.
+ * In each case luas__worker_close is the end.
  */
 
 /* Returns 0, or negative with nothing left behind. */
@@ -195,12 +198,12 @@ void luas__worker_begin(luas__worker *w, luas__poller *poller);
 /* In the child, after it has closed all other descriptors of the host. */
 void luas__worker_become(const luas__worker *w, luas__channel *channel);
 
-/* Prepares a worker and has the zygote fork it. Returns 0, or negative with nothing left
+/* Prepares a worker and has `start` make its process. Returns 0, or negative with nothing left
    behind. */
 int luas__worker_spawn(luas__worker **worker, luas__poller *poller, const luas__spawn_request *birth,
-                      luas__zygote *zygote);
+                       luas__worker_start *start, void *starter);
 
-/* In a worker that a zygote has forked: takes the descriptors of `wanted` over. Returns negative
+/* In such a worker: takes the descriptors of `wanted` over. Returns negative
    when it cannot be a worker. */
 int luas__worker_wake(luas__channel *channel, luas__zygote_request *wanted);
 

@@ -18,6 +18,8 @@
 #include "alloc_huge.h"
 #include "cluster.h"
 #include "core.h"
+#include "embed_program.h"
+#include "embed_worker.h"
 #include "fail.h"
 #include "luas.h"
 #include "modules.h"
@@ -545,10 +547,25 @@ static int run_state(const command *cmd)
     return code;
 }
 
+/* `luas --worker`: started by a pool whose workers are fresh programs. */
+static int run_worker(const char *name)
+{
+    int code = luas__embed_worker_program();
+
+    if (code < 0) {
+        fprintf(stderr, "%s: '--worker' is for luas itself (see start = \"exec\" in lua/README.md)\n", name);
+    }
+    return code < 0 ? EXIT_USAGE : code;
+}
+
 int main(int argc, char **argv)
 {
     command cmd = {.name = "luas", .argc = argc, .argv = argv, .workers = -1};
 
+    luas__embed_program_is_luas();
+    if (argc == 2 && strcmp(argv[1], "--worker") == 0) {
+        return run_worker(argv[0]);
+    }
     if (argc > 0 && argv[0][0] != '\0') {
         cmd.name = argv[0];
     }

@@ -5,6 +5,7 @@
 local core = require "luas.core"
 local due = require "luas.due"
 local fail = require("luas.check").fail
+local fresh = require "luas.later".open "luas.fresh"
 local watched = require "luas.modules"
 
 local min, max, huge = math.min, math.max, math.huge
@@ -24,7 +25,7 @@ function M.how(job)
     if not job.pool.ships_only then return how end
     if how == "inherit" then
         fail(('carry = "inherit": the workers of this pool (%s) inherit nothing'):format(
-            job.pool.remote and "cluster" or 'start = "zygote"'))
+            job.pool.remote and "cluster" or job.pool.fresh and 'start = "exec"' or 'start = "zygote"'))
     end
     return "ship"
 end
@@ -157,6 +158,12 @@ local function renew(job)
     watched.compare(pool)
 end
 
+-- Raises if workers that are fresh programs cannot load one of these modules.
+local function check_fresh(job, modules)
+    local name = job.pool.fresh and fresh.unknown_module(modules)
+    if name then fail(("cannot ship what is in module '%s': no file is found for it"):format(name)) end
+end
+
 --- Ships the function. Returns false, with the job unchanged, when the function must be
 --- inherited, or when a single call needs more than the engine.
 ---@param job luas.job
@@ -166,6 +173,7 @@ function M.ship(job)
     local workers = job.single and 1 or min(job.pool.size, job.total or huge)
     local ok, modules = job.handle:carry(job.f, forced, workers)
     if not ok and forced then fail(("cannot ship the function: %s"):format(modules)) end
+    if ok then check_fresh(job, modules) end
     local current = ok and M.is_current(job, modules)
     if ok and not current and not job.single then
         job.pool.core:forget() -- a name in it may mean something else now
@@ -194,6 +202,7 @@ end
 ---@param modules table<string, boolean>?  the names; nil: it was fed already
 function M.submit(job, modules)
     if not modules then return end
+    check_fresh(job, modules)
     if job.carried == "ship" and not M.is_current(job, modules) then renew(job) end
     job.handle:submit()
 end

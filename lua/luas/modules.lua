@@ -164,7 +164,7 @@ end
 ---@return boolean
 ---@return table? changed  baselines from which the modules, or the state, differ; nil: none
 function M.are_known(pool, modules, anyway)
-    if pool.size == 0 or pool.remote then return true end
+    if pool.size == 0 or pool.remote or pool.fresh then return true end
     if pool.core:live(true) == 0 and not pool.ships_only then M.note(pool) end
     local known, passed = pool.known, { [ANYWAY] = anyway }
     if modules[LIBRARIES] and pool.libraries ~= core.libraries() then return false end

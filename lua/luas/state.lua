@@ -14,6 +14,7 @@ local observe = later.open "luas.observe"
 local progress = later.open "luas.progress"
 local retry = later.open "luas.retry"
 local cluster = later.open "luas.cluster"
+local fresh = later.open "luas.fresh"
 
 local getenv = os and os.getenv or function() end
 
@@ -35,6 +36,7 @@ local EXIT_TIMEOUT <const> = 10
 ---@field waits table         waits for one of some futures: a set
 ---@field remote boolean?    its workers are on other machines
 ---@field ships_only boolean? its workers inherit nothing from the script
+---@field fresh boolean?     they are programs of their own
 ---@field is_ending boolean? the end of the script ends it
 ---@field given_up boolean    its work is not waited for at the end of the script
 local State = {}
@@ -101,17 +103,20 @@ function State.new(given)
     if named then return new_remote(given, named) end
     local size = math.tointeger(given.workers or State.usual_size())
     local output = given.output or core.run and core.run.output
+    local program = size > 0 and (given.start == "exec" or given.program) and fresh.prepare(given) or nil
     local engine = size == 0 and inline.new(given) or core.pool {
         workers = size, init = given.init, exit = given.exit, max_tasks = given.max_tasks,
         init_timeout = given.init_timeout or INIT_TIMEOUT, idle = given.idle,
         output = output, name = given.name, keep_files = given.keep_files or nil,
         memory = given.memory and options.bytes(given.memory),
         max_memory = given.max_memory and options.bytes(given.max_memory),
-        exit_timeout = given.exit_timeout or EXIT_TIMEOUT,
+        exit_timeout = given.exit_timeout or EXIT_TIMEOUT, fresh = program,
     }
     local self = State.over(engine, size)
     self.name, self.output = given.name, output
-    if given.start == "zygote" and size > 0 then
+    if program then
+        self.ships_only, self.fresh = true, true
+    elseif given.start == "zygote" and size > 0 then
         self.ships_only = true
         modules.note(self) -- what workers have: later changes are sent
         engine:breed()

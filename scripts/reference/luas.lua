@@ -38,7 +38,8 @@
 ---@field memory? integer|string  bytes from 1M, or text such as `"200M"` | none | what a worker may allocate
 ---@field max_memory? integer|string  the same | none | a worker that has grown past it is replaced when idle
 ---@field output? "inherit"|"tag"|"capture"  `"inherit"`, `"tag"` or `"capture"` | `"inherit"` | what becomes of what tasks print
----@field start? "fork"|"zygote"  `"fork"` or `"zygote"` | `"fork"` | what workers are forked from: see [Workers of a zygote](#workers-of-a-zygote)
+---@field start? "fork"|"zygote"|"exec"  `"fork"`, `"zygote"` or `"exec"` | `"fork"` | how workers are made: forked from the script, or from a [zygote](#workers-of-a-zygote), or each a [fresh program](#workers-that-are-fresh-programs)
+---@field program? string  file name | the luas that was installed with the library, or one in `PATH` | with `start = "exec"`: what workers are
 ---@field keep_files? boolean  boolean | false | workers keep all pipes and sockets that the script has open when they are forked: see [What a task sees](#what-a-task-sees)
 ---@field cluster? string  `"nats://host:4222"` | `--cluster`, `LUAS_CLUSTER` | the workers are those of other machines: see [Many machines](#many-machines)
 ---@field key? string  file name | `--key`, `LUAS_KEY` | of a cluster: what its messages are sealed with

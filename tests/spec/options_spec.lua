@@ -267,7 +267,7 @@ describe("bad input to", function()
             init = { { "f", {} }, "a function" },
             exit = { { 5 }, "a function" },
             max_tasks = { { 0, -5, "9" }, "a whole number of at least 1" },
-            start = { { "thread", 1 }, '"fork" or "zygote"' },
+            start = { { "thread", 1 }, '"fork", "zygote" or "exec"' },
         }
         for name, case in pairs(wrong) do
             it(name .. " says what it must be", function()
