@@ -1,12 +1,13 @@
 /*
  * An application with much memory and a pool of luas.h: what its workers cost it when a quiet
- * process forks them, beside an application that forks them itself (as with keep_files). And how
+ * process forks them. Beside that: when it forks that process only now, without luas_prepare; when
+ * workers are fresh programs (LUAS_START_EXEC); and when it forks them itself (as with keep_files). And how
  * often an idle pool wakes it.
  *
  *     embed_host [MEGABYTES]
  *
- * Prints a row for each figure, and whether it is within what is promised; if one is not the exit
- * status is 1.
+ * Prints a row for each figure, and whether that of the quiet process is within what is promised; if one is
+ * not the exit status is 1.
  */
 #define _GNU_SOURCE
 #include <dirent.h>
@@ -32,6 +33,7 @@ typedef struct cost {
 } cost;
 
 static char *memory;
+static char program[4200];      /* the luas of this build */
 static size_t size;
 static int failures;
 
@@ -50,10 +52,18 @@ static void must(int ok, const char *what)
     }
 }
 
-static luas_pool *open_pool(int workers, int forks)
+/* How workers are made: the quiet process, which was forked early or late, or the application forks
+   them, or they are fresh. */
+typedef enum way {
+    QUIET, LATE, FORKED, FRESH
+} way;
+
+static luas_pool *open_pool(int workers, way how)
 {
     luas_pool *pool;
-    luas_options options = {.source = script, .workers = workers, .keep_files = forks};
+    luas_options options = {.source = script, .workers = workers, .keep_files = how == FORKED,
+                            .start = how == FRESH ? LUAS_START_EXEC : LUAS_START_ZYGOTE,
+                            .program = how == FRESH ? program : NULL};
     must(luas_pool_open(&pool, &options) == 0, "luas_pool_open");
     return pool;
 }
@@ -134,11 +144,11 @@ static double kept_by_children(void)
     return kept / 1024;
 }
 
-static cost measure(int forks)
+static cost measure(way how)
 {
     cost c;
     double began = now();
-    luas_pool *pool = open_pool(WORKERS, forks);
+    luas_pool *pool = open_pool(WORKERS, how);
     c.open = now() - began;
     call(pool, "echo");
     c.next = 0;
@@ -153,13 +163,27 @@ static cost measure(int forks)
     return c;
 }
 
-static void row(const char *what, double is, double most, double forked, const char *unit)
+/* In a process of its own, which has not called luas_prepare. */
+static cost measure_late(const char *self)
+{
+    char command[5000];
+    cost c = {.open = 0};
+    snprintf(command, sizeof command, "'%s' %zu late", self, size >> 20);
+    FILE *p = popen(command, "r");
+    must(p != NULL && fscanf(p, "%lf %lf %lf %lf", &c.open, &c.next, &c.write, &c.kept) == 4, "another process");
+    pclose(p);
+    return c;
+}
+
+/* `others` are NULL, or those of LATE, FRESH and FORKED. */
+static void row(const char *what, double is, double most, const double *others, const char *unit)
 {
     int ok = is <= most;
     failures += !ok;
-    printf("%-44s %10.2f %10.2f ", what, is, most);
-    forked >= 0 ? printf("%10.2f", forked) : printf("%10s", "");
-    printf(" %-4s %s\n", unit, ok ? "ok" : "MORE");
+    printf("%-41s %8.2f %8.2f ", what, is, most);
+    for (int i = 0; i < 3; i++)
+        others != NULL ? printf("%8.2f ", others[i]) : printf("%8s ", "");
+    printf("%-4s %s\n", unit, ok ? "ok" : "MORE");
 }
 
 static int count_wakes(luas_pool *pool, double ms)
@@ -176,32 +200,48 @@ static int count_wakes(luas_pool *pool, double ms)
 
 static void measure_wakes(void)
 {
-    luas_pool *pool = open_pool(2, 0);
+    luas_pool *pool = open_pool(2, QUIET);
     luas_value long_time = luas_integer(60);
     count_wakes(pool, 300);
-    row("wake-ups in 1 s: idle", count_wakes(pool, 1000), 0, -1, "");
+    row("wake-ups in 1 s: idle", count_wakes(pool, 1000), 0, NULL, "");
     for (int i = 0; i < 100; i++)
         must(luas_submit(pool, "sleep", 1, &long_time, NULL) == 0, "luas_submit");
     count_wakes(pool, 300);
-    row("wake-ups in 1 s: 2 calls run, 98 wait", count_wakes(pool, 1000), 0, -1, "");
+    row("wake-ups in 1 s: 2 calls run, 98 wait", count_wakes(pool, 1000), 0, NULL, "");
     luas_pool_close(pool);
 }
 
-int main(int argc, char **argv)
+static void take_memory(const char *megabytes)
 {
-    must(luas_prepare() == 0, "luas_prepare");
-    size = (size_t)(argc > 1 ? atoi(argv[1]) : 2048) << 20;
+    size = (size_t)(megabytes != NULL ? atoi(megabytes) : 2048) << 20;
     memory = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     must(memory != MAP_FAILED, "mmap");
     madvise(memory, size, MADV_NOHUGEPAGE);
     write_all();
+}
+
+int main(int argc, char **argv)
+{
+    snprintf(program, sizeof program, "%.*s../luas", (int)(strrchr(argv[0], '/') + 1 - argv[0]), argv[0]);
+    if (argc > 2) {
+        take_memory(argv[1]);
+        cost c = measure(LATE);
+        return printf("%f %f %f %f\n", c.open, c.next, c.write, c.kept) < 0;
+    }
+    must(luas_prepare() == 0, "luas_prepare");
+    cost late;
+    size = (size_t)(argc > 1 ? atoi(argv[1]) : 2048) << 20;
+    late = measure_late(argv[0]); /* before there is memory for both */
+    take_memory(argc > 1 ? argv[1] : NULL);
     double alone = write_all();
-    cost quiet = measure(0), forked = measure(1);
-    printf("%zu MB, %d workers%36s %10s %10s\n", size >> 20, WORKERS, "quiet", "at most", "forking");
-    row("luas_pool_open", quiet.open, forked.open / 4, forked.open, "ms");
-    row("longest call while a worker is replaced", quiet.next, 1, forked.next, "ms");
-    row("the application writes to all its memory", quiet.write, 1.5 * alone, forked.write, "ms");
-    row("what only workers have of it then", quiet.kept, 32, forked.kept, "MB");
+    cost quiet = measure(QUIET), fresh = measure(FRESH), forked = measure(FORKED);
+#define OTHERS(what) ((double[]){late.what, fresh.what, forked.what})
+    printf("%zu MB, %d workers%27s %8s %8s %8s %8s\n", size >> 20, WORKERS, "prepared", "at most", "late",
+           "exec", "forking");
+    row("luas_pool_open", quiet.open, forked.open / 4, OTHERS(open), "ms");
+    row("longest call while a worker is replaced", quiet.next, 1, OTHERS(next), "ms");
+    row("the application writes to all its memory", quiet.write, 1.5 * alone, OTHERS(write), "ms");
+    row("what only workers have of it then", quiet.kept, 32, OTHERS(kept), "MB");
     measure_wakes();
     return failures > 0;
 }
