@@ -59,6 +59,26 @@ helpers.each_interpreter(function(by)
                 print(s, type(f)) print(f(6))]])
         end)
 
+        it("a source may give anything, and what breaks it is raised with its traceback", function()
+            prints("number.nil number.nil table.nil string.nil number.five boolean.nil number.nil\n3\nfalse\ttrue\ttrue\nfalse\ttrue\n49\n", [[
+                local function source(...)
+                    local list, n = table.pack(...), 0
+                    return function() n = n + 1 return table.unpack(list[n] or {}) end
+                end
+                local kinds = p:map(function(a, b) return type(a) .. "." .. tostring(b) end, source({1}, {2.5}, {{}}, {"s"}, {5, "five"}, {false}, {7}))
+                print(table.concat(kinds, " "))
+                print(select(2, p:map(function(x) return x end, pool.iter(ipairs({5, 6, 7})))))
+                local n, done = 0, 0
+                local function breaks() n = n + 1 if n == 50 then error("broke", 0) end return n end
+                local ok, o = pcall(p.map, p, function(x) return x end, breaks)
+                print(ok, tostring(o):find("broke", 1, true) ~= nil, tostring(o):find("49 results kept", 1, true) ~= nil)
+                ok, o = pcall(p.map, p, function(x) return x end, source({1}, {coroutine.create(print)}))
+                print(ok, tostring(o):find("item 2, a coroutine cannot be sent", 1, true) ~= nil)
+                n = 0
+                pcall(function() for _ in p:imap(function(x) return x end, breaks) do done = done + 1 end end)
+                print(done)]])
+        end)
+
         it("each outcome is one of the five, and names its input", function()
             prints("6\n2 error 20 no 20 1 true\n3 crash 30 true\n4 timeout 40 true\n5 error 50 table true\n6 error 60 true true\n", [[
                 local function line(...) print(table.concat(table.pack(...), " ")) end
