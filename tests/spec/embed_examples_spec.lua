@@ -30,6 +30,27 @@ find_package(PkgConfig REQUIRED)
 find_package(Threads REQUIRED)
 ]]
 
+local FRESH <const> = [[
+#include <luas.h>
+#include <stdio.h>
+int main(void)
+{
+    char why[600];
+    luas_pool *pool;
+    luas_outcome o;
+    luas_value seven = luas_integer(7);
+    luas_options options = {.source = "function same(x) return x end", .start = LUAS_START_EXEC, .workers = 1,
+                            .why = why, .why_size = sizeof why};
+    if (luas_pool_open(&pool, &options) < 0)
+        return puts(why), 1;
+    luas_submit(pool, "same", 1, &seven, NULL);
+    while (luas_next(pool, &o) == 0)
+        luas_wait(pool, 60);
+    printf("%d\n", o.kind == LUAS_VALUE ? (int)o.results[0].as.integer : (puts(o.message), -1));
+    luas_pool_close(pool);
+}
+]]
+
 describe("the examples of embedding", function()
     local base, prefix, environment
 
@@ -70,6 +91,27 @@ describe("the examples of embedding", function()
         local known = {}
         for _, example in ipairs(examples) do known[example[1]] = true end
         for file in must("cd scripts/embed && ls *.c *.cpp"):gmatch "%S+" do assert.is_true(known[file], file) end
+    end)
+
+    it("in Lua have at most 40 lines, too", function()
+        for file in must("cd scripts/embed && ls *.lua"):gmatch "%S+" do
+            local _, lines = shell.read("scripts/embed/" .. file):gsub("\n", "")
+            assert.is_true(lines <= 40, file)
+        end
+    end)
+
+    it("find the program of fresh workers in their prefix, in PATH, or say how to get it", function()
+        local file = quote(base .. "/app/fresh")
+        shell.write(base .. "/app/fresh.c", FRESH)
+        must(("%scc -Wall -Wextra -Werror -o %s %s.c $(pkg-config --cflags --libs luas)"):format(environment, file, file))
+        local moved = quote(prefix .. "/bin/luas.moved")
+        assert.equal("7\n", must(environment .. "PATH=/nowhere " .. file))
+        must(("mv %s %s && mkdir %s && ln -s %s %s"):format(quote(prefix .. "/bin/luas"), moved, quote(base .. "/path"),
+            moved, quote(base .. "/path/luas")))
+        assert.equal("7\n", must(("%sPATH=/nowhere:%s %s"):format(environment, quote(base .. "/path"), file)))
+        local output = shell.run(environment .. "PATH=/nowhere " .. file)
+        assert.truthy(output:find("there is no program 'luas' near " .. prefix .. "/lib or in PATH: install it", 1, true), output)
+        must(("mv %s %s"):format(moved, quote(prefix .. "/bin/luas")))
     end)
 
     it("are built by CMake", function()
