@@ -40,5 +40,15 @@ describe("scripts/package", function()
             assert.equal("1\n", must(("LUA_CPATH=%s/rocks/lib/lua/5.4/?.so lua5.4 -e 'print(require \"luas\".pool.apply(math.abs, -1))'")
                 :format(folder)))
         end)
+
+        local can_visit = select(2, shell.run "test $(id -u) = 0 && command -v debootstrap") == 0
+        it("does in a bare Debian what the README says", function()
+            if not can_visit then return pending "it takes root and debootstrap" end
+            local seconds = 120 * (tonumber(os.getenv "LUAS_TEST_SLOWNESS") or 1)
+            local said = must(("CLEAN_ROOT_SECONDS=%d scripts/packaging/clean_root 2>&1"):format(seconds))
+            for _, who in ipairs { "root", "guest" } do
+                assert.is_truthy(said:find(who .. ": all commands of the README work", 1, true), said)
+            end
+        end)
     end
 end)
