@@ -55,7 +55,9 @@ CALLS_UP = {
     ("core/pool/state.h", "keeps"): "host/: what a forked worker keeps of the descriptors",
     ("core/pool/pump.c", "drive"): "pool/drive.c: what the thread does with the lock",
     ("core/host/share_wait.h", "hook"): "nobody: it is compared",
-    ("core/worker/kept_hook.c", "f"): "nobody: it is given back to Lua",
+    ("core/worker/kept_hook.h", "f"): "nobody: it is given back to Lua",
+    ("core/proc/line.h", "lift"): "program/keyboard.c: clears the line that is typed",
+    ("core/proc/line.h", "lower"): "program/keyboard.c: draws it again",
     ("core/host/inline_hook.h", "f"): "nobody: it is given back to Lua",
     ("core/codec/bytecode.c", "sink"): "codec/encode_function.c: takes a name that bytecode has",
 }
