@@ -198,6 +198,12 @@ static int run(void *unused)
     return 0;
 }
 
+/* gcc says it by a macro, and clang by a feature. */
+#if defined(__has_feature) && !defined(__SANITIZE_THREAD__)
+#if __has_feature(thread_sanitizer)
+#define __SANITIZE_THREAD__ 1
+#endif
+#endif
 #ifdef __SANITIZE_THREAD__
 /* ThreadSanitizer ends a process with a thread that it has not seen begin. */
 enum { CANNOT_START = 1 };
