@@ -273,7 +273,7 @@ static void on_run(luas__reader *self, int tag, const luas__pool_event *first, c
     int64_t end = tasks[n - 1].at;
     if (t->only != 0 && first->job != t->only)
         return;
-    begin(t, tasks[0].at);
+    begin(t, tasks[0].start);
     t->kinds[LUAS__KIND_VALUE] += n;
     if (end > t->last)
         t->last = end;

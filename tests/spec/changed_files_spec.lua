@@ -21,7 +21,7 @@ local changes = {
     ["is deleted"] = { "rm $f" },
     ["is replaced by another"] = { "echo other >$f.new; mv $f.new $f" },
     ["is replaced by a folder"] = { "rm $f; mkdir $f" },
-    ["grows"] = { "echo more >>$f; seq 1000 >>$f" },
+    ["grows"] = { "echo more >>$f; seq 900001 901000 >>$f" },
     ["may not be read any more"] = { "chmod 0 $f" },
 }
 
