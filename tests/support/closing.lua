@@ -9,7 +9,6 @@ local verbs, meanings = {}, {
     v = "true",
     p = "pool is closed",
     j = "the job has been collected",
-    i = "true",
     e = "this end of the pipe is closed",
     c = "the Lua state is closing",
     g = "this shared.queue is gone",
@@ -44,11 +43,12 @@ end)
 verb("imap", "ppvv", function()
     for _, x in p:imap(same, { { { 1 } } }) do return x[1][1] == 1 end
 end)
--- Its next result may have come together with the first.
-verb("iterator", "ppiv", function()
+-- Its next result may have come together with the first: then it is given, whatever became of the pool.
+verb("iterator", "vvvv", function()
     local ok, n, result = pcall(step)
-    if not ok and order ~= 2 then error(n, 0) end
-    return ok and result[1][1] == 1 or not ok and n:find "the job has been collected" ~= nil
+    if ok then return result[1][1] == 1 end
+    local why <const> = { [0] = meanings.p, meanings.p, meanings.j, "nothing" }
+    return n:find(why[order], 1, true) ~= nil
 end)
 verb("reduce", "ppvv", function() return p:reduce(same, { 1, 2, 3 }, math.max) == 3 end)
 verb("broadcast", "ppvv", function() return #p:broadcast(same, { { 1 } }) == 2 end)
