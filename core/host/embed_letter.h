@@ -7,6 +7,7 @@
 
 #include "bulk.h"
 #include "embed_kit.h"
+#include "surroundings.h"
 
 /* `around` is what luas__surroundings_message_write has written. Returns the descriptor of the letter,
    for the caller to close, or negative. */
@@ -18,6 +19,7 @@ typedef struct luas__embed_letter {
     uint64_t shared;            /* the limit of the shared memory */
     const char *around;
     size_t len;                 /* of that */
+    luas__surroundings *entered;    /* the same, once the process has them; it stays */
 } luas__embed_letter;
 
 /* Returns false if it cannot be read, or its setup function is not in this process. What *k has lies in

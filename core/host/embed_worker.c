@@ -165,14 +165,14 @@ int luas__embed_worker_bear(void *bearer, luas__zygote *z, const luas__surroundi
 }
 
 /* Where it cannot go no worker could. */
-static void enter(const luas__embed_letter *letter)
+static void enter(luas__embed_letter *letter)
 {
     const unsigned char *at = (const unsigned char *)letter->around;
     luas__mp_reader r = {at, at + letter->len};
-    luas__surroundings *own = luas__surroundings_now(NULL), *next = NULL;
-    if (own == NULL || luas__surroundings_message_read(&next, own, &r) < 0)
+    luas__surroundings *own = luas__surroundings_now(NULL);
+    if (own == NULL || luas__surroundings_message_read(&letter->entered, own, &r) < 0)
         _exit(EXIT_FAILURE);
-    luas__surroundings_enter(next);
+    luas__surroundings_enter(letter->entered);
     luas__surroundings_release(own);
 }
 
@@ -212,6 +212,7 @@ static void be_zygote(luas__zygote *own, int letter_fd, int bulk, int shared)
     luas__zygote_serve(own, &wanted);
     live(&p, &letter, bulk, shared, &wanted);
 }
+
 int luas__embed_worker_prepare(void)
 {
     return luas__quiet_prepare(be_zygote);
