@@ -185,6 +185,7 @@ void luas__jobs_free_dropped(luas__pool *p)
         if (job->dealt == 0) {
             *at = job->next_dropped;
             free_job(p, job);
+            p->progress++; /* who waits for all jobs must not wait for another event */
         } else {
             at = &job->next_dropped;
         }

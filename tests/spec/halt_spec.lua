@@ -49,10 +49,10 @@ for _, how in ipairs { { workers = 0 }, { workers = 2 }, { workers = 2, carry = 
 
         for name, input in pairs { ["an array"] = range, ["a source"] = source, ["lines"] = lines } do
             it("counts a part of all tasks of " .. name, function()
-                for halt, least in pairs { ["2.5%"] = 3, [{ n = "5%" }] = 5, [{ n = 4, now = true }] = 4 } do
-                    local _, n, failures = p:map(odd, input(100), { halt = halt, on_error = "collect", chunk = 1 })
+                for halt, least in pairs { ["2.5%"] = 8, [{ n = "5%" }] = 15, [{ n = 12, now = true }] = 12 } do
+                    local _, n, failures = p:map(odd, input(300), { halt = halt, on_error = "collect", chunk = 1 })
                     local count = kinds(n, failures)
-                    assert.is_true(count.error >= least and count.error < 50, count.error)
+                    assert.is_true(count.error >= least and count.error < 150, count.error)
                     assert.equal(n, count.error + count.cancelled + count.value)
                 end
             end)
@@ -68,20 +68,20 @@ for _, how in ipairs { { workers = 0 }, { workers = 2 }, { workers = 2, carry = 
 
         it("works with every verb, and retries count once", function()
             local options = { halt = "10%", on_error = "collect", chunk = 1, retries = { n = 1, on = "error" } }
-            local n, failures = p:each(error, range(100), options)
+            local n, failures = p:each(error, range(1000), options)
             local count = kinds(n, failures)
-            assert.is_true(count.error >= 10 and count.error < 40, count.error)
+            assert.is_true(count.error >= 100 and count.error < 600, count.error)
             for _, verb in ipairs { "imap", "imap_unordered" } do
                 local all = {}
-                for i, _, o in p[verb](p, error, range(100), options) do all[i] = o end
-                count = kinds(100, all)
-                assert.is_true(count.error >= 10 and count.error < 40, count.error)
+                for i, _, o in p[verb](p, error, range(1000), options) do all[i] = o end
+                count = kinds(1000, all)
+                assert.is_true(count.error >= 100 and count.error < 600, count.error)
             end
-            count = kinds(100, select(2, p:reduce(error, range(100), math.max, 0, options)))
-            assert.is_true(count.error >= 10 and count.error < 40, count.error)
-            local _, _, late = p:map_async(error, range(100), options):get()
-            count = kinds(100, late)
-            assert.is_true(count.error >= 10 and count.error < 40, count.error)
+            count = kinds(1000, select(2, p:reduce(error, range(1000), math.max, 0, options)))
+            assert.is_true(count.error >= 100 and count.error < 600, count.error)
+            local _, _, late = p:map_async(error, range(1000), options):get()
+            count = kinds(1000, late)
+            assert.is_true(count.error >= 100 and count.error < 600, count.error)
         end)
     end)
 end
