@@ -107,22 +107,6 @@ static void test_a_crash_after_init_breaks_nothing(void)
     luas__pool_close(pool);
 }
 
-/* A job that could have had more inputs is gone only with the next step, which has no event to wait for. */
-static void test_no_step_waits_for_a_dropped_job_that_has_gone(void)
-{
-    luas__pool *pool = open_pool(1, serve);
-    luas__job *job = start_job(pool, &(luas__policy){.grace = LUAS__MS});
-    feed(pool, job, "i", 1);
-    CHECK(luas__pool_step(pool, 0, NULL) >= 0);
-    luas__pool_drop(pool, job);
-    while (pool->jobs.first != NULL) {
-        int64_t began = luas__now();
-        CHECK(luas__pool_step(pool, within(4 * LUAS__SECOND), NULL) >= 0);
-        CHECK(luas__now() - began < within(3 * LUAS__SECOND));
-    }
-    luas__pool_close(pool);
-}
-
 /* The last event of a loop may be that the last worker has gone, while tasks wait for another one. */
 static void test_the_descriptor_tells_that_a_worker_is_to_be_replaced(void)
 {
@@ -460,7 +444,6 @@ int main(void)
     RUN(test_workers_that_die_at_once_end_their_job);
     RUN(test_a_failing_init_is_reported_in_its_words);
     RUN(test_a_crash_after_init_breaks_nothing);
-    RUN(test_no_step_waits_for_a_dropped_job_that_has_gone);
     RUN(test_the_descriptor_tells_that_a_worker_is_to_be_replaced);
     RUN(test_populate_forks_all_and_work_only_what_it_needs);
     RUN(test_cancelled_while_queued);
