@@ -122,9 +122,9 @@ local HANDLES = [[
 
     case("imap", "^2 4 6$", function() return all(it) end)
     case("imap_unordered", "^2 4 6$", function() return all(unordered) end)
-    -- What had come, and no more of what is still to be read.
+    -- What had come, which may be nothing, and no more of what is still to be read.
     local over = state == "ended" and "true" or ELSEWHERE
-    case("imap over a source", "^8 .*" .. over, function()
+    case("imap over a source", "^8? .*" .. over, function()
         local before, values = read, {}
         local ok, message = pcall(function()
             for _, v in from_source do values[#values + 1] = v end
