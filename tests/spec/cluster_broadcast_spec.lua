@@ -115,11 +115,29 @@ helpers.each_interpreter(function(by)
     end)
 end)
 
+-- A command of sh that starts another agent of the cluster.
+local function starting(other, name, slots)
+    return ("(exec %s --agent %s -j %d --name %s >%s/%s.log 2>&1 </dev/null & echo $! >%s/%s)"):format(
+        helpers.program, other.url, slots, name, other.folder, name, other.folder, name)
+end
+
+-- What a script prints that starts the agent of this name. Then the cluster is closed, with that agent.
+local function output_with(other, script, name)
+    local ok, text = pcall(other.output, other, script, { seconds = 90 })
+    local file = io.open(other.folder .. "/" .. name)
+    if file then
+        other.pids[#other.pids + 1] = file:read "n"
+        file:close()
+    end
+    other:close()
+    return ok, text
+end
+
 describe("a broadcast over agents", function()
     it("is for those that are there: one that comes later has not seen it, and one that goes is a crash", function()
         local other = clusters.open()
         other:agent("first", 1)
-        local ok, text = pcall(other.output, other, ([[
+        local ok, text = output_with(other, ([[
             local core = require "luas.core"
             local p <close> = pool.new{cluster = cluster.url, lost_after = 1}
             p:broadcast(function() seen = true end)
@@ -136,34 +154,20 @@ describe("a broadcast over agents", function()
                 return "there"
             end, %d)
             print(n, failures[1].kind, failures[1].machine, failures[2], tostring(failures[1]):find("its machine first", 1, true) ~= nil)
-        ]]):format(("(exec %s --agent %s -j 1 --name second >%s/second.log 2>&1 </dev/null & echo $! >%s/second)"):format(
-            helpers.program, other.url, other.folder, other.folder), other.agents.first), { seconds = 90 })
-        local file = io.open(other.folder .. "/second")
-        if file then
-            other.pids[#other.pids + 1] = file:read "n"
-            file:close()
-        end
-        other:close()
+        ]]):format(starting(other, "second", 1), other.agents.first), "second")
         assert.is_true(ok, text)
         assert.equal("2\ntrue nil\n2\tcrash\tfirst\tnil\ttrue\n", text)
     end)
 
     it("waits for the first agent, and not longer than its deadline", function()
         local other = clusters.open()
-        local ok, text = pcall(other.output, other, ([[
+        local ok, text = output_with(other, ([[
             local p <close> = pool.new{cluster = cluster.url}
             local _, _, failures = p:with{deadline = 0.3, on_error = "collect"}:broadcast(function() end)
             print(failures[1].kind)
             os.execute(%q)
             print(select(2, p:broadcast(function() end)))
-        ]]):format(("(exec %s --agent %s -j 2 --name late >%s/late.log 2>&1 </dev/null & echo $! >%s/late)"):format(
-            helpers.program, other.url, other.folder, other.folder)), { seconds = 60 })
-        local file = io.open(other.folder .. "/late")
-        if file then
-            other.pids[#other.pids + 1] = file:read "n"
-            file:close()
-        end
-        other:close()
+        ]]):format(starting(other, "late", 2)), "late")
         assert.is_true(ok, text)
         assert.equal("cancelled\n2\n", text)
     end)
